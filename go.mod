@@ -1,0 +1,3 @@
+module icebox
+
+go 1.26
