@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pion/logging"
+)
+
+// memoryAddr has the methods of a net.PacketConn that have no meaning in memory.
+type memoryAddr struct{}
+
+func (memoryAddr) LocalAddr() net.Addr              { return &net.UDPAddr{IP: net.IPv6loopback, Port: 3478} }
+func (memoryAddr) SetDeadline(time.Time) error      { return nil }
+func (memoryAddr) SetReadDeadline(time.Time) error  { return nil }
+func (memoryAddr) SetWriteDeadline(time.Time) error { return nil }
+
+// relayStub is what Pion takes for the relay socket: its reader waits for the end.
+type relayStub struct {
+	memoryAddr
+	once   sync.Once
+	closed func()
+	gone   chan struct{}
+}
+
+func (r *relayStub) ReadFrom([]byte) (int, net.Addr, error) {
+	<-r.gone
+	return 0, nil, net.ErrClosed
+}
+
+func (r *relayStub) WriteTo(p []byte, _ net.Addr) (int, error) { return len(p), nil }
+
+// Close is Pion's word that the allocation has ended.
+func (r *relayStub) Close() error {
+	r.once.Do(func() {
+		close(r.gone)
+		r.closed()
+	})
+	return nil
+}
+
+// silence drops Pion's logs: it writes a line for what is every day's business.
+type silence struct{}
+
+func (silence) NewLogger(string) logging.LeveledLogger { return silence{} }
+
+func (silence) Trace(string)          {}
+func (silence) Tracef(string, ...any) {}
+func (silence) Debug(string)          {}
+func (silence) Debugf(string, ...any) {}
+func (silence) Info(string)           {}
+func (silence) Infof(string, ...any)  {}
+func (silence) Warn(string)           {}
+func (silence) Warnf(string, ...any)  {}
+func (silence) Error(string)          {}
+func (silence) Errorf(string, ...any) {}
