@@ -1,7 +1,7 @@
 // Package peer decides which addresses TURN clients may exchange packets with.
 // A relay that doesn't ask lets anybody with a credential reach the loopback
-// interface, the local network and the cloud's metadata service (RFC 8656
-// sections 21.1 and 21.4). It does no I/O.
+// interface, the local network and the cloud's metadata service, and tunnels
+// back into itself (RFC 8656 sections 9.2 and 21.4). It does no I/O.
 //
 // # Order
 //
