@@ -80,7 +80,5 @@ type Conn interface {
 	WriteBatch(ps []*Packet) (n int)
 	// LocalAddr is the address the socket is bound to.
 	LocalAddr() netip.AddrPort
-	// Oversized returns how many datagrams were too long for the reader's packets.
-	Oversized() uint64
 	Close() error
 }

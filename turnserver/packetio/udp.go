@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 )
 
@@ -12,13 +11,14 @@ import (
 type udp struct {
 	conn      *net.UDPConn
 	local     netip.AddrPort
-	oversized atomic.Uint64
+	oversized func()
 }
 
-// NewUDP returns a Conn over c and owns c from then on.
-func NewUDP(c *net.UDPConn) Conn {
+// NewUDP returns a Conn over c and owns c from then on. oversized is called for
+// each datagram that is too long for the packet it was to be read into.
+func NewUDP(c *net.UDPConn, oversized func()) Conn {
 	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &udp{conn: c, local: netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())}
+	return &udp{conn: c, local: netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), oversized: oversized}
 }
 
 // How long a reader rests after an error that is not the end, such as ENOBUFS.
@@ -34,7 +34,7 @@ func (u *udp) ReadBatch(ps []*Packet) (int, error) {
 		case err != nil:
 			time.Sleep(retryAfter)
 		case n > len(p.Buf)-Headroom-Tailroom:
-			u.oversized.Add(1)
+			u.oversized()
 		default:
 			p.Addr = netip.AddrPortFrom(addr.Addr().Unmap().WithZone(""), addr.Port())
 			p.Off, p.End = Headroom, Headroom+n
@@ -54,5 +54,4 @@ func (u *udp) WriteBatch(ps []*Packet) int {
 }
 
 func (u *udp) LocalAddr() netip.AddrPort { return u.local }
-func (u *udp) Oversized() uint64         { return u.oversized.Load() }
 func (u *udp) Close() error              { return u.conn.Close() }

@@ -84,7 +84,7 @@ func (b *Builder) UnknownAttributes(types []AttrType) *Builder {
 
 // Integrity adds MESSAGE-INTEGRITY under key (RFC 8489 section 14.5).
 func (b *Builder) Integrity(key []byte) *Builder {
-	b.setLength(len(b.buf) + attributeHeaderSize + integritySize)
+	b.setLength(len(b.buf) + AttributeHeaderSize + integritySize)
 	mac := hmac.New(sha1.New, key)
 	mac.Write(b.buf)
 	return b.Attribute(AttrMessageIntegrity, mac.Sum(nil))
@@ -92,7 +92,7 @@ func (b *Builder) Integrity(key []byte) *Builder {
 
 // Fingerprint adds FINGERPRINT (RFC 8489 section 14.7), which has to be the last attribute.
 func (b *Builder) Fingerprint() *Builder {
-	b.setLength(len(b.buf) + attributeHeaderSize + fingerprintSize)
+	b.setLength(len(b.buf) + AttributeHeaderSize + fingerprintSize)
 	sum := crc32.ChecksumIEEE(b.buf) ^ fingerprintXOR
 	return b.Attribute(AttrFingerprint, binary.BigEndian.AppendUint32(nil, sum))
 }

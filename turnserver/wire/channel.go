@@ -30,8 +30,8 @@ func PutChannelHeader(b []byte, number uint16, size int) {
 
 // Bytes of a Data indication that stand before its data, by the peer's family.
 const (
-	DataHeader4 = HeaderSize + attributeHeaderSize + 8 + attributeHeaderSize
-	DataHeader6 = HeaderSize + attributeHeaderSize + 20 + attributeHeaderSize
+	DataHeader4 = HeaderSize + AttributeHeaderSize + 8 + AttributeHeaderSize
+	DataHeader6 = HeaderSize + AttributeHeaderSize + 20 + AttributeHeaderSize
 )
 
 // DataHeaderSize returns how many bytes of a Data indication from peer stand before the data.
@@ -47,14 +47,14 @@ func DataHeaderSize(peer netip.Addr) int {
 func PutDataHeader(b []byte, peer netip.AddrPort, size int) {
 	head := DataHeaderSize(peer.Addr())
 	binary.BigEndian.PutUint16(b, messageType(Data, Indication))
-	binary.BigEndian.PutUint16(b[2:], uint16(head-HeaderSize+pad4(size)))
+	binary.BigEndian.PutUint16(b[2:], uint16(head-HeaderSize+Pad4(size)))
 	binary.BigEndian.PutUint32(b[4:], cookie)
 	binary.BigEndian.PutUint64(b[8:], rand.Uint64())
 	binary.BigEndian.PutUint32(b[16:], rand.Uint32())
 
-	address, data := b[HeaderSize:head-attributeHeaderSize], b[head-attributeHeaderSize:head]
+	address, data := b[HeaderSize:head-AttributeHeaderSize], b[head-AttributeHeaderSize:head]
 	binary.BigEndian.PutUint16(address, uint16(AttrXORPeerAddress))
-	binary.BigEndian.PutUint16(address[2:], uint16(len(address)-attributeHeaderSize))
+	binary.BigEndian.PutUint16(address[2:], uint16(len(address)-AttributeHeaderSize))
 	address[4], address[5] = 0, byte(FamilyOf(peer.Addr()))
 	binary.BigEndian.PutUint16(address[6:], peer.Port()^cookie>>16)
 	ip := address[8:]

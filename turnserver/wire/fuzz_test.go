@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 		}
 		total := HeaderSize
 		for _, v := range m.Attributes() {
-			total += attributeHeaderSize + pad4(len(v))
+			total += AttributeHeaderSize + Pad4(len(v))
 			m.XORAddress(v)
 			Seconds(v)
 			ChannelNumber(v)

@@ -14,12 +14,13 @@ const (
 	HeaderSize        = 20
 	ChannelHeaderSize = 4
 	TransactionIDSize = 12
+	// AttributeHeaderSize is in front of each attribute's value.
+	AttributeHeaderSize = 4
 
-	attributeHeaderSize = 4
-	integritySize       = 20
-	fingerprintSize     = 4
-	cookie              = 0x2112A442
-	fingerprintXOR      = 0x5354554e
+	integritySize   = 20
+	fingerprintSize = 4
+	cookie          = 0x2112A442
+	fingerprintXOR  = 0x5354554e
 )
 
 // Method is the method of a STUN message (RFC 8489 section 18.1, RFC 8656 section 17).
@@ -142,19 +143,19 @@ func (m *Message) scan() error {
 // attributeAt reads the attribute header at offset at; next is where the padded
 // value ends, beyond len(b) if the attribute does not fit.
 func attributeAt(b []byte, at int) (typ AttrType, size, next int) {
-	if at+attributeHeaderSize > len(b) {
+	if at+AttributeHeaderSize > len(b) {
 		return 0, 0, len(b) + 1
 	}
 	size = int(binary.BigEndian.Uint16(b[at+2:]))
-	return AttrType(binary.BigEndian.Uint16(b[at:])), size, at + attributeHeaderSize + pad4(size)
+	return AttrType(binary.BigEndian.Uint16(b[at:])), size, at + AttributeHeaderSize + Pad4(size)
 }
 
-// pad4 rounds n up to a multiple of four.
-func pad4(n int) int { return (n + 3) &^ 3 }
+// Pad4 rounds n up to a multiple of four, as attributes and stream frames are.
+func Pad4(n int) int { return (n + 3) &^ 3 }
 
 // fingerprintAt checks the FINGERPRINT attribute at offset at (RFC 8489 section 14.7).
 func (m *Message) fingerprintAt(at int) bool {
-	got := binary.BigEndian.Uint32(m.raw[at+attributeHeaderSize:])
+	got := binary.BigEndian.Uint32(m.raw[at+AttributeHeaderSize:])
 	return got == crc32.ChecksumIEEE(m.raw[:at])^fingerprintXOR
 }
 
@@ -164,7 +165,7 @@ func (m *Message) Attributes() iter.Seq2[AttrType, []byte] {
 	return func(yield func(AttrType, []byte) bool) {
 		for at := HeaderSize; at < m.end; {
 			typ, size, next := attributeAt(m.raw, at)
-			value := at + attributeHeaderSize
+			value := at + AttributeHeaderSize
 			if !yield(typ, m.raw[value:value+size:value+size]) {
 				return
 			}
@@ -195,11 +196,11 @@ func (m *Message) CheckIntegrity(key []byte) bool {
 	}
 	var header [HeaderSize]byte
 	copy(header[:], m.raw)
-	length := m.integrity + attributeHeaderSize + integritySize - HeaderSize
+	length := m.integrity + AttributeHeaderSize + integritySize - HeaderSize
 	binary.BigEndian.PutUint16(header[2:], uint16(length))
 	mac := hmac.New(sha1.New, key)
 	mac.Write(header[:])
 	mac.Write(m.raw[HeaderSize:m.integrity])
-	value := m.integrity + attributeHeaderSize
+	value := m.integrity + AttributeHeaderSize
 	return hmac.Equal(mac.Sum(nil), m.raw[value:value+integritySize])
 }

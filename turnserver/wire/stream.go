@@ -30,7 +30,7 @@ func FrameSize(b []byte, limit int) (size, padded int, err error) {
 	default:
 		return 0, 0, ErrFrame
 	}
-	padded = pad4(size)
+	padded = Pad4(size)
 	if padded > limit {
 		return 0, 0, ErrFrame
 	}
