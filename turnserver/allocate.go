@@ -30,7 +30,7 @@ func (s *Server) allocate(r *request) *reply {
 	if host == nil {
 		return fail(wire.FamilyNotSupported)
 	}
-	release, code := s.quota.reserve(r.identity.User, r.remote.Addr(), s.limits.Load())
+	release, code := s.quota.reserve(account{r.identity.Kind, r.identity.User}, r.remote.Addr(), s.limits.Load())
 	if code != 0 {
 		return fail(code)
 	}

@@ -144,6 +144,13 @@ func newLimits(l Limits, o *Options) (*limits, error) {
 	if l.Credentials == nil {
 		return nil, errors.New("limits have no credential verifier")
 	}
+	var errs []error
+	for _, r := range l.Peers {
+		errs = append(errs, r.Validate())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	l.setDefaults(o.RelayPorts)
 	own := append([]netip.Addr(nil), l.OwnAddrs...)
 	for _, a := range o.RelayAddrs {

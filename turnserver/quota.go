@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"icebox/turnserver/credential"
 	"icebox/turnserver/wire"
 )
 
@@ -11,12 +12,19 @@ import (
 type quota struct {
 	mu    sync.Mutex
 	total int
-	users map[string]int
+	users map[account]int
 	addrs map[netip.Prefix]int
 }
 
+// account is whose allocations are counted together. A user minted for here and a
+// static one of the same name are two.
+type account struct {
+	kind credential.Kind
+	user string
+}
+
 func newQuota() *quota {
-	return &quota{users: make(map[string]int), addrs: make(map[netip.Prefix]int)}
+	return &quota{users: make(map[account]int), addrs: make(map[netip.Prefix]int)}
 }
 
 // clientPrefix is what limits for each client address count by: the address in IPv4, its /64 in IPv6.
@@ -31,7 +39,7 @@ func clientPrefix(a netip.Addr) netip.Prefix {
 
 // reserve takes one allocation from each quota, or says which code refuses it. The
 // reservation holds until release is called, once.
-func (q *quota) reserve(user string, client netip.Addr, l *limits) (release func(), code wire.Code) {
+func (q *quota) reserve(user account, client netip.Addr, l *limits) (release func(), code wire.Code) {
 	prefix := clientPrefix(client)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,7 +55,7 @@ func (q *quota) reserve(user string, client netip.Addr, l *limits) (release func
 	return func() { q.release(user, prefix) }, 0
 }
 
-func (q *quota) release(user string, prefix netip.Prefix) {
+func (q *quota) release(user account, prefix netip.Prefix) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.total--
