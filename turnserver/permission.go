@@ -85,9 +85,9 @@ func (s *Server) channelBind(r *request) *reply {
 	return succeed()
 }
 
-// vetPeer checks that a peer is of the family of the relayed address (RFC 8656 sections 10.2 and 12.2).
+// vetPeer checks that a peer is of the family of a relayed address (RFC 8656 sections 10.2 and 12.2).
 func (s *Server) vetPeer(sess *session, a netip.Addr) wire.Code {
-	if a.Is4() != sess.relay.advertised.Addr().Is4() {
+	if sess.relays.of(wire.FamilyOf(a)) == nil {
 		return wire.PeerFamilyMismatch
 	}
 	return 0

@@ -49,7 +49,7 @@ func TestRelay(t *testing.T) {
 
 			c.wantNothing() // and so everything has been counted
 			info := ts.Sessions()
-			if len(info) != 1 || info[0].User != testUser || info[0].Relayed != relayed || info[0].ToPeerPackets != 7 || info[0].FromPeerPackets != 7 {
+			if len(info) != 1 || info[0].User != testUser || info[0].Relayed[0] != relayed || info[0].ToPeerPackets != 7 || info[0].FromPeerPackets != 7 {
 				t.Errorf("sessions: %+v", info)
 			}
 			m := c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) })

@@ -21,7 +21,7 @@ func known(t wire.AttrType) bool {
 	switch t {
 	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrMessageIntegrity, wire.AttrMessageIntegritySHA256,
 		wire.AttrChannelNumber, wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrData, wire.AttrRequestedAddressFamily,
-		wire.AttrEvenPort, wire.AttrRequestedTransport, wire.AttrReservationToken:
+		wire.AttrEvenPort, wire.AttrRequestedTransport, wire.AttrReservationToken, wire.AttrDontFragment:
 		return true
 	default:
 		return false

@@ -21,15 +21,16 @@ var ErrClosed = errors.New("turn server is closed")
 // Server is a STUN/TURN server. It serves the sockets and listeners it is given.
 type Server struct {
 	// Static.
-	opts    Options
-	log     *slog.Logger
-	engine  *engine.Engine
-	hosts   map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
-	nonces  *nonces
-	quota   *quota
-	replies *replyLimit
-	streams *streamLimit
-	epoch   time.Time
+	opts         Options
+	log          *slog.Logger
+	engine       *engine.Engine
+	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
+	nonces       *nonces
+	quota        *quota
+	replies      *replyLimit
+	streams      *streamLimit
+	reservations *reservations
+	epoch        time.Time
 	metrics
 
 	limits atomic.Pointer[limits]
@@ -60,17 +61,18 @@ func New(o Options, l Limits) (*Server, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	s := &Server{
-		opts:     o,
-		log:      o.Logger,
-		engine:   e,
-		hosts:    make(map[netip.Addr]*relayHost),
-		quota:    newQuota(),
-		replies:  newReplyLimit(),
-		streams:  newStreamLimit(),
-		epoch:    time.Now(),
-		sessions: make(map[uint64]*session),
-		closers:  make(map[closer]struct{}),
-		idle:     make(chan struct{}),
+		opts:         o,
+		log:          o.Logger,
+		engine:       e,
+		hosts:        make(map[netip.Addr]*relayHost),
+		quota:        newQuota(),
+		replies:      newReplyLimit(),
+		streams:      newStreamLimit(),
+		reservations: newReservations(),
+		epoch:        time.Now(),
+		sessions:     make(map[uint64]*session),
+		closers:      make(map[closer]struct{}),
+		idle:         make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
@@ -160,7 +162,9 @@ func (s *Server) end(sess *session, reason EndReason) {
 // its allocation has ended.
 func (s *Server) finish(sess *session) {
 	sess.over.Store(true)
-	sess.relay.close()
+	for _, r := range sess.relays.all() {
+		r.close()
+	}
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -221,6 +225,7 @@ func (s *Server) Close() error {
 	for _, sess := range s.snapshot() {
 		s.end(sess, EndShutdown)
 	}
+	s.reservations.close()
 	s.mu.Lock()
 	closers := s.closers
 	s.closers = nil
