@@ -36,7 +36,8 @@ func TestDualAllocation(t *testing.T) {
 	ts := serve(t, func(o *Options, _ *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: netip.MustParseAddr("2001:db8::7")}}
 	})
-	c, p4, p6 := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback6)
+	c, p4, d := ts.dial(t, "udp4"), newPeer(t, loopback4), ts.dial(t, "tcp6")
+	p6 := d.allocate(wire.IPv6) // a peer with an IPv6 address that is not the host's own
 	c.login()
 	m := c.do(wire.Allocate, additional)
 	c.must(m, 0)
@@ -45,19 +46,20 @@ func TestDualAllocation(t *testing.T) {
 		t.Fatalf("relayed addresses %v", relayed)
 	}
 	c.must(c.permit(p4.addr), 0)
-	c.must(c.bind(0x4000, p6.addr), 0)
+	c.must(c.bind(0x4000, p6), 0)
+	d.must(d.permit(relayed[1]), 0)
 	c.sendTo(p4.addr, "four")
 	p4.want(relayed[0], "four")
 	c.sendOn(0x4000, "six")
-	p6.want(netip.AddrPortFrom(loopback6, relayed[1].Port()), "six")
-	p6.send(netip.AddrPortFrom(loopback6, relayed[1].Port()), "back")
+	d.wantData(relayed[1], "six")
+	d.sendTo(relayed[1], "back")
 	c.wantChannel(0x4000, "back")
 
 	// Lifetime 0 with a family ends the address of that family alone.
 	c.must(c.do(wire.Refresh, func(b *wire.Builder) {
 		b.Lifetime(0).Attribute(wire.AttrRequestedAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
 	}), 0)
-	c.must(c.permit(p6.addr), wire.PeerFamilyMismatch)
+	c.must(c.permit(p6), wire.PeerFamilyMismatch)
 	c.sendTo(p4.addr, "still here")
 	p4.want(relayed[0], "still here")
 }
