@@ -27,8 +27,7 @@ func TestRelay(t *testing.T) {
 			if relayed.Addr() != own4 {
 				t.Fatalf("relayed address %v", relayed)
 			}
-			p.send(relayed, "before any permission")
-			ts.awaitDrop(t, DropNoPermission)
+			ts.awaitDrop(t, DropNoPermission, func() { p.send(relayed, "before any permission") })
 			c.must(c.permit(p.addr), 0)
 			c.sendTo(p.addr, "hello")
 			p.want(relayed, "hello")
@@ -90,8 +89,7 @@ func TestHandOver(t *testing.T) {
 				t.Fatalf("relayed %v and %v", ra, rb)
 			}
 			a.must(a.permit(rb), 0)
-			a.sendTo(rb, "not permitted at the other end")
-			b.wantNothing()
+			ts.awaitDrop(t, DropNoPermission, func() { a.sendTo(rb, "not permitted at the other end") })
 			b.must(b.permit(ra), 0)
 			a.sendTo(rb, "hello")
 			b.wantData(ra, "hello")
