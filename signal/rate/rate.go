@@ -43,6 +43,9 @@ func (b *Bucket) Spend(r Rate, now time.Time, cost float64) time.Duration {
 	return seconds(-b.tokens / r.PerSecond)
 }
 
+// Left returns how many tokens were left after the last Spend or Take.
+func (b *Bucket) Left() float64 { return b.tokens }
+
 // Take takes one token if there is one, and else returns how long it takes until there will be.
 func (b *Bucket) Take(r Rate, now time.Time) time.Duration {
 	b.refill(r, now)
