@@ -118,6 +118,15 @@ func (c *checker) between(path string, d, low, high time.Duration) {
 	}
 }
 
+// positive reports every limit that would let nobody in.
+func (c *checker) positive(path string, limits map[string]int) {
+	for name, n := range limits {
+		if n < 1 {
+			c.fail(path+name, "want 1 or more, got %d", n)
+		}
+	}
+}
+
 func (c *checker) externalIPs() {
 	private, public := make(unique), make(unique)
 	alone := make(map[bool]int)

@@ -13,6 +13,9 @@ const (
 	maxMessage Size = 16 << 20
 )
 
+// A call begins with more messages than one at a time.
+const minQueue = 8
+
 func (c *checker) signal() {
 	s := &c.Signal
 	if s.Access == ByKey && len(s.Keys) == 0 {
@@ -21,6 +24,15 @@ func (c *checker) signal() {
 	if m := s.Limits.MaxMessage; m < minMessage || m > maxMessage {
 		c.fail("signal.limits.max_message", "want 1KiB to 16MiB, got %d bytes", m)
 	}
+	if s.Limits.QueueSize < s.Limits.MaxMessage {
+		c.fail("signal.limits.queue_size", "%d bytes do not hold one message of signal.limits.max_message, %d", s.Limits.QueueSize, s.Limits.MaxMessage)
+	}
+	if s.Limits.QueueMessages < minQueue {
+		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)
+	}
+	c.positive("signal.limits.", map[string]int{
+		"messages_per_second": s.Limits.MessagesPerSecond, "message_burst": s.Limits.MessageBurst,
+	})
 	names, keys := make(unique), make(unique)
 	for i := range s.Keys {
 		k := &s.Keys[i]
@@ -67,7 +79,7 @@ func (c *checker) http() {
 
 // origin accepts what a browser sends in the header of that name.
 func origin(text string) error {
-	if text == "null" {
+	if text == "null" || text == "*" {
 		return nil
 	}
 	u, err := url.Parse(text)

@@ -12,7 +12,7 @@ import (
 // Limits of RFC 8489, sections 14.3 and 14.9.
 const (
 	maxUsername = 508 // bytes
-	maxRealm    = 127 // characters
+	maxRealm    = 127 // bytes; the RFC counts characters
 )
 
 func (c *checker) turn() {
@@ -20,8 +20,8 @@ func (c *checker) turn() {
 	switch {
 	case t.Realm == "":
 		c.fail("turn.realm", "is empty")
-	case utf8.RuneCountInString(t.Realm) > maxRealm:
-		c.fail("turn.realm", "has more than %d characters", maxRealm)
+	case len(t.Realm) > maxRealm:
+		c.fail("turn.realm", "has more than %d bytes", maxRealm)
 	case !printable(t.Realm):
 		c.fail("turn.realm", "has characters that cannot be printed")
 	}
@@ -29,6 +29,11 @@ func (c *checker) turn() {
 		c.fail("turn.relay_ports", "want ports from 1024 to 65535, got %d-%d", t.RelayPorts.Min, t.RelayPorts.Max)
 	}
 	c.between("turn.max_session", t.MaxSession, time.Minute, 8760*time.Hour)
+	c.positive("turn.limits.", map[string]int{
+		"allocations_per_user": t.Limits.AllocationsPerUser, "allocations_per_address": t.Limits.AllocationsPerAddress,
+		"permissions": t.Limits.Permissions, "channels": t.Limits.Channels,
+		"connections": t.Limits.Connections, "connections_per_address": t.Limits.ConnectionsPerAddress,
+	})
 	for i := range t.Listen {
 		c.turnListen(fmt.Sprintf("turn.listen[%d]", i), &t.Listen[i])
 	}

@@ -82,14 +82,14 @@ type PeerRule struct {
 	Ports PortRange `yaml:"ports,omitempty"`
 }
 
-// TURNLimits bound what clients may hold at one time; 0 is no limit.
+// TURNLimits bound what clients may hold at one time.
 type TURNLimits struct {
 	AllocationsPerUser    int `yaml:"allocations_per_user"`
 	AllocationsPerAddress int `yaml:"allocations_per_address"`
-	Allocations           int `yaml:"allocations"`
+	Allocations           int `yaml:"allocations"` // 0: as many as there are relay ports
 	Permissions           int `yaml:"permissions"` // per allocation
 	Channels              int `yaml:"channels"`    // per allocation
-	Connections           int `yaml:"connections"` // TCP and TLS
+	Connections           int `yaml:"connections"` // TCP, TLS and DTLS
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
 }
 
@@ -123,14 +123,17 @@ type APIKey struct {
 	File string `yaml:"file,omitempty"`
 }
 
-// SignalLimits bound the signalling clients; 0 is no limit.
+// SignalLimits bound the signalling clients.
 type SignalLimits struct {
 	MaxMessage            Size `yaml:"max_message"`
-	MessagesPerSecond     int  `yaml:"messages_per_second"` // per connection
-	Connections           int  `yaml:"connections"`
+	MessagesPerSecond     int  `yaml:"messages_per_second"` // per client, on average
+	MessageBurst          int  `yaml:"message_burst"`       // per client, at once
+	QueueMessages         int  `yaml:"queue_messages"`      // waiting for one client
+	QueueSize             Size `yaml:"queue_size"`          // waiting for one client
+	Connections           int  `yaml:"connections"`         // 0: no limit
 	ConnectionsPerAddress int  `yaml:"connections_per_address"`
-	Mints                 int  `yaml:"mints"`             // credentials a minute
-	MintsPerAddress       int  `yaml:"mints_per_address"` // credentials a minute
+	Mints                 int  `yaml:"mints"`             // credentials a minute; 0: no limit
+	MintsPerAddress       int  `yaml:"mints_per_address"` // credentials a minute; 0: no limit
 }
 
 // HTTP configures the listeners of signalling, pages and ICE endpoints.
@@ -154,9 +157,11 @@ type HTTPListen struct {
 type Classic struct {
 	Greeting       string `yaml:"greeting,omitempty"`
 	UnknownCommand string `yaml:"unknown_command,omitempty"`
+	Loose          bool   `yaml:"loose,omitempty"` // answers and candidates pass without an offer
 }
 
-// Origin is a web origin whose pages may use this daemon.
+// Origin is a web origin whose pages may use this daemon, "null" for pages from
+// files, or "*" for all.
 type Origin struct {
 	Origin string `yaml:"origin"`
 }
