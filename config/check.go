@@ -118,6 +118,15 @@ func (c *checker) between(path string, d, low, high time.Duration) {
 	}
 }
 
+// written is the first of two keys that contradict each other, unless only the
+// second is the user's doing.
+func (c *checker) written(first, second string) string {
+	if c.at[first].where == "" && c.at[second].where != "" {
+		return second
+	}
+	return first
+}
+
 // positive reports every limit that would let nobody in.
 func (c *checker) positive(path string, limits map[string]int) {
 	for name, n := range limits {

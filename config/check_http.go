@@ -25,7 +25,8 @@ func (c *checker) signal() {
 		c.fail("signal.limits.max_message", "want 1KiB to 16MiB, got %d bytes", m)
 	}
 	if s.Limits.QueueSize < s.Limits.MaxMessage {
-		c.fail("signal.limits.queue_size", "%d bytes do not hold one message of signal.limits.max_message, %d", s.Limits.QueueSize, s.Limits.MaxMessage)
+		c.fail(c.written("signal.limits.queue_size", "signal.limits.max_message"),
+			"a queue_size of %d bytes does not hold one message of %d", s.Limits.QueueSize, s.Limits.MaxMessage)
 	}
 	if s.Limits.QueueMessages < minQueue {
 		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)

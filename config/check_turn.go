@@ -113,8 +113,8 @@ func (c *checker) credentials() {
 	c.between("credentials.ttl", cr.TTL, time.Minute, 8760*time.Hour)
 	c.between("credentials.max_future", cr.MaxFuture, time.Minute, 8760*time.Hour)
 	if cr.MaxFuture < cr.TTL {
-		c.fail("credentials.max_future", "%s is shorter than credentials.ttl, %s: this daemon would refuse its own credentials",
-			duration(cr.MaxFuture), duration(cr.TTL))
+		c.fail(c.written("credentials.max_future", "credentials.ttl"),
+			"a max_future of %s is shorter than a ttl of %s: this daemon would refuse its own credentials", duration(cr.MaxFuture), duration(cr.TTL))
 	}
 	secrets := make(unique)
 	for i := range cr.Secrets {

@@ -88,13 +88,14 @@ func (r *report) position(path string) position {
 	return position{}
 }
 
-// err is nil or everything reported, in the order of the lines.
+// err is nil or everything reported, in the order of lines and
+// keys.
 func (r *report) err() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(r.errs, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
 	})
 	return r.errs
 }
