@@ -145,13 +145,14 @@ func TestReservationEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 56000, Max: 56001})
 		port, _ := host.pool.TakePair()
-		released := 0
+		q := newQuota()
+		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
 		r := newReservations()
-		value := r.add(&reservation{host: host, port: port + 1, release: func() { released++ }})
+		value := r.add(&reservation{host: host, port: port + 1, slot: slot})
 		time.Sleep(reservationTime + time.Second)
 		synctest.Wait()
-		if r.redeem(value, credential.Identity{}) != nil || released != 1 || host.pool.Free() != 1 {
-			t.Errorf("released %d times, %d ports free", released, host.pool.Free())
+		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 1 {
+			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
 		}
 	})
 }

@@ -109,6 +109,7 @@ func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, c
 	}
 	target, own := s.liveRelay(to)
 	switch {
+	case !s.mayPass(sess, s.now(), size, toPeer):
 	case target != nil:
 		sess.toPeer.add(size)
 		s.deliver(target, p, relay.advertised, true)
@@ -138,6 +139,9 @@ func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort,
 		return
 	}
 	size := p.End - p.Off
+	if !s.mayPass(sess, now, size, fromPeer) {
+		return
+	}
 	if ch != nil {
 		wire.PutChannelHeader(p.Prepend(wire.ChannelHeaderSize), ch.Number, size)
 	} else {

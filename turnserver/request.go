@@ -14,6 +14,8 @@ type request struct {
 	msg      wire.Message
 	session  *session            // of the 5-tuple, nil without one; its mu is held
 	identity credential.Identity // who signed the request, once authenticated
+	// returnable tells that the client's address is its own: it has got a nonce there.
+	returnable bool
 }
 
 // known tells whether the server understands a comprehension-required attribute.
@@ -111,6 +113,7 @@ func (s *Server) authenticate(r *request) wire.Code {
 	if !s.nonces.valid(nonce, r.remote.Addr(), now) {
 		return wire.StaleNonce
 	}
+	r.returnable = true
 	if string(realm) != s.opts.Realm {
 		return wire.Unauthorized
 	}
@@ -185,9 +188,9 @@ func (s *Server) challenge(r *request, code wire.Code) {
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake has shown its address.
+// reached us through a handshake, or has a nonce of ours, has shown its address.
 func (s *Server) mayReply(r *request) bool {
-	if r.from.transport() != UDP || s.replies.allow(r.remote.Addr(), s.now()) {
+	if r.from.transport() != UDP || r.returnable || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load()) {
 		return true
 	}
 	s.drop(DropReplyRate)

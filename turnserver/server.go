@@ -34,6 +34,7 @@ type Server struct {
 	metrics
 
 	limits atomic.Pointer[limits]
+	pipe   pipe
 	nextID atomic.Uint64
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
@@ -174,7 +175,7 @@ func (s *Server) finish(sess *session) {
 		return
 	}
 	sess.path.detach(sess)
-	sess.release()
+	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())
