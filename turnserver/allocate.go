@@ -37,9 +37,10 @@ type grant struct {
 	reserved token
 }
 
-// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the credential has expired.
+// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the
+// credential has expired or was revoked.
 func (s *Server) allocate(r *request) *reply {
-	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) {
+	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) || s.revoked.has(r.identity.ID) {
 		return nil
 	}
 	w, code := vetAllocate(&r.msg)

@@ -74,6 +74,9 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 			s.write(r, raw)
 			return
 		}
+	} else if raw := s.released.find(r); raw != nil {
+		s.write(r, raw)
+		return
 	}
 	if code := s.authenticate(r); code != 0 {
 		s.challenge(r, code)
@@ -90,6 +93,9 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 	raw := rep.sign(r)
 	if r.session != nil {
 		r.session.remember(&r.msg, raw)
+		if r.session.over.Load() {
+			s.released.add(r, raw)
+		}
 	}
 	s.write(r, raw)
 }

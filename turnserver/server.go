@@ -30,6 +30,8 @@ type Server struct {
 	replies      *replyLimit
 	streams      *streamLimit
 	reservations *reservations
+	revoked      *revocations
+	released     *tombstones
 	epoch        time.Time
 	metrics
 
@@ -70,6 +72,8 @@ func New(o Options, l Limits) (*Server, error) {
 		replies:      newReplyLimit(),
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
+		revoked:      newRevocations(),
+		released:     new(tombstones),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
@@ -109,38 +113,6 @@ func (s *Server) clock() time.Time { return time.Now() }
 
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
-
-// Sessions returns the live sessions in no order.
-func (s *Server) Sessions() []SessionInfo {
-	now := s.now()
-	var list []SessionInfo
-	for _, sess := range s.snapshot() {
-		list = append(list, sess.info(now))
-	}
-	return list
-}
-
-// End ends the session with this id, if it is alive.
-func (s *Server) End(id uint64) bool {
-	s.mu.Lock()
-	sess := s.sessions[id]
-	s.mu.Unlock()
-	if sess == nil {
-		return false
-	}
-	s.end(sess, EndKilled)
-	return true
-}
-
-func (s *Server) snapshot() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		list = append(list, sess)
-	}
-	return list
-}
 
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
