@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"icebox/turnserver/credential"
 	"icebox/turnserver/wire"
 )
 
@@ -149,4 +150,37 @@ func TestEndAndSetLimits(t *testing.T) {
 		t.Errorf("ended %d sessions", n)
 	}
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
+}
+
+// A revoked credential loses its sessions at once and can't allocate again; another one of the same user can.
+func TestRevoke(t *testing.T) {
+	secret := []byte("the daemon's own secret")
+	ts := serve(t, func(o *Options, l *Limits) {
+		relayApart(o, l)
+		l.Credentials = verifier(t, credential.VerifierOptions{Own: secret})
+	})
+	minter := credential.NewMinter(secret)
+	login := func(cred credential.Credential) *client {
+		c := ts.dial(t, "udp4")
+		c.user, c.password = cred.Username, cred.Password
+		c.login()
+		return c
+	}
+	mint := func() credential.Credential {
+		cred, err := minter.Mint("alice", time.Hour, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cred
+	}
+	bad, good := mint(), mint()
+	c := login(bad)
+	c.must(c.do(wire.Allocate, udpTransport), 0)
+	if n := ts.Revoke(bad.ID, bad.Expires); n != 1 {
+		t.Errorf("ended %d sessions", n)
+	}
+	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
+	c.must(c.do(wire.Allocate, udpTransport), wire.Unauthorized)
+	d := login(good)
+	d.must(d.do(wire.Allocate, udpTransport), 0)
 }
