@@ -20,8 +20,11 @@ import (
 // patience is how long a test waits for what should happen soon.
 const patience = 20 * time.Second
 
-// binary is the real icebox.
-var binary string
+// binary is the real icebox, built with buildFlags.
+var (
+	binary     string
+	buildFlags []string
+)
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
@@ -33,7 +36,8 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "icebox")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := append([]string{"build", "-o", binary}, buildFlags...)
+	if out, err := exec.Command("go", append(build, ".")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build icebox: %v\n%s", err, out)
 		return 1
 	}
