@@ -106,16 +106,6 @@ func Advertised(pairs []Pair, local netip.Addr) netip.Addr {
 	return local
 }
 
-// Private reports whether clients outside can't reach any of the addresses.
-func Private(addrs []netip.Addr) bool {
-	return !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
-		return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
-	})
-}
-
-// shared is what providers number customers behind their NAT with, RFC 6598.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
 func filter(addrs []netip.Addr, fits func(netip.Addr) bool) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range addrs {
