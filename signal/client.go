@@ -136,7 +136,7 @@ func (c *Client) Token() string {
 func (c *Client) SignIn(name string) error {
 	h := c.hub
 	switch old := c.Name(); {
-	case !validName(name):
+	case !ValidName(name):
 		return h.metrics.refuse(ErrBadName)
 	case h.Draining():
 		return h.metrics.refuse(ErrRestarting)
@@ -167,7 +167,8 @@ func (c *Client) SignIn(name string) error {
 	return nil
 }
 
-func validName(name string) bool {
+// ValidName reports whether a client may be called so: 1 to 128 bytes of UTF-8 without control characters.
+func ValidName(name string) bool {
 	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return false
 	}
