@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -19,13 +21,20 @@ import (
 // Files are PEM files: the authority, and a server's certificate with its key.
 type Files struct {
 	CA, Cert, Key string
-	Pool          *x509.CertPool // the authority alone
 }
 
-// Make writes the files below dir. The server certificate is good for the names and for loopback addresses.
-func Make(t testing.TB, dir string, names ...string) Files {
+// Make is New for a test, in a directory of the test's.
+func Make(t testing.TB, names ...string) Files {
 	t.Helper()
-	caKey, leafKey := key(t), key(t)
+	f, err := New(t.TempDir(), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// New writes the files into dir. The server certificate is good for the names and for loopback addresses.
+func New(dir string, names ...string) (Files, error) {
 	now := time.Now()
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "icebox test authority"},
@@ -38,45 +47,34 @@ func Make(t testing.TB, dir string, names ...string) Files {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	caDER := sign(t, ca, ca, &caKey.PublicKey, caKey)
-	leafDER := sign(t, leaf, ca, &leafKey.PublicKey, caKey)
+	f := Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return f, fmt.Errorf("make the authority's key: %w", err)
+	}
+	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return f, fmt.Errorf("make the server's key: %w", err)
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	if err != nil {
+		return f, fmt.Errorf("make the authority: %w", err)
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &leafKey.PublicKey, caKey)
+	if err != nil {
+		return f, fmt.Errorf("sign the server's certificate: %w", err)
+	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
 	if err != nil {
-		t.Fatal(err)
+		return f, fmt.Errorf("encode the server's key: %w", err)
 	}
-	f := Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), Pool: x509.NewCertPool()}
-	write(t, f.CA, "CERTIFICATE", caDER, 0o644)
-	write(t, f.Cert, "CERTIFICATE", leafDER, 0o644)
-	write(t, f.Key, "PRIVATE KEY", keyDER, 0o600)
-	root, err := x509.ParseCertificate(caDER)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Pool.AddCert(root)
-	return f
+	return f, errors.Join(
+		write(f.CA, "CERTIFICATE", caDER, 0o644),
+		write(f.Cert, "CERTIFICATE", leafDER, 0o644),
+		write(f.Key, "PRIVATE KEY", keyDER, 0o600),
+	)
 }
 
-func key(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func sign(t testing.TB, c, parent *x509.Certificate, pub *ecdsa.PublicKey, by *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, pub, by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func write(t testing.TB, path, kind string, der []byte, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode); err != nil {
-		t.Fatal(err)
-	}
+func write(path, kind string, der []byte, mode os.FileMode) error {
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 }
