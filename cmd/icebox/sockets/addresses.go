@@ -1,0 +1,128 @@
+package sockets
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Pair is an address clients see and the one of this host behind it, which is
+// the zero Addr where it is to be found.
+type Pair struct{ Public, Private netip.Addr }
+
+// Host is what this host's addresses are.
+type Host struct {
+	// Local are the addresses of its interfaces without link-local ones: first
+	// the ones the default routes use, then public ones, then private ones,
+	// then loopback.
+	Local []netip.Addr
+	// routed are the addresses the default routes use.
+	routed []netip.Addr
+}
+
+// ThisHost asks the kernel. It sends nothing.
+func ThisHost() (Host, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return Host{}, fmt.Errorf("list interface addresses: %w", err)
+	}
+	var local []netip.Addr
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			local = append(local, prefix.Addr().Unmap())
+		}
+	}
+	var routed []netip.Addr
+	for _, far := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // connecting a UDP socket only asks for the route
+		c, err := net.Dial("udp", far)
+		if err != nil {
+			continue
+		}
+		if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
+			routed = append(routed, a.AddrPort().Addr().Unmap())
+		}
+		_ = c.Close()
+	}
+	return newHost(local, routed), nil
+}
+
+func newHost(local, routed []netip.Addr) Host {
+	local = slices.DeleteFunc(slices.Clone(local), func(a netip.Addr) bool {
+		return a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified()
+	})
+	rank := func(a netip.Addr) int {
+		switch {
+		case a.IsLoopback():
+			return 3
+		case slices.Contains(routed, a):
+			return 0
+		case a.IsPrivate():
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(local, func(a, b netip.Addr) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.BitLen(), b.BitLen()))
+	})
+	return Host{Local: slices.Compact(local), routed: routed}
+}
+
+// Complete finds the private side of each pair that lacks one: the host's one
+// address of that family, or of several the one the default route uses. Errors
+// name the pair as external_ip[i].
+func (h Host) Complete(pairs []Pair) ([]Pair, error) {
+	out := slices.Clone(pairs)
+	for i := range out {
+		p := &out[i]
+		if p.Private.IsValid() {
+			if !slices.Contains(h.Local, p.Private) {
+				return nil, fmt.Errorf("external_ip[%d]: private %s is no address of this host, which has %s", i, p.Private, join(h.Local))
+			}
+			continue
+		}
+		fits := func(a netip.Addr) bool { return a.Is4() == p.Public.Is4() && !a.IsLoopback() }
+		candidates := filter(h.Local, fits)
+		if routed := filter(h.routed, fits); len(candidates) > 1 && len(routed) == 1 {
+			candidates = routed
+		}
+		if len(candidates) != 1 {
+			return nil, fmt.Errorf("external_ip[%d]: private is missing: which address of this host is behind %s, one of %s?", i, p.Public, join(candidates))
+		}
+		p.Private = candidates[0]
+	}
+	return out, nil
+}
+
+// Advertised is the address that clients are told for local.
+func Advertised(pairs []Pair, local netip.Addr) netip.Addr {
+	for _, p := range pairs {
+		if p.Private == local {
+			return p.Public
+		}
+	}
+	return local
+}
+
+func filter(addrs []netip.Addr, fits func(netip.Addr) bool) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range addrs {
+		if fits(a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func join(addrs []netip.Addr) string {
+	if len(addrs) == 0 {
+		return "none"
+	}
+	text := make([]string, len(addrs))
+	for i, a := range addrs {
+		text[i] = a.String()
+	}
+	return strings.Join(text, ", ")
+}

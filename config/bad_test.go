@@ -1,0 +1,193 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bad has the whole message of every file in testdata/bad, without the
+// directory.
+var bad = map[string]string{
+	"access":              `access.yaml:2: signal.access: want open or key, got "closed"`,
+	"access_without_keys": "access_without_keys.yaml:2: signal.access: is key, and signal.keys has none: nobody could sign in",
+	"anchor": `anchor.yaml:3: turn.users[0]: YAML anchors and aliases are not supported: quote a text that begins with & or *
+anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote a text that begins with & or *`,
+	"bool_is_text":                   `bool_is_text.yaml:4: http.listen[0].stun: want true or false, got "yes"`,
+	"duplicate_key":                  "duplicate_key.yaml:3: turn.realm: set twice, first in line 2",
+	"duplicate_record":               "duplicate_record.yaml:3: turn: set twice, first in line 1",
+	"duration_without_unit":          `duration_without_unit.yaml:2: credentials.ttl: want a duration with its unit such as 90s, 10m or 24h, got "3600"`,
+	"external_ip_ambiguous":          "external_ip_ambiguous.yaml:3: external_ip[1]: private is missing: with two public addresses of a family each needs its own",
+	"external_ip_family":             "external_ip_family.yaml:2: external_ip[0]: public 203.0.113.7 and private fd00::5 are of different families",
+	"external_ip_multicast":          "external_ip_multicast.yaml:2: external_ip[0].public: 224.0.0.1 is no address that one host can have for others",
+	"external_ip_no_public":          "external_ip_no_public.yaml:2: external_ip[0]: public is missing",
+	"external_ip_not_an_address":     `external_ip_not_an_address.yaml:2: external_ip[0].public: want an IP address, got "turn.example.org"`,
+	"external_ip_twice":              "external_ip_twice.yaml:3: external_ip[1].private: 10.0.0.5 is the same as external_ip[0].private",
+	"http_no_address":                "http_no_address.yaml:3: http.listen[0]: address is missing",
+	"http_tls_without_certificate":   "http_tls_without_certificate.yaml:4: http.listen[0].tls: needs a certificate: set tls at the top of the file",
+	"key_is_a_list":                  "key_is_a_list.yaml:2: turn: a key must be a name, got a list",
+	"key_name_twice":                 `key_name_twice.yaml:5: signal.keys[1].name: "web" is the same as signal.keys[0].name`,
+	"key_no_name":                    "key_no_name.yaml:3: signal.keys[0]: name is missing",
+	"key_short":                      "key_short.yaml:4: signal.keys[0].key: has 5 bytes and needs 16",
+	"list_is_a_record":               "list_is_a_record.yaml:3: turn.users: want a list, got a record",
+	"list_item_without_value":        "list_item_without_value.yaml:3: turn.listen[0]: has no value",
+	"limit_zero":                     "limit_zero.yaml:3: turn.limits.permissions: want 1 or more, got 0",
+	"listen_bad_host":                `listen_bad_host.yaml:3: http.listen[0].address: want an IP address or nothing before the port, got "eth0"`,
+	"listen_bad_port":                `listen_bad_port.yaml:3: turn.listen[0].address: want a port from 0 to 65535 behind the last colon, got "70000"`,
+	"listen_name":                    "listen_name.yaml:3: turn.listen[0].address: want an IP address, not a name: write 127.0.0.1 or [::1]",
+	"listen_no_address":              "listen_no_address.yaml:3: turn.listen[0]: address is missing",
+	"listen_no_brackets":             `listen_no_brackets.yaml:3: turn.listen[0].address: want brackets around an IPv6 address and around nothing else, got "::1"`,
+	"listen_no_port":                 `listen_no_port.yaml:3: turn.listen[0].address: want an address and a port such as :3478 or 127.0.0.1:8080, got "127.0.0.1"`,
+	"listen_no_transports":           "listen_no_transports.yaml:4: turn.listen[0].transports: is empty",
+	"listen_nothing":                 "listen_nothing.yaml:4: http.listen: is empty and so is turn.listen: there is nothing to serve",
+	"listen_overlap":                 "listen_overlap.yaml:4: turn.listen[1].address: tcp 127.0.0.1:3478 is taken by turn.listen[0], :3478",
+	"listen_overlap_admin":           "listen_overlap_admin.yaml:2: admin.address: tcp 127.0.0.1:8080 is taken by http.listen[0], 127.0.0.1:8080",
+	"listen_overlap_http":            "listen_overlap_http.yaml:6: http.listen[0].address: tcp 127.0.0.1:8080 is taken by turn.listen[0], 127.0.0.1:8080",
+	"listen_overlap_stun":            "listen_overlap_stun.yaml:7: http.listen[0].address: udp :9090 is taken by turn.listen[0], :9090",
+	"listen_tcp_and_tls":             "listen_tcp_and_tls.yaml:5: turn.listen[0].transports: tcp and tls need a port each",
+	"listen_tls_without_certificate": "listen_tls_without_certificate.yaml:4: turn.listen[0].transports[0]: tls needs a certificate: set tls",
+	"listen_transport":               `listen_transport.yaml:4: turn.listen[0].transports[1]: want udp, tcp, tls or dtls, got "sctp"`,
+	"listen_transport_twice":         "listen_transport_twice.yaml:4: turn.listen[0].transports[1]: udp is there twice",
+	"log_level":                      `log_level.yaml:2: log.level: want debug, info, warn or error, got "loud"`,
+	"max_future_below_ttl":           "max_future_below_ttl.yaml:3: credentials.max_future: a max_future of 1h is shorter than a ttl of 2h: this daemon would refuse its own credentials",
+	"max_message":                    "max_message.yaml:3: signal.limits.max_message: want 1KiB to 16MiB, got 100 bytes",
+	"max_session":                    "max_session.yaml:2: turn.max_session: want 1m to 8760h, got 10s",
+	"message_burst_zero":             "message_burst_zero.yaml:3: signal.limits.message_burst: want 1 or more, got 0",
+	"misplaced_key":                  "misplaced_key.yaml:1: realm: unknown key (did you mean turn.realm?)",
+	"no_value":                       "no_value.yaml:2: turn.realm: has no value",
+	"not_yaml":                       "not_yaml.yaml:2: found unexpected end of stream",
+	"number_is_negative":             `number_is_negative.yaml:3: turn.limits.permissions: want a whole number from 0, got "-1"`,
+	"number_is_text":                 `number_is_text.yaml:3: turn.limits.permissions: want a whole number from 0, got "many"`,
+	"origin_default_port":            "origin_default_port.yaml:3: http.origins[0]: browsers leave out the default port: write https://app.example.org",
+	"origin_missing":                 `origin_missing.yaml:3: http.origins[0]: want an origin such as https://app.example.org, got ""`,
+	"origin_name":                    `origin_name.yaml:3: http.origins[0]: want an origin such as https://app.example.org, got "app.example.org"`,
+	"origin_path":                    `origin_path.yaml:3: http.origins[0]: "https://app.example.org/" is more than an origin: write https://app.example.org`,
+	"peer_both":                      "peer_both.yaml:3: turn.peers[0]: has allow and deny: only one of them can count",
+	"peer_host_bits":                 "peer_host_bits.yaml:3: turn.peers[0].allow: 10.1.2.3/8 has bits set behind its prefix length: write 10.0.0.0/8",
+	"peer_mapped":                    "peer_mapped.yaml:3: turn.peers[0].deny: ::ffff:10.0.0.0/104 is IPv4 inside IPv6: write the IPv4 prefix, it matches both forms",
+	"peer_neither":                   "peer_neither.yaml:3: turn.peers[0]: needs one of allow and deny",
+	"peer_not_a_prefix":              `peer_not_a_prefix.yaml:3: turn.peers[0].deny: want a prefix such as 10.0.0.0/8 or an address, got "everything"`,
+	"peer_ports":                     `peer_ports.yaml:4: turn.peers[0].ports: want a range of ports such as 49152-65535, got "0-1023"`,
+	"public_host_is_url":             "public_host_is_url.yaml:1: public_host: want a name or an address alone: write turn.example.org",
+	"public_host_label":              `public_host_label.yaml:1: public_host: "turn_1.example.org" is no DNS name: a label is letters, digits and inner hyphens, got "turn_1"`,
+	"public_host_numbers":            `public_host_numbers.yaml:1: public_host: "203.0.113.256" is neither an IP address nor a DNS name`,
+	"public_host_unspecified":        "public_host_unspecified.yaml:1: public_host: 0.0.0.0 is no address that clients can use",
+	"public_host_with_brackets":      "public_host_with_brackets.yaml:1: public_host: want a name or an address alone: write 2001:db8::1",
+	"public_host_with_port":          "public_host_with_port.yaml:1: public_host: want a name or an address alone: write turn.example.org",
+	"queue_messages":                 "queue_messages.yaml:3: signal.limits.queue_messages: want 8 or more, got 1",
+	"queue_size":                     "queue_size.yaml:3: signal.limits.max_message: a queue_size of 1048576 bytes does not hold one message of 2097152",
+	"realm_control":                  "realm_control.yaml:2: turn.realm: has characters that cannot be printed",
+	"realm_empty":                    "realm_empty.yaml:2: turn.realm: is empty",
+	"record_is_a_list":               "record_is_a_list.yaml:1: turn: want a record of keys and values, got a list",
+	"relay_address":                  "relay_address.yaml:2: turn.relay_addresses[0]: 0.0.0.0 is no address that one host can have for others",
+	"relay_ports_backwards":          "relay_ports_backwards.yaml:2: turn.relay_ports: 65535-49152 is backwards: write 49152-65535",
+	"relay_ports_low":                "relay_ports_low.yaml:2: turn.relay_ports: want ports from 1024 to 65535, got 1000-2000",
+	"relay_ports_text":               `relay_ports_text.yaml:2: turn.relay_ports: want a range of ports such as 49152-65535, got "high"`,
+	"root_is_a_list":                 "root_is_a_list.yaml:1: want a record of keys and values, got a list",
+	"secret_and_file":                "secret_and_file.yaml:3: credentials.secrets[0]: has secret and file: only one of them can count",
+	"secret_empty_file":              "secret_empty_file.yaml:3: credentials.secrets[0].file: testdata/secrets/empty is empty",
+	"secret_is_a_directory":          "secret_is_a_directory.yaml:3: credentials.secrets[0].file: read testdata/secrets: not a regular file",
+	"secret_short":                   "secret_short.yaml:3: credentials.secrets[0].secret: has 5 bytes and needs 16, or allow_short: true beside it when another program dictates it",
+	"secret_short_file":              "secret_short_file.yaml:3: credentials.secrets[0].file: has 5 bytes and needs 16, or allow_short: true beside it when another program dictates it",
+	"secret_twice":                   "secret_twice.yaml:4: credentials.secrets[1].file: this secret is the same as credentials.secrets[0].secret",
+	"size":                           `size.yaml:3: signal.limits.max_message: want a number of bytes such as 65536 or 64KiB, got "64KB"`,
+	"tag":                            "tag.yaml:2: turn.realm: YAML tags are not supported: quote a text that begins with !",
+	"text_is_a_list":                 "text_is_a_list.yaml:2: turn.realm: want text, got a list",
+	"tls_mismatch":                   "tls_mismatch.yaml:2: tls: testdata/tls/a.crt and testdata/tls/b.key: tls: private key does not match public key",
+	"tls_no_such_file":               "tls_no_such_file.yaml:2: tls.certificate: stat none.crt: no such file or directory",
+	"tls_without_key":                "tls_without_key.yaml:2: tls: key is missing",
+	"tls_word":                       `tls_word.yaml:1: tls: want self-signed, off or {certificate: FILE, key: FILE}, got "yes"`,
+	"trusted_proxy":                  `trusted_proxy.yaml:2: http.trusted_proxies[0]: want a prefix such as 10.0.0.0/8 or an address, got "nginx"`,
+	"ttl_short":                      "ttl_short.yaml:2: credentials.ttl: want 1m to 8760h, got 1s",
+	"two_documents":                  "two_documents.yaml: more than one YAML document",
+	"unknown_key":                    "unknown_key.yaml:3: turn.relm: unknown key (did you mean realm?)",
+	"unknown_key_far":                "unknown_key_far.yaml:2: turn.zebra: unknown key",
+	"unknown_key_in_list":            "unknown_key_in_list.yaml:4: turn.users[0].pasword: unknown key (did you mean password?)",
+	"user_empty_password":            "user_empty_password.yaml:4: turn.users[0].password: is empty",
+	"user_hidden":                    "user_hidden.yaml:4: turn.users[0].password: this is a printed configuration: the secret itself is missing",
+	"user_key_too_short":             "user_key_too_short.yaml:4: turn.users[0].key: want 32 hexadecimal digits, the MD5 of name:realm:password",
+	"user_no_name":                   "user_no_name.yaml:3: turn.users[0]: name is missing",
+	"user_no_password":               "user_no_password.yaml:3: turn.users[0]: needs one of password, key and file",
+	"user_no_such_file":              "user_no_such_file.yaml:4: turn.users[0].file: stat none.txt: no such file or directory",
+	"user_password_and_key":          "user_password_and_key.yaml:3: turn.users[0]: has password and key: only one of them can count",
+	"user_twice":                     `user_twice.yaml:4: turn.users[1].name: "bob" is the same as turn.users[0].name`,
+}
+
+func TestBadFiles(t *testing.T) {
+	files := certificates(t, "a", "b")
+	names, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(names) != len(bad) {
+		t.Fatalf("%d files in testdata/bad, messages for %d, %v", len(names), len(bad), err)
+	}
+	for name, want := range bad {
+		t.Run(name, func(t *testing.T) {
+			c, err := Load(Source{Path: "testdata/bad/" + name + ".yaml", ReadFile: files})
+			var all Errors
+			if c != nil || !errors.As(err, &all) {
+				t.Fatalf("got %v, %v, want Errors", c, err)
+			}
+			if got := strings.ReplaceAll(err.Error(), "testdata/bad/", ""); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestAllErrorsAtOnce(t *testing.T) {
+	_, err := Load(Source{
+		Path:     "testdata/many_errors.yaml",
+		Env:      []string{"ICEBOX_TURN_RELM=x", "ICEBOX_CREDENTIALS_TTL=1", "HOME=/root"},
+		Flags:    map[string]string{"log.level": "loud"},
+		ReadFile: certificates(t),
+	})
+	want := strings.TrimSpace(`
+--log-level: log.level: want debug, info, warn or error, got "loud"
+ICEBOX_CREDENTIALS_TTL: credentials.ttl: want a duration with its unit such as 90s, 10m or 24h, got "1"
+ICEBOX_TURN_RELM: unknown variable (did you mean ICEBOX_TURN_REALM?)
+testdata/many_errors.yaml:3: turn.relm: unknown key (did you mean realm?)
+testdata/many_errors.yaml:4: turn.relay_ports: 60000-50000 is backwards: write 50000-60000
+testdata/many_errors.yaml:7: turn.peers[0].allow: 10.1.0.0/8 has bits set behind its prefix length: write 10.0.0.0/8
+testdata/many_errors.yaml:9: signal.access: is key, and signal.keys has none: nobody could sign in`)
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+// certificates reads files from disk, but NAME.crt and NAME.key for each of
+// the names from memory.
+func certificates(t *testing.T, names ...string) func(string) ([]byte, os.FileMode, error) {
+	t.Helper()
+	made := make(map[string][]byte)
+	for _, name := range names {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+		cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made[name+".crt"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+		made[name+".key"] = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	}
+	return func(name string) ([]byte, os.FileMode, error) {
+		if data, ok := made[filepath.Base(name)]; ok {
+			return data, 0o600, nil
+		}
+		return readFile(name)
+	}
+}

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one valid configuration. Load makes it and nobody changes it
+// afterwards; it may be shared between goroutines.
+type Config struct {
+	PublicHost  Host         `yaml:"public_host"`
+	ExternalIP  []ExternalIP `yaml:"external_ip"`
+	StateDir    string       `yaml:"state_dir"`
+	Log         Log          `yaml:"log"`
+	TLS         TLS          `yaml:"tls"`
+	TURN        TURN         `yaml:"turn"`
+	Credentials Credentials  `yaml:"credentials"`
+	Signal      Signal       `yaml:"signal"`
+	HTTP        HTTP         `yaml:"http"`
+	Admin       Admin        `yaml:"admin"`
+	Shutdown    Shutdown     `yaml:"shutdown"`
+
+	warnings []string
+}
+
+// ExternalIP is one address pair of a 1:1 NAT. Private is the zero Addr when
+// the host has only one address it could be.
+type ExternalIP struct {
+	Public  netip.Addr `yaml:"public"`
+	Private netip.Addr `yaml:"private,omitempty"`
+}
+
+// Log says how much is logged and how.
+type Log struct {
+	Level  LogLevel  `yaml:"level"`
+	Format LogFormat `yaml:"format"`
+}
+
+// TLS is the certificate of every TLS and DTLS listener. Its zero value is no
+// certificate. The file names are absolute or relative to the process.
+type TLS struct {
+	SelfSigned  bool   `yaml:"-"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Enabled reports whether there is a certificate.
+func (t TLS) Enabled() bool { return t != TLS{} }
+
+// TURN configures the relay.
+type TURN struct {
+	Realm          string        `yaml:"realm"`
+	Listen         []TURNListen  `yaml:"listen"`
+	RelayPorts     PortRange     `yaml:"relay_ports"`
+	RelayAddresses []netip.Addr  `yaml:"relay_addresses"` // empty: those of the interfaces
+	Users          []User        `yaml:"users"`
+	Peers          []PeerRule    `yaml:"peers"`
+	Limits         TURNLimits    `yaml:"limits"`
+	MaxSession     time.Duration `yaml:"max_session"`
+}
+
+// TURNListen is one port and what is spoken on it.
+type TURNListen struct {
+	Address    Endpoint    `yaml:"address"`
+	Transports []Transport `yaml:"transports"`
+}
+
+// User is a long-term TURN account. Exactly one of Password and Key is set;
+// Key is 16 bytes, MD5(name ":" realm ":" password).
+type User struct {
+	Name     string `yaml:"name"`
+	Password Secret `yaml:"password,omitempty"`
+	Key      HexKey `yaml:"key,omitempty"`
+	File     string `yaml:"file,omitempty"` // holds the password
+}
+
+// PeerRule allows or denies relaying to a prefix. Exactly one of Allow and
+// Deny is valid; zero Ports are every port.
+type PeerRule struct {
+	Allow Prefix    `yaml:"allow,omitempty"`
+	Deny  Prefix    `yaml:"deny,omitempty"`
+	Ports PortRange `yaml:"ports,omitempty"`
+}
+
+// TURNLimits bound what clients may hold at one time.
+type TURNLimits struct {
+	AllocationsPerUser    int `yaml:"allocations_per_user"`
+	AllocationsPerAddress int `yaml:"allocations_per_address"`
+	Allocations           int `yaml:"allocations"` // 0: as many as there are relay ports
+	Permissions           int `yaml:"permissions"` // per allocation
+	Channels              int `yaml:"channels"`    // per allocation
+	Connections           int `yaml:"connections"` // TCP, TLS and DTLS
+	ConnectionsPerAddress int `yaml:"connections_per_address"`
+}
+
+// Credentials are the time-limited ones.
+type Credentials struct {
+	Secrets   []SharedSecret `yaml:"secrets"`
+	TTL       time.Duration  `yaml:"ttl"`
+	MaxFuture time.Duration  `yaml:"max_future"`
+}
+
+// SharedSecret verifies credentials that other programs mint. Secret is set
+// after Load, whether it was written in place or in a file.
+type SharedSecret struct {
+	Secret     Secret `yaml:"secret,omitempty"`
+	File       string `yaml:"file,omitempty"`
+	AllowShort bool   `yaml:"allow_short,omitempty"`
+}
+
+// Signal configures who may sign in and how much they may do.
+type Signal struct {
+	Access Access       `yaml:"access"`
+	Keys   []APIKey     `yaml:"keys"`
+	Limits SignalLimits `yaml:"limits"`
+}
+
+// APIKey lets its holder sign in and ask for ICE servers. Key is set after
+// Load, whether it was written in place or in a file.
+type APIKey struct {
+	Name string `yaml:"name"`
+	Key  Secret `yaml:"key,omitempty"`
+	File string `yaml:"file,omitempty"`
+}
+
+// SignalLimits bound the signalling clients.
+type SignalLimits struct {
+	MaxMessage            Size `yaml:"max_message"`
+	MessagesPerSecond     int  `yaml:"messages_per_second"` // per client, on average
+	MessageBurst          int  `yaml:"message_burst"`       // per client, at once
+	QueueMessages         int  `yaml:"queue_messages"`      // waiting for one client
+	QueueSize             Size `yaml:"queue_size"`          // waiting for one client
+	Connections           int  `yaml:"connections"`         // 0: no limit
+	ConnectionsPerAddress int  `yaml:"connections_per_address"`
+	Mints                 int  `yaml:"mints"`             // credentials a minute; 0: no limit
+	MintsPerAddress       int  `yaml:"mints_per_address"` // credentials a minute; 0: no limit
+}
+
+// HTTP configures the listeners of signalling, pages and ICE endpoints.
+type HTTP struct {
+	Listen         []HTTPListen `yaml:"listen"`
+	TrustedProxies []Prefix     `yaml:"trusted_proxies"`
+	Origins        []Origin     `yaml:"origins"`
+}
+
+// HTTPListen is one HTTP listener. STUN also answers Binding requests on the
+// UDP port of the same number.
+type HTTPListen struct {
+	Address Endpoint `yaml:"address"`
+	TLS     bool     `yaml:"tls,omitempty"`
+	STUN    bool     `yaml:"stun,omitempty"`
+	Classic Classic  `yaml:"classic,omitempty"`
+}
+
+// Classic words the classic protocol of one listener. Empty is the usual
+// wording.
+type Classic struct {
+	Greeting       string `yaml:"greeting,omitempty"`
+	UnknownCommand string `yaml:"unknown_command,omitempty"`
+	Loose          bool   `yaml:"loose,omitempty"` // answers and candidates pass without an offer
+}
+
+// Origin is a web origin whose pages may use this daemon, "null" for pages from
+// files, or "*" for all.
+type Origin struct {
+	Origin string `yaml:"origin"`
+}
+
+// Admin is the listener of metrics and health.
+type Admin struct {
+	Address Endpoint `yaml:"address"`
+}
+
+// Shutdown says how long a stopping daemon waits for calls to end.
+type Shutdown struct {
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Warnings are what Load found worth saying and not worth refusing. They hold
+// no secret.
+func (c *Config) Warnings() []string { return c.warnings }
+
+// printed leaves out what came from a file.
+func (u User) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
+}
+
+// printed leaves out what came from a file.
+func (s SharedSecret) printed() any {
+	if s.File != "" {
+		s.Secret = Secret{}
+	}
+	return s
+}
+
+// printed leaves out what came from a file.
+func (k APIKey) printed() any {
+	if k.File != "" {
+		k.Key = Secret{}
+	}
+	return k
+}

@@ -1,0 +1,109 @@
+package signal
+
+import (
+	"context"
+	"time"
+
+	"icebox/signal/rate"
+)
+
+// messageUnit is how many bytes count as one message against the rate.
+const messageUnit = 16 << 10
+
+// Seen notes a sign of life: a whole frame of any kind. Only the reader may call it.
+func (c *Client) Seen() {
+	c.seen.Store(int64(c.hub.now()))
+	c.mu.Lock()
+	c.answerProbe()
+	c.mu.Unlock()
+}
+
+// answerProbe lets go those that wait for a sign of life, or for the end. The caller holds mu.
+func (c *Client) answerProbe() {
+	if c.probed != nil {
+		close(c.probed)
+		c.probed = nil
+	}
+}
+
+// Admit waits until the client may send a message of so many bytes. It reports whether the client should be
+// told that it is too fast: when it has just become so, and not again before it has slowed down for a while.
+// Only the reader may call it.
+func (c *Client) Admit(size int) (tooFast bool) {
+	l := c.hub.Limits()
+	r := rate.Rate{PerSecond: l.MessagesPerSecond, Burst: float64(l.MessageBurst)}
+	wait := c.bucket.Spend(r, time.Now(), 1+float64(size/messageUnit))
+	if wait == 0 {
+		if c.bucket.Left() > r.Burst/2 {
+			c.throttled = false
+		}
+		return false
+	}
+	tooFast = !c.throttled
+	c.throttled = true
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.done:
+	}
+	return tooFast
+}
+
+// ping asks for a sign of life.
+func (c *Client) ping() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueuePing()
+}
+
+// enqueuePing queues a ping unless one is waiting. The caller holds mu.
+func (c *Client) enqueuePing() {
+	if c.state != open || c.queue.pings > 0 {
+		return
+	}
+	c.queue.push(item{kind: pingFrame})
+	c.startFlush()
+}
+
+// notePing remembers when the oldest ping without an answer was written.
+func (c *Client) notePing() {
+	if c.pinged.Load() <= c.seen.Load() {
+		c.pinged.Store(int64(c.hub.now()))
+	}
+}
+
+// overdue reports whether a ping that was written at least so long ago got no answer.
+func (c *Client) overdue(now, age time.Duration) bool {
+	pinged := c.pinged.Load()
+	return pinged != 0 && c.seen.Load() < pinged && now-time.Duration(pinged) >= age
+}
+
+// probe pings the client and reports whether it shows a sign of life in time. Probes at the same time
+// share a ping.
+func (c *Client) probe(ctx context.Context, wait time.Duration) bool {
+	c.mu.Lock()
+	if c.state != open {
+		c.mu.Unlock()
+		return false
+	}
+	if c.probed == nil {
+		c.probed = make(chan struct{})
+		c.enqueuePing()
+	}
+	answered := c.probed
+	c.mu.Unlock()
+
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-answered:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.state == open
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,130 @@
+// Package broker is where hubs find each other's clients. It knows three things: which client holds which
+// name, on which node that client lives, and how to hand a message to that node. It knows nothing about
+// sockets, frames or protocols.
+//
+// # Roles
+//
+// An [Engine] is shared by every node of a deployment; [Memory] is the one for a single process. A hub joins
+// it as a [Node] and gets a [Broker], its own handle. Everything an engine does may cross a network:
+//
+//   - calls take a context and return errors, and an engine bounds each call itself, so that a caller may
+//     pass a context without a deadline on the hot path;
+//   - Claim may take more than a second, because a clash is settled by asking the old holder's node whether
+//     its client still answers;
+//   - an engine that can't be reached answers [ErrUnavailable], which callers must not take for "free" or
+//     "offline".
+//
+// # Names
+//
+// A name is an attribute of a client, never its identity. A claim is (name, address); it ends when exactly
+// that address releases it, when its node leaves, or when a newcomer replaces it because the holder no
+// longer answers. Releasing a name that somebody else holds by now does nothing, so an old connection that
+// closes late can't free its successor's name.
+//
+// # Order
+//
+// Messages routed one after the other by one goroutine to one address arrive in that order. Nothing else is
+// promised: no acknowledgement, no storage.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+)
+
+var (
+	// ErrTaken says that another client, which still answers, holds the name.
+	ErrTaken = errors.New("name is held by another client")
+	// ErrOffline says that nobody holds the name, or that the address is gone.
+	ErrOffline = errors.New("no such client")
+	// ErrBusy says that the recipient can't take the message now: too much of the same sender is waiting.
+	ErrBusy = errors.New("recipient has too many messages waiting")
+	// ErrUnavailable says that the engine can't be asked. What it would have answered is unknown.
+	ErrUnavailable = errors.New("broker is unavailable")
+	// ErrLeft says that this node has left the engine.
+	ErrLeft = errors.New("node has left the broker")
+)
+
+// ID is the random identity of a client or of a node: 128 bits nobody can guess, never reused.
+type ID [16]byte
+
+// NewID returns a fresh ID.
+func NewID() ID {
+	var id ID
+	_, _ = rand.Read(id[:]) // documented never to fail
+	return id
+}
+
+// String returns the first 40 bits of the ID in base32: enough to follow a client through a log, not enough
+// to pose as it.
+func (id ID) String() string { return base32.StdEncoding.EncodeToString(id[:5]) }
+
+// IsZero reports whether id is nobody's.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// Addr is where a client can be reached.
+type Addr struct{ Node, Client ID }
+
+// Kind is what a message does to the pair of clients it travels between.
+type Kind uint8
+
+const (
+	// Offer opens a pair: from here on both sides may send each other answers, candidates and a leave.
+	Offer Kind = iota
+	// Answer replies to an offer within a pair.
+	Answer
+	// Candidate adds an ICE candidate within a pair.
+	Candidate
+	// Leave ends a pair. It has no payload.
+	Leave
+	// Kinds is how many kinds there are.
+	Kinds
+)
+
+// String returns the lower-case name of the kind, which is its metric label too.
+func (k Kind) String() string {
+	return [...]string{"offer", "answer", "candidate", "leave", "unknown"}[min(k, Kinds)]
+}
+
+// Message is what travels from one client to another.
+type Message struct {
+	Kind Kind
+	// From and FromName are set by the sender's hub from what the client signed in as, never from what the
+	// client wrote.
+	From     Addr
+	FromName string
+	// Payload is forwarded byte for byte. It is lent for the length of the call: who keeps it copies it.
+	Payload []byte
+}
+
+// Node is a hub as an engine sees it. Engines call it from any goroutine.
+type Node interface {
+	// Deliver hands a message to a client of this node and returns at once. ErrOffline: it isn't here.
+	Deliver(to ID, m Message) error
+	// Probe reports whether the client still answers. It may take a second.
+	Probe(ctx context.Context, client ID) bool
+	// Evict ends a client that has lost its name to a newcomer, without waiting for the end.
+	Evict(client ID)
+}
+
+// Broker is one node's handle on an engine, safe for concurrent use.
+type Broker interface {
+	// Claim gives the name to a client of this node. A clash probes the holder: a dead one is replaced and
+	// evicted, a living one means ErrTaken. Claiming a name one already holds succeeds.
+	Claim(ctx context.Context, name string, client ID) error
+	// Release frees the name if that client of this node still holds it, and else does nothing.
+	Release(ctx context.Context, name string, client ID) error
+	// Find returns the holder of a name, or ErrOffline.
+	Find(ctx context.Context, name string) (Addr, error)
+	// Route delivers a message. ErrOffline: the client has gone; ErrBusy: it can't take more from this sender.
+	Route(ctx context.Context, to Addr, m Message) error
+	// Leave takes the node out and frees the names it still holds. Later calls answer ErrLeft.
+	Leave(ctx context.Context) error
+}
+
+// Engine lets nodes join.
+type Engine interface {
+	Join(ctx context.Context, n Node) (b Broker, self ID, err error)
+}

@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// member is one node's handle on a Memory.
+type member struct {
+	engine *Memory
+	self   ID
+	left   atomic.Bool
+}
+
+// claimRounds bounds how often a claim starts over because the name changed hands while it probed.
+const claimRounds = 3
+
+func (b *member) Claim(ctx context.Context, name string, client ID) error {
+	if b.left.Load() {
+		return ErrLeft
+	}
+	var (
+		s        = b.engine.shard(name)
+		newcomer = Addr{Node: b.self, Client: client}
+		dead     = newcomer // the holder that was found dead; at first nobody else
+	)
+	for range claimRounds {
+		holder, ok := s.take(name, newcomer, dead)
+		if ok {
+			b.evict(dead, newcomer)
+			return nil
+		}
+		if b.alive(ctx, holder) {
+			return ErrTaken
+		}
+		if err := ctx.Err(); err != nil {
+			return err // a probe cut short proves nothing
+		}
+		dead = holder
+	}
+	return ErrTaken
+}
+
+func (b *member) alive(ctx context.Context, a Addr) bool {
+	n, ok := b.engine.node(a.Node)
+	return ok && n.Probe(ctx, a.Client)
+}
+
+func (b *member) evict(dead, newcomer Addr) {
+	if dead == newcomer {
+		return
+	}
+	if n, ok := b.engine.node(dead.Node); ok {
+		n.Evict(dead.Client)
+	}
+}
+
+func (b *member) Release(_ context.Context, name string, client ID) error {
+	if b.left.Load() {
+		return ErrLeft
+	}
+	b.engine.shard(name).free(name, Addr{Node: b.self, Client: client})
+	return nil
+}
+
+func (b *member) Find(_ context.Context, name string) (Addr, error) {
+	if b.left.Load() {
+		return Addr{}, ErrLeft
+	}
+	s := b.engine.shard(name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	holder, ok := s.holders[name]
+	if !ok {
+		return Addr{}, ErrOffline
+	}
+	return holder, nil
+}
+
+func (b *member) Route(_ context.Context, to Addr, m Message) error {
+	if b.left.Load() {
+		return ErrLeft
+	}
+	n, ok := b.engine.node(to.Node)
+	if !ok {
+		return ErrOffline
+	}
+	return n.Deliver(to.Client, m)
+}
+
+func (b *member) Leave(context.Context) error {
+	if b.left.Swap(true) {
+		return nil
+	}
+	b.engine.changeNodes(func(nodes map[ID]Node) { delete(nodes, b.self) })
+	for i := range b.engine.names {
+		b.engine.names[i].freeNode(b.self)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package broker
+
+import (
+	"context"
+	"hash/maphash"
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+const shards = 64
+
+// Memory is the engine of a single process. Names are spread over shards with a lock each, so that no
+// lock is common to all clients. Several hubs may join it, which is how tests stand in for several nodes.
+type Memory struct {
+	seed  maphash.Seed
+	names [shards]shard
+	nodes atomic.Pointer[map[ID]Node] // replaced as a whole, because it is read for every message
+	mu    sync.Mutex                  // held by who replaces nodes
+}
+
+type shard struct {
+	mu      sync.RWMutex
+	holders map[string]Addr
+}
+
+// NewMemory returns an empty engine.
+func NewMemory() *Memory {
+	m := &Memory{seed: maphash.MakeSeed()}
+	m.nodes.Store(&map[ID]Node{})
+	for i := range m.names {
+		m.names[i].holders = make(map[string]Addr)
+	}
+	return m
+}
+
+// Join implements [Engine]. It doesn't fail.
+func (m *Memory) Join(_ context.Context, n Node) (Broker, ID, error) {
+	self := NewID()
+	m.changeNodes(func(nodes map[ID]Node) { nodes[self] = n })
+	return &member{engine: m, self: self}, self, nil
+}
+
+func (m *Memory) shard(name string) *shard {
+	return &m.names[maphash.String(m.seed, name)%shards]
+}
+
+func (m *Memory) node(id ID) (Node, bool) {
+	n, ok := (*m.nodes.Load())[id]
+	return n, ok
+}
+
+func (m *Memory) changeNodes(change func(map[ID]Node)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	nodes := maps.Clone(*m.nodes.Load())
+	change(nodes)
+	m.nodes.Store(&nodes)
+}
+
+// take gives name to newcomer if it is free, already newcomer's, or still held by expected. Otherwise it
+// returns the holder.
+func (s *shard) take(name string, newcomer, expected Addr) (holder Addr, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	holder, held := s.holders[name]
+	if held && holder != newcomer && holder != expected {
+		return holder, false
+	}
+	s.holders[name] = newcomer
+	return newcomer, true
+}
+
+// free removes name if holder holds it.
+func (s *shard) free(name string, holder Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holders[name] == holder {
+		delete(s.holders, name)
+	}
+}
+
+// freeNode removes every name held by clients of a node.
+func (s *shard) freeNode(node ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, holder := range s.holders {
+		if holder.Node == node {
+			delete(s.holders, name)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package classic
+
+import (
+	"slices"
+	"testing"
+
+	"icebox/signal"
+)
+
+const (
+	sdpOffer  = `{"type":"offer","sdp":"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n"}`
+	sdpAnswer = `{ "sdp" : "v=0\r\n\u00e9<&>", "type" : "answer" }`
+	candidate = `{"candidate":"candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}`
+)
+
+// page is what the tutorials' clients keep: whom they talk to. It overwrites the name of every message with it.
+type page struct {
+	*peer
+	connected string
+}
+
+func (p *page) say(kind, member, payload, name string) {
+	p.t.Helper()
+	text := `{"type":"` + kind + `"`
+	if member != "" {
+		text += `,"` + member + `":` + payload
+	}
+	if p.connected != "" {
+		name = p.connected
+	}
+	if name != "" {
+		text += `,"name":"` + name + `"`
+	}
+	p.send(text + "}")
+}
+
+func (p *page) call(name string) {
+	p.t.Helper()
+	p.connected = name
+	p.say("offer", "offer", sdpOffer, "")
+}
+
+func (p *page) hangUp() {
+	p.t.Helper()
+	p.say("leave", "", "", "")
+	p.connected = ""
+}
+
+func (p *page) answerCall(from string) {
+	p.t.Helper()
+	p.exact(`{"type":"offer","offer":` + sdpOffer + `,"name":"` + from + `"}`)
+	p.connected = from
+	p.say("answer", "answer", sdpAnswer, "")
+}
+
+func TestTutorialOnPort9090(t *testing.T) {
+	s := start(t, Options{Greeting: "Hello world", UnknownCommand: "Command not found"})
+	al, bo := &page{peer: s.dial()}, &page{peer: s.dial()}
+	al.exact("Hello world")
+	bo.exact("Hello world")
+	al.say("login", "", "", "al")
+	if m := al.receive("login"); m.Success == nil || !*m.Success {
+		t.Fatalf("al can't sign in: %+v", m)
+	}
+	bo.say("login", "", "", "al")
+	if m := bo.receive("login"); m.Success == nil || *m.Success || m.Code != "name-taken" || m.Message == "" {
+		t.Fatalf("the second al: %+v", m)
+	}
+	bo.say("login", "", "", "bo")
+	bo.receive("login")
+
+	al.call("bo")
+	bo.answerCall("al")
+	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	for range 5 {
+		al.say("candidate", "candidate", candidate, "")
+		bo.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+		bo.say("candidate", "candidate", candidate, "")
+		al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+	}
+	al.hangUp()
+	bo.exact(`{"type":"leave"}`)
+	bo.connected = ""
+
+	bo.call("al")
+	al.answerCall("bo")
+	bo.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	al.leave()
+	bo.exact(`{"type":"leave"}`)
+	bo.send(`{"type":"dance"}`)
+	if m := bo.refused(signal.ErrUnknownType); m.Message != "Command not found: dance" {
+		t.Fatalf("message %q", m.Message)
+	}
+}
+
+func TestTutorialOnPort8888(t *testing.T) {
+	s := start(t, Options{UnknownCommand: "Unrecognized command"})
+	al, bo := &page{peer: s.login("al")}, &page{peer: s.login("bo")}
+	bo.hangUp() // pressed before any call
+	for range 3 {
+		al.call("bo")
+		bo.answerCall("al")
+		al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+		bo.say("candidate", "candidate", candidate, "")
+		al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+		bo.hangUp()
+		al.exact(`{"type":"leave"}`)
+		al.hangUp() // these clients don't forget whom they called before they hang up themselves
+		al.connected = ""
+	}
+	bo.settledAs(t, "Unrecognized command: undefined", `{"kind":"x"}`)
+	bo.settledAs(t, "Unrecognized command: null", `{"type":null}`)
+	bo.settledAs(t, "Unrecognized command: 7", `{"type":7}`)
+
+	// A reload: the page's connection closes, the new page signs in under the same name.
+	bo.leave()
+	again := &page{peer: s.login("bo")}
+	al.call("bo")
+	again.answerCall("al")
+	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+}
+
+func (p *page) settledAs(t *testing.T, want, text string) {
+	t.Helper()
+	p.send(text)
+	if m := p.refused(signal.ErrUnknownType); m.Message != want {
+		t.Fatalf("got %q, want %q", m.Message, want)
+	}
+}
+
+func TestLoginCarriesICEServersAndToken(t *testing.T) {
+	s := start(t, Options{})
+	al := s.dial()
+	al.send(`{"type":"login","name":"al"}`)
+	m := al.receive("login")
+	want := []signal.RTCIceServer{
+		{URLs: []string{"stun:ice.example:3478"}},
+		{URLs: []string{"turn:ice.example:3478?transport=udp"}, Username: "9999999999:al", Credential: "pw"},
+	}
+	if !slices.EqualFunc(m.ICEServers, want, func(a, b signal.RTCIceServer) bool {
+		return slices.Equal(a.URLs, b.URLs) && a.Username == b.Username && a.Credential == b.Credential
+	}) {
+		t.Errorf("iceServers %+v, want %+v", m.ICEServers, want)
+	}
+	if m.Expires != 9999999999 {
+		t.Errorf("expires %d", m.Expires)
+	}
+	c, ok := s.hub.Bearer(m.Token)
+	if !ok || c.Name() != "al" {
+		t.Error("the token isn't al's")
+	}
+	al.leave()
+	s.login("al") // the old al is gone by now
+	if _, ok := s.hub.Bearer(m.Token); ok {
+		t.Error("the token outlives its connection")
+	}
+	for _, forged := range []string{"", "x", m.Token + "A", "AAAAAA" + m.Token[6:], m.Token[:36] + "AAAAAA" + m.Token[42:]} {
+		if _, ok := s.hub.Bearer(forged); ok {
+			t.Errorf("forged token %q is accepted", forged)
+		}
+	}
+}

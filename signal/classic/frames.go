@@ -1,0 +1,71 @@
+package classic
+
+import (
+	"encoding/json"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// Messages to other clients, around the payload.
+const (
+	offerHead     = `{"type":"offer","offer":`
+	offerName     = `,"name":`
+	answerHead    = `{"type":"answer","answer":`
+	candidateHead = `{"type":"candidate","candidate":`
+	leaveFrame    = `{"type":"leave"}`
+	tail          = `}`
+)
+
+// encode returns the frame that tells a client of another's message.
+func encode(m broker.Message) []byte {
+	switch m.Kind {
+	case broker.Offer:
+		name := quote(m.FromName)
+		frame := make([]byte, 0, len(offerHead)+len(m.Payload)+len(offerName)+len(name)+len(tail))
+		frame = append(append(frame, offerHead...), m.Payload...)
+		return append(append(append(frame, offerName...), name...), tail...)
+	case broker.Answer:
+		return wrap(answerHead, m.Payload)
+	case broker.Candidate:
+		return wrap(candidateHead, m.Payload)
+	default:
+		return []byte(leaveFrame)
+	}
+}
+
+func wrap(head string, payload []byte) []byte {
+	frame := make([]byte, 0, len(head)+len(payload)+len(tail))
+	return append(append(append(frame, head...), payload...), tail...)
+}
+
+// loginReply answers a login.
+type loginReply struct {
+	Type       string                `json:"type"`
+	Success    bool                  `json:"success"`
+	Code       string                `json:"code,omitempty"`
+	Message    string                `json:"message,omitempty"`
+	ICEServers []signal.RTCIceServer `json:"iceServers,omitempty"`
+	Expires    int64                 `json:"expires,omitempty"`
+	TTL        int64                 `json:"ttl,omitempty"`
+	Token      string                `json:"token,omitempty"`
+	ICEError   *problem              `json:"iceError,omitempty"`
+}
+
+type problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// errorReply tells a client what was refused, and which peer it concerns.
+type errorReply struct {
+	Type    string `json:"type"`
+	Code    string `json:"code"`
+	Name    string `json:"name,omitempty"`
+	Message string `json:"message"`
+}
+
+func frame(v any) []byte {
+	b, _ := json.Marshal(v) // strings, numbers and booleans can't fail
+	return b
+}

@@ -1,0 +1,255 @@
+package signal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"icebox/signal/broker"
+	"icebox/signal/rate"
+)
+
+// Conn is a connection as the core sees it. Write and Ping are never called at the same time; Abort may be
+// called at any time.
+type Conn interface {
+	// Write sends one message, Ping asks for a sign of life. Both give up at the deadline.
+	Write(frame []byte, deadline time.Time) error
+	Ping(deadline time.Time) error
+	// Close tells the other side why and sees to it that reading ends soon, whatever the other side does.
+	// It may take as long as a second.
+	Close(Reason)
+	// Abort cuts the connection without a word. It doesn't block.
+	Abort()
+}
+
+// Profile is what a protocol wants of the core.
+type Profile struct {
+	// Protocol is the metric label.
+	Protocol string
+	// Encode makes the frame that tells a client of a message from another client. It must not keep the
+	// message's payload.
+	Encode func(broker.Message) []byte
+	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
+	// correspondent's. Another's would end the wrong call.
+	OneCall bool
+	// Loose lets answers, candidates and leaves out and in that belong to no pair, for clients that don't
+	// begin with an offer.
+	Loose bool
+}
+
+// Visitor is what is known of who connects before it says a word.
+type Visitor struct {
+	Addr netip.Addr
+	Host string // by which it reached us, without port
+	Key  string // the name of the API key it showed, if any
+}
+
+// MaxName is the longest name of a client, in bytes.
+const MaxName = 128
+
+// tokenLen is the length of a token's raw form: the client's ID and a secret.
+const tokenLen = len(broker.ID{}) + 16
+
+type state uint8
+
+const (
+	open   state = iota
+	ending       // being told why; takes no more messages
+	closed
+)
+
+// Client is one connection that speaks some protocol. The methods below its fields say who may call them:
+// "the reader" is the one goroutine that reads its connection.
+type Client struct {
+	// Fixed.
+	hub     *Hub
+	conn    Conn
+	profile Profile
+	visitor Visitor
+	id      broker.ID
+	secret  [16]byte
+	slot    uint8
+	done    chan struct{} // closed when the client is no longer open
+
+	// Any goroutine.
+	seen   atomic.Int64 // when anything last came from it, in the hub's time
+	pinged atomic.Int64 // when the oldest unanswered ping was written, or one that was answered
+
+	// The reader's.
+	bucket    rate.Bucket
+	throttled bool
+
+	flushes sync.WaitGroup // the goroutine that writes, while there is one
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	state  state
+	reason Reason
+	name   string
+	pairs  pairs
+	queue  queue
+	probed chan struct{} // closed by the next sign of life; nil when nobody waits for one
+}
+
+func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
+	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
+	_, _ = rand.Read(c.secret[:]) // documented never to fail
+	c.seen.Store(int64(h.now()))
+	return c
+}
+
+// ID returns the client's identity.
+func (c *Client) ID() broker.ID { return c.id }
+
+// Visitor returns what was known of the client when it connected.
+func (c *Client) Visitor() Visitor { return c.visitor }
+
+// Done is closed when the client begins to end.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Name returns what the client is signed in as, or "".
+func (c *Client) Name() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return ""
+	}
+	return c.name
+}
+
+// Token returns what proves to [Hub.Bearer] that its bearer is this client.
+func (c *Client) Token() string {
+	raw := make([]byte, 0, tokenLen)
+	raw = append(append(raw, c.id[:]...), c.secret[:]...)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// SignIn claims a name for the client. It may take as long as [Options.ClaimWait]. A client that has a name
+// already swaps it for the new one, and keeps its pairs. Only the reader may call it. The error is an *Error.
+func (c *Client) SignIn(name string) error {
+	h := c.hub
+	switch old := c.Name(); {
+	case !validName(name):
+		return h.metrics.refuse(ErrBadName)
+	case h.Draining():
+		return h.metrics.refuse(ErrRestarting)
+	case old == name:
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
+	defer cancel()
+	if err := h.broker.Claim(ctx, name, c.id); err != nil {
+		told := refusal(err)
+		if told == ErrUnavailable && !ends(err) {
+			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
+		}
+		c.debug("sign-in refused", slog.String("name", name), slog.String("code", told.Code))
+		return h.metrics.refuse(told)
+	}
+	c.mu.Lock()
+	old := c.name
+	c.name = name
+	c.mu.Unlock()
+	if old == "" {
+		h.metrics.signedIn.Inc()
+	} else {
+		c.release(ctx, old)
+	}
+	h.metrics.signIns.Inc()
+	c.debug("client signed in", slog.String("name", name))
+	return nil
+}
+
+func validName(name string) bool {
+	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
+		return false
+	}
+	for _, r := range name {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Client) release(ctx context.Context, name string) {
+	if err := c.hub.broker.Release(ctx, name, c.id); err != nil {
+		c.hub.log.Warn("release failed", slog.String("client", c.id.String()), slog.Any("error", err))
+	}
+}
+
+// End tells the client why and closes its connection, without waiting. Only the first call has an effect.
+// Any goroutine may call it.
+func (c *Client) End(why Reason) {
+	c.mu.Lock()
+	if c.state != open {
+		c.mu.Unlock()
+		return
+	}
+	c.state, c.reason = ending, why
+	close(c.done)
+	c.answerProbe()
+	abrupt := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
+	if abrupt {
+		c.queue.clear()
+	}
+	jammed := abrupt && c.queue.flushing
+	c.queue.push(item{kind: goodbye})
+	c.startFlush()
+	c.mu.Unlock()
+	if jammed {
+		c.conn.Abort()
+	}
+}
+
+// Close frees what the client holds and returns when nothing of it runs any more. The reader calls it once,
+// when reading has ended.
+func (c *Client) Close() {
+	h := c.hub
+	defer h.serving.Done()
+	c.mu.Lock()
+	if c.state == open {
+		close(c.done)
+		c.answerProbe()
+	}
+	c.state = closed
+	why, name, former := c.reason, c.name, c.pairs
+	c.pairs = nil
+	c.queue.clear()
+	c.mu.Unlock()
+
+	h.clients.remove(c)
+	h.wheel.remove(c)
+	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
+	defer cancel()
+	if name != "" {
+		c.release(ctx, name)
+		h.metrics.signedIn.Dec()
+	}
+	for _, p := range former {
+		// Who has gone as well, or has no such pair any more, needs no leave.
+		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+	}
+	c.conn.Abort()
+	c.flushes.Wait()
+	h.metrics.clients.Dec()
+	h.metrics.ended[why].Inc()
+	c.debug("client gone", slog.String("name", name), slog.String("reason", why.String()))
+}
+
+func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.self, Client: c.id} }
+
+func (c *Client) debug(msg string, attrs ...slog.Attr) {
+	if !c.hub.log.Enabled(c.hub.ctx, slog.LevelDebug) {
+		return
+	}
+	attrs = append(attrs, slog.String("client", c.id.String()))
+	c.hub.log.LogAttrs(c.hub.ctx, slog.LevelDebug, msg, attrs...)
+}

@@ -1,0 +1,99 @@
+package signal
+
+import (
+	"context"
+	"errors"
+
+	"icebox/signal/broker"
+)
+
+// Error is a refusal that the client is told. Compare with errors.Is against the variables below.
+type Error struct {
+	// Code is stable: programs decide by it, in every protocol. It is the metric label too.
+	Code string
+	// Message is a sentence for people. It may change.
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Every refusal there is.
+var (
+	ErrBadMessage  = &Error{"bad-message", "the message is not a JSON object with the members it needs"}
+	ErrBinary      = &Error{"binary-frame", "binary frames are not understood: send JSON as text"}
+	ErrUnknownType = &Error{"unknown-type", "the message has a type that is not known"}
+	ErrTooLarge    = &Error{"message-too-large", "the message is larger than this server allows"}
+	ErrRateLimited = &Error{"rate-limited", "too many messages: they are read more slowly from now on, none is lost"}
+	ErrNotSignedIn = &Error{"not-signed-in", "sign in before sending to others"}
+	ErrBadName     = &Error{"bad-name", "a name has 1 to 128 bytes of UTF-8 without control characters"}
+	ErrNameTaken   = &Error{"name-taken", "somebody else is signed in under this name"}
+	ErrPeerOffline = &Error{"peer-offline", "nobody is signed in under this name"}
+	ErrPeerBusy    = &Error{"peer-busy", "too many of your messages are waiting for this peer"}
+	ErrNotPaired   = &Error{"not-paired", "there is no call between you and this peer"}
+	ErrMintLimited = &Error{"mint-limited", "too many TURN credentials were asked for: try again in a minute"}
+	ErrUnavailable = &Error{"unavailable", "the server can't do this now: try again later"}
+	ErrRestarting  = &Error{"restarting", "the server is about to restart: connect again in a moment"}
+)
+
+// refusals is the closed list of metric labels.
+var refusals = []*Error{
+	ErrBadMessage, ErrBinary, ErrUnknownType, ErrTooLarge, ErrRateLimited, ErrNotSignedIn, ErrBadName,
+	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
+}
+
+// refusal turns what a broker answered into what a client is told.
+func refusal(err error) *Error {
+	var told *Error
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.Is(err, broker.ErrTaken):
+		return ErrNameTaken
+	case errors.Is(err, broker.ErrOffline):
+		return ErrPeerOffline
+	case errors.Is(err, broker.ErrBusy):
+		return ErrPeerBusy
+	case errors.Is(err, broker.ErrLeft):
+		return ErrRestarting
+	default:
+		return ErrUnavailable
+	}
+}
+
+// ends reports whether err only says that the caller stopped waiting, which is nothing to log.
+func ends(err error) bool { return errors.Is(err, context.Canceled) }
+
+// Reason says why a client ended. It decides what the client is told when its connection closes.
+type Reason uint8
+
+const (
+	// Gone: the client closed the connection, or the network did.
+	Gone Reason = iota
+	// PongTimeout: a ping got no answer.
+	PongTimeout
+	// SlowReader: its queue was full.
+	SlowReader
+	// WriteFailed: a write failed or took too long.
+	WriteFailed
+	// Superseded: a newcomer took the name over, because this connection didn't answer.
+	Superseded
+	// TooLarge: it sent a message above the limit.
+	TooLarge
+	// BadText: it sent a text frame that isn't UTF-8, for which RFC 6455 section 8.1 demands the end.
+	BadText
+	// Stalled: it began a message and didn't end it in time.
+	Stalled
+	// Restarting: the hub shuts down.
+	Restarting
+	// Broken: the code that serves it panicked.
+	Broken
+	reasons
+)
+
+// String returns the reason's metric label.
+func (r Reason) String() string {
+	return [...]string{
+		"gone", "pong_timeout", "slow_reader", "write_failed", "superseded", "too_large", "bad_text", "stalled",
+		"restarting", "broken", "unknown",
+	}[min(r, reasons)]
+}

@@ -1,0 +1,80 @@
+package signal
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/signal/broker"
+)
+
+// metrics counts what happens to clients and messages. No label is a user's.
+type metrics struct {
+	clients     prometheus.Gauge
+	signedIn    prometheus.Gauge
+	connections *prometheus.CounterVec
+	ended       [reasons]prometheus.Counter
+	routed      [broker.Kinds]prometheus.Counter
+	ignored     [broker.Kinds]prometheus.Counter
+	refused     map[*Error]prometheus.Counter
+	takeovers   prometheus.Counter
+	signIns     prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counters := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	}
+	var (
+		ended  = counters("icebox_signal_clients_ended_total", "Clients that ended, by why.", "reason")
+		routed = counters("icebox_signal_messages_total",
+			"Messages from client to client that were handed to the recipient's node, by kind.", "kind")
+		ignored = counters("icebox_signal_messages_ignored_total",
+			"Messages that a recipient's hub dropped because they belong to none of its pairs, by kind.", "kind")
+		refused = counters("icebox_signal_refused_total", "What clients were refused, by the code they are told.", "code")
+	)
+	m := &metrics{
+		clients: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "icebox_signal_clients", Help: "Connected clients."}),
+		signedIn: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "icebox_signal_signed_in", Help: "Connected clients that hold a name."}),
+		connections: counters("icebox_signal_connections_total", "Clients that connected, by protocol.", "protocol"),
+		refused:     make(map[*Error]prometheus.Counter),
+		takeovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "icebox_signal_takeovers_total", Help: "Names taken over from a client that no longer answered."}),
+		signIns: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "icebox_signal_sign_ins_total", Help: "Names given to a client."}),
+	}
+	for r := range reasons {
+		m.ended[r] = ended.WithLabelValues(r.String())
+	}
+	for k := range broker.Kinds {
+		m.routed[k] = routed.WithLabelValues(k.String())
+		m.ignored[k] = ignored.WithLabelValues(k.String())
+	}
+	for _, e := range refusals {
+		m.refused[e] = refused.WithLabelValues(e.Code)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{
+		m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns,
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) connected(protocol string) {
+	m.clients.Inc()
+	m.connections.WithLabelValues(protocol).Inc()
+}
+
+// refuse counts a refusal and returns it as the error it is.
+func (m *metrics) refuse(e *Error) error {
+	m.refused[e].Inc()
+	return e
+}

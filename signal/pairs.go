@@ -1,0 +1,75 @@
+package signal
+
+import "icebox/signal/broker"
+
+// maxPairs bounds how many correspondents a client has at once.
+const maxPairs = 32
+
+// pair is another client that has exchanged an offer with this one.
+type pair struct {
+	name  string // when the offer passed
+	addr  broker.Addr
+	spoke bool // this client has sent it an offer or an answer
+}
+
+// pairs are in order of their latest offer.
+type pairs []pair
+
+// open adds a pair or makes it the latest. When there are too many, the oldest that this client never spoke
+// to makes room, so that strangers' offers can't push out a call.
+func (p *pairs) open(n pair) {
+	if i := p.index(n.addr); i >= 0 {
+		n.spoke = n.spoke || (*p)[i].spoke
+		p.remove(i)
+	}
+	if len(*p) >= maxPairs {
+		p.remove(p.dispensable())
+	}
+	*p = append(*p, n)
+}
+
+func (p pairs) dispensable() int {
+	for i, old := range p {
+		if !old.spoke {
+			return i
+		}
+	}
+	return 0
+}
+
+// close ends a pair and reports whether there was one, and whether it was the latest.
+func (p *pairs) close(a broker.Addr) (was, latest bool) {
+	i := p.index(a)
+	if i < 0 {
+		return false, false
+	}
+	latest = i == len(*p)-1
+	p.remove(i)
+	return true, latest
+}
+
+func (p *pairs) remove(i int) {
+	old := *p
+	copy(old[i:], old[i+1:])
+	old[len(old)-1] = pair{}
+	*p = old[:len(old)-1]
+}
+
+func (p pairs) index(a broker.Addr) int {
+	for i := range p {
+		if p[i].addr == a {
+			return i
+		}
+	}
+	return -1
+}
+
+// named returns the latest pair with a client of that name.
+func (p pairs) named(name string) (*pair, bool) {
+	for i := len(p) - 1; i >= 0; i-- {
+		if p[i].name == name {
+			return &p[i], true
+		}
+	}
+	return nil, false
+}

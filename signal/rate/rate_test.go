@@ -1,0 +1,122 @@
+package rate
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func addr(n uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], n)
+	return netip.AddrFrom4(b)
+}
+
+func TestBucketAllowsItsBurstAndThenItsRate(t *testing.T) {
+	var (
+		b   Bucket
+		r   = Rate{PerSecond: 2, Burst: 3}
+		now = start
+	)
+	for i := range 3 {
+		if wait := b.Take(r, now); wait != 0 {
+			t.Fatalf("take %d of the burst waits %v", i, wait)
+		}
+	}
+	if wait := b.Take(r, now); wait != 500*time.Millisecond {
+		t.Fatalf("wait %v, want 500ms", wait)
+	}
+	now = now.Add(500 * time.Millisecond)
+	if wait := b.Take(r, now); wait != 0 {
+		t.Fatalf("a token that came back isn't given: wait %v", wait)
+	}
+	now = now.Add(time.Hour)
+	for range 3 {
+		b.Take(r, now)
+	}
+	if b.Take(r, now) == 0 {
+		t.Fatal("an hour's rest saved up more than the burst")
+	}
+	if b.Take(r, start) == 0 {
+		t.Fatal("a clock that went back gave tokens")
+	}
+}
+
+func TestBucketSpendGoesIntoDebt(t *testing.T) {
+	var (
+		b Bucket
+		r = Rate{PerSecond: 10, Burst: 5}
+	)
+	if wait := b.Spend(r, start, 5); wait != 0 {
+		t.Fatalf("wait %v within the burst", wait)
+	}
+	if wait := b.Spend(r, start, 20); wait != 2*time.Second {
+		t.Fatalf("wait %v, want 2s", wait)
+	}
+	if wait := b.Spend(r, start.Add(2*time.Second), 0); wait != 0 {
+		t.Fatalf("wait %v after the debt was paid", wait)
+	}
+}
+
+func TestTableKeepsAddressesApart(t *testing.T) {
+	table, r := NewTable(100), PerMinute(2)
+	for range 2 {
+		if table.Take(addr(1), r, start) != 0 {
+			t.Fatal("refused within the limit")
+		}
+	}
+	if wait := table.Take(addr(1), r, start); wait != 30*time.Second {
+		t.Fatalf("wait %v, want 30s", wait)
+	}
+	if table.Take(addr(2), r, start) != 0 {
+		t.Fatal("one address pays for another")
+	}
+}
+
+func TestTableForgetsOnlyFullBuckets(t *testing.T) {
+	table, r := NewTable(100), PerMinute(1)
+	now := start
+	for i := range 10 {
+		now = now.Add(59 * time.Second)
+		table.Take(addr(uint32(1000+i)), r, now) // turns the table
+		if got := table.Take(addr(1), r, now); i > 0 && got == 0 && i%2 == 1 {
+			t.Fatalf("round %d: given after 59s of a minute", i)
+		}
+	}
+	table.Take(addr(9), r, now.Add(time.Hour))
+	if n := table.Len(); n != 1 {
+		t.Fatalf("%d buckets kept after an hour's rest, want 1", n)
+	}
+}
+
+func TestTableIsBounded(t *testing.T) {
+	table, r := NewTable(50), PerMinute(3)
+	refused := 0
+	for i := range uint32(10_000) {
+		if table.Take(addr(i), r, start) != 0 {
+			refused++
+		}
+		if n := table.Len(); n > 50 {
+			t.Fatalf("%d buckets", n)
+		}
+	}
+	if refused != 10_000-50-3 {
+		t.Fatalf("%d refused: the crowd shares one bucket of 3", refused)
+	}
+	if table.Take(addr(7), r, start) != 0 {
+		t.Fatal("an address with a bucket of its own suffers from the crowd")
+	}
+}
+
+func BenchmarkTableTake(b *testing.B) {
+	table, r := NewTable(1<<16), PerMinute(1_000_000)
+	b.ReportAllocs()
+	i := uint32(0)
+	for b.Loop() {
+		i++
+		table.Take(addr(i&0xfff), r, start)
+	}
+}

@@ -1,0 +1,83 @@
+package signal
+
+import (
+	"context"
+	"sync"
+
+	"icebox/signal/broker"
+)
+
+// registry finds this hub's clients by ID. IDs are random, so their first byte spreads them over the shards.
+type registry struct {
+	shards [64]struct {
+		mu      sync.RWMutex
+		clients map[broker.ID]*Client
+	}
+}
+
+func (r *registry) init() {
+	for i := range r.shards {
+		r.shards[i].clients = make(map[broker.ID]*Client)
+	}
+}
+
+func (r *registry) add(c *Client) {
+	s := &r.shards[c.id[0]%64]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[c.id] = c
+}
+
+func (r *registry) remove(c *Client) {
+	s := &r.shards[c.id[0]%64]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c.id)
+}
+
+func (r *registry) get(id broker.ID) (*Client, bool) {
+	s := &r.shards[id[0]%64]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c, ok := s.clients[id]
+	return c, ok
+}
+
+// each calls f for every client, without holding a lock.
+func (r *registry) each(f func(*Client)) {
+	var batch []*Client
+	for i := range r.shards {
+		s := &r.shards[i]
+		batch = batch[:0]
+		s.mu.RLock()
+		for _, c := range s.clients {
+			batch = append(batch, c)
+		}
+		s.mu.RUnlock()
+		for _, c := range batch {
+			f(c)
+		}
+	}
+}
+
+// node is the hub as brokers see it.
+type node struct{ hub *Hub }
+
+func (n node) Deliver(to broker.ID, m broker.Message) error {
+	c, ok := n.hub.clients.get(to)
+	if !ok {
+		return broker.ErrOffline
+	}
+	return c.receive(m)
+}
+
+func (n node) Probe(ctx context.Context, client broker.ID) bool {
+	c, ok := n.hub.clients.get(client)
+	return ok && c.probe(ctx, n.hub.opts.ProbeWait)
+}
+
+func (n node) Evict(client broker.ID) {
+	if c, ok := n.hub.clients.get(client); ok {
+		c.End(Superseded)
+	}
+}

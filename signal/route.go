@@ -1,0 +1,133 @@
+package signal
+
+import (
+	"context"
+	"errors"
+
+	"icebox/signal/broker"
+)
+
+// Offer sends an offer to whoever is signed in as to, and makes the two a pair. Only the reader may call it.
+// The error is an *Error.
+func (c *Client) Offer(to string, payload []byte) error {
+	name := c.Name()
+	if name == "" {
+		return c.hub.metrics.refuse(ErrNotSignedIn)
+	}
+	peer, err := c.hub.broker.Find(c.hub.ctx, to)
+	if err != nil {
+		return c.hub.metrics.refuse(refusal(err))
+	}
+	// The pair is there before the offer is: the answer may come while Route still runs.
+	c.mu.Lock()
+	known := c.pairs.index(peer) >= 0
+	c.pairs.open(pair{name: to, addr: peer, spoke: true})
+	c.mu.Unlock()
+	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.addr(), FromName: name, Payload: payload})
+	if err != nil && !known {
+		c.forget(peer)
+	}
+	return c.told(peer, err)
+}
+
+// Tell sends an answer or a candidate within the pair with the client called to. Only the reader may call it.
+// The error is an *Error.
+func (c *Client) Tell(kind broker.Kind, to string, payload []byte) error {
+	name, peer, err := c.correspondent(to, kind == broker.Answer)
+	if err != nil {
+		return err
+	}
+	err = c.route(c.hub.ctx, peer, broker.Message{Kind: kind, From: c.addr(), FromName: name, Payload: payload})
+	return c.told(peer, err)
+}
+
+// Leave ends the pair with the client called to. Without such a pair nothing happens. Only the reader may
+// call it.
+func (c *Client) Leave(to string) {
+	name, peer, err := c.correspondent(to, false)
+	if err != nil {
+		return
+	}
+	c.forget(peer)
+	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+}
+
+// correspondent finds the address behind a name within the client's pairs, or, if its protocol is loose,
+// anywhere.
+func (c *Client) correspondent(to string, speaks bool) (name string, peer broker.Addr, err error) {
+	c.mu.Lock()
+	name = c.name
+	p, paired := c.pairs.named(to)
+	if paired {
+		p.spoke = p.spoke || speaks
+		peer = p.addr
+	}
+	c.mu.Unlock()
+	switch {
+	case name == "":
+		return "", peer, c.hub.metrics.refuse(ErrNotSignedIn)
+	case paired:
+		return name, peer, nil
+	case !c.profile.Loose:
+		return "", peer, c.hub.metrics.refuse(ErrNotPaired)
+	}
+	if peer, err = c.hub.broker.Find(c.hub.ctx, to); err != nil {
+		return "", peer, c.hub.metrics.refuse(refusal(err))
+	}
+	return name, peer, nil
+}
+
+func (c *Client) forget(peer broker.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pairs.close(peer)
+}
+
+func (c *Client) route(ctx context.Context, to broker.Addr, m broker.Message) error {
+	err := c.hub.broker.Route(ctx, to, m)
+	if err == nil {
+		c.hub.metrics.routed[m.Kind].Inc()
+	}
+	return err
+}
+
+// told turns the outcome of a route into what the sender is told. A peer that has gone is no pair any more.
+func (c *Client) told(peer broker.Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, broker.ErrOffline) {
+		c.forget(peer)
+	}
+	return c.hub.metrics.refuse(refusal(err))
+}
+
+// receive takes a message from another client, if it belongs to one of this client's pairs.
+func (c *Client) receive(m broker.Message) error {
+	c.mu.Lock()
+	if c.state != open {
+		c.mu.Unlock()
+		return broker.ErrOffline
+	}
+	wanted := c.wants(m)
+	c.mu.Unlock()
+	if !wanted {
+		c.hub.metrics.ignored[m.Kind].Inc()
+		return nil
+	}
+	return c.enqueue(item{from: m.From.Client, data: c.profile.Encode(m)})
+}
+
+// wants applies a message to the pairs and reports whether the client should see it. The caller holds mu.
+func (c *Client) wants(m broker.Message) bool {
+	switch m.Kind {
+	case broker.Offer:
+		c.pairs.open(pair{name: m.FromName, addr: m.From})
+		return true
+	case broker.Leave:
+		was, latest := c.pairs.close(m.From)
+		return was && (latest || !c.profile.OneCall) || !was && c.profile.Loose
+	default:
+		return c.profile.Loose || c.pairs.index(m.From) >= 0
+	}
+}

@@ -1,0 +1,23 @@
+// Package web serves the pages that icebox brings along: a call page at "/"
+// and a trickle-ICE page at "/trickle-ice/". They are for seeing that a server
+// works, for small private calls, and as an example of a client.
+//
+// # Decisions
+//
+// The files under static are embedded and served as they are: no build step,
+// no template, no script or font from anywhere else. They are small ES modules,
+// typed by JSDoc comments, so that a browser's own debugger shows the source.
+//
+// The pages hold no privilege. The call page speaks the classic protocol on
+// "ws" beside it, the trickle-ICE page fetches "ice" beside it, and both pass
+// the "key" parameter of their own URL on. Every URL in a page is relative, so
+// that a proxy may serve icebox below a prefix.
+//
+// Every answer carries a Content-Security-Policy that allows nothing but this
+// origin: no inline script or style, no eval, no framing. Because a page is
+// opened as "/?key=...", no Referer is ever sent.
+//
+// Nothing is cached without asking (Cache-Control: no-cache with an ETag of the
+// content): modules import each other by plain names, and a browser must never
+// mix the modules of two versions.
+package web

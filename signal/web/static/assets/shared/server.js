@@ -1,0 +1,101 @@
+/**
+ * The server this page came from: its addresses, and the ICE servers it hands
+ * out. All addresses are relative to the page, so that a proxy may serve
+ * icebox below a prefix, and carry the page's own ?key= on.
+ */
+
+/**
+ * An address beside the server's front page, with the page's key.
+ * @param {string} name "ws", "ice", "trickle-ice/" or "" for the front page
+ * @param {string} page the page's own URL
+ * @returns {URL}
+ */
+export function beside(name, page) {
+  const from = new URL(page);
+  const root = new URL(from.pathname.endsWith('/trickle-ice/') ? '..' : '.', from);
+  const target = new URL(name, root);
+  const key = from.searchParams.get('key');
+  if (key !== null) target.searchParams.set('key', key);
+  return target;
+}
+
+/**
+ * The signalling hub's address: ws or wss as the page is http or https.
+ * @param {string} page the page's own URL
+ * @returns {URL}
+ */
+export function hubAddress(page) {
+  const target = beside('ws', page);
+  target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
+  return target;
+}
+
+/**
+ * Why the server refused an HTTP request, in words a person can act on.
+ * @param {number} status
+ * @param {boolean} hasKey whether the page's URL has a key
+ * @returns {string}
+ */
+export function refusal(status, hasKey) {
+  if (status === 401 || (status === 403 && !hasKey)) {
+    return hasKey
+      ? 'The server does not know the key in this page’s address. Ask whoever runs it for a new link.'
+      : 'This server wants a key. Open the page with the link you were given; it ends with “?key=…”.';
+  }
+  if (status === 403) return 'The server refused this page: its key or its origin is not allowed.';
+  if (status === 429) return 'Too many requests from your address. Wait a minute, then try again.';
+  if (status === 503) return 'The server is full or shutting down. Try again in a moment.';
+  return `The server answered with an error (HTTP ${status}).`;
+}
+
+/**
+ * Fetches ICE servers with fresh credentials.
+ * @param {string} page the page's own URL
+ * @param {typeof fetch} [get]
+ * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl in seconds
+ */
+export async function fetchIceServers(page, get = fetch) {
+  const address = beside('ice', page);
+  /** @type {Response} */
+  let response;
+  try {
+    response = await get(address, { cache: 'no-store', credentials: 'same-origin' });
+  } catch {
+    throw new Error('The server cannot be reached. Check your connection, then try again.');
+  }
+  if (!response.ok) throw new Error(refusal(response.status, address.searchParams.has('key')));
+  /** @type {unknown} */
+  let answer;
+  try {
+    answer = await response.json();
+  } catch {
+    throw new Error('The server’s answer is not a list of ICE servers. Is a proxy in front answering for it?');
+  }
+  return { iceServers: knownServers(answer), ttl: timeToLive(answer) };
+}
+
+/**
+ * The RTCIceServer objects in a reply, whatever else it holds; none when the
+ * reply has none.
+ * @param {unknown} reply
+ * @returns {RTCIceServer[]}
+ */
+export function knownServers(reply) {
+  const list = /** @type {{iceServers?: unknown} | null} */ (reply)?.iceServers;
+  if (!Array.isArray(list)) return [];
+  return list.filter((one) => one && one.urls && one.urls.length > 0);
+}
+
+/**
+ * How many seconds a reply's credentials live: its ttl, else what is left until
+ * its expires (Unix time), else for ever.
+ * @param {unknown} reply
+ * @param {number} [now] Unix time in seconds
+ * @returns {number}
+ */
+export function timeToLive(reply, now = Date.now() / 1000) {
+  const { ttl, expires } = /** @type {{ttl?: unknown, expires?: unknown}} */ (reply ?? {});
+  if (typeof ttl === 'number' && ttl > 0) return ttl;
+  if (typeof expires === 'number' && expires > 0) return Math.max(0, expires - now);
+  return Infinity;
+}

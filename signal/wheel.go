@@ -1,0 +1,87 @@
+package signal
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// wheelSlots is into how many slots a ping period is divided: one slot a second by default.
+const wheelSlots = 25
+
+// wheel pings all clients from one goroutine. A client stays in the slot it was put into, which the wheel
+// passes once in a ping period; as many ticks later as a pong may take it passes again to see who answered.
+type wheel struct {
+	tick   time.Duration
+	period time.Duration
+	pong   time.Duration
+	lag    int // ticks after which a pong is due
+
+	at    atomic.Int32
+	slots [wheelSlots]struct {
+		mu      sync.Mutex
+		clients map[*Client]struct{}
+	}
+}
+
+func (w *wheel) init(period, pong time.Duration) {
+	w.period, w.pong, w.tick = period, pong, period/wheelSlots
+	w.lag = int((pong + w.tick - 1) / w.tick)
+	for i := range w.slots {
+		w.slots[i].clients = make(map[*Client]struct{})
+	}
+}
+
+// add puts a client into the slot that has just been passed, so that its first ping is a full period away.
+func (w *wheel) add(c *Client) uint8 {
+	slot := uint8(w.at.Load()) % wheelSlots
+	s := &w.slots[slot]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[c] = struct{}{}
+	return slot
+}
+
+func (w *wheel) remove(c *Client) {
+	s := &w.slots[c.slot]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+}
+
+func (w *wheel) run(ctx context.Context, now func() time.Duration) {
+	t := time.NewTicker(w.tick)
+	defer t.Stop()
+	var batch []*Client
+	for at := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		at = (at + 1) % wheelSlots
+		w.at.Store(int32(at))
+		batch = w.collect(batch[:0], (at+wheelSlots-w.lag%wheelSlots)%wheelSlots)
+		for _, c := range batch {
+			if c.overdue(now(), w.pong-w.tick/2) {
+				c.End(PongTimeout)
+			}
+		}
+		batch = w.collect(batch[:0], at)
+		for _, c := range batch {
+			c.ping()
+		}
+		clear(batch)
+	}
+}
+
+func (w *wheel) collect(batch []*Client, slot int) []*Client {
+	s := &w.slots[slot]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		batch = append(batch, c)
+	}
+	return batch
+}

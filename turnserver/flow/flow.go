@@ -1,0 +1,183 @@
+// Package flow is the forwarding state of one allocation: which peers may send to
+// it and be sent to (permissions, RFC 8656 section 9), and which channel stands for
+// which peer (RFC 8656 section 12).
+//
+// A [Table] mirrors what the TURN state machine has granted, with the times at
+// which it ends, for a reader that asks for every packet: looking up takes no lock and
+// allocates nothing. Whoever writes pays: a new permission or channel copies the
+// small maps. Ended entries are not seen by readers and go at the next write.
+//
+// Times are nanoseconds of the caller's monotonic clock.
+package flow
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Permission allows packets from and to one IP address.
+type Permission struct {
+	until atomic.Int64
+}
+
+// Channel is a channel bound to a peer.
+type Channel struct {
+	Number uint16
+	Peer   netip.AddrPort
+	// Allowed is for the packet path's own use: the policy it last found the peer allowed by.
+	Allowed atomic.Value
+
+	until      atomic.Int64
+	permission *Permission
+}
+
+// Table is the forwarding state of one allocation. The zero Table is empty and ready.
+type Table struct {
+	state atomic.Pointer[state]
+	mu    sync.Mutex // held by writers
+}
+
+// state is never changed once it is stored, but for the times inside of its entries.
+type state struct {
+	permissions map[netip.Addr]*Permission
+	numbers     map[uint16]*Channel
+	peers       map[netip.AddrPort]*Channel
+}
+
+// Bound returns the live channel with this number. A channel whose permission has
+// ended is not live (RFC 8656 section 12.7).
+func (t *Table) Bound(number uint16, now int64) (*Channel, bool) {
+	s := t.state.Load()
+	if s == nil {
+		return nil, false
+	}
+	c, ok := s.numbers[number]
+	if !ok || c.until.Load() <= now || c.permission.until.Load() <= now {
+		return nil, false
+	}
+	return c, true
+}
+
+// From tells how a packet between peer and the client is treated: permitted is
+// false if it must be dropped; c is the channel it goes through, nil for an indication.
+func (t *Table) From(peer netip.AddrPort, now int64) (c *Channel, permitted bool) {
+	s := t.state.Load()
+	if s == nil {
+		return nil, false
+	}
+	if c, ok := s.peers[peer]; ok {
+		if c.permission.until.Load() <= now {
+			return nil, false
+		}
+		if c.until.Load() > now {
+			return c, true
+		}
+		return nil, true
+	}
+	p, ok := s.permissions[peer.Addr()]
+	return nil, ok && p.until.Load() > now
+}
+
+// Permit installs or refreshes permissions for peers.
+func (t *Table) Permit(peers []netip.Addr, now, until int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.copy(now)
+	for _, a := range peers {
+		s.permit(a, until)
+	}
+	t.state.Store(s)
+}
+
+// Bind installs or refreshes a channel and the permission of its peer's address.
+func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until, permissionUntil int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.copy(now)
+	c, ok := s.numbers[number]
+	if !ok || c.Peer != peer {
+		if ok {
+			delete(s.peers, c.Peer)
+		}
+		c = &Channel{Number: number, Peer: peer}
+	}
+	if p := s.permit(peer.Addr(), permissionUntil); c.permission == nil {
+		c.permission = p // never changed once readers see the channel
+	}
+	c.until.Store(until)
+	s.numbers[number], s.peers[peer] = c, c
+	t.state.Store(s)
+}
+
+// RoomFor tells whether peers may be permitted without more than limit permissions being alive.
+func (t *Table) RoomFor(peers []netip.Addr, now int64, limit int) bool {
+	s := t.state.Load()
+	if s == nil {
+		return len(peers) <= limit
+	}
+	alive := 0
+	for _, p := range s.permissions {
+		if p.until.Load() > now {
+			alive++
+		}
+	}
+	for i, a := range peers {
+		if p, ok := s.permissions[a]; (!ok || p.until.Load() <= now) && !slices.Contains(peers[:i], a) {
+			alive++
+		}
+	}
+	return alive <= limit
+}
+
+// RoomForChannel tells whether number may be bound without more than limit channels being alive.
+func (t *Table) RoomForChannel(number uint16, now int64, limit int) bool {
+	s := t.state.Load()
+	if s == nil {
+		return limit > 0
+	}
+	alive := 1
+	for n, c := range s.numbers {
+		if n != number && c.until.Load() > now {
+			alive++
+		}
+	}
+	return alive <= limit
+}
+
+// copy returns a state to write to, without what has ended by now.
+func (t *Table) copy(now int64) *state {
+	old := t.state.Load()
+	if old == nil {
+		return &state{
+			permissions: make(map[netip.Addr]*Permission),
+			numbers:     make(map[uint16]*Channel),
+			peers:       make(map[netip.AddrPort]*Channel),
+		}
+	}
+	s := &state{permissions: maps.Clone(old.permissions), numbers: maps.Clone(old.numbers), peers: maps.Clone(old.peers)}
+	used := make(map[*Permission]bool, len(s.numbers))
+	for n, c := range s.numbers {
+		if c.until.Load() <= now {
+			delete(s.numbers, n)
+			delete(s.peers, c.Peer)
+			continue
+		}
+		used[c.permission] = true
+	}
+	// A live channel keeps its permission, ended or not, so that a refresh revives both.
+	maps.DeleteFunc(s.permissions, func(_ netip.Addr, p *Permission) bool { return p.until.Load() <= now && !used[p] })
+	return s
+}
+
+func (s *state) permit(a netip.Addr, until int64) *Permission {
+	p, ok := s.permissions[a]
+	if !ok {
+		p = new(Permission)
+		s.permissions[a] = p
+	}
+	p.until.Store(until)
+	return p
+}

@@ -1,0 +1,64 @@
+package turnserver
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// nonceLifetime is how long a nonce is accepted (RFC 8656 section 5 wants about an hour).
+const nonceLifetime = time.Hour
+
+// Sizes of a nonce: 4 bytes of time and 12 of MAC, 22 characters in base64.
+const (
+	nonceTimeSize = 4
+	nonceRawSize  = 16
+)
+
+// nonces makes and checks nonces without remembering any: time and client address,
+// signed with a key of this process. A restart makes every nonce stale, which is a 438.
+type nonces struct {
+	key   [32]byte
+	start time.Time
+}
+
+func newNonces(start time.Time) (*nonces, error) {
+	n := &nonces{start: start}
+	_, err := rand.Read(n.key[:])
+	return n, err
+}
+
+// make returns a nonce for a client at addr. Its port may change, as behind some NATs.
+func (n *nonces) make(addr netip.Addr, now time.Time) string {
+	var raw [nonceRawSize]byte
+	binary.BigEndian.PutUint32(raw[:], uint32(now.Sub(n.start)/time.Second))
+	n.sign(&raw, addr)
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// valid tells whether nonce was made for addr within the last hour.
+func (n *nonces) valid(nonce []byte, addr netip.Addr, now time.Time) bool {
+	var raw, want [nonceRawSize]byte
+	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceRawSize) {
+		return false
+	}
+	if _, err := base64.RawURLEncoding.Decode(raw[:], nonce); err != nil {
+		return false
+	}
+	copy(want[:nonceTimeSize], raw[:])
+	n.sign(&want, addr)
+	age := now.Sub(n.start) - time.Duration(binary.BigEndian.Uint32(raw[:]))*time.Second
+	return hmac.Equal(raw[:], want[:]) && age < nonceLifetime
+}
+
+func (n *nonces) sign(raw *[nonceRawSize]byte, addr netip.Addr) {
+	mac := hmac.New(sha256.New, n.key[:])
+	mac.Write(raw[:nonceTimeSize])
+	ip := addr.As16()
+	mac.Write(ip[:])
+	copy(raw[nonceTimeSize:], mac.Sum(nil))
+}

@@ -1,0 +1,204 @@
+package turnserver
+
+import (
+	"net/netip"
+
+	"icebox/turnserver/credential"
+	"icebox/turnserver/wire"
+)
+
+// request is one STUN request under way.
+type request struct {
+	from     path
+	remote   netip.AddrPort
+	msg      wire.Message
+	session  *session            // of the 5-tuple, nil without one; its mu is held
+	identity credential.Identity // who signed the request, once authenticated
+	// returnable tells that the client's address is its own: it has got a nonce there.
+	returnable bool
+}
+
+// known tells whether the server understands a comprehension-required attribute.
+func known(t wire.AttrType) bool {
+	switch t {
+	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrMessageIntegrity, wire.AttrMessageIntegritySHA256,
+		wire.AttrChannelNumber, wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrData, wire.AttrRequestedAddressFamily,
+		wire.AttrEvenPort, wire.AttrRequestedTransport, wire.AttrReservationToken, wire.AttrDontFragment:
+		return true
+	default:
+		return false
+	}
+}
+
+// unknownRequired lists the attributes that a 420 names (RFC 8489 section 6.3.1).
+func unknownRequired(m *wire.Message) []wire.AttrType {
+	var list []wire.AttrType
+	for t := range m.Attributes() {
+		if t.Required() && !known(t) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// request answers one request, in the order of RFC 8489 section 6.3 and 9.2.4 and
+// RFC 8656 sections 5 and 7.2. b is a whole and well-formed message.
+func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
+	r := &request{from: from, remote: remote}
+	if wire.Parse(b, &r.msg) != nil {
+		return // receive has parsed it before
+	}
+	var handle func(*request) *reply
+	switch r.msg.Method {
+	case wire.Binding:
+		s.requests[r.msg.Method].Inc()
+		s.binding(r)
+		return
+	case wire.Allocate:
+		handle = s.allocate
+	case wire.Refresh:
+		handle = s.refresh
+	case wire.CreatePermission:
+		handle = s.createPermission
+	case wire.ChannelBind:
+		handle = s.channelBind
+	default:
+		s.drop(DropUnexpected)
+		return
+	}
+	s.requests[r.msg.Method].Inc()
+	if r.session = from.session(remote); r.session != nil {
+		r.session.mu.Lock()
+		defer r.session.mu.Unlock()
+		if raw := r.session.cached(&r.msg); raw != nil {
+			s.write(r, raw)
+			return
+		}
+	} else if raw := s.released.find(r); raw != nil {
+		s.write(r, raw)
+		return
+	}
+	if code := s.authenticate(r); code != 0 {
+		s.challenge(r, code)
+		return
+	}
+	rep := s.admit(r)
+	if rep == nil {
+		rep = handle(r)
+	}
+	if rep == nil {
+		s.challenge(r, wire.Unauthorized)
+		return
+	}
+	raw := rep.sign(r)
+	if r.session != nil {
+		r.session.remember(&r.msg, raw)
+		if r.session.over.Load() {
+			s.released.add(r, raw)
+		}
+	}
+	s.write(r, raw)
+}
+
+// maxUsername is the longest USERNAME in bytes (RFC 8489 section 14.3: fewer than 509).
+const maxUsername = 508
+
+// authenticate runs the long-term credential mechanism (RFC 8489 section 9.2.4). It
+// returns 0 with r.identity set, or 401, 400 or 438 for an unsigned challenge.
+func (s *Server) authenticate(r *request) wire.Code {
+	if !r.msg.HasIntegrity() {
+		return wire.Unauthorized
+	}
+	username, ok := r.msg.Get(wire.AttrUsername)
+	realm, hasRealm := r.msg.Get(wire.AttrRealm)
+	nonce, hasNonce := r.msg.Get(wire.AttrNonce)
+	if !ok || !hasRealm || !hasNonce || len(username) > maxUsername {
+		return wire.BadRequest
+	}
+	now := s.clock()
+	if !s.nonces.valid(nonce, r.remote.Addr(), now) {
+		return wire.StaleNonce
+	}
+	r.returnable = true
+	if string(realm) != s.opts.Realm {
+		return wire.Unauthorized
+	}
+	// A live session keeps its key, whatever has become of the secret since.
+	if r.session != nil && string(username) == r.session.identity.Username {
+		r.identity = r.session.identity
+		if !r.msg.CheckIntegrity(r.identity.Key) {
+			return wire.Unauthorized
+		}
+		return 0
+	}
+	id, err := s.limits.Load().Credentials.Verify(string(username), now, r.msg.CheckIntegrity)
+	if err != nil {
+		return wire.Unauthorized
+	}
+	r.identity = id
+	return 0
+}
+
+// dying is how long before its end an allocation takes no more requests, so that
+// none can meet Pion's timer.
+const dying = int64(1e9)
+
+// admit makes the checks that all methods share; nil means go on.
+func (s *Server) admit(r *request) *reply {
+	if list := unknownRequired(&r.msg); list != nil {
+		return unknownAttributes(list)
+	}
+	if r.msg.Method == wire.Allocate {
+		if r.session != nil {
+			return fail(wire.AllocationMismatch)
+		}
+		return nil
+	}
+	if r.session == nil || !r.session.live(s.now()+dying) {
+		return fail(wire.AllocationMismatch)
+	}
+	if r.identity.Username != r.session.identity.Username {
+		return fail(wire.WrongCredentials)
+	}
+	return nil
+}
+
+// binding answers a Binding request (RFC 8489 section 2), which nobody has to authenticate.
+func (s *Server) binding(r *request) {
+	if !s.mayReply(r) {
+		return
+	}
+	rep := succeed()
+	if list := unknownRequired(&r.msg); list != nil {
+		rep = unknownAttributes(list)
+	} else {
+		rep.attributes = func(b *wire.Builder) { b.XORAddress(wire.AttrXORMappedAddress, r.remote) }
+	}
+	s.write(r, rep.plain(r))
+}
+
+// challenge answers a request that did not authenticate: unsigned, with a fresh
+// nonce, and short, for its address may be forged.
+func (s *Server) challenge(r *request, code wire.Code) {
+	if !s.mayReply(r) {
+		return
+	}
+	rep := &reply{code: code, terse: true}
+	if code != wire.BadRequest {
+		nonce := s.nonces.make(r.remote.Addr(), s.clock())
+		rep.attributes = func(b *wire.Builder) {
+			b.Text(wire.AttrRealm, s.opts.Realm).Text(wire.AttrNonce, nonce)
+		}
+	}
+	s.write(r, rep.plain(r))
+}
+
+// mayReply takes a token for a reply to an address that may be forged. Whoever
+// reached us through a handshake, or has a nonce of ours, has shown its address.
+func (s *Server) mayReply(r *request) bool {
+	if r.from.transport() != UDP || r.returnable || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load()) {
+		return true
+	}
+	s.drop(DropReplyRate)
+	return false
+}

@@ -1,0 +1,240 @@
+package turnserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"icebox/turnserver/engine"
+)
+
+// ErrClosed is returned by whatever comes after Close.
+var ErrClosed = errors.New("turn server is closed")
+
+// Server is a STUN/TURN server. It serves the sockets and listeners it is given.
+type Server struct {
+	// Static.
+	opts         Options
+	log          *slog.Logger
+	engine       *engine.Engine
+	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
+	nonces       *nonces
+	quota        *quota
+	replies      *replyLimit
+	streams      *streamLimit
+	reservations *reservations
+	revoked      *revocations
+	released     *tombstones
+	epoch        time.Time
+	metrics
+
+	limits atomic.Pointer[limits]
+	pipe   pipe
+	nextID atomic.Uint64
+
+	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu       sync.Mutex
+	closed   bool
+	draining bool
+	idle     chan struct{} // closed when draining and no session is left
+	sessions map[uint64]*session
+	closers  map[closer]struct{} // what Close has to close: sockets, listeners, streams
+}
+
+type closer interface{ Close() error }
+
+// New returns a server that serves nothing yet.
+func New(o Options, l Limits) (*Server, error) {
+	o.setDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("turn options: %w", err)
+	}
+	e, err := engine.New(runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	s := &Server{
+		opts:         o,
+		log:          o.Logger,
+		engine:       e,
+		hosts:        make(map[netip.Addr]*relayHost),
+		quota:        newQuota(),
+		replies:      newReplyLimit(),
+		streams:      newStreamLimit(),
+		reservations: newReservations(),
+		revoked:      newRevocations(),
+		released:     new(tombstones),
+		epoch:        time.Now(),
+		sessions:     make(map[uint64]*session),
+		closers:      make(map[closer]struct{}),
+		idle:         make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for _, a := range o.RelayAddrs {
+		h := newRelayHost(a, o.RelayPorts)
+		s.hosts[a.Local], s.hosts[a.Advertised] = h, h
+	}
+	if s.nonces, err = newNonces(s.epoch); err == nil {
+		err = s.SetLimits(l)
+	}
+	if err == nil {
+		err = s.metrics.init(s, o.Registerer)
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// SetLimits replaces the limits for whatever comes after, live sessions included:
+// a peer that the new rules deny gets and sends nothing from the next packet on.
+func (s *Server) SetLimits(l Limits) error {
+	compiled, err := newLimits(l, &s.opts)
+	if err != nil {
+		return fmt.Errorf("turn limits: %w", err)
+	}
+	s.limits.Store(compiled)
+	return nil
+}
+
+// clock is the time of day; tests run in synctest bubbles instead of replacing it.
+func (s *Server) clock() time.Time { return time.Now() }
+
+// now is the server's monotonic clock, in nanoseconds.
+func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
+
+// adopt takes a session into the books, unless no new ones are wanted.
+func (s *Server) adopt(sess *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.draining {
+		return false
+	}
+	s.sessions[sess.id] = sess
+	return true
+}
+
+// end deletes the allocation of sess; finish has run when it returns.
+func (s *Server) end(sess *session, reason EndReason) {
+	sess.reason.CompareAndSwap(nil, reason)
+	sess.allocation.Delete()
+}
+
+// finish takes a session out of everything, called once by the state machine when
+// its allocation has ended.
+func (s *Server) finish(sess *session) {
+	sess.over.Store(true)
+	for _, r := range sess.relays.all() {
+		r.close()
+	}
+	s.mu.Lock()
+	_, adopted := s.sessions[sess.id]
+	delete(s.sessions, sess.id)
+	s.signalIdle()
+	s.mu.Unlock()
+	if !adopted {
+		return
+	}
+	sess.path.detach(sess)
+	sess.slot.release()
+	sess.reason.CompareAndSwap(nil, EndExpired)
+	reason := sess.reason.Load().(EndReason)
+	i := sess.info(s.now())
+	s.metrics.finished(&i, reason)
+	s.log.Info("session ended", "session", i.ID, "user", i.User, "credential", i.CredentialID, "transport", i.Transport.String(),
+		"client", i.Client, "relayed", i.Relayed, "reason", string(reason), "seconds", int(s.clock().Sub(i.Started).Seconds()),
+		"to_peer_packets", i.ToPeerPackets, "to_peer_bytes", i.ToPeerBytes,
+		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes)
+}
+
+// signalIdle closes idle once draining is done. mu is held.
+func (s *Server) signalIdle() {
+	if !s.draining || len(s.sessions) > 0 {
+		return
+	}
+	select {
+	case <-s.idle:
+	default:
+		close(s.idle)
+	}
+}
+
+// Drain answers new Allocates with 508 from now on and waits until the last session
+// has ended, or for ctx.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	s.signalIdle()
+	s.mu.Unlock()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close ends every session, closes every socket, listener and stream, and waits for all goroutines.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	for _, sess := range s.snapshot() {
+		s.end(sess, EndShutdown)
+	}
+	s.reservations.close()
+	s.mu.Lock()
+	closers := s.closers
+	s.closers = nil
+	s.mu.Unlock()
+	var errs []error
+	for c := range closers {
+		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.readers.Wait()
+	s.engine.Close()
+	return errors.Join(errs...)
+}
+
+// own makes c one of the things that Close closes, and starts work in a goroutine
+// that Close waits for. It closes c if the server is closed already.
+func (s *Server) own(c closer, work func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = c.Close() // it was never used
+		return ErrClosed
+	}
+	s.closers[c] = struct{}{}
+	s.readers.Go(func() {
+		defer s.disown(c)
+		work()
+	})
+	return nil
+}
+
+// disown closes c and forgets it.
+func (s *Server) disown(c closer) {
+	s.mu.Lock()
+	delete(s.closers, c)
+	s.mu.Unlock()
+	_ = c.Close() // it has served
+}

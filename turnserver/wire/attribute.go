@@ -1,0 +1,106 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// AttrType is the type of an attribute. Types below 0x8000 are comprehension-required.
+type AttrType uint16
+
+// Attributes of RFC 8489 section 18.3 and RFC 8656 section 18.
+const (
+	AttrUsername                AttrType = 0x0006
+	AttrMessageIntegrity        AttrType = 0x0008
+	AttrErrorCode               AttrType = 0x0009
+	AttrUnknownAttributes       AttrType = 0x000A
+	AttrChannelNumber           AttrType = 0x000C
+	AttrLifetime                AttrType = 0x000D
+	AttrXORPeerAddress          AttrType = 0x0012
+	AttrData                    AttrType = 0x0013
+	AttrRealm                   AttrType = 0x0014
+	AttrNonce                   AttrType = 0x0015
+	AttrXORRelayedAddress       AttrType = 0x0016
+	AttrRequestedAddressFamily  AttrType = 0x0017
+	AttrEvenPort                AttrType = 0x0018
+	AttrRequestedTransport      AttrType = 0x0019
+	AttrDontFragment            AttrType = 0x001A
+	AttrMessageIntegritySHA256  AttrType = 0x001C
+	AttrXORMappedAddress        AttrType = 0x0020
+	AttrReservationToken        AttrType = 0x0022
+	AttrAdditionalAddressFamily AttrType = 0x8000
+	AttrAddressErrorCode        AttrType = 0x8001
+	AttrSoftware                AttrType = 0x8022
+	AttrAlternateServer         AttrType = 0x8023
+	AttrFingerprint             AttrType = 0x8028
+)
+
+// Required tells whether a receiver that does not know the attribute must refuse
+// the message (RFC 8489 section 14).
+func (t AttrType) Required() bool { return t < 0x8000 }
+
+// Family is an address family as attributes write it (RFC 8489 section 14.1).
+type Family uint8
+
+// The address families.
+const (
+	IPv4 Family = 0x01
+	IPv6 Family = 0x02
+)
+
+// FamilyOf returns the family of a, which is not an IPv4-mapped address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// XORAddress decodes the value of an XOR-*-ADDRESS attribute of this message (RFC
+// 8489 section 14.2). Any other length than 8 bytes for IPv4 and 20 for IPv6 is refused.
+func (m *Message) XORAddress(value []byte) (netip.AddrPort, bool) {
+	var mask [16]byte
+	copy(mask[:], m.raw[4:HeaderSize])
+	var addr netip.Addr
+	switch {
+	case len(value) == 8 && Family(value[1]) == IPv4:
+		var ip [4]byte
+		for i := range ip {
+			ip[i] = value[4+i] ^ mask[i]
+		}
+		addr = netip.AddrFrom4(ip)
+	case len(value) == 20 && Family(value[1]) == IPv6:
+		var ip [16]byte
+		for i := range ip {
+			ip[i] = value[4+i] ^ mask[i]
+		}
+		addr = netip.AddrFrom16(ip)
+	default:
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(value[2:])^cookie>>16), true
+}
+
+// Seconds reads a LIFETIME (RFC 8656 section 18.2). ok is false unless value has four bytes.
+func Seconds(value []byte) (d time.Duration, ok bool) {
+	if len(value) != 4 {
+		return 0, false
+	}
+	return time.Duration(binary.BigEndian.Uint32(value)) * time.Second, true
+}
+
+// Channel numbers that may be bound (RFC 8656 section 12).
+const (
+	MinChannel = 0x4000
+	MaxChannel = 0x4FFF
+)
+
+// ChannelNumber reads a CHANNEL-NUMBER (RFC 8656 section 18.1). ok is false unless
+// value has four bytes; whether the number may be bound is the caller's question.
+func ChannelNumber(value []byte) (number uint16, ok bool) {
+	if len(value) != 4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(value), true
+}

@@ -1,0 +1,212 @@
+package wire
+
+import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // MESSAGE-INTEGRITY is HMAC-SHA1 by RFC 8489 section 14.5.
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"iter"
+)
+
+// Sizes of RFC 8489 section 5 and RFC 8656 section 12.4, in bytes.
+const (
+	HeaderSize        = 20
+	ChannelHeaderSize = 4
+	TransactionIDSize = 12
+	// AttributeHeaderSize is in front of each attribute's value.
+	AttributeHeaderSize = 4
+
+	integritySize   = 20
+	fingerprintSize = 4
+	cookie          = 0x2112A442
+	fingerprintXOR  = 0x5354554e
+)
+
+// Method is the method of a STUN message (RFC 8489 section 18.1, RFC 8656 section 17).
+type Method uint16
+
+// The methods that TURN uses.
+const (
+	Binding          Method = 0x001
+	Allocate         Method = 0x003
+	Refresh          Method = 0x004
+	Send             Method = 0x006
+	Data             Method = 0x007
+	CreatePermission Method = 0x008
+	ChannelBind      Method = 0x009
+)
+
+// String names the method for metrics and logs; unknown methods are all "unknown".
+func (m Method) String() string {
+	switch m {
+	case Binding:
+		return "binding"
+	case Allocate:
+		return "allocate"
+	case Refresh:
+		return "refresh"
+	case Send:
+		return "send"
+	case Data:
+		return "data"
+	case CreatePermission:
+		return "create_permission"
+	case ChannelBind:
+		return "channel_bind"
+	default:
+		return "unknown"
+	}
+}
+
+// Class is the class of a STUN message (RFC 8489 section 5).
+type Class uint8
+
+// The four classes.
+const (
+	Request Class = iota
+	Indication
+	Success
+	Error
+)
+
+// Errors of [Parse]. The caller drops the message and counts which one it was.
+var (
+	ErrNotSTUN     = errors.New("not a STUN message")
+	ErrLength      = errors.New("length field does not match the message")
+	ErrAttribute   = errors.New("attribute does not end inside the message")
+	ErrIntegrity   = errors.New("message-integrity is not 20 bytes")
+	ErrFingerprint = errors.New("fingerprint is wrong or not last")
+)
+
+// Message is a parsed STUN message: a view of the buffer it was parsed from,
+// valid as long as that buffer's bytes are left alone.
+type Message struct {
+	Method        Method
+	Class         Class
+	TransactionID [TransactionIDSize]byte
+	// Fingerprint tells that the message carried a right FINGERPRINT.
+	Fingerprint bool
+
+	raw       []byte
+	end       int // attributes that count lie in raw[HeaderSize:end]
+	integrity int // offset of MESSAGE-INTEGRITY, 0 without one
+}
+
+// Parse reads one STUN message that fills b exactly. On an error m is of no use.
+func Parse(b []byte, m *Message) error {
+	if len(b) < HeaderSize || b[0]&0xC0 != 0 || binary.BigEndian.Uint32(b[4:]) != cookie {
+		return ErrNotSTUN
+	}
+	if n := int(binary.BigEndian.Uint16(b[2:])); n%4 != 0 || n != len(b)-HeaderSize {
+		return ErrLength
+	}
+	typ := binary.BigEndian.Uint16(b)
+	*m = Message{
+		Method: Method(typ&0x000F | typ&0x00E0>>1 | typ&0x3E00>>2),
+		Class:  Class(typ&0x0010>>4 | typ&0x0100>>7),
+		raw:    b,
+		end:    len(b),
+	}
+	copy(m.TransactionID[:], b[8:HeaderSize])
+	return m.scan()
+}
+
+// scan checks every attribute's bounds and finds where the attributes that count end.
+func (m *Message) scan() error {
+	b := m.raw
+	for at := HeaderSize; at < len(b); {
+		typ, size, next := attributeAt(b, at)
+		if next > len(b) {
+			return ErrAttribute
+		}
+		switch typ {
+		case AttrMessageIntegrity:
+			if size != integritySize {
+				return ErrIntegrity
+			}
+			if m.integrity == 0 {
+				m.integrity, m.end = at, at
+			}
+		case AttrFingerprint:
+			if size != fingerprintSize || next != len(b) || !m.fingerprintAt(at) {
+				return ErrFingerprint
+			}
+			m.Fingerprint = true
+			m.end = min(m.end, at)
+		}
+		at = next
+	}
+	return nil
+}
+
+// attributeAt reads the attribute header at offset at; next is where the padded
+// value ends, beyond len(b) if the attribute does not fit.
+func attributeAt(b []byte, at int) (typ AttrType, size, next int) {
+	if at+AttributeHeaderSize > len(b) {
+		return 0, 0, len(b) + 1
+	}
+	size = int(binary.BigEndian.Uint16(b[at+2:]))
+	return AttrType(binary.BigEndian.Uint16(b[at:])), size, at + AttributeHeaderSize + Pad4(size)
+}
+
+// Pad4 rounds n up to a multiple of four, as attributes and stream frames are.
+func Pad4(n int) int { return (n + 3) &^ 3 }
+
+// fingerprintAt checks the FINGERPRINT attribute at offset at (RFC 8489 section 14.7).
+func (m *Message) fingerprintAt(at int) bool {
+	got := binary.BigEndian.Uint32(m.raw[at+AttributeHeaderSize:])
+	return got == crc32.ChecksumIEEE(m.raw[:at])^fingerprintXOR
+}
+
+// Attributes yields type and value of each attribute that counts, in order.
+// MESSAGE-INTEGRITY and FINGERPRINT are not among them.
+func (m *Message) Attributes() iter.Seq2[AttrType, []byte] {
+	return func(yield func(AttrType, []byte) bool) {
+		for at := HeaderSize; at < m.end; {
+			typ, size, next := attributeAt(m.raw, at)
+			value := at + AttributeHeaderSize
+			if !yield(typ, m.raw[value:value+size:value+size]) {
+				return
+			}
+			at = next
+		}
+	}
+}
+
+// Get returns the value of the first attribute of type typ (RFC 8489 section 14:
+// later ones of a type that may not repeat are ignored).
+func (m *Message) Get(typ AttrType) (value []byte, ok bool) {
+	for t, v := range m.Attributes() {
+		if t == typ {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// Has tells whether the message has an attribute of type typ.
+func (m *Message) Has(typ AttrType) bool {
+	_, ok := m.Get(typ)
+	return ok
+}
+
+// HasIntegrity tells whether the message carries MESSAGE-INTEGRITY.
+func (m *Message) HasIntegrity() bool { return m.integrity != 0 }
+
+// CheckIntegrity verifies MESSAGE-INTEGRITY under key (RFC 8489 section 14.5). It
+// is false without the attribute. The message is not changed.
+func (m *Message) CheckIntegrity(key []byte) bool {
+	if m.integrity == 0 {
+		return false
+	}
+	var header [HeaderSize]byte
+	copy(header[:], m.raw)
+	length := m.integrity + AttributeHeaderSize + integritySize - HeaderSize
+	binary.BigEndian.PutUint16(header[2:], uint16(length))
+	mac := hmac.New(sha1.New, key)
+	mac.Write(header[:])
+	mac.Write(m.raw[HeaderSize:m.integrity])
+	value := m.integrity + AttributeHeaderSize
+	return hmac.Equal(mac.Sum(nil), m.raw[value:value+integritySize])
+}
