@@ -111,6 +111,9 @@ type Limits struct {
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
 	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
 	Permissions, Channels int
+	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12); else those
+	// of RFC 5766 up to 0x7FFF are taken too.
+	StrictChannels bool
 	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
 	// each user and the whole server; 0: no limit. What is more is dropped.
 	BandwidthPerAllocation, BandwidthPerUser, Bandwidth int
