@@ -58,5 +58,8 @@ func exposure(cfg *config.Config) []string {
 			all = append(all, fmt.Sprintf("anyone who reaches http.listen[%d] (%s) may sign in and relay at your cost: set signal.access: key", i, l.Address))
 		}
 	}
+	if len(all) == 0 && len(cfg.HTTP.Listen) > 0 && cfg.PublicHost != "" && cfg.PublicHost != "localhost" && !cfg.PublicHost.Addr().IsLoopback() {
+		all = append(all, "if a proxy brings clients of "+string(cfg.PublicHost)+" here, anyone may sign in and relay at your cost: set signal.access: key")
+	}
 	return all
 }
