@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"icebox/turnserver/engine"
+	"icebox/turnserver/packetio"
+	"icebox/turnserver/portpool"
 	"icebox/turnserver/wire"
 )
 
@@ -17,107 +19,236 @@ const (
 
 const transportUDP = 17 // IANA protocol number, in REQUESTED-TRANSPORT
 
-// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the credential has expired.
+// wish is what an Allocate asks for.
+type wish struct {
+	lifetime time.Duration
+	family   wire.Family // 0: not said
+	dual     bool        // an IPv6 address beside the IPv4 one
+	even     bool        // an even port
+	next     bool        // and the one after it reserved
+	token    *token      // a port reserved before
+}
+
+// grant is what it gets.
+type grant struct {
+	host     *relayHost
+	second   *relayHost // of the additional address; nil without one
+	port     *reservation
+	reserved token
+}
+
+// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the
+// credential has expired or was revoked.
 func (s *Server) allocate(r *request) *reply {
-	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) {
+	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) || s.revoked.has(r.identity.ID) {
 		return nil
 	}
-	family, code := vetAllocate(&r.msg)
+	w, code := vetAllocate(&r.msg)
 	if code != 0 {
 		return fail(code)
 	}
-	host := s.relayHost(r.from.local().Addr(), family)
-	if host == nil {
-		return fail(wire.FamilyNotSupported)
+	if r.msg.Has(wire.AttrDontFragment) && !packetio.CanDontFragment {
+		return unknownAttributes([]wire.AttrType{wire.AttrDontFragment})
 	}
-	release, code := s.quota.reserve(account{r.identity.Kind, r.identity.User}, r.remote.Addr(), s.limits.Load())
+	g, code := s.plan(r, w)
 	if code != 0 {
 		return fail(code)
 	}
-	lifetime, err := lifetimeOf(&r.msg)
-	if err != nil {
-		release()
-		return fail(wire.BadRequest)
-	}
-	lifetime = max(lifetime, defaultLifetime) // 0 is no lifetime to begin with
 	sess := &session{
 		id:       s.nextID.Add(1),
 		identity: r.identity,
 		path:     r.from,
 		remote:   r.remote,
 		started:  s.clock(),
-		release:  release,
 	}
-	if err := s.start(sess, host, lifetime); err != nil {
-		release()
-		s.log.Debug("allocate failed", "user", sess.identity.User, "err", err)
-		return fail(wire.InsufficientCapacity)
+	if code := s.start(sess, w, g); code != 0 {
+		return fail(code)
 	}
-	sess.mu.Lock() // nobody else has it yet
-	defer sess.mu.Unlock()
 	rep := &reply{attributes: func(b *wire.Builder) {
-		b.XORAddress(wire.AttrXORRelayedAddress, sess.relay.advertised)
-		b.Lifetime(lifetime)
+		for _, relay := range sess.relays.all() {
+			b.XORAddress(wire.AttrXORRelayedAddress, relay.advertised)
+		}
+		b.Lifetime(w.lifetime)
+		if w.next {
+			b.Attribute(wire.AttrReservationToken, g.reserved[:])
+		}
 		b.XORAddress(wire.AttrXORMappedAddress, r.remote)
+		if w.dual && g.second == nil {
+			b.AddressErrorCode(wire.IPv6, wire.FamilyNotSupported)
+		}
 	}}
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
 	sess.remember(&r.msg, rep.sign(r))
 	return rep
 }
 
-// start makes sess live: in the state machine, at its relayed address, for its client.
-func (s *Server) start(sess *session, host *relayHost, lifetime time.Duration) error {
-	a, err := s.engine.Allocate(sess.id, lifetime, engine.Hooks{
-		Open: func() (netip.AddrPort, error) {
-			relay, err := host.open(sess, func() { s.drop(DropOversized) })
-			if err != nil {
-				return netip.AddrPort{}, err
-			}
-			sess.relay = relay
-			return relay.advertised, nil
-		},
+// plan finds the addresses for a wish, or the code that refuses it.
+func (s *Server) plan(r *request, w *wish) (*grant, wire.Code) {
+	if w.token != nil {
+		res := s.reservations.redeem(*w.token, r.identity)
+		if res == nil {
+			return nil, wire.InsufficientCapacity
+		}
+		return &grant{host: res.host, port: res}, 0
+	}
+	local := r.from.local().Addr()
+	g := &grant{host: s.relayHost(local, w.family)}
+	if g.host == nil {
+		return nil, wire.FamilyNotSupported
+	}
+	if w.dual && g.host.Local.Is4() {
+		g.second = s.relayHost(local, wire.IPv6)
+	}
+	return g, 0
+}
+
+// start makes sess live: within its quotas, in the state machine, at its relayed
+// addresses, for its client. It returns the code that refuses it, or 0.
+func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
+	var code wire.Code
+	if sess.slot, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
+		g.giveBack()
+		return code
+	}
+	var next *slot
+	if w.next {
+		if next, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
+			sess.slot.release()
+			return code
+		}
+	}
+	if err := s.establish(sess, w, g); err != nil {
+		s.log.Debug("allocate failed", "user", sess.identity.User, "err", err)
+		sess.slot.release()
+		if w.next {
+			next.release()
+		}
+		return wire.InsufficientCapacity
+	}
+	if w.next {
+		port := sess.relays.all()[0].advertised.Port() + 1
+		g.reserved = s.reservations.add(&reservation{host: g.host, port: port, owner: sess.identity, slot: next})
+	}
+	return 0
+}
+
+// giveBack frees a redeemed port that was not used.
+func (g *grant) giveBack() {
+	if g.port != nil {
+		g.host.pool.Put(g.port.port)
+	}
+}
+
+var errDraining = errors.New("server takes no new allocations")
+
+// establish creates the allocation in the state machine, which opens the relay sockets, and lets packets in.
+func (s *Server) establish(sess *session, w *wish, g *grant) error {
+	a, err := s.engine.Allocate(sess.id, w.lifetime, engine.Hooks{
+		Open:   func() (netip.AddrPort, error) { return s.openRelays(sess, w, g) },
 		Closed: func() { s.finish(sess) },
 	})
 	if err != nil {
 		return err
 	}
 	sess.allocation = a
-	sess.deadline.Store(s.now() + int64(lifetime))
+	sess.deadline.Store(s.now() + int64(w.lifetime))
 	if !s.adopt(sess) {
 		a.Delete()
-		return errors.New("server is draining")
+		if w.next {
+			g.host.pool.Put(sess.relays.all()[0].advertised.Port() + 1)
+		}
+		return errDraining
 	}
 	sess.path.attach(sess)
-	sess.relay.publish()
-	s.readers.Go(func() { s.readRelay(sess.relay) })
+	for _, relay := range sess.relays.all() {
+		relay.publish()
+		s.readers.Go(func() { s.readRelay(relay) })
+	}
 	s.started[sess.path.transport()].Inc()
 	return nil
 }
 
-// vetAllocate checks the attributes of an Allocate in the order of RFC 8656 section 7.2.
-func vetAllocate(m *wire.Message) (wire.Family, wire.Code) {
-	transport, ok := m.Get(wire.AttrRequestedTransport)
-	if !ok || len(transport) != 4 {
-		return 0, wire.BadRequest
+// openRelays opens the relayed transport address, and the additional one if there is to be one.
+func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
+	oversized := func() { s.drop(DropOversized) }
+	take, undo := (*portpool.Pool).Take, (func(uint16))(nil)
+	switch {
+	case g.port != nil:
+		held := true
+		take = func(*portpool.Pool) (uint16, bool) { was := held; held = false; return g.port.port, was }
+	case w.next:
+		take = (*portpool.Pool).TakePair
+		undo = func(port uint16) { g.host.pool.Put(port + 1) }
+	case w.even:
+		take = (*portpool.Pool).TakeEven
 	}
-	if transport[0] != transportUDP {
-		return 0, wire.UnsupportedTransport
+	relay, err := g.host.open(sess, take, undo, oversized)
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
-	_, token := m.Get(wire.AttrReservationToken)
-	_, even := m.Get(wire.AttrEvenPort)
-	family, hasFamily := m.Get(wire.AttrRequestedAddressFamily)
-	if token && (even || hasFamily) {
-		return 0, wire.BadRequest
+	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
+	if g.second != nil {
+		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, oversized)
+		if err != nil {
+			g.second = nil // the client is told, and goes on with one address
+		} else {
+			sess.relays.slot(wire.IPv6).Store(second)
+		}
 	}
-	if token || even {
-		return 0, wire.InsufficientCapacity
-	}
-	if !hasFamily {
-		return 0, 0
-	}
-	return familyOf(family)
+	return relay.advertised, nil
 }
 
-// familyOf reads REQUESTED-ADDRESS-FAMILY (RFC 8656 section 18.4).
+// vetAllocate checks the attributes of an Allocate in the order of RFC 8656 section 7.2.
+func vetAllocate(m *wire.Message) (*wish, wire.Code) {
+	transport, ok := m.Get(wire.AttrRequestedTransport)
+	if !ok || len(transport) != 4 {
+		return nil, wire.BadRequest
+	}
+	if transport[0] != transportUDP {
+		return nil, wire.UnsupportedTransport
+	}
+	w := &wish{}
+	if value, ok := m.Get(wire.AttrEvenPort); ok {
+		if len(value) != 1 {
+			return nil, wire.BadRequest
+		}
+		w.even, w.next = true, value[0]&0x80 != 0
+	}
+	if value, ok := m.Get(wire.AttrReservationToken); ok {
+		if len(value) != len(token{}) || w.even || m.Has(wire.AttrRequestedAddressFamily) || m.Has(wire.AttrAdditionalAddressFamily) {
+			return nil, wire.BadRequest
+		}
+		w.token = (*token)(value)
+	}
+	if code := w.vetFamilies(m); code != 0 {
+		return nil, code
+	}
+	lifetime, err := lifetimeOf(m)
+	if err != nil {
+		return nil, wire.BadRequest
+	}
+	w.lifetime = max(lifetime, defaultLifetime) // 0 is no lifetime to begin with
+	return w, 0
+}
+
+// vetFamilies reads REQUESTED-ADDRESS-FAMILY and ADDITIONAL-ADDRESS-FAMILY.
+func (w *wish) vetFamilies(m *wire.Message) (code wire.Code) {
+	if value, ok := m.Get(wire.AttrRequestedAddressFamily); ok {
+		if w.family, code = familyOf(value); code != 0 {
+			return code
+		}
+	}
+	if value, ok := m.Get(wire.AttrAdditionalAddressFamily); ok {
+		if family, code := familyOf(value); code != 0 || family != wire.IPv6 || w.family != 0 || w.next {
+			return wire.BadRequest
+		}
+		w.dual = true
+	}
+	return 0
+}
+
+// familyOf reads an address family attribute (RFC 8656 section 18.4).
 func familyOf(value []byte) (wire.Family, wire.Code) {
 	if len(value) != 4 {
 		return 0, wire.BadRequest
@@ -146,35 +277,4 @@ func lifetimeOf(m *wire.Message) (time.Duration, error) {
 		return 0, nil
 	}
 	return min(max(d, defaultLifetime), maxLifetime), nil
-}
-
-// refresh handles a Refresh (RFC 8656 section 8.2).
-func (s *Server) refresh(r *request) *reply {
-	sess := r.session
-	lifetime, err := lifetimeOf(&r.msg)
-	if err != nil {
-		return fail(wire.BadRequest)
-	}
-	if value, ok := r.msg.Get(wire.AttrRequestedAddressFamily); ok {
-		family, code := familyOf(value)
-		if code == 0 && family != wire.FamilyOf(sess.relay.advertised.Addr()) {
-			code = wire.PeerFamilyMismatch
-		}
-		if code != 0 {
-			return fail(code)
-		}
-	}
-	if lifetime != 0 && s.clock().Sub(sess.started) > s.opts.MaxSessionAge {
-		s.end(sess, EndTooOld)
-		return fail(wire.AllocationMismatch)
-	}
-	if lifetime == 0 {
-		s.end(sess, EndReleased)
-	} else {
-		if err := sess.allocation.Refresh(lifetime); err != nil {
-			return fail(wire.AllocationMismatch)
-		}
-		sess.deadline.Store(s.now() + int64(lifetime))
-	}
-	return &reply{attributes: func(b *wire.Builder) { b.Lifetime(lifetime) }}
 }

@@ -115,13 +115,15 @@ func serve(t testing.TB, edit func(*Options, *Limits)) *testServer {
 	return ts
 }
 
-// awaitDrop waits until something was dropped for reason.
-func (ts *testServer) awaitDrop(t testing.TB, reason DropReason) {
+// awaitDrop waits until do has had something dropped for reason.
+func (ts *testServer) awaitDrop(t testing.TB, reason DropReason, do func()) {
 	t.Helper()
+	before := testutil.ToFloat64(ts.drops[reason])
+	do()
 	deadline := time.After(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for testutil.ToFloat64(ts.drops[reason]) == 0 {
+	for testutil.ToFloat64(ts.drops[reason]) == before {
 		select {
 		case <-tick.C:
 		case <-deadline:

@@ -65,6 +65,7 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 	}
 	var to netip.AddrPort
 	data, end := 0, 0 // where the value of DATA lies in p.Buf
+	dontFragment := false
 	at := p.Off + wire.HeaderSize
 	for typ, value := range m.Attributes() {
 		at += wire.AttributeHeaderSize
@@ -73,7 +74,9 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 			to, _ = m.XORAddress(value)
 		case typ == wire.AttrData && data == 0:
 			data, end = at, at+len(value)
-		case typ == wire.AttrDontFragment || typ.Required() && !known(typ):
+		case typ == wire.AttrDontFragment:
+			dontFragment = true
+		case typ.Required() && !known(typ):
 			s.drop(DropUnknownAttribute)
 			return
 		}
@@ -89,7 +92,9 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 		return
 	}
 	p.Off, p.End = data, end
+	p.DontFragment = dontFragment
 	s.forward(sess, p, to, ch)
+	p.DontFragment = false
 }
 
 // forward sends the payload of p from the relayed address of sess to a peer that
@@ -97,16 +102,22 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 // inside the process, for NATs need not hairpin.
 func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, ch *flow.Channel) {
 	size := p.End - p.Off
+	relay := sess.relays.of(wire.FamilyOf(to.Addr()))
+	if relay == nil { // it was there when the permission was given
+		s.drop(DropNoAllocation)
+		return
+	}
 	target, own := s.liveRelay(to)
 	switch {
+	case !s.mayPass(sess, s.now(), size, toPeer):
 	case target != nil:
 		sess.toPeer.add(size)
-		s.deliver(target, p, sess.relay.advertised, true)
+		s.deliver(target, p, relay.advertised, true)
 	case own:
 		s.drop(DropPeerDenied)
 	case s.allowed(to, ch):
 		p.Addr = to
-		if sess.relay.conn.WriteBatch(p.Alone()) == 0 {
+		if relay.conn.WriteBatch(p.Alone()) == 0 {
 			s.drop(DropPeerWrite)
 			return
 		}
@@ -128,6 +139,9 @@ func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort,
 		return
 	}
 	size := p.End - p.Off
+	if !s.mayPass(sess, now, size, fromPeer) {
+		return
+	}
 	if ch != nil {
 		wire.PutChannelHeader(p.Prepend(wire.ChannelHeaderSize), ch.Number, size)
 	} else {

@@ -22,7 +22,7 @@ func isDTLS(first byte) bool { return first >= 20 && first <= 63 }
 const (
 	dtlsQueue   = 64   // datagrams that wait for a connection's reader
 	dtlsRecord  = 8192 // the longest record that is read
-	dtlsHalf    = 512  // handshakes under way on one socket
+	dtlsHalf    = 512  // handshakes under way on one socket; one more ends another, picked at random
 	recordType  = 22   // handshake
 	helloOffset = 13   // the handshake type in a record
 	clientHello = 1
@@ -36,11 +36,16 @@ type dtlsPaths struct {
 
 	mu    sync.RWMutex
 	paths map[netip.AddrPort]*dtlsPath
-	half  atomic.Int32
+	half  map[*dtlsPath]struct{} // those whose handshake is under way
 }
 
 func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
-	return &dtlsPaths{server: s, conn: conn, paths: make(map[netip.AddrPort]*dtlsPath)}
+	return &dtlsPaths{
+		server: s,
+		conn:   conn,
+		paths:  make(map[netip.AddrPort]*dtlsPath),
+		half:   make(map[*dtlsPath]struct{}),
+	}
 }
 
 // receive hands a datagram to its connection. It is nil-safe: without DTLS the datagram is dropped.
@@ -67,41 +72,53 @@ func (d *dtlsPaths) receive(p *packetio.Packet) {
 	}
 }
 
-// open starts a connection for a new client; nil if there are too many.
+// open starts a connection for a new client; nil if there are too many. A ClientHello
+// may come from a forged address, so handshakes under way are few: a flood of them
+// pushes out its own, and rarely an honest one, which takes a few round trips only.
 func (d *dtlsPaths) open(remote netip.AddrPort) *dtlsPath {
 	s := d.server
 	release, ok := s.streams.take(remote.Addr(), s.limits.Load())
 	if !ok {
 		return nil
 	}
-	if d.half.Add(1) > dtlsHalf {
-		d.half.Add(-1)
-		release()
-		return nil
-	}
 	p := &dtlsPath{paths: d, remote: remote, wire: newDTLSWire(d.conn, remote)}
+	d.mu.Lock()
+	if len(d.half) >= dtlsHalf {
+		for victim := range d.half { // in random order
+			_ = victim.wire.Close() // its handshake ends with an error
+			delete(d.half, victim)
+			break
+		}
+	}
+	d.half[p], d.paths[remote] = struct{}{}, p
+	d.mu.Unlock()
 	err := s.own(p.wire, func() {
 		defer release()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
-		d.half.Add(-1)
+		d.forget(p)
 		release()
 		return nil
 	}
-	d.mu.Lock()
-	d.paths[remote] = p
-	d.mu.Unlock()
 	return p
 }
 
 func (d *dtlsPaths) forget(p *dtlsPath) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	delete(d.half, p)
 	if d.paths[p.remote] == p {
 		delete(d.paths, p.remote)
 	}
+}
+
+// established takes p out of the handshakes under way.
+func (d *dtlsPaths) established(p *dtlsPath) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.half, p)
 }
 
 // dtlsPath serves one DTLS client. Each record carries one message.
@@ -124,7 +141,7 @@ func (p *dtlsPath) serve() {
 		err = conn.HandshakeContext(ctx)
 		cancel()
 	}
-	p.paths.half.Add(-1)
+	p.paths.established(p)
 	if err != nil {
 		s.drop(DropHandshake)
 		return

@@ -111,6 +111,15 @@ type Limits struct {
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
 	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
 	Permissions, Channels int
+	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12); else those
+	// of RFC 5766 up to 0x7FFF are taken too.
+	StrictChannels bool
+	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
+	// each user and the whole server; 0: no limit. What is more is dropped.
+	BandwidthPerAllocation, BandwidthPerUser, Bandwidth int
+	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
+	// that have not shown that their source address is theirs, see replylimit.go.
+	RepliesPerPrefix, Replies int
 	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections.
 	StreamsTotal, StreamsPerAddr int
 }
@@ -125,6 +134,8 @@ func (l *Limits) setDefaults(ports PortRange) {
 		{&l.AllocationsTotal, int(ports.Max) - int(ports.Min) + 1},
 		{&l.Permissions, 64},
 		{&l.Channels, 64},
+		{&l.RepliesPerPrefix, 50},
+		{&l.Replies, 25000},
 		{&l.StreamsTotal, 10000},
 		{&l.StreamsPerAddr, 250},
 	} {

@@ -54,7 +54,7 @@ func (s *Server) channelBind(r *request) *reply {
 	value, hasNumber := r.msg.Get(wire.AttrChannelNumber)
 	number, ok := wire.ChannelNumber(value)
 	address, hasPeer := r.msg.Get(wire.AttrXORPeerAddress)
-	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > wire.MaxChannel {
+	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > s.maxChannel() {
 		return fail(wire.BadRequest)
 	}
 	peer, ok := r.msg.XORAddress(address)
@@ -85,9 +85,17 @@ func (s *Server) channelBind(r *request) *reply {
 	return succeed()
 }
 
-// vetPeer checks that a peer is of the family of the relayed address (RFC 8656 sections 10.2 and 12.2).
+// maxChannel is the highest channel number that may be bound.
+func (s *Server) maxChannel() uint16 {
+	if s.limits.Load().StrictChannels {
+		return wire.MaxChannel
+	}
+	return wire.MaxOldChannel
+}
+
+// vetPeer checks that a peer is of the family of a relayed address (RFC 8656 sections 10.2 and 12.2).
 func (s *Server) vetPeer(sess *session, a netip.Addr) wire.Code {
-	if a.Is4() != sess.relay.advertised.Addr().Is4() {
+	if sess.relays.of(wire.FamilyOf(a)) == nil {
 		return wire.PeerFamilyMismatch
 	}
 	return 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"icebox/turnserver/packetio"
@@ -22,6 +23,27 @@ type relay struct {
 	conn       packetio.Conn
 	advertised netip.AddrPort
 	session    *session
+	once       sync.Once // closing
+}
+
+// relays are the relayed transport addresses of a session: one, or one of each
+// family (RFC 8656 section 7.2, ADDITIONAL-ADDRESS-FAMILY).
+type relays [2]atomic.Pointer[relay]
+
+func (r *relays) slot(f wire.Family) *atomic.Pointer[relay] { return &r[f-wire.IPv4] }
+
+// of returns the relay of a family; nil without one.
+func (r *relays) of(f wire.Family) *relay { return r.slot(f).Load() }
+
+// all returns those there are, IPv4 first.
+func (r *relays) all() []*relay {
+	var list []*relay
+	for i := range r {
+		if x := r[i].Load(); x != nil {
+			list = append(list, x)
+		}
+	}
+	return list
 }
 
 // relayHost hands out the relayed transport addresses of one RelayAddr, and knows
@@ -55,11 +77,15 @@ var errNoPort = errors.New("no relay port is free")
 // How many ports that another process holds are tried before giving up.
 const bindAttempts = 32
 
-// open binds a relay socket for sess.
-func (h *relayHost) open(sess *session, oversized func()) (*relay, error) {
+// takePort takes the port of a relay from the pool.
+type takePort func(*portpool.Pool) (port uint16, ok bool)
+
+// open binds a relay socket for sess to a port that take finds. undo gives back
+// what a port took beside itself, when another process holds it; it may be nil.
+func (h *relayHost) open(sess *session, take takePort, undo func(port uint16), oversized func()) (*relay, error) {
 	var last error
 	for range bindAttempts {
-		port, ok := h.pool.Take()
+		port, ok := take(h.pool)
 		if !ok {
 			return nil, errNoPort
 		}
@@ -73,6 +99,9 @@ func (h *relayHost) open(sess *session, oversized func()) (*relay, error) {
 			}, nil
 		}
 		h.pool.Put(port)
+		if undo != nil {
+			undo(port)
+		}
 		last = err
 	}
 	return nil, fmt.Errorf("%w: %w", errNoPort, last)
@@ -89,12 +118,14 @@ func network(base string, a netip.Addr) string {
 // publish makes the relayed address reachable from inside the process.
 func (r *relay) publish() { r.host.at(r.advertised.Port()).Store(r.session) }
 
-// close frees the socket and the port.
+// close frees the socket and the port, once.
 func (r *relay) close() {
-	port := r.advertised.Port()
-	r.host.at(port).CompareAndSwap(r.session, nil)
-	_ = r.conn.Close() // a UDP socket has nothing left to lose
-	r.host.pool.Put(port)
+	r.once.Do(func() {
+		port := r.advertised.Port()
+		r.host.at(port).CompareAndSwap(r.session, nil)
+		_ = r.conn.Close() // a UDP socket has nothing left to lose
+		r.host.pool.Put(port)
+	})
 }
 
 // liveRelay returns the session that owns the relayed transport address a, in its

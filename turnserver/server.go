@@ -21,18 +21,22 @@ var ErrClosed = errors.New("turn server is closed")
 // Server is a STUN/TURN server. It serves the sockets and listeners it is given.
 type Server struct {
 	// Static.
-	opts    Options
-	log     *slog.Logger
-	engine  *engine.Engine
-	hosts   map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
-	nonces  *nonces
-	quota   *quota
-	replies *replyLimit
-	streams *streamLimit
-	epoch   time.Time
+	opts         Options
+	log          *slog.Logger
+	engine       *engine.Engine
+	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
+	nonces       *nonces
+	quota        *quota
+	replies      *replyLimit
+	streams      *streamLimit
+	reservations *reservations
+	revoked      *revocations
+	released     *tombstones
+	epoch        time.Time
 	metrics
 
 	limits atomic.Pointer[limits]
+	pipe   pipe
 	nextID atomic.Uint64
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
@@ -60,17 +64,20 @@ func New(o Options, l Limits) (*Server, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	s := &Server{
-		opts:     o,
-		log:      o.Logger,
-		engine:   e,
-		hosts:    make(map[netip.Addr]*relayHost),
-		quota:    newQuota(),
-		replies:  newReplyLimit(),
-		streams:  newStreamLimit(),
-		epoch:    time.Now(),
-		sessions: make(map[uint64]*session),
-		closers:  make(map[closer]struct{}),
-		idle:     make(chan struct{}),
+		opts:         o,
+		log:          o.Logger,
+		engine:       e,
+		hosts:        make(map[netip.Addr]*relayHost),
+		quota:        newQuota(),
+		replies:      newReplyLimit(),
+		streams:      newStreamLimit(),
+		reservations: newReservations(),
+		revoked:      newRevocations(),
+		released:     new(tombstones),
+		epoch:        time.Now(),
+		sessions:     make(map[uint64]*session),
+		closers:      make(map[closer]struct{}),
+		idle:         make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
@@ -107,38 +114,6 @@ func (s *Server) clock() time.Time { return time.Now() }
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
 
-// Sessions returns the live sessions in no order.
-func (s *Server) Sessions() []SessionInfo {
-	now := s.now()
-	var list []SessionInfo
-	for _, sess := range s.snapshot() {
-		list = append(list, sess.info(now))
-	}
-	return list
-}
-
-// End ends the session with this id, if it is alive.
-func (s *Server) End(id uint64) bool {
-	s.mu.Lock()
-	sess := s.sessions[id]
-	s.mu.Unlock()
-	if sess == nil {
-		return false
-	}
-	s.end(sess, EndKilled)
-	return true
-}
-
-func (s *Server) snapshot() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		list = append(list, sess)
-	}
-	return list
-}
-
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
 	s.mu.Lock()
@@ -160,7 +135,9 @@ func (s *Server) end(sess *session, reason EndReason) {
 // its allocation has ended.
 func (s *Server) finish(sess *session) {
 	sess.over.Store(true)
-	sess.relay.close()
+	for _, r := range sess.relays.all() {
+		r.close()
+	}
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -170,7 +147,7 @@ func (s *Server) finish(sess *session) {
 		return
 	}
 	sess.path.detach(sess)
-	sess.release()
+	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())
@@ -221,6 +198,7 @@ func (s *Server) Close() error {
 	for _, sess := range s.snapshot() {
 		s.end(sess, EndShutdown)
 	}
+	s.reservations.close()
 	s.mu.Lock()
 	closers := s.closers
 	s.closers = nil

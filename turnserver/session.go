@@ -38,16 +38,17 @@ type session struct {
 	path       path
 	remote     netip.AddrPort
 	started    time.Time
-	relay      *relay
 	allocation *engine.Allocation
-	release    func() // gives back the quota
+	slot       *slot // of the quotas
 
 	// For any goroutine.
+	relays   relays
 	flows    flow.Table
 	deadline atomic.Int64 // of the allocation, on the server's clock
 	over     atomic.Bool
 	toPeer   counters
 	fromPeer counters
+	pipe     pipe
 
 	mu     sync.Mutex // one control request at a time; guards what follows
 	recent [4]answer  // ring of what was answered last, for retransmissions
@@ -100,7 +101,7 @@ type SessionInfo struct {
 	CredentialID string // of a credential minted here, else empty
 	Transport    Transport
 	Client       netip.AddrPort
-	Relayed      netip.AddrPort // as advertised
+	Relayed      []netip.AddrPort // as advertised, IPv4 first
 	Started      time.Time
 	Expires      time.Duration // until the allocation ends unless it is refreshed
 	// Packets and bytes relayed, payload only.
@@ -108,13 +109,17 @@ type SessionInfo struct {
 }
 
 func (s *session) info(now int64) SessionInfo {
+	var relayed []netip.AddrPort
+	for _, r := range s.relays.all() {
+		relayed = append(relayed, r.advertised)
+	}
 	return SessionInfo{
 		ID:              s.id,
 		User:            s.identity.User,
 		CredentialID:    s.identity.ID,
 		Transport:       s.path.transport(),
 		Client:          s.remote,
-		Relayed:         s.relay.advertised,
+		Relayed:         relayed,
 		Started:         s.started,
 		Expires:         time.Duration(s.deadline.Load() - now),
 		ToPeerPackets:   s.toPeer.packets.Load(),

@@ -28,6 +28,8 @@ type Packet struct {
 	// Buf[Off:End] is the payload.
 	Buf      []byte
 	Off, End int
+	// DontFragment asks that a packet that is written be lost rather than fragmented, where the system can.
+	DontFragment bool
 
 	alone []*Packet
 }

@@ -46,8 +46,14 @@ func (u *udp) ReadBatch(ps []*Packet) (int, error) {
 func (u *udp) WriteBatch(ps []*Packet) int {
 	n := 0
 	for _, p := range ps {
+		if p.DontFragment && !u.dontFragment(true) {
+			continue // RFC 8656 section 11.3: discard where it can't be done
+		}
 		if _, err := u.conn.WriteToUDPAddrPort(p.Payload(), p.Addr); err == nil {
 			n++
+		}
+		if p.DontFragment {
+			u.dontFragment(false)
 		}
 	}
 	return n

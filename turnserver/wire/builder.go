@@ -73,6 +73,11 @@ func (b *Builder) ErrorCode(code Code, reason string) *Builder {
 	return b.Attribute(AttrErrorCode, append([]byte{0, 0, byte(code / 100), byte(code % 100)}, reason...))
 }
 
+// AddressErrorCode adds ADDRESS-ERROR-CODE for a family that was not allocated (RFC 8656 section 18.12).
+func (b *Builder) AddressErrorCode(f Family, code Code) *Builder {
+	return b.Attribute(AttrAddressErrorCode, append([]byte{byte(f), 0, byte(code / 100), byte(code % 100)}, code.Reason()...))
+}
+
 // UnknownAttributes adds UNKNOWN-ATTRIBUTES, two bytes a type (RFC 8489 section 14.13).
 func (b *Builder) UnknownAttributes(types []AttrType) *Builder {
 	var value []byte

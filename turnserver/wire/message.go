@@ -185,6 +185,12 @@ func (m *Message) Get(typ AttrType) (value []byte, ok bool) {
 	return nil, false
 }
 
+// Has tells whether the message has an attribute of type typ.
+func (m *Message) Has(typ AttrType) bool {
+	_, ok := m.Get(typ)
+	return ok
+}
+
 // HasIntegrity tells whether the message carries MESSAGE-INTEGRITY.
 func (m *Message) HasIntegrity() bool { return m.integrity != 0 }
 

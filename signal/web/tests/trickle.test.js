@@ -103,6 +103,8 @@ test('what each server did', () => {
   assert.equal(udp, 'good: Relay over UDP works, after 41 ms.');
   assert.match(tcp, /^bad: The server can’t be reached/);
   assert.match(of({ uris: ['turn:h'], failed: ['701 turn:h', '401 turn:h'] })[0], /^bad: Wrong username or password/);
+  assert.match(of({ uris: ['turn:h?transport=udp'], failed: ['701 stun:h:3478'] })[0], /^bad: The server can’t be reached/);
+  assert.match(of({ uris: ['turn:h?transport=tcp'], failed: ['701 stun:h:3478'] })[0], /^unsure/);
   assert.match(of({ uris: ['turn:h'], complete: false })[0], /^bad: It has not answered/);
   assert.match(of({ uris: ['turn:h'] })[0], /^unsure: No candidate came from it/);
   assert.match(of({ uris: ['turn:h'], found: ['relay'] })[0], /^unsure: This browser does not say/);

@@ -1,0 +1,195 @@
+package turnserver
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"icebox/turnserver/credential"
+	"icebox/turnserver/wire"
+)
+
+// relayedOf returns every XOR-RELAYED-ADDRESS of an answer.
+func relayedOf(t *testing.T, m *wire.Message) []netip.AddrPort {
+	t.Helper()
+	var list []netip.AddrPort
+	for typ, v := range m.Attributes() {
+		if typ == wire.AttrXORRelayedAddress {
+			a, ok := m.XORAddress(v)
+			if !ok {
+				t.Fatalf("relayed address %x", v)
+			}
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func additional(b *wire.Builder) {
+	udpTransport(b)
+	b.Attribute(wire.AttrAdditionalAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
+}
+
+// RFC 8656 section 7.2: one allocation with an address of each family.
+func TestDualAllocation(t *testing.T) {
+	ts := serve(t, func(o *Options, _ *Limits) {
+		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: netip.MustParseAddr("2001:db8::7")}}
+	})
+	c, p4, d := ts.dial(t, "udp4"), newPeer(t, loopback4), ts.dial(t, "tcp6")
+	p6 := d.allocate(wire.IPv6) // a peer with an IPv6 address that is not the host's own
+	c.login()
+	m := c.do(wire.Allocate, additional)
+	c.must(m, 0)
+	relayed := relayedOf(t, m)
+	if len(relayed) != 2 || relayed[0].Addr() != own4 || relayed[1].Addr().Is4() {
+		t.Fatalf("relayed addresses %v", relayed)
+	}
+	c.must(c.permit(p4.addr), 0)
+	c.must(c.bind(0x4000, p6), 0)
+	d.must(d.permit(relayed[1]), 0)
+	c.sendTo(p4.addr, "four")
+	p4.want(relayed[0], "four")
+	c.sendOn(0x4000, "six")
+	d.wantData(relayed[1], "six")
+	d.sendTo(relayed[1], "back")
+	c.wantChannel(0x4000, "back")
+
+	// Lifetime 0 with a family ends the address of that family alone.
+	c.must(c.do(wire.Refresh, func(b *wire.Builder) {
+		b.Lifetime(0).Attribute(wire.AttrRequestedAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
+	}), 0)
+	c.must(c.permit(p6), wire.PeerFamilyMismatch)
+	c.sendTo(p4.addr, "still here")
+	p4.want(relayed[0], "still here")
+}
+
+func TestDualAllocationWithoutIPv6(t *testing.T) {
+	ts := serve(t, relayApart)
+	c := ts.dial(t, "udp4")
+	c.login()
+	m := c.do(wire.Allocate, additional)
+	c.must(m, 0)
+	v, ok := m.Get(wire.AttrAddressErrorCode)
+	if !ok || len(v) < 4 || wire.Family(v[0]) != wire.IPv6 || int(v[2])*100+int(v[3]) != 440 {
+		t.Errorf("ADDRESS-ERROR-CODE %x", v)
+	}
+}
+
+func TestEvenPortAndReservation(t *testing.T) {
+	ts := serve(t, relayApart)
+	a, b, other := ts.dial(t, "udp4"), ts.dial(t, "udp4"), ts.dial(t, "udp4")
+	for _, c := range []*client{a, b, other} {
+		c.login()
+	}
+	even := func(r byte) func(*wire.Builder) {
+		return func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrEvenPort, []byte{r}) }
+	}
+	m := a.do(wire.Allocate, even(0x80))
+	a.must(m, 0)
+	first := relayedOf(t, m)[0]
+	value, ok := m.Get(wire.AttrReservationToken)
+	if !ok || len(value) != 8 || first.Port()%2 != 0 {
+		t.Fatalf("port %d, token %x", first.Port(), value)
+	}
+	withToken := func(v []byte) func(*wire.Builder) {
+		return func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrReservationToken, v) }
+	}
+	other.user = "bob"
+	other.must(other.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // not its own
+	b.must(b.do(wire.Allocate, withToken(make([]byte, 8))), wire.InsufficientCapacity)
+	m = b.do(wire.Allocate, withToken(value))
+	b.must(m, 0)
+	if second := relayedOf(t, m)[0]; second.Port() != first.Port()+1 {
+		t.Errorf("reserved %d, got %d", first.Port()+1, second.Port())
+	}
+	c := ts.dial(t, "udp4")
+	c.login()
+	c.must(c.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // a token serves once
+	m = c.do(wire.Allocate, even(0))
+	c.must(m, 0)
+	if _, ok := m.Get(wire.AttrReservationToken); ok || relayedOf(t, m)[0].Port()%2 != 0 {
+		t.Errorf("EVEN-PORT without R: port %d, token %v", relayedOf(t, m)[0].Port(), ok)
+	}
+}
+
+// EVEN-PORT with a range that has no pair left is a 508, and leaks nothing (coturn 4.17, EVEN-PORT leak).
+func TestEvenPortLeaksNothing(t *testing.T) {
+	ts := serve(t, func(o *Options, l *Limits) {
+		relayApart(o, l)
+		o.RelayPorts = PortRange{Min: 56000, Max: 56001}
+		l.AllocationsTotal = 100
+	})
+	for range 5 {
+		c, d := ts.dial(t, "udp4"), ts.dial(t, "udp4")
+		c.login()
+		d.login()
+		reserve := func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrEvenPort, []byte{0x80}) }
+		m := c.do(wire.Allocate, reserve)
+		c.must(m, 0)
+		value, _ := m.Get(wire.AttrReservationToken)
+		d.must(d.do(wire.Allocate, reserve), wire.InsufficientCapacity)
+		d.must(d.do(wire.Allocate, func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrReservationToken, value) }), 0)
+		for _, x := range []*client{c, d} {
+			x.must(x.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+		}
+	}
+	ts.quota.mu.Lock()
+	defer ts.quota.mu.Unlock()
+	if n := ts.quota.total; n != 0 {
+		t.Errorf("%d allocations are still counted", n)
+	}
+}
+
+func TestReservationEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 56000, Max: 56001})
+		port, _ := host.pool.TakePair()
+		q := newQuota()
+		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
+		r := newReservations()
+		value := r.add(&reservation{host: host, port: port + 1, slot: slot})
+		time.Sleep(reservationTime + time.Second)
+		synctest.Wait()
+		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 1 {
+			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
+		}
+	})
+}
+
+// RFC 8656 section 11.3: DONT-FRAGMENT is obeyed, a datagram that would not fit is lost.
+func TestDontFragment(t *testing.T) {
+	ts := serve(t, relayApart)
+	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+	c.login()
+	c.must(c.do(wire.Allocate, func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrDontFragment, nil) }), 0)
+	c.must(c.permit(p.addr), 0)
+	c.write(wire.NewBuilder(nil, wire.Send, wire.Indication, newID()).XORAddress(wire.AttrXORPeerAddress, p.addr).
+		Attribute(wire.AttrDontFragment, nil).Attribute(wire.AttrData, []byte("whole")).Bytes())
+	p.want(relayedOfSession(ts), "whole")
+}
+
+func relayedOfSession(ts *testServer) netip.AddrPort { return ts.Sessions()[0].Relayed[0] }
+
+// RFC 8656 section 12 against RFC 5766 section 11.
+func TestChannelNumbers(t *testing.T) {
+	for name, strict := range map[string]bool{"as in RFC 5766": false, "as in RFC 8656": true} {
+		t.Run(name, func(t *testing.T) {
+			ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.StrictChannels = strict })
+			c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+			relayed := c.allocate(0)
+			for _, number := range []uint16{0, 0x1234, 0x3FFF, 0x8000, 0xFFFF} {
+				c.must(c.bind(number, p.addr), wire.BadRequest)
+			}
+			old := wire.Code(0)
+			if strict {
+				old = wire.BadRequest
+			}
+			c.must(c.bind(0x7FFF, p.addr), old)
+			if !strict {
+				c.sendOn(0x7FFF, "far up")
+				p.want(relayed, "far up")
+			}
+		})
+	}
+}
