@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -22,7 +23,12 @@ import (
 	"icebox/turnserver/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		os.Exit(childMain(spec)) // see childmain_test.go
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	testRealm = "icebox.test"
@@ -159,7 +165,11 @@ type client struct {
 // dial connects over transport ("udp4", "tls6", ...), in a fresh 5-tuple.
 func (ts *testServer) dial(t testing.TB, transport string) *client {
 	t.Helper()
-	addr := ts.addrs[transport]
+	return dial(t, transport, ts.addrs[transport])
+}
+
+func dial(t testing.TB, transport string, addr netip.AddrPort) *client {
+	t.Helper()
 	var conn net.Conn
 	var err error
 	switch transport[:len(transport)-1] {
