@@ -31,6 +31,7 @@ type Server struct {
 	streams      *streamLimit
 	reservations *reservations
 	epoch        time.Time
+	listen       listenRelay
 	metrics
 
 	limits atomic.Pointer[limits]
@@ -74,6 +75,7 @@ func New(o Options, l Limits) (*Server, error) {
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
+	s.listen = s.listenUDP
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
