@@ -45,6 +45,10 @@ var (
 		{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Allow: true},
 		{Prefix: netip.MustParsePrefix("::1/128"), Allow: true},
 	}
+	anyPeer = []peer.Rule{
+		{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Allow: true},
+		{Prefix: netip.MustParsePrefix("::/0"), Allow: true},
+	}
 )
 
 // testServer is a server with a socket for each transport on 127.0.0.1 and ::1.
@@ -157,8 +161,9 @@ type client struct {
 	t      testing.TB
 	conn   net.Conn
 	stream bool
-	// What requests are signed with; an empty user sends them unsigned.
+	// What requests are signed with, once there is a nonce.
 	user, password, nonce string
+	fingerprint           bool   // requests carry FINGERPRINT
 	rest                  []byte // of a stream, not yet cut
 }
 
@@ -216,10 +221,15 @@ func (c *client) message(method wire.Method, add func(*wire.Builder)) []byte {
 	}
 	if c.nonce != "" {
 		b.Text(wire.AttrUsername, c.user).Text(wire.AttrRealm, testRealm).Text(wire.AttrNonce, c.nonce)
-		b.Integrity(credential.LongTermKey(c.user, testRealm, c.password))
+		b.Integrity(c.key())
+	}
+	if c.fingerprint {
+		b.Fingerprint()
 	}
 	return b.Bytes()
 }
+
+func (c *client) key() []byte { return credential.LongTermKey(c.user, testRealm, c.password) }
 
 func (c *client) write(b []byte) {
 	c.t.Helper()
