@@ -307,6 +307,7 @@ func code(m *wire.Message) wire.Code {
 // login takes the nonce out of a challenge.
 func (c *client) login() {
 	c.t.Helper()
+	c.nonce = ""
 	m := c.do(wire.Refresh, nil)
 	nonce, ok := m.Get(wire.AttrNonce)
 	if code(m) != wire.Unauthorized || !ok {
