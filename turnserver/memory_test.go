@@ -92,6 +92,7 @@ func (c *memoryConn) Close() error {
 // Addresses on a memoryNet.
 var (
 	memoryRelay  = netip.MustParseAddr("203.0.113.7")
+	memoryRelay6 = netip.MustParseAddr("2001:db8::7")
 	memoryServer = netip.MustParseAddrPort("203.0.113.1:3478")
 	memoryHome   = netip.MustParseAddrPort("198.51.100.1:5000") // of a client
 	memoryPeer   = netip.MustParseAddrPort("192.0.2.1:9")
