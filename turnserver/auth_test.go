@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -205,16 +204,8 @@ func TestNonceIsForOneAddress(t *testing.T) {
 		d.nonce = c.nonce
 		d.must(d.do(wire.Allocate, udpTransport), 0)
 	}
-	thief := net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)}
-	conn, err := net.DialUDP("udp4", &thief, net.UDPAddrFromAddrPort(ts.addrs["udp4"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	d := &client{t: t, conn: conn, user: testUser, password: testPass, nonce: c.nonce}
+	d := ts.dialFrom(t, "127.0.0.9")
+	d.nonce = c.nonce
 	m := d.do(wire.Allocate, udpTransport)
 	d.must(m, wire.StaleNonce)
 	fresh, _ := m.Get(wire.AttrNonce)

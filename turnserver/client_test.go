@@ -190,6 +190,11 @@ func dial(t testing.TB, transport string, addr netip.AddrPort) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
