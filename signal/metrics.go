@@ -21,10 +21,11 @@ type metrics struct {
 	signIns     prometheus.Counter
 }
 
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	counters := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	}
 	var (
 		ended  = counters("icebox_signal_clients_ended_total", "Clients that ended, by why.", "reason")
 		routed = counters("icebox_signal_messages_total",
@@ -55,17 +56,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, e := range refusals {
 		m.refused[e] = refused.WithLabelValues(e.Code)
 	}
+	return m, register(reg, m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns)
+}
+
+func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
 	if reg == nil {
-		return m, nil
+		return nil
 	}
-	for _, c := range []prometheus.Collector{
-		m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns,
-	} {
+	for _, c := range all {
 		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
+			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (m *metrics) connected(protocol string) {

@@ -78,6 +78,8 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 
 func (n node) Evict(client broker.ID) {
 	if c, ok := n.hub.clients.get(client); ok {
+		c.hangUp(n.hub.ctx) // before its successor can call the same peers
 		c.End(Superseded)
+		n.hub.metrics.takeovers.Inc()
 	}
 }

@@ -19,7 +19,7 @@ import (
 // mute signs in and then neither reads nor answers pings, as a computer that was put to sleep.
 func (s *server) mute(name string) *websocket.Conn {
 	s.t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial(s.url, nil)
+	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -117,6 +117,63 @@ func (p *peer) told(any ...string) (was bool) {
 	}
 }
 
+func TestSecondLoginOnOneConnection(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := s.inCall("al", "bo")
+	for range 2 {
+		al.send(`{"type":"login","name":"al"}`)
+		if m := al.receive("login"); !*m.Success || len(m.ICEServers) == 0 {
+			t.Fatalf("the same name again: %+v", m)
+		}
+	}
+	al.send(`{"type":"login","name":"bo"}`)
+	if m := al.receive("login"); *m.Success {
+		t.Fatal("a name that is taken was given")
+	}
+	unharmed(al, bo)
+	al.send(`{"type":"login","name":"alice"}`)
+	if m := al.receive("login"); !*m.Success {
+		t.Fatalf("another name: %+v", m)
+	}
+	unharmed(al, bo)
+	s.login("al") // is free again
+	unharmed(al, bo)
+	cy := s.login("cy")
+	cy.send(`{"type":"offer","offer":1,"name":"alice"}`)
+	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
+}
+
+// A page that is reloaded during a call hangs up before it can call again.
+func TestReloadDuringACall(t *testing.T) {
+	s := start(t, Options{}, fast)
+	for range 20 {
+		al, bo := s.inCall("al", "bo")
+		_ = al.ws.Close()
+		again := s.login("al")
+		again.send(`{"type":"offer","offer":1,"name":"bo"}`)
+		bo.exact(`{"type":"leave"}`)
+		bo.exact(`{"type":"offer","offer":1,"name":"al"}`)
+		again.leave()
+		bo.exact(`{"type":"leave"}`)
+		bo.leave()
+	}
+}
+
+func TestOverTLS(t *testing.T) {
+	s := startTLS(t, Options{}, fast, func(o *signal.Options, _ *signal.Limits) { o.WriteWait = 300 * time.Millisecond })
+	al, bo := s.inCall("al", "bo")
+	unharmed(al, bo)
+	cy := s.mute("cy")
+	for !al.told("leave", "peer-offline") {
+		al.send(`{"type":"offer","name":"cy","offer":%s}`, quote(strings.Repeat("x", 200<<10)))
+	}
+	_ = cy.Close()
+	if err := s.hub.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	bo.closed(websocket.CloseServiceRestart)
+}
+
 func TestShutdownTellsClientsToComeBack(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := s.inCall("al", "bo")
@@ -176,7 +233,7 @@ func TestManyClientsComeAndGo(t *testing.T) {
 
 // visit is one client's life, which ends in one of several ways.
 func (s *server) visit(name, other string) error {
-	ws, _, err := websocket.DefaultDialer.Dial(s.url, nil)
+	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
 		return err
 	}
