@@ -16,7 +16,7 @@ type metrics struct {
 	ended       [reasons]prometheus.Counter
 	routed      [broker.Kinds]prometheus.Counter
 	ignored     [broker.Kinds]prometheus.Counter
-	refused     map[*Error]prometheus.Counter
+	refused     map[string]prometheus.Counter // by code
 	takeovers   prometheus.Counter
 	signIns     prometheus.Counter
 }
@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		signedIn: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "icebox_signal_signed_in", Help: "Connected clients that hold a name."}),
 		connections: counters("icebox_signal_connections_total", "Clients that connected, by protocol.", "protocol"),
-		refused:     make(map[*Error]prometheus.Counter),
+		refused:     make(map[string]prometheus.Counter),
 		takeovers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "icebox_signal_takeovers_total", Help: "Names taken over from a client that no longer answered."}),
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
@@ -54,7 +54,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.ignored[k] = ignored.WithLabelValues(k.String())
 	}
 	for _, e := range refusals {
-		m.refused[e] = refused.WithLabelValues(e.Code)
+		m.refused[e.Code] = refused.WithLabelValues(e.Code)
 	}
 	return m, register(reg, m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns)
 }
@@ -78,6 +78,8 @@ func (m *metrics) connected(protocol string) {
 
 // refuse counts a refusal and returns it as the error it is.
 func (m *metrics) refuse(e *Error) error {
-	m.refused[e].Inc()
+	if c, ok := m.refused[e.Code]; ok {
+		c.Inc()
+	}
 	return e
 }

@@ -23,7 +23,7 @@ func (s *server) mute(name string) *websocket.Conn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { ws.Close() })
+	s.t.Cleanup(func() { _ = ws.Close() })
 	if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`)); err != nil {
 		s.t.Fatal(err)
 	}
@@ -143,6 +143,21 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
 }
 
+// The callee goes before it has answered, then the caller: this ended one of the tutorials' servers.
+func TestBothGoBeforeAnAnswer(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := &page{peer: s.login("al")}, s.login("bo")
+	al.call("bo")
+	bo.receive("offer")
+	bo.leave()
+	al.exact(`{"type":"leave"}`)
+	al.say("candidate", "candidate", candidate, "") // still trickles
+	al.settled()
+	al.leave()
+	s.login("al").settled()
+	s.login("bo").settled()
+}
+
 // A page that is reloaded during a call hangs up before it can call again.
 func TestReloadDuringACall(t *testing.T) {
 	s := start(t, Options{}, fast)
@@ -193,7 +208,7 @@ func TestBrowsersGetTheSubprotocolTheyAskFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	if ws.Subprotocol() != "json" {
 		t.Errorf("got %q", ws.Subprotocol())
 	}
@@ -206,7 +221,7 @@ func TestCompressionIsNotNegotiated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	if got := resp.Header.Get("Sec-Websocket-Extensions"); got != "" {
 		t.Errorf("extensions %q", got)
 	}
@@ -237,7 +252,7 @@ func (s *server) visit(name, other string) error {
 	if err != nil {
 		return err
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	_ = ws.SetReadDeadline(time.Now().Add(time.Minute))
 	for _, text := range []string{
 		`{"type":"login","name":"` + name + `"}`,

@@ -152,6 +152,9 @@ func TestLimitsAreReplacedAsAWhole(t *testing.T) {
 	if err := s.gateway.SetLimits(bad); err == nil || s.hub.Limits().MaxMessage == 5000 {
 		t.Errorf("bad limits: %v, and the hub has max message %d", err, s.hub.Limits().MaxMessage)
 	}
+	if err := Validate(bad); err == nil {
+		t.Error("bad limits are valid")
+	}
 	good := signal.DefaultLimits()
 	byKey(&good)
 	if err := s.gateway.SetLimits(good); err != nil {

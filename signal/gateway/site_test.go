@@ -127,7 +127,7 @@ func (s *site) dial(path string, h http.Header) (*websocket.Conn, int) {
 		s.t.Fatal(err)
 	}
 	if ws != nil {
-		s.t.Cleanup(func() { ws.Close() })
+		s.t.Cleanup(func() { _ = ws.Close() })
 	}
 	return ws, resp.StatusCode
 }
