@@ -87,6 +87,7 @@ type Client struct {
 	throttled bool
 
 	flushes sync.WaitGroup // the goroutine that writes, while there is one
+	hanging sync.Mutex     // held while pairs are told to hang up, so that who comes second waits for that
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -226,13 +227,13 @@ func (c *Client) Close() {
 	why, name := c.reason, c.name
 	c.mu.Unlock()
 
-	h.clients.remove(c)
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
 	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
 	// should have hung up by then.
 	c.hangUp(ctx)
+	h.clients.remove(c)
 	if name != "" {
 		c.release(ctx, name)
 		h.metrics.signedIn.Dec()

@@ -52,8 +52,10 @@ func (c *Client) Leave(to string) {
 	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
 }
 
-// hangUp ends all pairs. Any goroutine may call it.
+// hangUp ends all pairs and returns when they have been told. Any goroutine may call it.
 func (c *Client) hangUp(ctx context.Context) {
+	c.hanging.Lock()
+	defer c.hanging.Unlock()
 	c.mu.Lock()
 	name, former := c.name, c.pairs
 	c.pairs = nil
