@@ -13,8 +13,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// relayPayload is the longest datagram taken from a peer. Longer ones, which can
-// only arrive in IP fragments or jumbo frames, are dropped and counted.
+// relayPayload is the longest datagram taken from a peer. Longer ones, which can only
+// arrive in IP fragments, jumbo frames or inside the process, are dropped and counted.
 const relayPayload = 2048
 
 // relay is a relayed transport address and its socket.

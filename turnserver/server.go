@@ -183,6 +183,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-s.idle:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.idle: // both have happened
+		return nil
+	default:
 		return ctx.Err()
 	}
 }
