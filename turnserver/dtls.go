@@ -32,14 +32,14 @@ const (
 // of its source address; only a ClientHello makes a new one.
 type dtlsPaths struct {
 	server *Server
-	conn   packetio.Conn
+	conn   packetio.Socket
 
 	mu    sync.RWMutex
 	paths map[netip.AddrPort]*dtlsPath
 	half  map[*dtlsPath]struct{} // those whose handshake is under way
 }
 
-func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
+func newDTLSPaths(s *Server, conn packetio.Socket) *dtlsPaths {
 	return &dtlsPaths{
 		server: s,
 		conn:   conn,
@@ -174,6 +174,7 @@ func (p *dtlsPath) read(conn *dtls.Conn) {
 }
 
 func (p *dtlsPath) transport() Transport  { return DTLS }
+func (p *dtlsPath) worker() int           { return p.paths.conn.Worker() }
 func (p *dtlsPath) local() netip.AddrPort { return p.paths.conn.LocalAddr() }
 
 func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {

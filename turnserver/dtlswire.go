@@ -13,7 +13,7 @@ import (
 // dtlsWire is the net.PacketConn that a DTLS connection believes to own: it reads
 // what the socket received from one client, and writes to that client.
 type dtlsWire struct {
-	conn   packetio.Conn
+	conn   packetio.Socket
 	remote netip.AddrPort
 	in     chan []byte
 
@@ -26,7 +26,7 @@ type dtlsWire struct {
 	timer   *time.Timer
 }
 
-func newDTLSWire(conn packetio.Conn, remote netip.AddrPort) *dtlsWire {
+func newDTLSWire(conn packetio.Socket, remote netip.AddrPort) *dtlsWire {
 	return &dtlsWire{
 		conn:    conn,
 		remote:  remote,
@@ -63,11 +63,7 @@ func (w *dtlsWire) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // WriteTo implements net.PacketConn. Like any datagram, what the kernel refuses is lost.
 func (w *dtlsWire) WriteTo(b []byte, _ net.Addr) (int, error) {
-	p := packetio.NewPacket(len(b))
-	copy(p.Buf[packetio.Headroom:], b)
-	p.Set(p.Buf, packetio.Headroom, packetio.Headroom+len(b))
-	p.Addr = w.remote
-	w.conn.WriteBatch(p.Alone())
+	w.conn.Send(&packetio.Packet{Addr: w.remote, Buf: b, End: len(b)})
 	return len(b), nil
 }
 

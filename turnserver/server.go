@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"icebox/turnserver/engine"
+	"icebox/turnserver/packetio"
 )
 
 // ErrClosed is returned by whatever comes after Close.
@@ -33,12 +34,13 @@ type Server struct {
 	revoked      *revocations
 	released     *tombstones
 	epoch        time.Time
-	listen       listenRelay
+	io           packetio.Loops
 	metrics
 
 	limits atomic.Pointer[limits]
 	pipe   pipe
 	nextID atomic.Uint64
+	turn   atomic.Uint64 // of the next stream, to be given a loop
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
 	ctx     context.Context
@@ -75,12 +77,12 @@ func New(o Options, l Limits) (*Server, error) {
 		reservations: newReservations(),
 		revoked:      newRevocations(),
 		released:     new(tombstones),
+		io:           packetio.New(runtime.GOMAXPROCS(0)),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
-	s.listen = s.listenUDP
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -115,6 +117,9 @@ func (s *Server) clock() time.Time { return time.Now() }
 
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
+
+// nextLoop deals the streams out to the loops of packetio.
+func (s *Server) nextLoop() int { return int(s.turn.Add(1) % uint64(s.io.Workers())) }
 
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
@@ -217,6 +222,7 @@ func (s *Server) Close() error {
 		}
 	}
 	s.readers.Wait()
+	s.io.Close()
 	s.engine.Close()
 	return errors.Join(errs...)
 }
@@ -226,15 +232,23 @@ func (s *Server) Close() error {
 func (s *Server) own(c closer, work func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.keep(c); err != nil {
+		return err
+	}
+	s.readers.Go(func() {
+		defer s.disown(c)
+		work()
+	})
+	return nil
+}
+
+// keep makes c one of the things that Close closes, or closes it if the server is. mu is held.
+func (s *Server) keep(c closer) error {
 	if s.closed {
 		_ = c.Close() // it was never used
 		return ErrClosed
 	}
 	s.closers[c] = struct{}{}
-	s.readers.Go(func() {
-		defer s.disown(c)
-		work()
-	})
 	return nil
 }
 

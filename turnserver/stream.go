@@ -93,7 +93,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if t == TLS {
 		c = tls.Server(c, s.tlsConfig())
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, out: outbox{server: s, conn: c}}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, out: outbox{server: s, conn: c}, loop: s.nextLoop()}
 	if !s.hold(p) {
 		return
 	}
@@ -117,12 +117,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 func (s *Server) hold(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		_ = p.Close() // it was never used
-		return false
-	}
-	s.closers[p] = struct{}{}
-	return true
+	return s.keep(p) == nil
 }
 
 // tlsConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the client has any).
@@ -141,10 +136,12 @@ type streamPath struct {
 	localAddr netip.AddrPort
 	remote    netip.AddrPort
 	out       outbox
+	loop      int // of packetio
 	sess      atomic.Pointer[session]
 }
 
 func (p *streamPath) transport() Transport  { return p.kind }
+func (p *streamPath) worker() int           { return p.loop }
 func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
