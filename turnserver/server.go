@@ -167,6 +167,7 @@ func (s *Server) finish(sess *session) {
 	for _, r := range sess.relays.all() {
 		r.close()
 	}
+	sess.path.detach(sess)
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -175,7 +176,6 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.path.detach(sess)
 	sess.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
