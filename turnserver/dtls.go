@@ -43,11 +43,8 @@ func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
 	return &dtlsPaths{server: s, conn: conn, paths: make(map[netip.AddrPort]*dtlsPath)}
 }
 
-// receive hands a datagram to its connection. It is nil-safe: without DTLS the datagram is dropped.
+// receive hands a datagram to its connection.
 func (d *dtlsPaths) receive(p *packetio.Packet) {
-	if d == nil {
-		return
-	}
 	b := p.Payload()
 	d.mu.RLock()
 	path := d.paths[p.Addr]
@@ -80,19 +77,20 @@ func (d *dtlsPaths) open(remote netip.AddrPort) *dtlsPath {
 		return nil
 	}
 	p := &dtlsPath{paths: d, remote: remote, wire: newDTLSWire(d.conn, remote)}
+	d.mu.Lock()
+	d.paths[remote] = p // before it can end and be forgotten
+	d.mu.Unlock()
 	err := s.own(p.wire, func() {
 		defer release()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
+		d.forget(p)
 		d.half.Add(-1)
 		release()
 		return nil
 	}
-	d.mu.Lock()
-	d.paths[remote] = p
-	d.mu.Unlock()
 	return p
 }
 
