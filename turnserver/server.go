@@ -237,14 +237,27 @@ func (s *Server) Close() error {
 	closers := s.closers
 	s.closers = nil
 	s.mu.Unlock()
-	var errs []error
-	for c := range closers {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	err := closeAll(closers)
 	s.readers.Wait()
 	s.engine.Close()
+	return err
+}
+
+// closeAll closes all at once, for a TLS client that does not read holds up its goodbye for seconds.
+func closeAll(closers map[closer]struct{}) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for c := range closers {
+		wg.Go(func() {
+			if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

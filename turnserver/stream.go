@@ -97,6 +97,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if !s.hold(p) {
 		return
 	}
+	defer s.readers.Done()
 	defer s.disown(p)
 	if h, ok := c.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
@@ -113,7 +114,8 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	}
 }
 
-// hold makes p one of the things that Close closes; it is false after Close.
+// hold makes p one of the things that Close closes, and its reader, who calls, one
+// that Close waits for until readers.Done; it is false after Close.
 func (s *Server) hold(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,6 +124,7 @@ func (s *Server) hold(p *streamPath) bool {
 		return false
 	}
 	s.closers[p] = struct{}{}
+	s.readers.Add(1)
 	return true
 }
 
