@@ -72,13 +72,18 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	if !ok {
 		return netip.AddrPort{}, false
 	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()), true
+	return plain(t.AddrPort()), true
+}
+
+// plain is a without a zone, and in IPv4 if it is mapped into IPv6: as limits count it and answers show it.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // ServeConn serves one stream client, whose true address is remote, and returns when
 // c is done and closed. t is TCP, or TLS if the handshake is still to come.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
+	remote = plain(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
