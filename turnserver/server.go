@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ type Server struct {
 	streams      *streamLimit
 	reservations *reservations
 	epoch        time.Time
+	tls          *tls.Config
 	listen       listenRelay
 	metrics
 
@@ -75,7 +77,7 @@ func New(o Options, l Limits) (*Server, error) {
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
-	s.listen = s.listenUDP
+	s.listen, s.tls = s.listenUDP, newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)

@@ -96,7 +96,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	}
 	defer release()
 	if t == TLS {
-		c = tls.Server(c, s.tlsConfig())
+		c = tls.Server(c, s.tls)
 	}
 	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, out: outbox{server: s, conn: c}}
 	if !s.hold(p) {
@@ -133,12 +133,13 @@ func (s *Server) hold(p *streamPath) bool {
 	return true
 }
 
-// tlsConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the client has any).
-func (s *Server) tlsConfig() *tls.Config {
+// newTLSConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the
+// client has any). One for all connections, so that a ticket of one resumes another.
+func newTLSConfig(o *Options) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"stun.turn", "stun.nat-discovery"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.GetCertificate() },
 	}
 }
 
