@@ -152,3 +152,4 @@ relayOnly.checked = new URL(page).searchParams.get('policy') === 'relay';
 byKind('options', HTMLDetailsElement).open = relayOnly.checked;
 nameInput.value = remembered();
 setInterval(() => void refresh(), 1000);
+byId('main').inert = false; // no click or key before this was for us

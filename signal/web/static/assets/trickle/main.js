@@ -191,3 +191,4 @@ function setRunning(running) {
 }
 
 setServers([]);
+main.inert = false; // no click or key before this was for us
