@@ -112,14 +112,14 @@ function remembered() {
 byId('sign-in-form').addEventListener('submit', (event) => {
   event.preventDefault();
   if (presence.state !== 'out') return;
-  const name = nameInput.value.trim();
+  const name = nameInput.value.normalize().trim();
   if (name) void presence.signIn(name);
   else setMessage(byId('sign-in-problem'), 'Enter a name first.');
 });
 
 byId('call-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  const name = calleeInput.value.trim();
+  const name = calleeInput.value.normalize().trim();
   const problem = calleeProblem(name);
   setMessage(byId('call-problem'), problem);
   calleeInput.setAttribute('aria-invalid', String(problem !== ''));
