@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ func iceProvider(c *catalogue, minter *credential.Minter, longest time.Duration)
 		if len(turn) == 0 {
 			return signal.ICEServers{STUN: stun, TTL: ttl, Expires: time.Now().Add(ttl)}, nil
 		}
-		m, err := minter.Mint(r.User, ttl, time.Now())
+		m, err := minter.MintFor(r.User, origin(r.Addr), ttl, time.Now())
 		if err != nil {
 			return signal.ICEServers{}, fmt.Errorf("mint a credential: %w", err)
 		}
@@ -90,6 +91,20 @@ func iceProvider(c *catalogue, minter *credential.Minter, longest time.Duration)
 			STUN: stun, TURN: turn, Username: m.Username, Password: m.Password, TTL: ttl, Expires: m.Expires,
 		}, nil
 	}
+}
+
+// origin is what credentials for one client address have in common: the address in
+// IPv4, its /64 in IPv6.
+func origin(a netip.Addr) string {
+	bits := 64
+	if a = a.Unmap(); a.Is4() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return a.String() // no address: they count together
+	}
+	return p.String()
 }
 
 // proxyTraces are headers that a proxy adds to what it passes on.

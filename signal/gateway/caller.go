@@ -125,12 +125,14 @@ func plainHost(s string) string {
 	if len(s) > 253 {
 		return ""
 	}
-	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_' || c == ':') {
-			return ""
-		}
+	if strings.ContainsFunc(s, notInHost) {
+		return ""
 	}
 	return s
+}
+
+func notInHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_:", r)
 }
 
 func loopbackHost(host string) bool {

@@ -11,109 +11,112 @@ import (
 	"icebox/signal"
 )
 
+type header = http.Header
+
+var callers = map[string]struct {
+	remote, host string
+	header       header
+	listener     Listener
+	tls          bool
+	want         caller
+}{
+	"direct": {
+		remote: "198.51.100.7:5000", host: "Turn.Example.org:8080",
+		want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "turn.example.org", scheme: "http"},
+	},
+	"direct, forged headers": {
+		remote: "198.51.100.7:5000", host: "turn.example.org", tls: true,
+		header: header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Host": {"evil"}, "X-Forwarded-Proto": {"http"}},
+		want:   caller{addr: netip.MustParseAddr("198.51.100.7"), host: "turn.example.org", scheme: "https"},
+	},
+	"direct, mapped address with a zone": {
+		remote: "[::ffff:198.51.100.7]:5000", host: "[2001:db8::1]:8080",
+		want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "2001:db8::1", scheme: "http"},
+	},
+	"link-local": {
+		remote: "[fe80::1%eth0]:5000", host: "[fe80::2]",
+		want: caller{addr: netip.MustParseAddr("fe80::1"), host: "fe80::2", scheme: "http"},
+	},
+	"not an IP connection": {
+		remote: "@", host: "a b<script>",
+		want: caller{scheme: "http"},
+	},
+	"behind a proxy": {
+		remote: "127.0.0.1:5000", host: "turn.example.org",
+		header: header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"HTTPS"}},
+		want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "turn.example.org", scheme: "https"},
+	},
+	"behind a proxy that says nothing": {
+		remote: "127.0.0.1:5000", host: "turn.example.org",
+		want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "turn.example.org"},
+	},
+	"behind a proxy, forged entries on the left": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"203.0.113.1, 192.0.2.1"}},
+		want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "x"},
+	},
+	"behind two proxies, several lines": {
+		remote: "[::1]:5000", host: "x",
+		header: header{"X-Forwarded-For": {"203.0.113.1", "192.0.2.1, , 10.1.2.3", ""}, "X-Forwarded-Host": {"evil, a.example:443", "B.example:8443"}},
+		want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "b.example"},
+	},
+	"junk entry": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"192.0.2.1, unknown, 10.1.2.3"}},
+		want:   caller{addr: netip.MustParseAddr("10.1.2.3"), host: "x"},
+	},
+	"nothing but junk": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"999.1.1.1"}},
+		want:   caller{addr: netip.MustParseAddr("127.0.0.1"), host: "x"},
+	},
+	"every hop trusted": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"10.1.0.9,10.1.0.8"}},
+		want:   caller{addr: netip.MustParseAddr("10.1.0.9"), host: "x"},
+	},
+	"entries with ports": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"192.0.2.1:4711 ,10.1.0.8:80"}},
+		want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "x"},
+	},
+	"an IPv6 entry with port": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"[2001:db8::1]:4711"}},
+		want:   caller{addr: netip.MustParseAddr("2001:db8::1"), host: "x"},
+	},
+	"an IPv6 entry in brackets": {
+		remote: "127.0.0.1:5000", host: "x",
+		header: header{"X-Forwarded-For": {"[2001:db8::1]"}},
+		want:   caller{addr: netip.MustParseAddr("2001:db8::1"), host: "x"},
+	},
+	"local": {
+		remote: "127.0.0.1:5000", host: "localhost:8080", listener: Listener{Loopback: true},
+		want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "localhost", local: true},
+	},
+	"local by address": {
+		remote: "[::1]:5000", host: "[::1]:8080", listener: Listener{Loopback: true, TLS: true}, tls: true,
+		want: caller{addr: netip.MustParseAddr("::1"), host: "::1", scheme: "https", local: true},
+	},
+	"loopback listener, foreign name": {
+		remote: "127.0.0.1:5000", host: "rebound.example:8080", listener: Listener{Loopback: true},
+		want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "rebound.example"},
+	},
+	"loopback listener behind a proxy": {
+		remote: "127.0.0.1:5000", host: "localhost:8080", listener: Listener{Loopback: true}, header: header{"Via": {"1.1 nginx"}},
+		want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "localhost"},
+	},
+	"public listener, local name": {
+		remote: "198.51.100.7:5000", host: "localhost:8080",
+		want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "localhost", scheme: "http"},
+	},
+}
+
 func TestIdentify(t *testing.T) {
 	trusted := []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.1.0.0/16"),
 	}
-	type header = http.Header
-	for name, c := range map[string]struct {
-		remote, host string
-		header       header
-		listener     Listener
-		tls          bool
-		want         caller
-	}{
-		"direct": {
-			remote: "198.51.100.7:5000", host: "Turn.Example.org:8080",
-			want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "turn.example.org", scheme: "http"},
-		},
-		"direct, forged headers": {
-			remote: "198.51.100.7:5000", host: "turn.example.org", tls: true,
-			header: header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Host": {"evil"}, "X-Forwarded-Proto": {"http"}},
-			want:   caller{addr: netip.MustParseAddr("198.51.100.7"), host: "turn.example.org", scheme: "https"},
-		},
-		"direct, mapped address with a zone": {
-			remote: "[::ffff:198.51.100.7]:5000", host: "[2001:db8::1]:8080",
-			want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "2001:db8::1", scheme: "http"},
-		},
-		"link-local": {
-			remote: "[fe80::1%eth0]:5000", host: "[fe80::2]",
-			want: caller{addr: netip.MustParseAddr("fe80::1"), host: "fe80::2", scheme: "http"},
-		},
-		"not an IP connection": {
-			remote: "@", host: "a b<script>",
-			want: caller{scheme: "http"},
-		},
-		"behind a proxy": {
-			remote: "127.0.0.1:5000", host: "turn.example.org",
-			header: header{"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"HTTPS"}},
-			want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "turn.example.org", scheme: "https"},
-		},
-		"behind a proxy that says nothing": {
-			remote: "127.0.0.1:5000", host: "turn.example.org",
-			want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "turn.example.org"},
-		},
-		"behind a proxy, forged entries on the left": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"203.0.113.1, 192.0.2.1"}},
-			want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "x"},
-		},
-		"behind two proxies, several lines": {
-			remote: "[::1]:5000", host: "x",
-			header: header{"X-Forwarded-For": {"203.0.113.1", "192.0.2.1, , 10.1.2.3", ""}, "X-Forwarded-Host": {"evil, a.example:443", "B.example:8443"}},
-			want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "b.example"},
-		},
-		"junk entry": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"192.0.2.1, unknown, 10.1.2.3"}},
-			want:   caller{addr: netip.MustParseAddr("10.1.2.3"), host: "x"},
-		},
-		"nothing but junk": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"999.1.1.1"}},
-			want:   caller{addr: netip.MustParseAddr("127.0.0.1"), host: "x"},
-		},
-		"every hop trusted": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"10.1.0.9,10.1.0.8"}},
-			want:   caller{addr: netip.MustParseAddr("10.1.0.9"), host: "x"},
-		},
-		"entries with ports": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"192.0.2.1:4711 ,10.1.0.8:80"}},
-			want:   caller{addr: netip.MustParseAddr("192.0.2.1"), host: "x"},
-		},
-		"an IPv6 entry with port": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"[2001:db8::1]:4711"}},
-			want:   caller{addr: netip.MustParseAddr("2001:db8::1"), host: "x"},
-		},
-		"an IPv6 entry in brackets": {
-			remote: "127.0.0.1:5000", host: "x",
-			header: header{"X-Forwarded-For": {"[2001:db8::1]"}},
-			want:   caller{addr: netip.MustParseAddr("2001:db8::1"), host: "x"},
-		},
-		"local": {
-			remote: "127.0.0.1:5000", host: "localhost:8080", listener: Listener{Loopback: true},
-			want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "localhost", local: true},
-		},
-		"local by address": {
-			remote: "[::1]:5000", host: "[::1]:8080", listener: Listener{Loopback: true, TLS: true}, tls: true,
-			want: caller{addr: netip.MustParseAddr("::1"), host: "::1", scheme: "https", local: true},
-		},
-		"loopback listener, foreign name": {
-			remote: "127.0.0.1:5000", host: "rebound.example:8080", listener: Listener{Loopback: true},
-			want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "rebound.example"},
-		},
-		"loopback listener behind a proxy": {
-			remote: "127.0.0.1:5000", host: "localhost:8080", listener: Listener{Loopback: true}, header: header{"Via": {"1.1 nginx"}},
-			want: caller{addr: netip.MustParseAddr("127.0.0.1"), host: "localhost"},
-		},
-		"public listener, local name": {
-			remote: "198.51.100.7:5000", host: "localhost:8080",
-			want: caller{addr: netip.MustParseAddr("198.51.100.7"), host: "localhost", scheme: "http"},
-		},
-	} {
+	for name, c := range callers {
 		t.Run(name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: c.remote, Host: c.host, Header: c.header}
 			if c.tls {

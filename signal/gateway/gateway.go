@@ -73,10 +73,19 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 	return g, nil
 }
 
+// Validate reports everything that is wrong with limits, and needs no gateway to do so.
+func Validate(l signal.Limits) error {
+	_, err := compile(l)
+	return errors.Join(l.Validate(), err)
+}
+
 // SetLimits replaces the limits, the hub's included, or changes nothing and says what is wrong with them.
 func (g *Gateway) SetLimits(l signal.Limits) error {
+	if err := Validate(l); err != nil {
+		return err
+	}
 	r, err := compile(l)
-	if err = errors.Join(l.Validate(), err); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := g.opts.Hub.SetLimits(l); err != nil {

@@ -168,7 +168,7 @@ func TestBearerOfALiveSignIn(t *testing.T) {
 	if resp.StatusCode != 200 || s.lastAsked().User != "al" {
 		t.Fatalf("%d, for %q", resp.StatusCode, s.lastAsked().User)
 	}
-	ws.Close()
+	_ = ws.Close()
 	for end := time.Now().Add(patience); ; {
 		resp, _ := s.ask("GET", "/ice", "", headers("Authorization", "Bearer "+token))
 		if resp.StatusCode == 401 {
@@ -235,10 +235,10 @@ func TestMintingIsLimited(t *testing.T) {
 	for range 3 {
 		ws, _ := s.dial("/ws", from("192.0.2.9"))
 		s.login(ws, "bo")
-		ws.Close()
+		_ = ws.Close()
 		ws, _ = s.dial("/ws", from("192.0.2.8"))
 		s.login(ws, "cy")
-		ws.Close()
+		_ = ws.Close()
 	}
 	if resp, _ := s.ask("GET", "/ice", "", from("192.0.2.7")); resp.StatusCode != 429 {
 		t.Errorf("over the limit in all: %d", resp.StatusCode)
