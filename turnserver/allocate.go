@@ -171,7 +171,6 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 
 // openRelays opens the relayed transport address, and the additional one if there is to be one.
 func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
-	oversized := func() { s.drop(DropOversized) }
 	take, undo := (*portpool.Pool).Take, (func(uint16))(nil)
 	switch {
 	case g.port != nil:
@@ -183,13 +182,13 @@ func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, e
 	case w.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := g.host.open(sess, take, undo, oversized)
+	relay, err := g.host.open(sess, take, undo, s.listen)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
 	if g.second != nil {
-		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, oversized)
+		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, s.listen)
 		if err != nil {
 			g.second = nil // the client is told, and goes on with one address
 		} else {

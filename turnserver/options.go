@@ -107,7 +107,9 @@ type Limits struct {
 	OwnAddrs []netip.Addr
 
 	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and
-	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508 for the total.
+	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508
+	// for the total. The limit for an address holds for the client's own, and again for
+	// the one that its credential was minted for.
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
 	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
 	Permissions, Channels int

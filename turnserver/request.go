@@ -171,6 +171,7 @@ func (s *Server) binding(r *request) {
 	rep := succeed()
 	if list := unknownRequired(&r.msg); list != nil {
 		rep = unknownAttributes(list)
+		rep.terse = true // its address may be forged
 	} else {
 		rep.attributes = func(b *wire.Builder) { b.XORAddress(wire.AttrXORMappedAddress, r.remote) }
 	}

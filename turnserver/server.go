@@ -33,6 +33,7 @@ type Server struct {
 	revoked      *revocations
 	released     *tombstones
 	epoch        time.Time
+	listen       listenRelay
 	metrics
 
 	limits atomic.Pointer[limits]
@@ -79,6 +80,7 @@ func New(o Options, l Limits) (*Server, error) {
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
+	s.listen = s.listenUDP
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -181,6 +183,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-s.idle:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.idle: // both have happened
+		return nil
+	default:
 		return ctx.Err()
 	}
 }

@@ -7,6 +7,7 @@
  */
 
 import { Call } from './call.js';
+import { sentence } from './signalling.js';
 
 /** @typedef {import('./signalling.js').Message} Message */
 /** @typedef {import('./call.js').Tools} Tools */
@@ -157,14 +158,16 @@ export class Calls {
   }
 
   /**
+   * An error that names the other side ends a call that has no media yet. One
+   * that names nobody is about something else, such as our rate.
    * @param {Call} call
    * @param {Message} message
    */
-  #onError(call, { code, message }) {
-    if (this.state !== 'ringing' && this.state !== 'connecting') return;
+  #onError(call, { code, name, message }) {
+    if (!name || (this.state !== 'ringing' && this.state !== 'connecting')) return;
     const words = code === 'peer-offline'
       ? `${call.name} is not signed in. Check the name, or ask them to open this page.`
-      : message || 'The server refused the call.';
+      : sentence(message || 'the server refused the call');
     this.#finish(call, words);
   }
 

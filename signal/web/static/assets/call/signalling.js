@@ -19,15 +19,19 @@ import { beside, refusal } from '../shared/server.js';
  * @property {string} [code]
  * @property {string} [message]
  * @property {boolean} [success]
+ * @property {string} [token] a bearer for "ice" while this sign-in lasts
  * @property {RTCSessionDescriptionInit & {call?: string}} [offer]
  * @property {RTCSessionDescriptionInit & {call?: string}} [answer]
  * @property {RTCIceCandidateInit & {call?: string}} [candidate]
  */
 
-/** Why a sign-in failed; retry says whether trying again by itself can help. */
+/**
+ * Why a sign-in failed: somebody has the name; it would fail again; no connection;
+ * the hub can't do it now.
+ */
 export class SignInError extends Error {
   /**
-   * @param {'taken' | 'refused' | 'unreachable'} code
+   * @param {'taken' | 'refused' | 'unreachable' | 'unavailable'} code
    * @param {string} words
    */
   constructor(code, words) {
@@ -110,9 +114,9 @@ export class Signalling {
     } else if (message.type === 'login' && message.success) {
       this.#settle(message);
     } else if (message.type === 'login') {
-      this.#settle(new SignInError('taken', takenWords(message)));
+      this.#settle(refused(message));
     } else if (message.type === 'error') {
-      this.#settle(new SignInError('refused', message.message || 'The server refused the sign-in.'));
+      this.#settle(new SignInError('unavailable', sentence(message.message || 'the server refused the sign-in')));
     }
   }
 
@@ -139,13 +143,32 @@ export function parse(data) {
   }
 }
 
-/** @param {Message} reply */
-function takenWords(reply) {
-  if (reply.code && reply.code !== 'name-taken') {
-    return reply.message || 'The server refused this name. Choose another one.';
+/**
+ * A login that did not succeed. A hub of the older kind says no more than that,
+ * and then the name is taken.
+ * @param {Message} reply
+ * @returns {SignInError}
+ */
+function refused({ code = 'name-taken', message = '' }) {
+  switch (code) {
+    case 'name-taken':
+      return new SignInError('taken', 'Someone is signed in with this name already. Choose another one. ' +
+        'If it was you, close the other window first.');
+    case 'bad-name':
+      return new SignInError('refused', 'This name can’t be used. Choose a shorter one, of letters and digits.');
+    default:
+      return new SignInError('unavailable', sentence(message || 'the server refused the sign-in'));
   }
-  return 'Someone is signed in with this name already. Choose another one. ' +
-    'If it was you, close the other window first.';
+}
+
+/**
+ * A hub's message as a sentence.
+ * @param {string} text
+ * @returns {string}
+ */
+export function sentence(text) {
+  const [first = '', ...rest] = Array.from(text);
+  return first.toUpperCase() + rest.join('') + (/[.!?]$/.test(text) ? '' : '.');
 }
 
 /**

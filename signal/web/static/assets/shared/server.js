@@ -51,15 +51,18 @@ export function refusal(status, hasKey) {
 /**
  * Fetches ICE servers with fresh credentials.
  * @param {string} page the page's own URL
+ * @param {string} [token] the bearer of a live sign-in
  * @param {typeof fetch} [get]
  * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl in seconds
  */
-export async function fetchIceServers(page, get = fetch) {
+export async function fetchIceServers(page, token = '', get = fetch) {
   const address = beside('ice', page);
+  /** @type {Record<string, string>} */
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
   /** @type {Response} */
   let response;
   try {
-    response = await get(address, { cache: 'no-store', credentials: 'same-origin' });
+    response = await get(address, { headers, cache: 'no-store', credentials: 'same-origin' });
   } catch {
     throw new Error('The server cannot be reached. Check your connection, then try again.');
   }

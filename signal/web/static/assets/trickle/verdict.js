@@ -71,7 +71,7 @@ function turnFinding(uri, outcome) {
     return { kind: 'unsure', uri, words: 'This browser does not say which server a candidate comes from. Test one at a time.' };
   }
   return failure(uri, outcome) ??
-    { kind: 'unsure', uri, words: 'No candidate came from it, and no error. The browser may not have asked it.' };
+    { kind: 'unsure', uri, words: 'No candidate came from it, and no error. Perhaps the browser did not ask it: browsers refuse some ports, and DTLS.' };
 }
 
 /**
@@ -100,7 +100,7 @@ function stunFinding(uri, outcome) {
  * @returns {Finding | null}
  */
 function failure(uri, { errors, complete }) {
-  const error = mostTelling(errors.filter(({ url }) => sameUri(url, uri)));
+  const error = mostTelling(errors.filter(({ url }) => concerns(url, uri)));
   if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
   if (complete) return null;
   return {
@@ -108,6 +108,16 @@ function failure(uri, { errors, complete }) {
     uri,
     words: 'It has not answered. Is it running, and does a firewall let this port through?',
   };
+}
+
+/**
+ * Whether an error's URL is that of a server. A browser asks a TURN server over
+ * UDP by STUN, too, and reports that with a stun: URI.
+ * @param {string} url
+ * @param {string} uri
+ */
+function concerns(url, uri) {
+  return sameUri(url, uri) || (/^turn:/i.test(uri) && sameUri(url, uri.replace(/^turn:/i, 'stun:').replace(/\?transport=udp$/i, '')));
 }
 
 /**

@@ -83,6 +83,7 @@ export function showOutcome(summary, findings) {
     item.append(element('span', { class: 'mark' }, MARKS[kind]), text);
     return item;
   }));
+  byId('outcome').scrollIntoView({ block: 'nearest' });
 }
 
 /** A word, not a colour alone, says how it went. @type {Record<Finding['kind'], string>} */

@@ -1,0 +1,63 @@
+/** Chromium with a fake camera, and what the tests watch in its pages. */
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+import { chromium } from 'playwright-core';
+
+const axe = createRequire(import.meta.url)('axe-core').source;
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+const FAKE_CAMERA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+
+/** Starts Chromium; CHROMIUM names another one than Debian's. */
+export function launch({ flags = FAKE_CAMERA } = {}) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: [...FLAGS, ...flags],
+  });
+}
+
+/**
+ * A new page in a profile of its own. Whatever its console shows as an error is
+ * kept, refusals by the content security policy among it.
+ */
+export async function open(browser, url, options = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
+  page.on('pageerror', (error) => page.complaints.push(error.message));
+  await page.goto(url);
+  return page;
+}
+
+/** Fails if a page complained, other than about a network the test took away. */
+export function assertQuiet(...pages) {
+  for (const page of pages) {
+    assert.deepEqual(page.complaints.filter((text) => !/ERR_CONNECTION_REFUSED|WebSocket connection/.test(text)), []);
+  }
+}
+
+/** Fails on every rule of axe-core that a page breaks as it is now. */
+export async function assertAccessible(page, state) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  assert.deepEqual(found, [], `axe-core, ${state}`);
+}
+
+/** Waits until a check returns something true, and returns that. */
+export async function eventually(check, what, milliseconds = 15_000) {
+  const deadline = Date.now() + milliseconds;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > deadline) assert.fail(`not within ${milliseconds} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

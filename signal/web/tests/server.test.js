@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { hasRelay, IceServers } from '../static/assets/call/ice.js';
+import { beside, fetchIceServers, hubAddress, knownServers, refusal, timeToLive } from '../static/assets/shared/server.js';
+
+test('addresses beside the page, with its key and nothing else', () => {
+  for (const [name, page, want] of [
+    ['ws', 'http://host:8080/', 'http://host:8080/ws'],
+    ['ws', 'http://host/?policy=relay&key=a%20b#x', 'http://host/ws?key=a+b'],
+    ['ice', 'https://host/trickle-ice/?key=k', 'https://host/ice?key=k'],
+    ['', 'https://host/trickle-ice/?key=k', 'https://host/?key=k'],
+    ['trickle-ice/', 'https://host/video/?key=k', 'https://host/video/trickle-ice/?key=k'],
+    ['ice', 'https://host/video/trickle-ice/', 'https://host/video/ice'],
+  ]) assert.equal(beside(name, page).href, want);
+});
+
+test('the hub is asked by ws or wss as the page is http or https', () => {
+  assert.equal(hubAddress('http://127.0.0.1:8080/').href, 'ws://127.0.0.1:8080/ws');
+  assert.equal(hubAddress('https://[2001:db8::1]/?key=k').href, 'wss://[2001:db8::1]/ws?key=k');
+});
+
+test('every refusal has words of its own', () => {
+  assert.match(refusal(401, false), /wants a key/);
+  assert.match(refusal(401, true), /does not know the key/);
+  assert.match(refusal(403, true), /key or its origin/);
+  assert.match(refusal(429, true), /Wait a minute/);
+  assert.match(refusal(503, true), /shutting down/);
+  assert.match(refusal(418, true), /HTTP 418/);
+});
+
+test('ICE servers are fetched with the key and the token', async () => {
+  let asked;
+  const get = async (address, { headers }) => {
+    asked = `${address.href} ${headers.Authorization}`;
+    return { ok: true, json: async () => ({ iceServers: [{ urls: ['stun:h'] }], ttl: 60 }) };
+  };
+  const got = await fetchIceServers('https://host/trickle-ice/?key=k', 'token', get);
+  assert.equal(asked, 'https://host/ice?key=k Bearer token');
+  assert.deepEqual(got, { iceServers: [{ urls: ['stun:h'] }], ttl: 60 });
+});
+
+test('fetching fails in words', async () => {
+  const failing = (get) => assert.rejects(fetchIceServers('https://host/', '', get), { name: 'Error' });
+  await failing(async () => { throw new TypeError('Failed to fetch'); });
+  await failing(async () => ({ ok: false, status: 403 }));
+  await failing(async () => ({ ok: true, json: async () => { throw new SyntaxError('<'); } }));
+});
+
+test('what is no list of servers is none', () => {
+  for (const reply of [null, {}, { iceServers: 'x' }, { iceServers: [null, {}, { urls: [] }] }]) {
+    assert.deepEqual(knownServers(reply), []);
+  }
+});
+
+test('how long credentials live', () => {
+  assert.equal(timeToLive({ ttl: 60, expires: 5 }), 60);
+  assert.equal(timeToLive({ expires: 1060 }, 1000), 60);
+  assert.equal(timeToLive({ expires: 900 }, 1000), 0);
+  assert.equal(timeToLive({}), Infinity);
+});
+
+test('credentials that ran out are replaced before a call, if it can be done', async () => {
+  let fetched = 0;
+  const ice = new IceServers('https://host/', async () => {
+    fetched += 1;
+    if (fetched === 1) throw new Error('down');
+    return { iceServers: [{ urls: ['stun:new'] }], ttl: 3600 };
+  });
+  ice.take({ iceServers: [{ urls: ['stun:old'] }], ttl: 3600 });
+  assert.equal((await ice.current())[0].urls[0], 'stun:old');
+  assert.equal(fetched, 0);
+  ice.take({ iceServers: [{ urls: ['stun:old'] }], ttl: 30 });
+  assert.equal((await ice.current())[0].urls[0], 'stun:old', 'kept when no fresh ones can be had');
+  assert.equal((await ice.current())[0].urls[0], 'stun:new');
+  assert.equal((await ice.current())[0].urls[0], 'stun:new');
+  assert.equal(fetched, 2);
+});
+
+test('a sign-in without servers is made up for before a call', async () => {
+  const asked = [];
+  const ice = new IceServers('https://host/', async (page, token) => {
+    asked.push(`${page} ${token}`);
+    return { iceServers: [{ urls: ['stun:new'] }], ttl: 3600 };
+  });
+  ice.take({ type: 'login', success: true, token: 'T', iceError: { code: 'mint-limited' } });
+  assert.equal((await ice.current())[0].urls[0], 'stun:new');
+  assert.deepEqual(asked, ['https://host/ T']);
+});
+
+test('whether there is a relay', () => {
+  assert.equal(hasRelay([{ urls: ['stun:h'] }]), false);
+  assert.equal(hasRelay([{ urls: 'stun:h' }, { urls: 'turns:h' }]), true);
+});
