@@ -27,9 +27,8 @@ func TestCoturnClients(t *testing.T) {
 		b.run(t, "dtls/"+name, join([]string{"-S"}, flags)...)
 		b.run(t, "tls in front/"+name, join([]string{"-t", "-p", tlsInFront(t, b.Secure)}, flags)...)
 	}
-	slow := []string{"-t", "-S", "-c", "-X", "-n", "8", "-z", "250"}
-	b.run(t, "tls/channels", join(slow, peer)...)
-	b.run(t, "tls/indications", join(slow, peer, []string{"-s"})...)
+	b.run(t, "tls/channels", join(oneByOne, peer)...)
+	b.run(t, "tls/indications", join(oneByOne, peer, []string{"-s"})...)
 	for transport, flags := range map[string][]string{"udp": {}, "tcp": {"-t"}, "dtls": {"-S"}} {
 		t.Run(transport+"/IPv6", func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +37,7 @@ func TestCoturnClients(t *testing.T) {
 	}
 	t.Run("tls/IPv6", func(t *testing.T) {
 		t.Parallel()
-		uclient(t, 8, join(slow, peer, login("::1", b.Ports, slow, secret))...)
+		uclient(t, 8, join(oneByOne, peer, login("::1", b.Ports, oneByOne, secret))...)
 	})
 	t.Run("stun", func(t *testing.T) {
 		t.Parallel()

@@ -27,10 +27,10 @@ func TestReplace(t *testing.T) {
 
 // clients is what a site runs against its relay and its signalling server, whichever programs those are.
 func clients(t *testing.T, p server.Ports, ws int, peer []string) {
-	for name, flags := range map[string][]string{"udp": {}, "tcp": {"-t"}, "tls": {"-t", "-S"}, "dtls": {"-S"}} {
+	for name, flags := range map[string][]string{"udp": {"-n", "10"}, "tcp": {"-t", "-n", "10"}, "tls": oneByOne, "dtls": {"-S", "-n", "10"}} {
 		t.Run("turn over "+name, func(t *testing.T) {
 			t.Parallel()
-			uclient(t, 8, join(flags, peer, []string{"-X", "-c", "-n", "8", "-z", "250"}, login("127.0.0.1", p, flags, secret))...)
+			uclient(t, 8, join(flags, peer, []string{"-X", "-c"}, login("127.0.0.1", p, flags, secret))...)
 		})
 	}
 	t.Run("stun", func(t *testing.T) {

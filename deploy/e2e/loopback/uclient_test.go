@@ -71,9 +71,15 @@ func echo(t *testing.T) []string {
 	return []string{"-e", host, "-r", port}
 }
 
-// tlsInFront listens for plain TCP and passes it on to a TLS port; it returns its own port. It stands in for the TLS of
-// coturn's client, which reads one message per event and leaves the next one in its TLS library's buffer: when two come at
-// once it counts the last as lost, with coturn as the relay too.
+// Over TLS, coturn's client takes whatever one read of its TLS library returns for one message. When a relay has written
+// two at once, as icebox and coturn both do with what has come together, it counts one as lost. So over its own TLS
+// (oneByOne) each of many clients is sent one message only, and what sends more goes through tlsInFront, where the client
+// parses the stream properly.
+
+// oneByOne are the flags of ten clients with one message each, over TLS to an echo peer.
+var oneByOne = []string{"-t", "-S", "-c", "-X", "-n", "1", "-m", "10"}
+
+// tlsInFront listens for plain TCP and passes it on to a TLS port; it returns its own port.
 func tlsInFront(t *testing.T, port int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
