@@ -43,7 +43,7 @@ async function useOwn() {
 
 async function gather() {
   await page.getByRole('button', { name: 'Gather candidates' }).click();
-  await page.locator('main[data-gathering="done"]').waitFor({ timeout: 30_000 });
+  await page.locator('main[data-gathering="done"]').waitFor();
 }
 
 /** What was found about a server. */
