@@ -132,7 +132,7 @@ func (p *dtlsPath) serve() {
 	s := p.paths.server
 	conn, err := dtls.ServerWithOptions(p.wire, net.UDPAddrFromAddrPort(p.remote),
 		dtls.WithGetCertificate(func(*dtls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() }),
-		dtls.WithLoggerFactory(engine.Silence{}))
+		dtls.WithLoggerFactory(engine.Silent()))
 	if err == nil {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err = conn.HandshakeContext(ctx)
