@@ -23,11 +23,18 @@ func newMemoryNet() *memoryNet { return &memoryNet{conns: make(map[netip.AddrPor
 
 // Listen and the rest implement packetio.Loops, for the io of a server on this network.
 func (n *memoryNet) Listen(a netip.AddrPort, _, longest int, r packetio.Receiver) (packetio.Socket, error) {
-	c := &memoryConn{net: n, addr: a, longest: longest, receiver: r, in: make(chan datagram, 4096), closed: make(chan struct{})}
+	c := n.peer(a)
+	c.longest, c.receiver = longest, r
+	return c, nil
+}
+
+// peer returns the socket of a peer, which reads from in.
+func (n *memoryNet) peer(a netip.AddrPort) *memoryConn {
+	c := &memoryConn{net: n, addr: a, in: make(chan datagram, 4096), closed: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.conns[a] = c
-	return c, nil
+	return c
 }
 
 func (n *memoryNet) Serve(*net.UDPConn, int, int, packetio.Receiver) (packetio.Socket, error) {

@@ -2,12 +2,12 @@ package turnserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +34,7 @@ type Server struct {
 	revoked      *revocations
 	released     *tombstones
 	epoch        time.Time
+	tls          *tls.Config
 	io           packetio.Loops
 	metrics
 
@@ -62,7 +63,7 @@ func New(o Options, l Limits) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("turn options: %w", err)
 	}
-	e, err := engine.New(runtime.GOMAXPROCS(0))
+	e, err := engine.New(o.Workers)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -77,12 +78,13 @@ func New(o Options, l Limits) (*Server, error) {
 		reservations: newReservations(),
 		revoked:      newRevocations(),
 		released:     new(tombstones),
-		io:           packetio.New(runtime.GOMAXPROCS(0)),
+		io:           packetio.New(o.Workers),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
+	s.tls = newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -145,6 +147,7 @@ func (s *Server) finish(sess *session) {
 	for _, r := range sess.relays.all() {
 		r.close()
 	}
+	sess.path.detach(sess)
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -153,7 +156,6 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.path.detach(sess)
 	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
@@ -215,15 +217,28 @@ func (s *Server) Close() error {
 	closers := s.closers
 	s.closers = nil
 	s.mu.Unlock()
-	var errs []error
-	for c := range closers {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	err := closeAll(closers)
 	s.readers.Wait()
 	s.io.Close()
 	s.engine.Close()
+	return err
+}
+
+// closeAll closes all at once, for a TLS client that does not read holds up its goodbye for seconds.
+func closeAll(closers map[closer]struct{}) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for c := range closers {
+		wg.Go(func() {
+			if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

@@ -46,6 +46,9 @@ func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 		u := &udpPath{server: s, siblings: paths, sessions: make(map[netip.AddrPort]*session)}
 		var err error
 		if u.conn, err = s.io.Serve(c, i, datagramSize, u); err != nil {
+			if errors.Is(err, net.ErrClosed) { // the loops are
+				err = ErrClosed
+			}
 			errs = append(errs, fmt.Errorf("serve udp socket: %w", err))
 			continue
 		}
@@ -73,10 +76,13 @@ func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 
 // Receive implements packetio.Receiver.
 func (u *udpPath) Receive(p *packetio.Packet) {
-	if b := p.Payload(); len(b) > 0 && isDTLS(b[0]) {
-		u.dtls.receive(p)
-	} else {
+	switch b := p.Payload(); {
+	case len(b) == 0 || !isDTLS(b[0]):
 		u.server.receive(u, p.Addr, p)
+	case u.dtls != nil:
+		u.dtls.receive(p)
+	default:
+		u.server.drop(DropMalformed)
 	}
 }
 

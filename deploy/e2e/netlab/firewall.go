@@ -19,6 +19,7 @@ const (
 	DTLS    Class = "turn_dtls"
 	Relay   Class = "relay" // UDP of the relay range: what relayed addresses say to the outside
 	Between Class = "between"
+	Errors  Class = "icmp_errors" // ICMP: somebody has hung up before the other knows
 	Other   Class = "other"
 	Hairpin Class = "hairpin"
 )
@@ -138,9 +139,11 @@ func (l *Lab) inetRules() string {
 table inet count {
 	%s
 	counter between { }
+	counter icmp_errors { }
 	counter other { }
 	chain forward {
 		type filter hook forward priority filter;
+		meta l4proto { icmp, icmpv6 } counter name icmp_errors accept
 		iifname { left, right } oifname { left, right } counter name between %s
 		%s
 		counter name other

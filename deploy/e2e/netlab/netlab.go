@@ -14,7 +14,7 @@
 // With Options.Cloud, vps has private addresses behind cloud, a 1:1 NAT that drops hairpinned packets (from vps to
 // its own public address).
 //
-// Tests that use it start with Run, which puts all of it in private namespaces.
+// Tests that use it start with sandbox.Run, so that all of it goes away with them.
 package netlab
 
 import (

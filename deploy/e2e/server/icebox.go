@@ -126,7 +126,7 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// Binary is the daemon under test: $ICEBOX_BIN, else one built here and now.
+// Binary is the daemon under test: $ICEBOX_BIN, else what `make build` builds.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()
@@ -140,11 +140,10 @@ var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("ICEBOX_BIN"); path != "" {
 		return filepath.Abs(path)
 	}
-	path := filepath.Join(Root(), "bin", "icebox")
-	build := exec.Command("go", "build", "-o", path, "./cmd/icebox")
+	build := exec.Command("make", "build")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the daemon: %w: %s", err, out)
 	}
-	return path, nil
+	return filepath.Join(Root(), "bin", "icebox"), nil
 })
