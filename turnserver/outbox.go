@@ -28,6 +28,7 @@ type outbox struct {
 	waiting []byte
 	spare   []byte // the buffer that waiting does not use
 	writing bool
+	work    func() // of the writer, made once
 	closed  bool
 }
 
@@ -41,7 +42,14 @@ func (o *outbox) put(b []byte) bool {
 	o.waiting = append(o.waiting, b...)
 	if !o.writing {
 		o.writing = true
-		o.server.readers.Go(o.write)
+		if o.work == nil {
+			o.work = func() {
+				defer o.server.readers.Done()
+				o.write()
+			}
+		}
+		o.server.readers.Add(1)
+		go o.work()
 	}
 	return true
 }
