@@ -141,6 +141,9 @@ func TestSlowReader(t *testing.T) {
 		start := time.Now()
 		for i := range packets {
 			peer.send(relayed, binary.BigEndian.AppendUint32(make([]byte, size-4, size), uint32(i)))
+			if i == 0 {
+				synctest.Wait() // the writer has begun, so that it takes no more until it is read from
+			}
 		}
 		peer.send(quick, []byte("at once"))
 		fast.wantChannel(0x4000, "at once")
