@@ -27,6 +27,7 @@ type mmsghdr struct {
 // inbox holds the datagrams that a loop has read and not yet dealt with.
 type inbox struct {
 	used    int // slots
+	read    int // since the loop's last rest, what the kernel has coalesced counted as one
 	buf     []byte
 	packet  Packet
 	msgs    [inboxSlots]mmsghdr
@@ -50,8 +51,8 @@ func (b *inbox) init() {
 func (b *inbox) full() bool { return b.used == inboxSlots }
 func (b *inbox) reset()     { b.used = 0 }
 
-// read reads what s has, up to a limit, and hands it to the receiver of s.
-func (b *inbox) read(s *socket, out *batch) {
+// take reads what s has, up to a limit, and hands it to the receiver of s.
+func (b *inbox) take(s *socket, out *batch) {
 	if !s.acquire() {
 		return
 	}
@@ -73,6 +74,7 @@ func (b *inbox) read(s *socket, out *batch) {
 		s.expect /= 2
 	}
 	b.used += int(n)
+	b.read += int(n)
 	for i := first; i < b.used; i++ {
 		b.deal(i, s, out)
 	}

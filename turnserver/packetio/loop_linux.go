@@ -14,10 +14,14 @@ import (
 // maxEvents is how many sockets are taken from an epoll at once.
 const maxEvents = 256
 
-// restFor is the shortest time between two wake-ups of a loop; the kernel adds up to
-// as much again. A loop that is idle is woken by the first packet at once. In one that is busy packets
-// wait that long for others: it costs fewer wake-ups and makes longer runs.
-const restFor = 50 * time.Microsecond
+const (
+	// restFor is the shortest time between two wake-ups of a busy loop; the kernel
+	// adds up to as much again. Packets wait for others, for fewer wake-ups and longer runs.
+	restFor = 50 * time.Microsecond
+	// busyRounds is how long a loop counts as busy after it has read several datagrams in one
+	// round. One that reads them singly, from ends that wait for each other's answers, never rests.
+	busyRounds = 8
+)
 
 // loops are the event loops, started when the first socket comes.
 type loops struct {
@@ -110,6 +114,7 @@ type loop struct {
 	in     inbox
 	out    batch
 	woken  time.Time
+	busy   int // rounds
 }
 
 const (
@@ -173,7 +178,7 @@ func (l *loop) forget(s *socket) {
 func (l *loop) run() {
 	for l.wait() {
 		for _, s := range l.ready {
-			l.in.read(s, &l.out)
+			l.in.take(s, &l.out)
 			if l.in.full() {
 				l.out.flush()
 				l.in.reset()
@@ -208,8 +213,16 @@ func (l *loop) wait() bool {
 	return true
 }
 
-// rest sleeps until restFor has passed since the last wake-up.
+// rest sleeps until restFor has passed since the last wake-up of a busy loop.
 func (l *loop) rest() {
+	if l.in.read > 1 {
+		l.busy = busyRounds
+	}
+	l.in.read = 0
+	if l.busy == 0 {
+		return
+	}
+	l.busy--
 	if left := restFor - time.Since(l.woken); left > restFor/10 {
 		t := unix.NsecToTimespec(int64(left))
 		_ = unix.Nanosleep(&t, nil) // EINTR: the rest is shorter
