@@ -28,6 +28,18 @@ func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
 	return u
 }
 
+func (d *dtlsPaths) count() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.paths)
+}
+
+func (l *streamLimit) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
 // memoryWire is a client's socket on network, with a reader that ends with the test.
 func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
 	t.Helper()
@@ -117,8 +129,8 @@ func TestDTLSFromNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if testutil.ToFloat64(ts.drops[DropMalformed]) != before+1 || len(u.dtls.paths) != 0 {
-				t.Errorf("%s: %d connections", name, len(u.dtls.paths))
+			if testutil.ToFloat64(ts.drops[DropMalformed]) != before+1 || u.dtls.count() != 0 {
+				t.Errorf("%s: %d connections", name, u.dtls.count())
 			}
 		}
 	})
@@ -143,8 +155,8 @@ func TestDTLSHalfOpen(t *testing.T) {
 		live.must(live.do(wire.Refresh, nil), 0)
 		time.Sleep(handshakeTimeout + time.Second)
 		synctest.Wait()
-		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf || u.dtls.half.Load() != 0 || len(u.dtls.paths) != 1 || ts.streams.total != 1 {
-			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.half.Load(), len(u.dtls.paths), ts.streams.total)
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf || u.dtls.half.Load() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.half.Load(), u.dtls.count(), ts.streams.count())
 		}
 		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
 	})
@@ -176,7 +188,7 @@ func TestDTLSGarbage(t *testing.T) {
 		live.must(live.do(wire.Refresh, nil), 0)
 		time.Sleep(handshakeTimeout + time.Second)
 		synctest.Wait()
-		if n := len(u.dtls.paths); n != 1 || u.dtls.half.Load() != 0 {
+		if n := u.dtls.count(); n != 1 || u.dtls.half.Load() != 0 {
 			t.Errorf("%d connections, %d half open", n, u.dtls.half.Load())
 		}
 		live.must(live.do(wire.Refresh, nil), 0)
@@ -191,12 +203,12 @@ func TestDTLSIdle(t *testing.T) {
 			t.Helper()
 			time.Sleep(after - time.Second)
 			synctest.Wait()
-			if len(u.dtls.paths) != 1 {
+			if u.dtls.count() != 1 {
 				t.Errorf("gone before %v", after)
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if len(u.dtls.paths) != 0 || ts.streams.total != 0 {
+			if u.dtls.count() != 0 || ts.streams.count() != 0 {
 				t.Errorf("still there after %v", after)
 			}
 		}
@@ -229,8 +241,8 @@ func TestDTLSCaps(t *testing.T) {
 			memoryWireOnce(network, netip.AddrPortFrom(memoryHome.Addr(), 6000+port), hello)
 		}
 		synctest.Wait()
-		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || len(u.dtls.paths) != 2 {
-			t.Errorf("%v refused, %d connections", n, len(u.dtls.paths))
+		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {
+			t.Errorf("%v refused, %d connections", n, u.dtls.count())
 		}
 	})
 }
