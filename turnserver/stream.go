@@ -95,6 +95,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 		return
 	}
 	defer release()
+	limitUnsent(c)
 	if t == TLS {
 		c = tls.Server(c, s.tls)
 	}
