@@ -10,6 +10,7 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
@@ -47,7 +48,7 @@ func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWi
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newDTLSWire(conn, memoryServer)
+	w := newDTLSWire(&dtlsPaths{conn: conn}, memoryServer)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -143,7 +144,7 @@ func (d *dtlsPaths) halfOpen() int {
 	return len(d.half)
 }
 
-// Handshakes that nobody goes on with, from addresses that may be forged: so many are
+// Handshakes that nobody goes on with, after the cookie was sent back: so many are
 // waited for, one more pushes out another, and those who are through are left alone.
 func TestDTLSHalfOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
@@ -153,7 +154,7 @@ func TestDTLSHalfOpen(t *testing.T) {
 		live.allocate(0)
 		hello := clientHelloOf(t)
 		for i := range dtlsHalf + tooMany {
-			memoryWireOnce(network, home(i), hello)
+			memoryWireOnce(network, home(i), ts.answered(t, hello, home(i)))
 			synctest.Wait()
 		}
 		if out := testutil.ToFloat64(ts.drops[DropHandshake]); out != tooMany || u.dtls.halfOpen() != dtlsHalf {
@@ -167,6 +168,26 @@ func TestDTLSHalfOpen(t *testing.T) {
 		}
 		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
 	})
+}
+
+// answered is the ClientHello of a client at from who has got and sends back its cookie.
+func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) []byte {
+	t.Helper()
+	h, ok := dtlsgate.Parse(hello)
+	if !ok {
+		t.Fatal("not a ClientHello")
+	}
+	challenge := ts.gate.Challenge(h, from, time.Now())
+	cookie := challenge[len(challenge)-dtlsgate.CookieSize:]
+	const message, body = 13, 13 + 12 // where the headers of record and message end
+	at := body + 2 + 32 + 1 + int(hello[body+34])
+	b := append([]byte(nil), hello[:at]...)
+	b = append(append(append(b, dtlsgate.CookieSize), cookie...), hello[at+1:]...)
+	b[10], b[message+5] = 1, 1           // the second record and the second message
+	b[message-1] += dtlsgate.CookieSize  // the record's length
+	b[message+3] += dtlsgate.CookieSize  // the message's
+	b[message+11] += dtlsgate.CookieSize // and its fragment's
+	return b
 }
 
 // memoryWireOnce sends one datagram from an address that reads nothing.
@@ -245,7 +266,8 @@ func TestDTLSCaps(t *testing.T) {
 		}
 		hello := clientHelloOf(t)
 		for port := range uint16(5) {
-			memoryWireOnce(network, netip.AddrPortFrom(memoryHome.Addr(), 6000+port), hello)
+			from := netip.AddrPortFrom(memoryHome.Addr(), 6000+port)
+			memoryWireOnce(network, from, ts.answered(t, hello, from))
 		}
 		synctest.Wait()
 		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {
