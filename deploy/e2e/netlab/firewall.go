@@ -20,6 +20,7 @@ const (
 	Relay   Class = "relay" // UDP of the relay range: what relayed addresses say to the outside
 	Between Class = "between"
 	Errors  Class = "icmp_errors" // ICMP: somebody has hung up before the other knows
+	IPv4    Class = "ipv4"        // all of IPv4, besides the class
 	Other   Class = "other"
 	Hairpin Class = "hairpin"
 )
@@ -140,9 +141,11 @@ table inet count {
 	%s
 	counter between { }
 	counter icmp_errors { }
+	counter ipv4 { }
 	counter other { }
 	chain forward {
 		type filter hook forward priority filter;
+		meta nfproto ipv4 counter name ipv4
 		meta l4proto { icmp, icmpv6 } counter name icmp_errors accept
 		iifname { left, right } oifname { left, right } counter name between %s
 		%s

@@ -62,7 +62,7 @@ type Process struct {
 func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: c, done: make(chan struct{})}
-	c.Env = append(environment(), env...)
+	c.Env = append(Environment(), env...)
 	c.Stdout, c.Stderr = &p.log, &p.log
 	c.WaitDelay = 5 * time.Second
 	started := make(chan error)
@@ -88,8 +88,8 @@ func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	return p
 }
 
-// environment is this process's own without the variables that icebox would take for settings.
-func environment() []string {
+// Environment is this process's own without the variables that icebox would take for settings.
+func Environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "ICEBOX_") && !strings.HasPrefix(e, "NOTIFY_SOCKET=") {
