@@ -216,9 +216,7 @@ func (ts *testServer) awaitStreams(t testing.TB, n int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); ; <-tick.C {
-		ts.streams.mu.Lock()
-		total := ts.streams.total
-		ts.streams.mu.Unlock()
+		total := ts.streams.count()
 		if total == n {
 			return
 		}

@@ -1,0 +1,248 @@
+package turnserver
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"icebox/turnserver/packetio"
+	"icebox/turnserver/wire"
+)
+
+// memoryUDP serves UDP and DTLS at memoryServer.
+func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
+	t.Helper()
+	conn, err := network.listen(memoryServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &udpPath{server: ts.Server, conn: conn, sessions: make(map[netip.AddrPort]*session), dtls: newDTLSPaths(ts.Server, conn)}
+	if err := ts.own(conn, u.read); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func (d *dtlsPaths) count() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.paths)
+}
+
+func (l *streamLimit) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
+// memoryWire is a client's socket on network, with a reader that ends with the test.
+func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
+	t.Helper()
+	conn, err := network.listen(remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newDTLSWire(conn, memoryServer)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := packetio.NewPacket(datagramSize); ; {
+			if _, err := conn.ReadBatch(p.Alone()); err != nil {
+				return
+			}
+			w.put(p.Payload())
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return w
+}
+
+// dialMemoryDTLS connects a client from remote.
+func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
+	t.Helper()
+	w := memoryWire(t, network, remote)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		w.Close()
+	})
+	return &client{t: t, conn: conn, user: testUser, password: testPass}
+}
+
+// clientHello is the first datagram of a DTLS client.
+func clientHelloOf(t testing.TB) []byte {
+	t.Helper()
+	network := newMemoryNet()
+	server, err := network.listen(memoryServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := memoryWire(t, network, memoryHome)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = conn.Handshake() // never answered
+	}()
+	hello := <-server.(*memoryConn).in
+	conn.Close()
+	w.Close()
+	<-done
+	return hello.payload
+}
+
+func home(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 5000)
+}
+
+// Datagrams of DTLS from nobody's client are dropped, unless one might begin a handshake.
+func TestDTLSFromNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		w := memoryWire(t, network, memoryHome)
+		for name, b := range map[string][]byte{
+			"application data": {23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF},
+			"alert":            {21, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0},
+			"ServerHello":      {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2},
+			"short record":     {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+			"one byte":         {63},
+		} {
+			before := testutil.ToFloat64(ts.drops[DropMalformed])
+			if _, err := w.WriteTo(b, nil); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if testutil.ToFloat64(ts.drops[DropMalformed]) != before+1 || u.dtls.count() != 0 {
+				t.Errorf("%s: %d connections", name, u.dtls.count())
+			}
+		}
+	})
+}
+
+// Handshakes that nobody goes on with, from addresses that may be forged: so many
+// are waited for, the rest is dropped, and after ten seconds there is room again.
+func TestDTLSHalfOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		const tooMany = 88
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range dtlsHalf + tooMany {
+			memoryWireOnce(network, home(i), hello)
+			synctest.Wait()
+		}
+		if refused := testutil.ToFloat64(ts.drops[DropConnections]); refused != tooMany || u.dtls.half.Load() != dtlsHalf {
+			t.Errorf("%v refused, %d half open", refused, u.dtls.half.Load())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf || u.dtls.half.Load() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.half.Load(), u.dtls.count(), ts.streams.count())
+		}
+		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
+	})
+}
+
+// memoryWireOnce sends one datagram from an address that reads nothing.
+func memoryWireOnce(network *memoryNet, from netip.AddrPort, b []byte) {
+	(&memoryConn{net: network, addr: from}).send(memoryServer, b)
+}
+
+// Handshakes that turn into garbage end, and leave the others alone.
+func TestDTLSGarbage(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range len(hello) {
+			cut, bent := hello[:i], append([]byte(nil), hello...)
+			bent[i] ^= 0xFF
+			memoryWireOnce(network, home(2*i), cut)
+			memoryWireOnce(network, home(2*i+1), bent)
+			memoryWireOnce(network, home(2*i+1), cut)
+			// The same in the name of a client who is there.
+			memoryWireOnce(network, memoryHome, cut)
+			memoryWireOnce(network, memoryHome, bent)
+		}
+		synctest.Wait()
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := u.dtls.count(); n != 1 || u.dtls.half.Load() != 0 {
+			t.Errorf("%d connections, %d half open", n, u.dtls.half.Load())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+	})
+}
+
+// DTLS clients are kept as long as those of streams.
+func TestDTLSIdle(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		gone := func(after time.Duration) {
+			t.Helper()
+			time.Sleep(after - time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 1 {
+				t.Errorf("gone before %v", after)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 0 || ts.streams.count() != 0 {
+				t.Errorf("still there after %v", after)
+			}
+		}
+		dialMemoryDTLS(t, network, home(1)).login()
+		gone(idleTimeout)
+		c := dialMemoryDTLS(t, network, home(2))
+		c.allocate(0)
+		gone(defaultLifetime + idleTimeout)
+		if testutil.ToFloat64(ts.ended[EndExpired]) != 1 {
+			t.Error("the session did not expire")
+		}
+		c = dialMemoryDTLS(t, network, home(3))
+		c.allocate(0)
+		c.must(c.do(wire.Refresh, attr(wire.AttrLifetime, 0, 0, 0, 0)), 0)
+		gone(idleTimeout)
+	})
+}
+
+// DTLS connections count as streams do.
+func TestDTLSCaps(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		limits := testLimits(t)
+		limits.StreamsPerAddr = 2
+		if err := ts.SetLimits(limits); err != nil {
+			t.Fatal(err)
+		}
+		hello := clientHelloOf(t)
+		for port := range uint16(5) {
+			memoryWireOnce(network, netip.AddrPortFrom(memoryHome.Addr(), 6000+port), hello)
+		}
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {
+			t.Errorf("%v refused, %d connections", n, u.dtls.count())
+		}
+	})
+}
