@@ -63,7 +63,7 @@ func (l *Lab) counters(host string) map[Class]Count {
 			}
 		}
 	}
-	out := l.run("ip", "netns", "exec", l.prefix+host, "nft", "-j", "list", "counters")
+	out := l.ip("netns", "exec", l.prefix+host, "nft", "-j", "list", "counters")
 	if err := json.Unmarshal(out, &reply); err != nil {
 		l.t.Fatalf("netlab: read nft's counters: %v", err)
 	}
@@ -79,7 +79,7 @@ func (l *Lab) counters(host string) map[Class]Count {
 // firewall replaces a host's rules.
 func (l *Lab) firewall(host, rules string) {
 	l.t.Helper()
-	l.feed("flush ruleset\n"+rules, "ip", "netns", "exec", l.prefix+host, "nft", "-f", "-")
+	l.feed("flush ruleset\n"+rules, "netns", "exec", l.prefix+host, "nft", "-f", "-")
 }
 
 // natRules is a home router: it lets answers in, lets out what is allowed, and maps with a random port per destination.
