@@ -161,7 +161,7 @@ func FuzzReceive(f *testing.F) {
 			x.give(x.strangers, x.stranger.conn.(*memoryLink).remote, resigned(x.stranger, b))
 		}
 		if sess := x.strangers.session(x.stranger.conn.(*memoryLink).remote); sess != nil {
-			x.End(sess.id)
+			x.End(withID(sess.id))
 		}
 		if x.session() == nil { // released
 			x.give(x.path, homeA, x.a.message(wire.Allocate, udpTransport))

@@ -58,7 +58,7 @@ static_lane() {
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
 	step vet go vet ./...
 	step vet-e2e bash -c 'cd deploy/e2e && go vet ./...'
-	step portable bash -c 'GOOS=darwin go build ./... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
+	step portable bash -c 'GOOS=darwin go build ./turnserver/... ./signal/... ./config/ ./cmd/icebox/... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
 	step lint make lint
 }
 
