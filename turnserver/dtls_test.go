@@ -1,170 +1,277 @@
 package turnserver
 
 import (
-	"bytes"
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"icebox/turnserver/dtlsgate"
+	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
 
-// dtlsClient is a DTLS client whose socket is at hand, and outlives its connections.
-type dtlsClient struct {
-	*client
-	raw    *net.UDPConn
-	server netip.AddrPort
-}
-
-func (ts *testServer) dialRawDTLS(t testing.TB) *dtlsClient {
+// memoryUDP serves UDP and DTLS at memoryServer.
+func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
 	t.Helper()
-	raw, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, 0)))
+	conn, err := network.listen(memoryServer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { raw.Close() })
-	c := &dtlsClient{raw: raw, server: ts.addrs["dtls4"]}
-	c.connect(t)
-	return c
+	u := &udpPath{server: ts.Server, conn: conn, sessions: make(map[netip.AddrPort]*session), dtls: newDTLSPaths(ts.Server, conn)}
+	if err := ts.own(conn, u.read); err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
-// connect makes a new connection from the same port.
-func (c *dtlsClient) connect(t testing.TB) {
+func (d *dtlsPaths) count() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.paths)
+}
+
+func (l *streamLimit) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
+// memoryWire is a client's socket on network, with a reader that ends with the test.
+func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
 	t.Helper()
-	conn, err := dtls.ClientWithOptions(keptOpen{c.raw}, net.UDPAddrFromAddrPort(c.server), dtls.WithInsecureSkipVerify(true))
+	conn, err := network.listen(remote)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	w := newDTLSWire(&dtlsPaths{conn: conn}, memoryServer)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := packetio.NewPacket(datagramSize); ; {
+			if _, err := conn.ReadBatch(p.Alone()); err != nil {
+				return
+			}
+			w.put(p.Payload())
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return w
+}
+
+// dialMemoryDTLS connects a client from remote.
+func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
+	t.Helper()
+	w := memoryWire(t, network, remote)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.client = &client{t: t, conn: conn, user: testUser, password: testPass}
-}
-
-func (c *dtlsClient) inject(b []byte) {
-	c.t.Helper()
-	if _, err := c.raw.WriteToUDPAddrPort(b, c.server); err != nil {
-		c.t.Fatal(err)
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		conn.Close()
+		w.Close()
+	})
+	return &client{t: t, conn: conn, user: testUser, password: testPass}
 }
 
-// keptOpen is a socket that outlives its connections, whose goodbye gets lost.
-type keptOpen struct{ *net.UDPConn }
-
-func (k keptOpen) Close() error { return k.SetReadDeadline(time.Now()) }
-
-func (k keptOpen) WriteTo(b []byte, to net.Addr) (int, error) {
-	if b[0] == 21 { // alert
-		return len(b), nil
+// clientHello is the first datagram of a DTLS client.
+func clientHelloOf(t testing.TB) []byte {
+	t.Helper()
+	network := newMemoryNet()
+	server, err := network.listen(memoryServer)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return k.UDPConn.WriteTo(b, to)
-}
-
-// plainRecord is a DTLS record that anybody can forge.
-func plainRecord(typ byte, number uint64, body ...byte) []byte {
-	b := binary.BigEndian.AppendUint64([]byte{typ, 0xfe, 0xfd}, number)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
-	return append(b, body...)
-}
-
-// strangersHello is a ClientHello without a cookie.
-func strangersHello() []byte {
-	const size = 2 + 32 + 1 + 1 + 4 + 2
-	body := append([]byte{1, 0, 0, size, 0, 0, 0, 0, 0, 0, 0, size, 0xfe, 0xfd}, make([]byte, 32)...)
-	return plainRecord(22, 0, append(body, 0, 0, 0, 2, 0xc0, 0x2b, 1, 0)...)
-}
-
-// A ClientHello whose sender has not shown its address is answered, in fewer bytes than it has, and then forgotten.
-func TestDTLSStrangersAreForgotten(t *testing.T) {
-	ts := serve(t, relayApart)
-	hello := strangersHello()
-	before := len(ts.closers)
-	for range 50 {
-		c := newPeer(t, loopback4)
-		if _, err := c.conn.WriteToUDPAddrPort(hello, ts.addrs["dtls4"]); err != nil {
-			t.Fatal(err)
-		}
-		b := make([]byte, 1024)
-		n, err := c.conn.Read(b)
-		if err != nil || n >= len(hello) || !dtlsgate.IsChallenge(b[:n]) {
-			t.Fatalf("%d bytes draw %x, %v", len(hello), b[:n], err)
-		}
+	w := memoryWire(t, network, memoryHome)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := ts.streams.total; n != 0 || len(ts.closers) != before {
-		t.Errorf("%d connections, %d things to close", n, len(ts.closers)-before)
-	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = conn.Handshake() // never answered
+	}()
+	hello := <-server.(*memoryConn).in
+	conn.Close()
+	w.Close()
+	<-done
+	return hello.payload
 }
 
-// Those answers are limited like all answers to strangers.
-func TestDTLSAnswersAreLimited(t *testing.T) {
-	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.RepliesPerPrefix = 1 })
-	c := newPeer(t, loopback4)
-	ts.awaitDrop(t, DropReplyRate, func() {
-		for range repliesBurst + 5 {
-			if _, err := c.conn.WriteToUDPAddrPort(strangersHello(), ts.addrs["dtls4"]); err != nil {
+func home(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 5000)
+}
+
+// Datagrams of DTLS from nobody's client are dropped, unless one might begin a handshake.
+func TestDTLSFromNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		w := memoryWire(t, network, memoryHome)
+		for name, b := range map[string][]byte{
+			"application data": {23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF},
+			"alert":            {21, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0},
+			"ServerHello":      {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2},
+			"short record":     {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+			"one byte":         {63},
+		} {
+			before := testutil.ToFloat64(ts.drops[DropMalformed])
+			if _, err := w.WriteTo(b, nil); err != nil {
 				t.Fatal(err)
+			}
+			synctest.Wait()
+			if testutil.ToFloat64(ts.drops[DropMalformed]) != before+1 || u.dtls.count() != 0 {
+				t.Errorf("%s: %d connections", name, u.dtls.count())
 			}
 		}
 	})
 }
 
-// Once there is a connection, no plain datagram from its address ends it.
-func TestDTLSForgedRecords(t *testing.T) {
-	ts := serve(t, relayApart)
-	c := ts.dialRawDTLS(t)
-	c.allocate(0)
-	sealed := plainRecord(23, 1<<48+100, 7) // epoch 1
-	for name, b := range map[string][]byte{
-		"alert":               plainRecord(21, 1000, 2, 40),
-		"data":                plainRecord(23, 1001, 1, 2, 3),
-		"broken change":       plainRecord(20, 1002, 9, 9),
-		"unknown type":        plainRecord(60, 1003, 1),
-		"part of a handshake": plainRecord(22, 1004, 16, 0, 0, 9, 0, 5, 0, 0, 0, 0, 0, 1, 7),
-		"data behind another": append(sealed, plainRecord(23, 1005, 1)...),
-	} {
-		c.inject(b)
-		c.must(c.do(wire.Refresh, nil), 0)
-		if t.Failed() {
-			t.Fatal(name)
-		}
-	}
+// halfOpen is how many handshakes are under way.
+func (d *dtlsPaths) halfOpen() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.half)
 }
 
-// A client that lost its connection gets another one at once; the session it had ends.
-func TestDTLSStartsAnew(t *testing.T) {
-	ts := serve(t, relayApart)
-	c := ts.dialRawDTLS(t)
-	for round := range 3 {
-		c.allocate(0)
-		c.must(c.do(wire.Refresh, nil), 0)
-		if n := testutil.ToFloat64(ts.started[DTLS]); int(n) != round+1 {
-			t.Fatalf("%v sessions in round %d", n, round)
+// Handshakes that nobody goes on with, after the cookie was sent back: so many are
+// waited for, one more pushes out another, and those who are through are left alone.
+func TestDTLSHalfOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		const tooMany = 88
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range dtlsHalf + tooMany {
+			memoryWireOnce(network, home(i), ts.answered(t, hello, home(i)))
+			synctest.Wait()
 		}
-		c.conn.Close()
-		if err := c.raw.SetReadDeadline(time.Time{}); err != nil {
+		if out := testutil.ToFloat64(ts.drops[DropHandshake]); out != tooMany || u.dtls.halfOpen() != dtlsHalf {
+			t.Errorf("%v pushed out, %d half open", out, u.dtls.halfOpen())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf+tooMany || u.dtls.halfOpen() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.halfOpen(), u.dtls.count(), ts.streams.count())
+		}
+		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
+	})
+}
+
+// answered is the ClientHello of a client at from who has got and sends back its cookie.
+func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) []byte {
+	t.Helper()
+	h, ok := dtlsgate.Parse(hello)
+	if !ok {
+		t.Fatal("not a ClientHello")
+	}
+	challenge := ts.gate.Challenge(h, from, time.Now())
+	cookie := challenge[len(challenge)-dtlsgate.CookieSize:]
+	const message, body = 13, 13 + 12 // where the headers of record and message end
+	at := body + 2 + 32 + 1 + int(hello[body+34])
+	b := append([]byte(nil), hello[:at]...)
+	b = append(append(append(b, dtlsgate.CookieSize), cookie...), hello[at+1:]...)
+	b[10], b[message+5] = 1, 1           // the second record and the second message
+	b[message-1] += dtlsgate.CookieSize  // the record's length
+	b[message+3] += dtlsgate.CookieSize  // the message's
+	b[message+11] += dtlsgate.CookieSize // and its fragment's
+	return b
+}
+
+// memoryWireOnce sends one datagram from an address that reads nothing.
+func memoryWireOnce(network *memoryNet, from netip.AddrPort, b []byte) {
+	(&memoryConn{net: network, addr: from}).send(memoryServer, b)
+}
+
+// Handshakes that turn into garbage end, and leave the others alone.
+func TestDTLSGarbage(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range len(hello) {
+			cut, bent := hello[:i], append([]byte(nil), hello...)
+			bent[i] ^= 0xFF
+			memoryWireOnce(network, home(2*i), cut)
+			memoryWireOnce(network, home(2*i+1), bent)
+			memoryWireOnce(network, home(2*i+1), cut)
+			// The same in the name of a client who is there.
+			memoryWireOnce(network, memoryHome, cut)
+			memoryWireOnce(network, memoryHome, bent)
+		}
+		synctest.Wait()
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := u.dtls.count(); n != 1 || u.dtls.halfOpen() != 0 {
+			t.Errorf("%d connections, %d half open", n, u.dtls.halfOpen())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+	})
+}
+
+// DTLS clients are kept as long as those of streams.
+func TestDTLSIdle(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		gone := func(after time.Duration) {
+			t.Helper()
+			time.Sleep(after - time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 1 {
+				t.Errorf("gone before %v", after)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 0 || ts.streams.count() != 0 {
+				t.Errorf("still there after %v", after)
+			}
+		}
+		dialMemoryDTLS(t, network, home(1)).login()
+		gone(idleTimeout)
+		c := dialMemoryDTLS(t, network, home(2))
+		c.allocate(0)
+		gone(defaultLifetime + idleTimeout)
+		if testutil.ToFloat64(ts.ended[EndExpired]) != 1 {
+			t.Error("the session did not expire")
+		}
+		c = dialMemoryDTLS(t, network, home(3))
+		c.allocate(0)
+		c.must(c.do(wire.Refresh, attr(wire.AttrLifetime, 0, 0, 0, 0)), 0)
+		gone(idleTimeout)
+	})
+}
+
+// DTLS connections count as streams do.
+func TestDTLSCaps(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		limits := testLimits(t)
+		limits.StreamsPerAddr = 2
+		if err := ts.SetLimits(limits); err != nil {
 			t.Fatal(err)
 		}
-		c.connect(t)
-	}
-}
-
-// Pieces of handshakes beyond any handshake's size are dropped, and the session goes on.
-func TestDTLSHandshakeBytes(t *testing.T) {
-	ts := serve(t, relayApart)
-	c := ts.dialRawDTLS(t)
-	c.allocate(0)
-	ts.awaitDrop(t, DropHandshake, func() {
-		for i := range dtlsHandshake/4000 + 1 {
-			c.inject(plainRecord(22, 1<<48+1000+uint64(i), make([]byte, 4000)...)) // epoch 1, sealed for all that we know
+		hello := clientHelloOf(t)
+		for port := range uint16(5) {
+			from := netip.AddrPortFrom(memoryHome.Addr(), 6000+port)
+			memoryWireOnce(network, from, ts.answered(t, hello, from))
+		}
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {
+			t.Errorf("%v refused, %d connections", n, u.dtls.count())
 		}
 	})
-	c.must(c.do(wire.Refresh, nil), 0)
-	c.inject(plainRecord(22, 1, bytes.Repeat([]byte{1}, dtlsRecord)...))
-	c.must(c.do(wire.Refresh, nil), 0)
 }

@@ -118,6 +118,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
+	p.out.flush()
 }
 
 // hold makes p one of the things that Close closes, and its reader, who calls, one
