@@ -23,9 +23,13 @@ func newMemoryNet() *memoryNet { return &memoryNet{conns: make(map[netip.AddrPor
 
 // Listen and the rest implement packetio.Loops, for the io of a server on this network.
 func (n *memoryNet) Listen(a netip.AddrPort, _, longest int, r packetio.Receiver) (packetio.Socket, error) {
+	return n.serve(a, longest, r), nil
+}
+
+func (n *memoryNet) serve(a netip.AddrPort, longest int, r packetio.Receiver) *memoryConn {
 	c := n.peer(a)
 	c.longest, c.receiver = longest, r
-	return c, nil
+	return c
 }
 
 // peer returns the socket of a peer, which reads from in.

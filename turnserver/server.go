@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
 	"icebox/turnserver/packetio"
 )
@@ -27,12 +28,13 @@ type Server struct {
 	engine       *engine.Engine
 	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
 	nonces       *nonces
+	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
-	released     *tombstones
+	graves       *tombstones
 	epoch        time.Time
 	tls          *tls.Config
 	io           packetio.Loops
@@ -77,7 +79,7 @@ func New(o Options, l Limits) (*Server, error) {
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
-		released:     new(tombstones),
+		graves:       newTombstones(),
 		io:           packetio.New(o.Workers),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
@@ -91,6 +93,9 @@ func New(o Options, l Limits) (*Server, error) {
 		s.hosts[a.Local], s.hosts[a.Advertised] = h, h
 	}
 	if s.nonces, err = newNonces(s.epoch); err == nil {
+		s.gate, err = dtlsgate.New(s.epoch)
+	}
+	if err == nil {
 		err = s.SetLimits(l)
 	}
 	if err == nil {

@@ -43,6 +43,10 @@ const (
 // MaxDatagram is the longest UDP payload.
 const MaxDatagram = 65535
 
+// clientBuffer is what is asked for as the kernel's buffers of a socket that is given to Serve, for
+// many clients share it: 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
+const clientBuffer = 4 << 20
+
 // Loops serve sockets until they are closed.
 type Loops interface {
 	// Workers is how many sockets are served at the same time by different

@@ -20,17 +20,22 @@ func (l *portable) Workers() int { return 1 }
 func (l *portable) Close()       { l.readers.Wait() }
 
 func (l *portable) Serve(c *net.UDPConn, _, longest int, r Receiver) (Socket, error) {
-	s := &plainSocket{conn: c, local: unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort()), receiver: r}
-	s.start = func() { l.readers.Go(func() { s.read(longest) }) }
-	return s, nil
+	_, _ = c.SetReadBuffer(clientBuffer), c.SetWriteBuffer(clientBuffer) // as much as the system allows
+	return l.serve(c, longest, r), nil
 }
 
-func (l *portable) Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error) {
+func (l *portable) serve(c *net.UDPConn, longest int, r Receiver) Socket {
+	s := &plainSocket{conn: c, local: unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort()), receiver: r}
+	s.start = func() { l.readers.Go(func() { s.read(longest) }) }
+	return s
+}
+
+func (l *portable) Listen(addr netip.AddrPort, _, longest int, r Receiver) (Socket, error) {
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, err
 	}
-	return l.Serve(c, worker, longest, r)
+	return l.serve(c, longest, r), nil
 }
 
 type plainSocket struct {

@@ -10,10 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clientBuffer is what is asked for as the kernel's buffers of a socket that many
-// clients share, in bytes.
-const clientBuffer = 4 << 20
-
 // socket is a socket of a loop. It is non-blocking.
 type socket struct {
 	loop     *loop

@@ -43,7 +43,7 @@ type request struct {
 	Body     string `json:"body,omitempty"`
 	Args     any    `json:"args,omitempty"`
 	Selector string `json:"selector,omitempty"`
-	Text     string `json:"text,omitempty"`
+	Text     string `json:"text"`
 	Path     string `json:"path,omitempty"`
 }
 

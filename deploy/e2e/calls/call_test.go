@@ -51,8 +51,11 @@ func TestOnlyTransport(t *testing.T) {
 func TestIPv6Only(t *testing.T) {
 	s := setUp(t, variant{lab: netlab.Options{NoV4: true}})
 	s.signIn("")
-	s.watch()
+	s.watch().only(t, "udp", netlab.TURNUDP)
 	s.hangUp()
+	if n := s.lab.Counts()[netlab.IPv4].Packets; n != 0 {
+		t.Errorf("%d packets of IPv4 on the network", n)
+	}
 }
 
 // TestBehindNAT has icebox behind a 1:1 NAT that drops hairpinned packets, and both sides use relays only: the packets

@@ -133,7 +133,7 @@ func (w traffic) only(t *testing.T, transport string, class netlab.Class) {
 			t.Errorf("the daemon relayed %.0f bytes over %s, want none but over %s", bytes, other, transport)
 		}
 	}
-	for _, other := range []netlab.Class{netlab.TURNUDP, netlab.TURNTCP, netlab.TLS, netlab.DTLS, netlab.Relay, netlab.Between} {
+	for _, other := range []netlab.Class{netlab.TURNUDP, netlab.TURNTCP, netlab.TLS, netlab.DTLS, netlab.Relay} {
 		if n := w.network[other].Packets; other != class && n != 0 {
 			t.Errorf("%d packets of %s on the network, want none but %s", n, other, class)
 		}

@@ -3,7 +3,6 @@ package calls
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -47,12 +46,6 @@ func setUp(t *testing.T, v variant) *scene {
 	s.icebox = server.StartIcebox(t, server.IceboxOptions{Host: vps, Config: config, Admin: "127.0.0.1:9641"})
 	if v.nginx {
 		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files})
-	}
-	if os.Getenv("DUMP") != "" {
-		c := exec.Command("ip", "netns", "exec", "lab1-inet", "tcpdump", "-n", "-i", "any", "-v", "icmp or icmp6")
-		f, _ := os.Create("/tmp/dump")
-		c.Stdout = f
-		c.Start()
 	}
 	browsers.Wait()
 	if t.Failed() {

@@ -58,7 +58,7 @@ func Dial(t testing.TB, url string, o Options) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // insideVar tells the copy of a test binary that it already runs in the private namespaces.
-const insideVar = "ICEBOX_E2E_INSIDE"
+const insideVar = "E2E_SANDBOX"
 
 // The first thread is kept for the main goroutine: a goroutine that enters another namespace may not spoil it, since it
 // can't end before the process does, and a child must not lose the thread that Pdeathsig watches.

@@ -21,8 +21,9 @@ import (
 // Icebox is a running daemon.
 type Icebox struct {
 	*Process
-	Admin string // host:port
-	http  *http.Client
+	Admin  string // host:port
+	Config string // file
+	http   *http.Client
 }
 
 // IceboxOptions are what differs from test to test.
@@ -47,7 +48,7 @@ func StartIcebox(t testing.TB, o IceboxOptions) *Icebox {
 	}
 	text := fmt.Sprintf("%s\nstate_dir: %s\nadmin: {address: %q}\n", strings.TrimSpace(o.Config), o.StateDir, o.Admin)
 	path := write(t, filepath.Join(t.TempDir(), "icebox.yaml"), text)
-	i := &Icebox{Admin: o.Admin, http: &http.Client{
+	i := &Icebox{Admin: o.Admin, Config: path, http: &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DialContext: o.Host.Dial, DisableKeepAlives: true},
 	}}

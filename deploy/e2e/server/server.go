@@ -59,10 +59,10 @@ type Process struct {
 }
 
 // start runs a command as a server and stops it when the test ends.
-func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
+func start(t testing.TB, name string, c *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: c, done: make(chan struct{})}
-	c.Env = append(environment(), env...)
+	c.Env = Environment()
 	c.Stdout, c.Stderr = &p.log, &p.log
 	c.WaitDelay = 5 * time.Second
 	started := make(chan error)
@@ -88,8 +88,8 @@ func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	return p
 }
 
-// environment is this process's own without the variables that icebox would take for settings.
-func environment() []string {
+// Environment is this process's own without the variables that icebox would take for settings.
+func Environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "ICEBOX_") && !strings.HasPrefix(e, "NOTIFY_SOCKET=") {
