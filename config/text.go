@@ -36,8 +36,12 @@ func (l *loader) env(environ []string) {
 // keys have none of their own.
 func suggestEnv(name string, known map[string]setting) string {
 	names := slices.Sorted(maps.Keys(known))
-	if near := suggest(name, names); near != "" {
-		return near
+	var short []string
+	for _, n := range names {
+		short = append(short, strings.TrimPrefix(n, envPrefix))
+	}
+	if near := suggest(strings.TrimPrefix(name, envPrefix), short); near != "" {
+		return envPrefix + near
 	}
 	for _, n := range names {
 		if strings.HasPrefix(name, n+"_") {

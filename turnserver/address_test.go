@@ -134,7 +134,7 @@ func TestClosedPortsEndNothing(t *testing.T) {
 				t.Errorf("%d sessions, want that of the client and that of the one who left", n)
 			}
 			for _, s := range ts.Sessions() {
-				ts.End(s.ID)
+				ts.End(withID(s.ID))
 			}
 		})
 	}

@@ -37,9 +37,10 @@ type grant struct {
 	reserved token
 }
 
-// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the credential has expired.
+// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the
+// credential has expired or was revoked.
 func (s *Server) allocate(r *request) *reply {
-	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) {
+	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) || s.revoked.has(r.identity.ID) {
 		return nil
 	}
 	w, code := vetAllocate(&r.msg)
@@ -105,31 +106,29 @@ func (s *Server) plan(r *request, w *wish) (*grant, wire.Code) {
 // start makes sess live: within its quotas, in the state machine, at its relayed
 // addresses, for its client. It returns the code that refuses it, or 0.
 func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
-	owner := account{sess.identity.Kind, sess.identity.User}
-	release, code := s.quota.reserve(owner, sess.remote.Addr(), s.limits.Load())
-	if code != 0 {
+	var code wire.Code
+	if sess.slot, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
 		g.giveBack()
 		return code
 	}
-	sess.release = release
-	var releaseNext func()
+	var next *slot
 	if w.next {
-		if releaseNext, code = s.quota.reserve(owner, sess.remote.Addr(), s.limits.Load()); code != 0 {
-			release()
+		if next, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
+			sess.slot.release()
 			return code
 		}
 	}
 	if err := s.establish(sess, w, g); err != nil {
 		s.log.Debug("allocate failed", "user", sess.identity.User, "err", err)
-		release()
+		sess.slot.release()
 		if w.next {
-			releaseNext()
+			next.release()
 		}
 		return wire.InsufficientCapacity
 	}
 	if w.next {
 		port := sess.relays.all()[0].advertised.Port() + 1
-		g.reserved = s.reservations.add(&reservation{host: g.host, port: port, owner: sess.identity, release: releaseNext})
+		g.reserved = s.reservations.add(&reservation{host: g.host, port: port, owner: sess.identity, slot: next})
 	}
 	return 0
 }

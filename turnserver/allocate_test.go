@@ -145,13 +145,14 @@ func TestReservationEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 56000, Max: 56001})
 		port, _ := host.pool.TakePair()
-		released := 0
+		q := newQuota()
+		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
 		r := newReservations()
-		value := r.add(&reservation{host: host, port: port + 1, release: func() { released++ }})
+		value := r.add(&reservation{host: host, port: port + 1, slot: slot})
 		time.Sleep(reservationTime + time.Second)
 		synctest.Wait()
-		if r.redeem(value, credential.Identity{}) != nil || released != 1 || host.pool.Free() != 1 {
-			t.Errorf("released %d times, %d ports free", released, host.pool.Free())
+		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 1 {
+			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
 		}
 	})
 }
@@ -169,3 +170,26 @@ func TestDontFragment(t *testing.T) {
 }
 
 func relayedOfSession(ts *testServer) netip.AddrPort { return ts.Sessions()[0].Relayed[0] }
+
+// RFC 8656 section 12 against RFC 5766 section 11.
+func TestChannelNumbers(t *testing.T) {
+	for name, strict := range map[string]bool{"as in RFC 5766": false, "as in RFC 8656": true} {
+		t.Run(name, func(t *testing.T) {
+			ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.StrictChannels = strict })
+			c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+			relayed := c.allocate(0)
+			for _, number := range []uint16{0, 0x1234, 0x3FFF, 0x8000, 0xFFFF} {
+				c.must(c.bind(number, p.addr), wire.BadRequest)
+			}
+			old := wire.Code(0)
+			if strict {
+				old = wire.BadRequest
+			}
+			c.must(c.bind(0x7FFF, p.addr), old)
+			if !strict {
+				c.sendOn(0x7FFF, "far up")
+				p.want(relayed, "far up")
+			}
+		})
+	}
+}

@@ -109,6 +109,7 @@ func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, c
 	}
 	target, own := s.liveRelay(to)
 	switch {
+	case !s.mayPass(sess, s.now(), size, toPeer):
 	case target != nil:
 		sess.toPeer.add(size)
 		s.deliver(target, p, relay.advertised, true)
@@ -140,6 +141,9 @@ func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort,
 	size := p.End - p.Off
 	if size > relayPayload { // only from inside, where a stream may bring 64 KiB: more than a Data indication holds
 		s.drop(DropOversized)
+		return
+	}
+	if !s.mayPass(sess, now, size, fromPeer) {
 		return
 	}
 	if ch != nil {

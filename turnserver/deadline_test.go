@@ -185,6 +185,24 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
+// A stranger that asks and does not read the answers is cut off before they are many.
+func TestStrangerDoesNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
+		c := ts.pipe(t, memoryHome, TCP)
+		request := message(wire.Request, wire.Binding, nil)
+		asked := 0
+		for err := error(nil); err == nil; asked++ {
+			_, err = c.conn.Write(request)
+		}
+		if most := 2*strangersOutbox/wire.HeaderSize + 2; asked > most {
+			t.Errorf("%d requests were taken, want %d at most", asked, most)
+		}
+		if n := testutil.ToFloat64(ts.drops[DropSlowClient]); n != 1 {
+			t.Errorf("%v answers were dropped", n)
+		}
+	})
+}
+
 // A stream that ended keeps nothing back: its buffers and its place are free.
 func TestManyStreamsComeAndGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {

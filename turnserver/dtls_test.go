@@ -10,6 +10,7 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
@@ -47,7 +48,7 @@ func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWi
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newDTLSWire(conn, memoryServer)
+	w := newDTLSWire(&dtlsPaths{conn: conn}, memoryServer)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -136,8 +137,15 @@ func TestDTLSFromNobody(t *testing.T) {
 	})
 }
 
-// Handshakes that nobody goes on with, from addresses that may be forged: so many
-// are waited for, the rest is dropped, and after ten seconds there is room again.
+// halfOpen is how many handshakes are under way.
+func (d *dtlsPaths) halfOpen() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.half)
+}
+
+// Handshakes that nobody goes on with, after the cookie was sent back: so many are
+// waited for, one more pushes out another, and those who are through are left alone.
 func TestDTLSHalfOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		const tooMany = 88
@@ -146,20 +154,40 @@ func TestDTLSHalfOpen(t *testing.T) {
 		live.allocate(0)
 		hello := clientHelloOf(t)
 		for i := range dtlsHalf + tooMany {
-			memoryWireOnce(network, home(i), hello)
+			memoryWireOnce(network, home(i), ts.answered(t, hello, home(i)))
 			synctest.Wait()
 		}
-		if refused := testutil.ToFloat64(ts.drops[DropConnections]); refused != tooMany || u.dtls.half.Load() != dtlsHalf {
-			t.Errorf("%v refused, %d half open", refused, u.dtls.half.Load())
+		if out := testutil.ToFloat64(ts.drops[DropHandshake]); out != tooMany || u.dtls.halfOpen() != dtlsHalf {
+			t.Errorf("%v pushed out, %d half open", out, u.dtls.halfOpen())
 		}
 		live.must(live.do(wire.Refresh, nil), 0)
 		time.Sleep(handshakeTimeout + time.Second)
 		synctest.Wait()
-		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf || u.dtls.half.Load() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
-			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.half.Load(), u.dtls.count(), ts.streams.count())
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf+tooMany || u.dtls.halfOpen() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.halfOpen(), u.dtls.count(), ts.streams.count())
 		}
 		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
 	})
+}
+
+// answered is the ClientHello of a client at from who has got and sends back its cookie.
+func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) []byte {
+	t.Helper()
+	h, ok := dtlsgate.Parse(hello)
+	if !ok {
+		t.Fatal("not a ClientHello")
+	}
+	challenge := ts.gate.Challenge(h, from, time.Now())
+	cookie := challenge[len(challenge)-dtlsgate.CookieSize:]
+	const message, body = 13, 13 + 12 // where the headers of record and message end
+	at := body + 2 + 32 + 1 + int(hello[body+34])
+	b := append([]byte(nil), hello[:at]...)
+	b = append(append(append(b, dtlsgate.CookieSize), cookie...), hello[at+1:]...)
+	b[10], b[message+5] = 1, 1           // the second record and the second message
+	b[message-1] += dtlsgate.CookieSize  // the record's length
+	b[message+3] += dtlsgate.CookieSize  // the message's
+	b[message+11] += dtlsgate.CookieSize // and its fragment's
+	return b
 }
 
 // memoryWireOnce sends one datagram from an address that reads nothing.
@@ -188,8 +216,8 @@ func TestDTLSGarbage(t *testing.T) {
 		live.must(live.do(wire.Refresh, nil), 0)
 		time.Sleep(handshakeTimeout + time.Second)
 		synctest.Wait()
-		if n := u.dtls.count(); n != 1 || u.dtls.half.Load() != 0 {
-			t.Errorf("%d connections, %d half open", n, u.dtls.half.Load())
+		if n := u.dtls.count(); n != 1 || u.dtls.halfOpen() != 0 {
+			t.Errorf("%d connections, %d half open", n, u.dtls.halfOpen())
 		}
 		live.must(live.do(wire.Refresh, nil), 0)
 	})
@@ -238,7 +266,8 @@ func TestDTLSCaps(t *testing.T) {
 		}
 		hello := clientHelloOf(t)
 		for port := range uint16(5) {
-			memoryWireOnce(network, netip.AddrPortFrom(memoryHome.Addr(), 6000+port), hello)
+			from := netip.AddrPortFrom(memoryHome.Addr(), 6000+port)
+			memoryWireOnce(network, from, ts.answered(t, hello, from))
 		}
 		synctest.Wait()
 		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {

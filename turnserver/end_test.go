@@ -21,9 +21,7 @@ func TestEndWhileItBegins(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				for _, s := range ts.Sessions() {
-					ts.End(s.ID)
-				}
+				ts.End(func(*SessionInfo) bool { return true })
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"icebox/turnserver/engine"
 	"icebox/turnserver/wire"
 )
 
@@ -133,6 +134,14 @@ func (x *fuzzed) unharmed(t *testing.T) {
 	if sess == nil {
 		t.Fatal("the victim's session is gone")
 	}
+	// A long run outlives permissions and allocations.
+	now := x.now()
+	if err := sess.allocation.Refresh(defaultLifetime); err != nil {
+		t.Fatal(err)
+	}
+	sess.deadline.Store(now + int64(defaultLifetime))
+	sess.flows.Permit([]netip.Addr{x.ra.Addr()}, now, now+int64(engine.PermissionLifetime))
+
 	before := sess.info(0)
 	x.give(path, homeB, message(wire.Indication, wire.Send, with(peers(x.ra), data("x"))))
 	x.fill([]byte("x"))
@@ -161,7 +170,7 @@ func FuzzReceive(f *testing.F) {
 			x.give(x.strangers, x.stranger.conn.(*memoryLink).remote, resigned(x.stranger, b))
 		}
 		if sess := x.strangers.session(x.stranger.conn.(*memoryLink).remote); sess != nil {
-			x.End(sess.id)
+			x.End(withID(sess.id))
 		}
 		if x.session() == nil { // released
 			x.give(x.path, homeA, x.a.message(wire.Allocate, udpTransport))

@@ -31,11 +31,12 @@ const (
 	DropOversized                          // longer than is relayed
 	DropConnections                        // a connection more than the limits allow
 	DropHandshake                          // a TLS or DTLS handshake that failed
+	DropBandwidth                          // more than the bandwidth limits allow
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{"malformed", "unexpected", "unknown_attribute", "reply_rate", "no_allocation", "no_channel",
-	"no_permission", "peer_denied", "peer_write", "client_write", "slow_client", "oversized", "connections", "handshake"}
+	"no_permission", "peer_denied", "peer_write", "client_write", "slow_client", "oversized", "connections", "handshake", "bandwidth"}
 
 // String returns the label.
 func (d DropReason) String() string { return dropNames[d] }

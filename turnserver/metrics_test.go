@@ -104,7 +104,7 @@ func TestLog(t *testing.T) {
 	p.send(relayed, "hi")
 	c.wantData(p.addr, "hi")
 	id := ts.Sessions()[0].ID
-	if !ts.End(id) || ts.End(id) {
+	if ts.End(withID(id)) != 1 || ts.End(withID(id)) != 0 {
 		t.Error("End")
 	}
 	text := log.String()
@@ -130,6 +130,7 @@ func TestLog(t *testing.T) {
 // got an answer is not limited.
 func TestReplyRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const perSecond, burst = 50, 500 // the defaults
 		ts := serveInMemory(t, newMemoryNet(), nil)
 		victim := netip.MustParseAddrPort("198.51.100.1:5000")
 		answers := 0
@@ -145,7 +146,7 @@ func TestReplyRate(t *testing.T) {
 			return answers
 		}
 		binding, allocate := message(wire.Request, wire.Binding, nil), message(wire.Request, wire.Allocate, nil)
-		if n := flood(1000, victim, binding); n != repliesBurst {
+		if n := flood(1000, victim, binding); n != burst {
 			t.Errorf("%d answers at once", n)
 		}
 		if n := flood(1000, netip.AddrPortFrom(victim.Addr(), 9), allocate); n != 0 {
@@ -154,8 +155,11 @@ func TestReplyRate(t *testing.T) {
 		if n := testutil.ToFloat64(ts.drops[DropReplyRate]); n != 1500 {
 			t.Errorf("%v dropped", n)
 		}
-		if n := flood(1, netip.MustParseAddrPort("198.51.100.2:5000"), binding); n != 1 {
-			t.Error("another address is limited too")
+		if n := flood(1, netip.MustParseAddrPort("198.51.100.2:5000"), binding); n != 0 {
+			t.Error("a neighbour in the same /24 is not limited")
+		}
+		if n := flood(1, netip.MustParseAddrPort("198.51.101.1:5000"), binding); n != 1 {
+			t.Error("another /24 is limited too")
 		}
 		c := ts.pipe(t, victim, TCP)
 		c.login() // over TCP
@@ -163,7 +167,7 @@ func TestReplyRate(t *testing.T) {
 		honest.nonce = c.nonce
 		honest.must(honest.do(wire.Allocate, udpTransport), 0)
 		time.Sleep(time.Second)
-		if n := flood(1000, victim, allocate); n != repliesPerSecond {
+		if n := flood(1000, victim, allocate); n != perSecond {
 			t.Errorf("%d answers a second later", n)
 		}
 		six := func(i int) netip.AddrPort {
@@ -175,7 +179,7 @@ func TestReplyRate(t *testing.T) {
 		for i := range 1000 {
 			total += flood(1, six(i), binding)
 		}
-		if total != repliesBurst {
+		if total != burst {
 			t.Errorf("%d answers to one /64", total)
 		}
 	})

@@ -112,10 +112,21 @@ type Limits struct {
 	OwnAddrs []netip.Addr
 
 	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and
-	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508 for the total.
+	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508
+	// for the total. The limit for an address holds for the client's own, and again for
+	// the one that its credential was minted for.
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
 	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
 	Permissions, Channels int
+	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12); else those
+	// of RFC 5766 up to 0x7FFF are taken too.
+	StrictChannels bool
+	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
+	// each user and the whole server; 0: no limit. What is more is dropped.
+	BandwidthPerAllocation, BandwidthPerUser, Bandwidth int
+	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
+	// that have not shown that their source address is theirs, see replylimit.go.
+	RepliesPerPrefix, Replies int
 	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections.
 	StreamsTotal, StreamsPerAddr int
 }
@@ -130,6 +141,8 @@ func (l *Limits) setDefaults(ports PortRange) {
 		{&l.AllocationsTotal, int(ports.Max) - int(ports.Min) + 1},
 		{&l.Permissions, 64},
 		{&l.Channels, 64},
+		{&l.RepliesPerPrefix, 50},
+		{&l.Replies, 25000},
 		{&l.StreamsTotal, 10000},
 		{&l.StreamsPerAddr, 250},
 	} {

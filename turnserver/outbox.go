@@ -10,6 +10,8 @@ import (
 const (
 	// outboxSize is how many bytes may wait for a slow stream, beside those being written.
 	outboxSize = 256 << 10
+	// strangersOutbox is the same before there is an allocation: a hundred answers.
+	strangersOutbox = 8 << 10
 	// outboxKeep is the longest buffer kept for the next time.
 	outboxKeep = 16 << 10
 	// writeTimeout is how long a client may take for writeChunk bytes before the stream is closed.
@@ -34,11 +36,11 @@ type outbox struct {
 	flushed chan struct{} // closed when writing ends, if somebody waits for it
 }
 
-// put queues one message and tells whether it was taken. b is copied.
-func (o *outbox) put(b []byte) bool {
+// put queues one message, if no more than limit bytes wait with it, and tells whether it was taken. b is copied.
+func (o *outbox) put(b []byte, limit int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.waiting)+len(b) > outboxSize {
+	if o.closed || len(o.waiting)+len(b) > limit {
 		return false
 	}
 	o.waiting = append(o.waiting, b...)

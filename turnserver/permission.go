@@ -61,7 +61,7 @@ func (s *Server) channelBind(r *request) *reply {
 	value, hasNumber := r.msg.Get(wire.AttrChannelNumber)
 	number, ok := wire.ChannelNumber(value)
 	address, hasPeer := r.msg.Get(wire.AttrXORPeerAddress)
-	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > wire.MaxChannel {
+	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > s.maxChannel() {
 		return fail(wire.BadRequest)
 	}
 	peer, ok := r.msg.XORAddress(address)
@@ -90,6 +90,14 @@ func (s *Server) channelBind(r *request) *reply {
 	now = s.now()
 	r.session.flows.Bind(number, peer, now, now+int64(engine.ChannelLifetime), now+int64(engine.PermissionLifetime))
 	return succeed()
+}
+
+// maxChannel is the highest channel number that may be bound.
+func (s *Server) maxChannel() uint16 {
+	if s.limits.Load().StrictChannels {
+		return wire.MaxChannel
+	}
+	return wire.MaxOldChannel
 }
 
 // vetPeer checks that a peer is of the family of a relayed address (RFC 8656 sections 10.2 and 12.2).

@@ -99,13 +99,11 @@ func TestQuotaUnderRush(t *testing.T) {
 	if granted.Load() != limit || refused.Load() != rush-limit {
 		t.Errorf("%d granted, %d refused", granted.Load(), refused.Load())
 	}
-	for _, s := range ts.Sessions() {
-		ts.End(s.ID)
-	}
+	ts.End(func(*SessionInfo) bool { return true })
 	ts.quota.mu.Lock()
 	defer ts.quota.mu.Unlock()
-	if ts.quota.total != 0 || len(ts.quota.users) != 0 || len(ts.quota.addrs) != 0 {
-		t.Errorf("left over: %d, %v, %v", ts.quota.total, ts.quota.users, ts.quota.addrs)
+	if ts.quota.total != 0 || len(ts.quota.accounts) != 0 || len(ts.quota.addrs) != 0 {
+		t.Errorf("left over: %d, %v, %v", ts.quota.total, ts.quota.accounts, ts.quota.addrs)
 	}
 }
 

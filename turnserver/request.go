@@ -14,6 +14,8 @@ type request struct {
 	msg      wire.Message
 	session  *session            // of the 5-tuple, nil without one; its mu is held
 	identity credential.Identity // who signed the request, once authenticated
+	// returnable tells that the client's address is its own: it has got a nonce there.
+	returnable bool
 }
 
 // known tells whether the server understands a comprehension-required attribute.
@@ -72,6 +74,9 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 			s.write(r, raw)
 			return
 		}
+	} else if raw := s.released.find(r); raw != nil {
+		s.write(r, raw)
+		return
 	}
 	if code := s.authenticate(r); code != 0 {
 		s.challenge(r, code)
@@ -88,6 +93,9 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 	raw := rep.sign(r)
 	if r.session != nil {
 		r.session.remember(&r.msg, raw)
+		if r.session.over.Load() {
+			s.released.add(r, raw)
+		}
 	}
 	s.write(r, raw)
 }
@@ -111,6 +119,7 @@ func (s *Server) authenticate(r *request) wire.Code {
 	if !s.nonces.valid(nonce, r.remote.Addr(), now) {
 		return wire.StaleNonce
 	}
+	r.returnable = true
 	if string(realm) != s.opts.Realm {
 		return wire.Unauthorized
 	}
@@ -186,9 +195,9 @@ func (s *Server) challenge(r *request, code wire.Code) {
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake has shown its address.
+// reached us through a handshake, or has a nonce of ours, has shown its address.
 func (s *Server) mayReply(r *request) bool {
-	if r.from.transport() != UDP || s.replies.allow(r.remote.Addr(), s.now()) {
+	if r.from.transport() != UDP || r.returnable || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load()) {
 		return true
 	}
 	s.drop(DropReplyRate)

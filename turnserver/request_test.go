@@ -108,13 +108,13 @@ func TestAdmission(t *testing.T) {
 		"bind, empty peer":          {allocated, wire.ChannelBind, with(number(0x4000), attr(wire.AttrXORPeerAddress)), wire.BadRequest},
 		"bind 0x0000":               {allocated, wire.ChannelBind, with(number(0), peers(elsewhere4)), wire.BadRequest},
 		"bind 0x3FFF":               {allocated, wire.ChannelBind, with(number(0x3FFF), peers(elsewhere4)), wire.BadRequest},
-		"bind 0x5000":               {allocated, wire.ChannelBind, with(number(0x5000), peers(elsewhere4)), wire.BadRequest},
-		"bind 0x7FFF":               {allocated, wire.ChannelBind, with(number(0x7FFF), peers(elsewhere4)), wire.BadRequest},
+		"bind 0x8000":               {allocated, wire.ChannelBind, with(number(0x8000), peers(elsewhere4)), wire.BadRequest},
+		"bind 0xFFFF":               {allocated, wire.ChannelBind, with(number(0xFFFF), peers(elsewhere4)), wire.BadRequest},
 		"bind, other family":        {allocated, wire.ChannelBind, with(number(0x4000), peers(elsewhere6)), wire.PeerFamilyMismatch},
 		"bind, forbidden":           {allocated, wire.ChannelBind, with(number(0x4000), peers(forbidden4)), wire.Forbidden},
 		"bind, own other port":      {allocated, wire.ChannelBind, with(number(0x4000), peers(netip.AddrPortFrom(own4, 22))), wire.Forbidden},
 		"bind, unknown attribute":   {allocated, wire.ChannelBind, alien(), wire.UnknownAttribute},
-		"bind, 400 before 443, 403": {allocated, wire.ChannelBind, with(number(0x5000), peers(elsewhere6)), wire.BadRequest},
+		"bind, 400 before 443, 403": {allocated, wire.ChannelBind, with(number(0x8000), peers(elsewhere6)), wire.BadRequest},
 	}
 	ts := serve(t, relayApart)
 	for name, tt := range tests {
@@ -130,9 +130,7 @@ func TestAdmission(t *testing.T) {
 				m := c.do(tt.method, tt.attrs)
 				c.must(m, tt.want)
 				c.wellMade(m, tt.method)
-				for _, s := range ts.Sessions() {
-					ts.End(s.ID)
-				}
+				ts.End(func(*SessionInfo) bool { return true })
 			})
 		}
 	}

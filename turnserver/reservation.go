@@ -22,11 +22,11 @@ type reservations struct {
 }
 
 type reservation struct {
-	host    *relayHost
-	port    uint16
-	owner   credential.Identity
-	release func() // gives back the quota
-	timer   *time.Timer
+	host  *relayHost
+	port  uint16
+	owner credential.Identity
+	slot  *slot
+	timer *time.Timer
 }
 
 func newReservations() *reservations { return &reservations{entries: make(map[token]*reservation)} }
@@ -55,7 +55,7 @@ func (r *reservations) redeem(t token, owner credential.Identity) *reservation {
 		return nil
 	}
 	res.timer.Stop()
-	res.release()
+	res.slot.release()
 	return res
 }
 
@@ -81,6 +81,6 @@ func (r *reservations) close() {
 }
 
 func (r *reservation) free() {
-	r.release()
+	r.slot.release()
 	r.host.pool.Put(r.port)
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
 )
 
@@ -27,16 +28,20 @@ type Server struct {
 	engine       *engine.Engine
 	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
 	nonces       *nonces
+	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
 	streams      *streamLimit
 	reservations *reservations
+	revoked      *revocations
+	released     *tombstones
 	epoch        time.Time
 	tls          *tls.Config
 	listen       listenRelay
 	metrics
 
 	limits atomic.Pointer[limits]
+	pipe   pipe
 	nextID atomic.Uint64
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
@@ -72,6 +77,8 @@ func New(o Options, l Limits) (*Server, error) {
 		replies:      newReplyLimit(),
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
+		revoked:      newRevocations(),
+		released:     new(tombstones),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
@@ -84,6 +91,9 @@ func New(o Options, l Limits) (*Server, error) {
 		s.hosts[a.Local], s.hosts[a.Advertised] = h, h
 	}
 	if s.nonces, err = newNonces(s.epoch); err == nil {
+		s.gate, err = dtlsgate.New(s.epoch)
+	}
+	if err == nil {
 		err = s.SetLimits(l)
 	}
 	if err == nil {
@@ -112,38 +122,6 @@ func (s *Server) clock() time.Time { return time.Now() }
 
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
-
-// Sessions returns the live sessions in no order.
-func (s *Server) Sessions() []SessionInfo {
-	now := s.now()
-	var list []SessionInfo
-	for _, sess := range s.snapshot() {
-		list = append(list, sess.info(now))
-	}
-	return list
-}
-
-// End ends the session with this id, if it is alive.
-func (s *Server) End(id uint64) bool {
-	s.mu.Lock()
-	sess := s.sessions[id]
-	s.mu.Unlock()
-	if sess == nil {
-		return false
-	}
-	s.end(sess, EndKilled)
-	return true
-}
-
-func (s *Server) snapshot() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
-	for _, sess := range s.sessions {
-		list = append(list, sess)
-	}
-	return list
-}
 
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
@@ -178,7 +156,7 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.release()
+	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())

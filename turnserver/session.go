@@ -39,7 +39,7 @@ type session struct {
 	remote     netip.AddrPort
 	started    time.Time
 	allocation *engine.Allocation
-	release    func() // gives back the quota
+	slot       *slot // of the quotas
 
 	// For any goroutine.
 	relays   relays
@@ -48,6 +48,7 @@ type session struct {
 	over     atomic.Bool
 	toPeer   counters
 	fromPeer counters
+	pipe     pipe
 
 	mu     sync.Mutex // one control request at a time; guards what follows
 	recent [4]answer  // ring of what was answered last, for retransmissions

@@ -40,7 +40,7 @@ func TestSilence(t *testing.T) {
 		"no cookie (RFC 3489)":            {loggedIn, edit(func(b []byte) []byte { b[4] = 1; return b }), DropMalformed, false},
 		"trailing bytes":                  {loggedIn, append(edit(func(b []byte) []byte { return b }), 0, 0, 0, 0), DropMalformed, false},
 		"top bits":                        {loggedIn, edit(func(b []byte) []byte { b[0] = 0x80; return b }), DropMalformed, false},
-		"channel 0x5000":                  {allocated, []byte{0x50, 0, 0, 0}, DropMalformed, false},
+		"channel 0x8000":                  {allocated, []byte{0x80, 0, 0, 0}, DropMalformed, false},
 		"channel data, short":             {allocated, []byte{0x40, 0, 0, 9, 1}, DropMalformed, false},
 		"wrong fingerprint":               {loggedIn, message(wire.Request, wire.Binding, attr(wire.AttrFingerprint, 1, 2, 3, 4)), DropMalformed, true},
 		"attribute past the end":          {loggedIn, edit(func(b []byte) []byte { b[3] = 4; return append(b, 0x80, 0x22, 0, 1) }), DropMalformed, true},

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,7 +38,7 @@ func ThisHost() (Host, error) {
 	}
 	var routed []netip.Addr
 	for _, far := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // connecting a UDP socket only asks for the route
-		c, err := net.Dial("udp", far)
+		c, err := new(net.Dialer).DialContext(context.Background(), "udp", far)
 		if err != nil {
 			continue
 		}
@@ -105,16 +106,6 @@ func Advertised(pairs []Pair, local netip.Addr) netip.Addr {
 	}
 	return local
 }
-
-// Private reports whether clients outside can't reach any of the addresses.
-func Private(addrs []netip.Addr) bool {
-	return !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
-		return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a)
-	})
-}
-
-// shared is what providers number customers behind their NAT with, RFC 6598.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 func filter(addrs []netip.Addr, fits func(netip.Addr) bool) []netip.Addr {
 	var out []netip.Addr

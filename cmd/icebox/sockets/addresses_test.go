@@ -69,13 +69,3 @@ func TestAdvertised(t *testing.T) {
 		t.Error("the wrong address is advertised")
 	}
 }
-
-func TestPrivate(t *testing.T) {
-	for list, want := range map[string]bool{
-		"10.0.0.5 fd00::5 127.0.0.1 100.64.0.9": true, "10.0.0.5 8.8.8.8": false, "10.0.0.5 2a00::1": false, "": true,
-	} {
-		if got := Private(addrs(list)); got != want {
-			t.Errorf("%q: got %v", list, got)
-		}
-	}
-}

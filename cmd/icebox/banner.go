@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"icebox/config"
+)
+
+// banner is what serve prints once it is ready: what to open, what to paste,
+// and what to mend. credential is the command that mints a credential.
+func (d *daemon) banner(credential string) string {
+	var b strings.Builder
+	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
+	b.WriteString(versionLine() + "\n")
+	for i, l := range d.cfg.HTTP.Listen {
+		at := d.address(l.Address, d.webGroup(i).Port)
+		if l.TLS {
+			row("pages", "https://"+at+"/  https://"+at+"/trickle-ice/")
+			row("signalling", "wss://"+at+"/ws")
+		} else {
+			row("pages", "http://"+at+"/  http://"+at+"/trickle-ice/")
+			row("signalling", "ws://"+at+"/ws")
+		}
+	}
+	stun, turn := d.catalogue.uris("", false)
+	for i, uri := range append(stun, turn...) {
+		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
+	}
+	row("credential", credential)
+	row("admin", "http://"+d.address(d.cfg.Admin.Address, d.adminGroup().Port)+"/metrics")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.warnings {
+		fmt.Fprintf(&b, "  ! %s\n", w)
+	}
+	return b.String()
+}
+
+// address is the host and port to open in a browser for a listener on e.
+func (d *daemon) address(e config.Endpoint, port uint16) string {
+	host := e.Addr.String()
+	if !e.Addr.IsValid() || e.Addr.IsUnspecified() {
+		host = string(d.cfg.PublicHost)
+		if host == "" {
+			host = d.reachable(e.Addr).String()
+		}
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// reachable is the best address of the family of wildcard, which may be the
+// zero Addr for both.
+func (d *daemon) reachable(wildcard netip.Addr) netip.Addr {
+	for _, a := range d.network.local {
+		if !wildcard.IsValid() || a.Is4() == wildcard.Is4() {
+			return a
+		}
+	}
+	return wildcard
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"icebox/config"
+)
+
+const (
+	defaultConfig   = "/etc/icebox/icebox.yaml"
+	defaultStateDir = "/var/lib/icebox"
+)
+
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// program is what the process was started with.
+type program struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// exitError is an error from a command that ran, with its exit status. Cobra's
+// own errors are about the command line.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitFailure, err}
+}
+
+// run is the whole program.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	root := &cobra.Command{
+		Use:           "icebox",
+		Short:         "A STUN/TURN server and a WebRTC signalling hub in one box",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.credentialCommand(), p.versionCommand())
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	status := exitUsage
+	var exit *exitError
+	if errors.As(err, &exit) {
+		status = exit.status
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintf(stderr, "icebox: %s\n", line)
+	}
+	return status
+}
+
+// getenv is the value of an environment variable, "" when it is not set.
+func (p *program) getenv(name string) string {
+	for _, entry := range p.environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// configFlags are the flags of every command that reads the configuration.
+type configFlags struct {
+	path string
+	set  *pflag.FlagSet
+}
+
+// flagUsage has the keys that have a flag.
+var flagUsage = map[string]string{
+	"state_dir":   "directory of generated secrets",
+	"public_host": "name or address clients reach this host by",
+	"external_ip": "public address of a 1:1 NAT: PUBLIC or PUBLIC/PRIVATE, several with commas",
+	"log.level":   "debug, info, warn or error",
+}
+
+func newConfigFlags(set *pflag.FlagSet) *configFlags {
+	f := &configFlags{set: set}
+	set.StringVarP(&f.path, "config", "c", "", "configuration `file` (default "+defaultConfig+" if it exists)")
+	for key, usage := range flagUsage {
+		set.String(config.FlagName(key), "", usage)
+	}
+	return f
+}
+
+// given are the values of the flags on the command line, by key.
+func (f *configFlags) given() map[string]string {
+	given := make(map[string]string)
+	for key := range flagUsage {
+		if flag := f.set.Lookup(config.FlagName(key)); flag.Changed {
+			given[key] = flag.Value.String()
+		}
+	}
+	return given
+}
+
+// file is the configuration file to read, "" for none.
+func (p *program) file(f *configFlags) string {
+	if f.set.Changed("config") {
+		return f.path
+	}
+	if path := p.getenv(config.EnvFile); path != "" {
+		return path
+	}
+	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return defaultConfig
+}
+
+// load reads the configuration; its errors end the program with exitUsage.
+func (p *program) load(f *configFlags) (*config.Config, error) {
+	cfg, err := config.Load(config.Source{
+		Path:     p.file(f),
+		Env:      p.environ,
+		Flags:    f.given(),
+		StateDir: p.stateDir(),
+	})
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return cfg, nil
+}
+
+// stateDir is where state goes when nobody says so.
+func (p *program) stateDir() string {
+	if dir, _, _ := strings.Cut(p.getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	home := p.getenv("HOME")
+	switch xdg := p.getenv("XDG_STATE_HOME"); {
+	case os.Geteuid() == 0:
+		return defaultStateDir
+	case filepath.IsAbs(xdg):
+		return filepath.Join(xdg, "icebox")
+	case home != "":
+		return filepath.Join(home, ".local", "state", "icebox")
+	}
+	return defaultStateDir
+}
+
+// newLogger logs to w as the configuration says.
+func newLogger(w io.Writer, c config.Log) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == config.JSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"icebox/cmd/icebox/sockets"
+	"icebox/config"
+	"icebox/turnserver/peer"
+)
+
+// findings are what an operator should know about a configuration that works,
+// each with the key that mends it.
+func (d *daemon) findings() []string {
+	all := d.cfg.Warnings()
+	var addrs []netip.Addr
+	for i := range d.cfg.TURN.Listen {
+		for _, a := range d.turnGroup(i).Addrs() {
+			addrs = append(addrs, sockets.Advertised(d.network.pairs, a))
+		}
+	}
+	if text := reach(addrs); text != "" {
+		all = append(all, text)
+	}
+	return append(all, exposure(d.cfg)...)
+}
+
+// reach says who can't reach a relay with these addresses, "" when everybody
+// can.
+func reach(addrs []netip.Addr) string {
+	special := peer.NewPolicy(nil, nil) // denies what is not for everybody to route
+	public := func(a netip.Addr) bool { return special.Address(a).Allowed }
+	if len(addrs) == 0 || slices.ContainsFunc(addrs, public) {
+		return ""
+	}
+	var outside []string
+	for _, a := range addrs {
+		if !a.IsLoopback() {
+			outside = append(outside, a.String())
+		}
+	}
+	if len(outside) == 0 {
+		return "STUN and TURN listen on loopback alone, so only programs on this host reach them: set turn.listen"
+	}
+	return fmt.Sprintf("the only addresses of STUN and TURN are private (%s), so clients outside this network cannot reach them: "+
+		"set external_ip to the address the world sees", strings.Join(outside, ", "))
+}
+
+// exposure says where anybody may sign in, and so relay.
+func exposure(cfg *config.Config) []string {
+	if cfg.Signal.Access != config.Open {
+		return nil
+	}
+	var all []string
+	for i, l := range cfg.HTTP.Listen {
+		if !l.Address.Loopback() {
+			all = append(all, fmt.Sprintf("anyone who reaches http.listen[%d] (%s) may sign in and relay at your cost: set signal.access: key", i, l.Address))
+		}
+	}
+	public := cfg.PublicHost != "" && cfg.PublicHost != "localhost" && !cfg.PublicHost.Addr().IsLoopback()
+	if len(all) == 0 && len(cfg.HTTP.Listen) > 0 && public {
+		all = append(all, "if a proxy brings clients of "+string(cfg.PublicHost)+" here, anyone may sign in and relay at your cost: set signal.access: key")
+	}
+	return all
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"icebox/cmd/icebox/sockets"
+	"icebox/config"
+	"icebox/turnserver"
+)
+
+// network is what the configuration means on this host.
+type network struct {
+	local []netip.Addr   // the best first
+	pairs []sockets.Pair // complete
+}
+
+func newNetwork(cfg *config.Config) (network, error) {
+	host, err := sockets.ThisHost()
+	if err != nil {
+		return network{}, err
+	}
+	var pairs []sockets.Pair
+	for _, e := range cfg.ExternalIP {
+		pairs = append(pairs, sockets.Pair{Public: e.Public, Private: e.Private})
+	}
+	pairs, err = host.Complete(pairs)
+	if err != nil {
+		return network{}, err
+	}
+	return network{host.Local, pairs}, nil
+}
+
+// own are all addresses of this host, as it and as the world sees them.
+func (n network) own() []netip.Addr {
+	own := slices.Clone(n.local)
+	for _, p := range n.pairs {
+		own = append(own, p.Public)
+	}
+	return own
+}
+
+// best is the address to tell a client of whom nothing is known.
+func (n network) best() netip.Addr {
+	if len(n.local) == 0 {
+		return netip.Addr{}
+	}
+	return sockets.Advertised(n.pairs, n.local[0])
+}
+
+// relayAddrs are the addresses to relay from.
+func (n network) relayAddrs(wanted []netip.Addr) ([]turnserver.RelayAddr, error) {
+	for i, a := range wanted {
+		if !slices.Contains(n.local, a) {
+			return nil, fmt.Errorf("turn.relay_addresses[%d]: %s is no address of this host", i, a)
+		}
+	}
+	if len(wanted) == 0 {
+		wanted = n.local
+	}
+	var out []turnserver.RelayAddr
+	for _, a := range wanted {
+		out = append(out, turnserver.RelayAddr{Local: a, Advertised: sockets.Advertised(n.pairs, a)})
+	}
+	return out, nil
+}
+
+// names are what a self-signed certificate is for.
+func (n network) names(public config.Host) []string {
+	names := []string{"localhost"}
+	if public != "" {
+		names = append(names, string(public))
+	}
+	for _, a := range n.own() {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+// catalogue is what clients can reach. The ports are those of the
+// configuration until sockets are open.
+func (n network) catalogue(cfg *config.Config) *catalogue {
+	c := &catalogue{publicHost: cfg.PublicHost, pairs: n.pairs, fallback: n.best()}
+	for _, l := range cfg.TURN.Listen {
+		c.add(l, l.Address.Port)
+	}
+	for _, l := range cfg.HTTP.Listen {
+		if l.STUN {
+			c.stunOnly = append(c.stunOnly, service{config.UDP, l.Address.Addr, l.Address.Port})
+		}
+	}
+	all := c.all()
+	if len(all) > 0 && !slices.ContainsFunc(all, func(s service) bool { return !s.addr.IsLoopback() }) {
+		c.fallback = all[0].addr
+	}
+	return c
+}
+
+func (c *catalogue) add(l config.TURNListen, port uint16) {
+	for _, t := range l.Transports {
+		c.services = append(c.services, service{t, l.Address.Addr, port})
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// notify tells the service manager at $NOTIFY_SOCKET about the daemon's state,
+// sd_notify(3); without a service manager it does nothing.
+func notify(socket string, state ...string) error {
+	if socket == "" {
+		return nil
+	}
+	if name, ok := strings.CutPrefix(socket, "@"); ok {
+		socket = "\x00" + name
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("notify service manager: %w", err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		return fmt.Errorf("notify service manager: %w", err)
+	}
+	if _, err := c.Write([]byte(strings.Join(state, "\n"))); err != nil {
+		return fmt.Errorf("notify service manager: %w", err)
+	}
+	return nil
+}

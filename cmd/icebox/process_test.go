@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what should happen soon.
+const patience = 20 * time.Second
+
+// binary is the real icebox, built with buildFlags.
+var (
+	binary     string
+	buildFlags []string
+)
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "icebox-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary = filepath.Join(dir, "icebox")
+	build := append([]string{"build", "-o", binary}, buildFlags...)
+	if out, err := exec.Command("go", append(build, ".")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build icebox: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// ephemeral is a configuration that takes no fixed port.
+const ephemeral = `
+turn:
+  listen: [{address: "127.0.0.1:0"}]
+http:
+  listen: [{address: "127.0.0.1:0"}]
+admin: {address: "127.0.0.1:0"}
+`
+
+// home is a configuration file and a state directory.
+type home struct{ config, state string }
+
+func newHome(t *testing.T, text string) home {
+	t.Helper()
+	h := home{filepath.Join(t.TempDir(), "icebox.yaml"), filepath.Join(t.TempDir(), "state")}
+	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h home) args(command string, more ...string) []string {
+	return append([]string{command, "--config", h.config, "--state-dir", h.state}, more...)
+}
+
+// raceFree is an environment in which a binary built with -race does not wait
+// a second before it exits.
+var raceFree = []string{"GORACE=atexit_sleep_ms=0"}
+
+// result is how a process ended.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// icebox runs the binary to its end.
+func icebox(t *testing.T, env []string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(slices.Clone(raceFree), env...), &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// process is a running daemon.
+type process struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	manager *net.UnixConn // what it tells its service manager
+	out     output        // stdout and stderr
+	done    chan struct{}
+}
+
+// output can be read while a process writes.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	grown chan struct{} // closed by the next write
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.grown != nil {
+		close(o.grown)
+		o.grown = nil
+	}
+	return o.text.Write(p)
+}
+
+// next is the text, and a channel that is closed when there is more.
+func (o *output) next() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.grown == nil {
+		o.grown = make(chan struct{})
+	}
+	return o.text.String(), o.grown
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// serve starts the daemon and waits until it says that it is ready.
+func serve(t *testing.T, h home, more ...string) *process {
+	t.Helper()
+	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
+	manager, err := net.ListenUnixgram("unixgram", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(binary, h.args("serve", more...)...), manager: manager, done: make(chan struct{})}
+	p.cmd.Env = append(slices.Clone(raceFree), "NOTIFY_SOCKET="+address.Name)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		_ = manager.Close()
+		if t.Failed() {
+			t.Logf("the daemon's output:\n%s", p.out.String())
+		}
+	})
+	p.told("READY=1")
+	return p
+}
+
+// told waits until the service manager is told state.
+func (p *process) told(state string) {
+	p.t.Helper()
+	buf := make([]byte, 256)
+	_ = p.manager.SetReadDeadline(time.Now().Add(patience))
+	n, err := p.manager.Read(buf)
+	if err != nil || string(buf[:n]) != state {
+		p.t.Fatalf("the service manager was told %q, %v, want %q; output:\n%s", buf[:n], err, state, p.out.String())
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// exit waits for the end and returns the status.
+func (p *process) exit() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("still running; output:\n%s", p.out.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// find waits until the daemon printed pattern, and is its last group.
+func (p *process) find(pattern string) string {
+	p.t.Helper()
+	re, deadline := regexp.MustCompile(pattern), time.After(patience)
+	for {
+		text, grown := p.out.next()
+		if m := re.FindStringSubmatch(text); m != nil {
+			return m[len(m)-1]
+		}
+		select {
+		case <-grown:
+		case <-deadline:
+			p.t.Fatalf("no %s in\n%s", pattern, text)
+		}
+	}
+}
+
+func (p *process) admin() string { return p.find(`(http://\S+)/metrics`) }
+
+func (p *process) pages() string { return p.find(`pages +(\S+?)/ `) }
+
+func (p *process) turn(kind string) string {
+	return p.find(`(?m) ` + strings.ReplaceAll(regexp.QuoteMeta(kind), "H", `(\S+?)`) + `$`)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"slices"
+
+	"icebox/config"
+	"icebox/turnserver"
+	"icebox/turnserver/credential"
+	"icebox/turnserver/peer"
+)
+
+// startTURN gives the relay its sockets. Its options and limits say the same as
+// the configuration, in the relay's terms.
+func (d *daemon) startTURN() error {
+	relay, err := d.network.relayAddrs(d.cfg.TURN.RelayAddresses)
+	if err != nil {
+		return err
+	}
+	limits, err := d.turnLimits()
+	if err != nil {
+		return err
+	}
+	t := d.cfg.TURN
+	d.turn, err = turnserver.New(turnserver.Options{
+		Realm:          t.Realm,
+		RelayAddrs:     relay,
+		RelayPorts:     turnserver.PortRange(t.RelayPorts),
+		GetCertificate: d.source,
+		MaxSessionAge:  t.MaxSession,
+		Logger:         d.log.With("component", "turn"),
+		Registerer:     d.registry,
+	}, limits)
+	if err != nil {
+		return fmt.Errorf("start the relay: %w", err)
+	}
+	for i, l := range t.Listen {
+		dtls := slices.Contains(l.Transports, config.DTLS)
+		if err := d.addUDP(d.turnGroup(i).UDP, turnserver.UDPOptions{DTLS: dtls}); err != nil {
+			return fmt.Errorf("turn.listen[%d]: %w", i, err)
+		}
+		stream := turnserver.TCP
+		if slices.Contains(l.Transports, config.OverTLS) {
+			stream = turnserver.TLS
+		}
+		if listener := d.turnGroup(i).TCP; listener != nil {
+			if err := d.turn.AddListener(listener, stream); err != nil {
+				return fmt.Errorf("turn.listen[%d]: %w", i, err)
+			}
+		}
+	}
+	for i := range d.cfg.HTTP.Listen {
+		if err := d.addUDP(d.webGroup(i).UDP, turnserver.UDPOptions{}); err != nil {
+			return fmt.Errorf("http.listen[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
+	for _, c := range conns {
+		if err := d.turn.AddUDP(c, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *daemon) turnLimits() (turnserver.Limits, error) {
+	verifier, err := d.verifier()
+	if err != nil {
+		return turnserver.Limits{}, err
+	}
+	var rules []peer.Rule
+	for _, r := range d.cfg.TURN.Peers {
+		rule := peer.Rule{Prefix: r.Deny.Prefix, Ports: peer.PortRange(r.Ports)}
+		if r.Allow.IsValid() {
+			rule.Prefix, rule.Allow = r.Allow.Prefix, true
+		}
+		rules = append(rules, rule)
+	}
+	l := d.cfg.TURN.Limits
+	return turnserver.Limits{
+		Credentials:        verifier,
+		Peers:              rules,
+		OwnAddrs:           d.network.own(),
+		AllocationsPerUser: l.AllocationsPerUser,
+		AllocationsPerAddr: l.AllocationsPerAddress,
+		AllocationsTotal:   l.Allocations,
+		Permissions:        l.Permissions,
+		Channels:           l.Channels,
+		StreamsTotal:       l.Connections,
+		StreamsPerAddr:     l.ConnectionsPerAddress,
+
+		Bandwidth:              int(l.Bandwidth),
+		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
+		Replies:                l.Replies,
+		RepliesPerPrefix:       l.RepliesPerPrefix,
+		StrictChannels:         d.cfg.TURN.StrictChannels,
+	}, nil
+}
+
+func (d *daemon) verifier() (*credential.Verifier, error) {
+	options := credential.VerifierOptions{Realm: d.cfg.TURN.Realm, Own: d.secret, MaxFuture: d.cfg.Credentials.MaxFuture}
+	for _, s := range d.cfg.Credentials.Secrets {
+		options.Shared = append(options.Shared, []byte(s.Secret.Reveal()))
+	}
+	for _, u := range d.cfg.TURN.Users {
+		options.Users = append(options.Users, credential.User{Name: u.Name, Password: u.Password.Reveal(), Key: u.Key.Bytes()})
+	}
+	v, err := credential.NewVerifier(options)
+	if err != nil {
+		return nil, fmt.Errorf("set up credentials: %w", err)
+	}
+	return v, nil
+}

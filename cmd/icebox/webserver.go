@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"icebox/cmd/icebox/certs"
+)
+
+// webServer is an HTTP server and the goroutine it runs in.
+type webServer struct {
+	server *http.Server
+	done   chan struct{}
+}
+
+// serveWeb serves l until shutdown, over TLS if there is a certificate. failed
+// is called when serving ends on its own.
+func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Logger, failed func(error)) *webServer {
+	w := &webServer{done: make(chan struct{}), server: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' mistakes
+	}}
+	serve := func() error { return w.server.Serve(l) }
+	if source != nil {
+		w.server.TLSConfig = source.Config()
+		serve = func() error { return w.server.ServeTLS(l, "", "") }
+	}
+	go func() {
+		defer close(w.done)
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			failed(fmt.Errorf("serve http on %s: %w", l.Addr(), err))
+		}
+	}()
+	return w
+}
+
+// shutdown waits for requests until ctx ends, then cuts them off. Hijacked
+// connections are their handlers' own.
+func (w *webServer) shutdown(ctx context.Context) error {
+	err := w.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = w.server.Close()
+	}
+	<-w.done
+	return err
+}

@@ -1,0 +1,179 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"icebox/signal/broker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// wire is a Conn in memory with its other end. What is written to it can be held back, as by a reader that
+// doesn't read.
+type wire struct {
+	mu      sync.Mutex
+	frames  []string
+	pings   int
+	reason  Reason
+	held    chan struct{} // writes wait for it to close, if not nil
+	answers bool          // pings are answered
+	cut     chan struct{} // closed when reading ends
+	once    sync.Once
+	client  *Client
+}
+
+var errCut = errors.New("connection is cut")
+
+func (w *wire) blocked(deadline time.Time) error {
+	w.mu.Lock()
+	held := w.held
+	w.mu.Unlock()
+	if held == nil {
+		return nil
+	}
+	t := time.NewTimer(time.Until(deadline))
+	defer t.Stop()
+	select {
+	case <-held:
+		return nil
+	case <-t.C:
+		return context.DeadlineExceeded
+	case <-w.cut:
+		return errCut
+	}
+}
+
+func (w *wire) Write(frame []byte, deadline time.Time) error {
+	if err := w.blocked(deadline); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.frames = append(w.frames, string(frame))
+	return nil
+}
+
+func (w *wire) Ping(deadline time.Time) error {
+	if err := w.blocked(deadline); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.pings++
+	answers, client := w.answers, w.client
+	w.mu.Unlock()
+	if answers {
+		client.Seen()
+	}
+	return nil
+}
+
+func (w *wire) Close(why Reason) {
+	w.mu.Lock()
+	w.reason = why
+	w.mu.Unlock()
+	w.Abort()
+}
+
+func (w *wire) Abort() { w.once.Do(func() { close(w.cut) }) }
+
+func (w *wire) got() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.frames)
+}
+
+func (w *wire) pinged() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pings
+}
+
+// hold makes writes wait until the returned func is called.
+func (w *wire) hold() (release func()) {
+	held := make(chan struct{})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = held
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.held = nil
+		close(held)
+	}
+}
+
+var testProfile = Profile{
+	Protocol: "test", OneCall: true,
+	Encode: func(m broker.Message) []byte {
+		return []byte(m.Kind.String() + " " + m.FromName + " " + string(m.Payload))
+	},
+}
+
+func newHub(t *testing.T, o Options, change ...func(*Limits)) *Hub {
+	t.Helper()
+	l := DefaultLimits()
+	for _, f := range change {
+		f(&l)
+	}
+	h, err := New(o, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := h.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return h
+}
+
+// connect makes a client that is served until its wire is cut.
+func connect(t *testing.T, h *Hub, p Profile) *wire {
+	t.Helper()
+	w := &wire{cut: make(chan struct{}), answers: true}
+	c, err := h.Connect(w, p, Visitor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	w.client = c
+	w.mu.Unlock()
+	go func() {
+		<-w.cut
+		c.Close()
+	}()
+	return w
+}
+
+func signIn(t *testing.T, h *Hub, name string) *wire {
+	t.Helper()
+	w := connect(t, h, testProfile)
+	want(t, w.client.SignIn(name), nil)
+	return w
+}
+
+// pass lets time pass, which in a synctest bubble takes none.
+func pass(d time.Duration) { <-time.After(d) }
+
+func want(t *testing.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
+func wantFrames(t *testing.T, w *wire, frames ...string) {
+	t.Helper()
+	if got := w.got(); !slices.Equal(got, frames) {
+		t.Fatalf("got frames %q, want %q", got, frames)
+	}
+}

@@ -1,0 +1,182 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"icebox/signal/broker"
+)
+
+func TestSlowReaderIsCutOffAndDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		slow := signIn(t, h, "slow")
+		slow.hold()
+		start := time.Now()
+		for i := range 300 {
+			slow.client.Send(fmt.Append(nil, i))
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("sending to a reader that doesn't read took %v", took)
+		}
+		<-slow.cut
+		synctest.Wait()
+		if slow.client.reason != SlowReader {
+			t.Errorf("reason %v", slow.client.reason)
+		}
+		signIn(t, h, "slow")
+	})
+}
+
+func TestOneSenderCannotGetAnotherCutOff(t *testing.T) {
+	for name, size := range map[string]int{"many": 1, "large": 200 << 10} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t, Options{})
+				eve, al, bo := signIn(t, h, "eve"), signIn(t, h, "al"), signIn(t, h, "bo")
+				release := bo.hold()
+				busy := 0
+				for range 200 {
+					if err := eve.client.Offer("bo", make([]byte, size)); err != nil {
+						want(t, err, ErrPeerBusy)
+						busy++
+					}
+				}
+				if busy == 0 {
+					t.Error("a flood is never refused")
+				}
+				want(t, al.client.Offer("bo", []byte("hello")), nil)
+				release()
+				synctest.Wait()
+				got := bo.got()
+				if last := got[len(got)-1]; last != "offer al hello" {
+					t.Errorf("bo's last message is %.40q", last)
+				}
+				want(t, eve.client.Offer("bo", []byte("again")), nil)
+			})
+		})
+	}
+}
+
+func TestBlockedWriteEndsTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		w := signIn(t, h, "al")
+		w.hold()
+		w.client.Send([]byte("x"))
+		start := time.Now()
+		<-w.cut
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("a write that can't go on was given up after %v", took)
+		}
+		synctest.Wait()
+		if w.client.reason != WriteFailed {
+			t.Errorf("reason %v", w.client.reason)
+		}
+	})
+}
+
+func TestMessagesKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
+		expect := []string{"offer al 0"}
+		want(t, al.client.Offer("bo", []byte("0")), nil)
+		for round := range 5 {
+			release := bo.hold()
+			for i := range 50 {
+				payload := fmt.Sprint(round, "-", i)
+				expect = append(expect, "candidate al "+payload)
+				want(t, al.client.Tell(broker.Candidate, "bo", []byte(payload)), nil)
+			}
+			release()
+			synctest.Wait()
+		}
+		wantFrames(t, bo, expect...)
+	})
+}
+
+func TestQueuedFramesLeaveBeforeTheGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		w := connect(t, h, testProfile)
+		release := w.hold()
+		w.client.Send([]byte("first"))
+		w.client.Send([]byte("why"))
+		w.client.End(TooLarge)
+		w.client.Send([]byte("too late"))
+		release()
+		<-w.cut
+		wantFrames(t, w, "first", "why")
+	})
+}
+
+func TestQueueGivesItsRoomBack(t *testing.T) {
+	var q queue
+	for range 3 {
+		for i := range 100 {
+			q.push(item{data: []byte(strings.Repeat("x", i))})
+		}
+		for range 100 {
+			i, ok := q.next()
+			if !ok {
+				t.Fatal("lost an item")
+			}
+			q.wrote(i)
+		}
+		if _, ok := q.next(); ok || q.bytes != 0 || cap(q.items) > spare {
+			t.Fatalf("an empty queue holds %d bytes and room for %d", q.bytes, cap(q.items))
+		}
+	}
+}
+
+// nowhere is a Conn that takes everything.
+type nowhere struct{}
+
+func (nowhere) Write([]byte, time.Time) error { return nil }
+func (nowhere) Ping(time.Time) error          { return nil }
+func (nowhere) Close(Reason)                  {}
+func (nowhere) Abort()                        {}
+
+func BenchmarkRouteCandidate(b *testing.B) {
+	h, err := New(Options{}, DefaultLimits())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := h.Shutdown(context.Background()); err != nil {
+			b.Error(err)
+		}
+	}()
+	var clients [2]*Client
+	for i := range clients {
+		if clients[i], err = h.Connect(nowhere{}, testProfile, Visitor{}); err != nil {
+			b.Fatal(err)
+		}
+		defer clients[i].Close()
+		if err := clients[i].SignIn(fmt.Sprint(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	payload := []byte(strings.Repeat("c", 200))
+	if err := clients[0].Offer("1", payload); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for {
+			err := clients[0].Tell(broker.Candidate, "1", payload)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, ErrPeerBusy) { // the writer can't keep up with a loop that does nothing else
+				b.Fatal(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package turnserver
+
+import (
+	"sync"
+	"time"
+)
+
+// Sessions returns the live sessions in no order.
+func (s *Server) Sessions() []SessionInfo {
+	now := s.now()
+	var list []SessionInfo
+	for _, sess := range s.snapshot() {
+		list = append(list, sess.info(now))
+	}
+	return list
+}
+
+// End ends the live sessions that match, with reason "killed", and returns how many it were.
+func (s *Server) End(match func(*SessionInfo) bool) int {
+	n := 0
+	for _, sess := range s.snapshot() {
+		if i := sess.info(s.now()); match(&i) {
+			s.end(sess, EndKilled)
+			n++
+		}
+	}
+	return n
+}
+
+// Revoke ends the sessions of a credential minted here, and refuses it from now on.
+// until is when the credential expires and can be forgotten. It returns how many sessions it ended.
+func (s *Server) Revoke(credentialID string, until time.Time) int {
+	s.revoked.add(credentialID, until, s.clock())
+	return s.End(func(i *SessionInfo) bool { return i.CredentialID == credentialID })
+}
+
+func (s *Server) snapshot() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for _, sess := range s.sessions {
+		list = append(list, sess)
+	}
+	return list
+}
+
+// revocations are the credentials that were taken back before they expired.
+type revocations struct {
+	mu    sync.RWMutex
+	until map[string]time.Time // by credential id
+}
+
+func newRevocations() *revocations { return &revocations{until: make(map[string]time.Time)} }
+
+func (r *revocations) add(id string, until, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, end := range r.until {
+		if end.Before(now) {
+			delete(r.until, id)
+		}
+	}
+	r.until[id] = until
+}
+
+// has tells whether the credential is revoked; an empty id never is.
+func (r *revocations) has(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, ok := r.until[id]
+	return ok && id != ""
+}
