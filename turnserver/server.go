@@ -34,7 +34,7 @@ type Server struct {
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
-	released     *tombstones
+	graves       *tombstones
 	epoch        time.Time
 	tls          *tls.Config
 	listen       listenRelay
@@ -78,7 +78,7 @@ func New(o Options, l Limits) (*Server, error) {
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
-		released:     new(tombstones),
+		graves:       newTombstones(),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
