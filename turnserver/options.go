@@ -127,7 +127,8 @@ type Limits struct {
 	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
 	// that have not shown that their source address is theirs, see replylimit.go.
 	RepliesPerPrefix, Replies int
-	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections.
+	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections. At
+	// the total, a newcomer takes the place of one without an allocation.
 	StreamsTotal, StreamsPerAddr int
 }
 
