@@ -102,11 +102,11 @@ func (p *dtlsPath) serve() {
 func (p *dtlsPath) read(conn *dtls.Conn) {
 	pkt := packetio.NewPacket(dtlsRecord)
 	for {
-		deadline := time.Time{}
-		if p.sess.Load() == nil {
-			deadline = time.Now().Add(idleTimeout)
+		err := conn.SetReadDeadline(time.Time{})
+		if p.sess.Load() == nil { // asked now, lest it ends in between and detach comes too early
+			err = conn.SetReadDeadline(time.Now().Add(idleTimeout))
 		}
-		if err := conn.SetReadDeadline(deadline); err != nil {
+		if err != nil {
 			return
 		}
 		n, err := conn.Read(pkt.Buf[packetio.Headroom : packetio.Headroom+dtlsRecord])
