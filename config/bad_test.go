@@ -100,7 +100,7 @@ anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote 
 	"secret_short_file":              "secret_short_file.yaml:3: credentials.secrets[0].file: has 5 bytes and needs 16, or allow_short: true beside it when another program dictates it",
 	"secret_twice":                   "secret_twice.yaml:4: credentials.secrets[1].file: this secret is the same as credentials.secrets[0].secret",
 	"size":                           `size.yaml:3: signal.limits.max_message: want a number of bytes such as 65536 or 64KiB, got "64KB"`,
-	"tag":                            "tag.yaml:2: turn.realm: YAML tags are not supported: quote a text that begins with !",
+	"tag":                            "tag.yaml:2: turn.realm: YAML tags are not supported: quote a text that begins with an exclamation mark",
 	"text_is_a_list":                 "text_is_a_list.yaml:2: turn.realm: want text, got a list",
 	"tls_mismatch":                   "tls_mismatch.yaml:2: tls: testdata/tls/a.crt and testdata/tls/b.key: tls: private key does not match public key",
 	"tls_no_such_file":               "tls_no_such_file.yaml:2: tls.certificate: stat none.crt: no such file or directory",

@@ -33,6 +33,7 @@ func (c *checker) turn() {
 		"allocations_per_user": t.Limits.AllocationsPerUser, "allocations_per_address": t.Limits.AllocationsPerAddress,
 		"permissions": t.Limits.Permissions, "channels": t.Limits.Channels,
 		"connections": t.Limits.Connections, "connections_per_address": t.Limits.ConnectionsPerAddress,
+		"replies": t.Limits.Replies, "replies_per_prefix": t.Limits.RepliesPerPrefix,
 	})
 	for i := range t.Listen {
 		c.turnListen(fmt.Sprintf("turn.listen[%d]", i), &t.Listen[i])

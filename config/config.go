@@ -57,6 +57,7 @@ type TURN struct {
 	Peers          []PeerRule    `yaml:"peers"`
 	Limits         TURNLimits    `yaml:"limits"`
 	MaxSession     time.Duration `yaml:"max_session"`
+	StrictChannels bool          `yaml:"strict_channels"` // refuse numbers above 0x4FFF
 }
 
 // TURNListen is one port and what is spoken on it.
@@ -91,6 +92,15 @@ type TURNLimits struct {
 	Channels              int `yaml:"channels"`    // per allocation
 	Connections           int `yaml:"connections"` // TCP, TLS and DTLS
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
+
+	// Payload bytes a second in each direction; 0: no limit.
+	Bandwidth              Size `yaml:"bandwidth"`
+	BandwidthPerUser       Size `yaml:"bandwidth_per_user"`
+	BandwidthPerAllocation Size `yaml:"bandwidth_per_allocation"`
+
+	// Answers a second to UDP requests whose source may be forged.
+	Replies          int `yaml:"replies"`
+	RepliesPerPrefix int `yaml:"replies_per_prefix"`
 }
 
 // Credentials are the time-limited ones.

@@ -118,7 +118,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 // it out.
 var (
 	errAnchor = errors.New("YAML anchors and aliases are not supported: quote a text that begins with & or *")
-	errTag    = errors.New("YAML tags are not supported: quote a text that begins with !")
+	errTag    = errors.New("YAML tags are not supported: quote a text that begins with an exclamation mark")
 )
 
 // plain refuses the parts of YAML that would give one line several meanings.

@@ -55,17 +55,18 @@ func refusedSecret(err error) bool {
 	return true
 }
 
-// FuzzEnvironment feeds every setting any text.
+// FuzzEnvironment feeds a setting any text, from a variable and from a flag.
 func FuzzEnvironment(f *testing.F) {
-	f.Add("[{name: a, password: b}]")
-	f.Add("203.0.113.7/10.0.0.5,2001:db8::1")
-	f.Add("{certificate: a, key: b}")
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, s := range settings() {
-			source := Source{Env: []string{s.env() + "=" + text}, Flags: map[string]string{s.path: text}, ReadFile: inMemory(nil)}
-			if c, err := Load(source); (c == nil) == (err == nil) {
-				t.Fatalf("%s: got %v, %v", s.env(), c, err)
-			}
+	for i, s := range settings() {
+		for _, text := range []string{"[{name: a, password: b}]", "203.0.113.7/10.0.0.5,2001:db8::1", "{certificate: a, key: b}", s.path} {
+			f.Add(uint8(i), text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text string) {
+		s := settings()[int(which)%len(settings())]
+		source := Source{Env: []string{s.env() + "=" + text}, Flags: map[string]string{s.path: text}, ReadFile: inMemory(nil)}
+		if c, err := Load(source); (c == nil) == (err == nil) {
+			t.Fatalf("%s: got %v, %v", s.env(), c, err)
 		}
 	})
 }

@@ -255,44 +255,6 @@ func (s Size) MarshalText() ([]byte, error) {
 	return fmt.Append(nil, int64(s)), nil
 }
 
-// UnmarshalText accepts self-signed and off; a record names files instead.
-func (t *TLS) UnmarshalText(b []byte) error {
-	switch string(b) {
-	case "off":
-		*t = TLS{}
-	case "self-signed":
-		*t = TLS{SelfSigned: true}
-	default:
-		return fmt.Errorf("want self-signed, off or {certificate: FILE, key: FILE}, got %q", b)
-	}
-	return nil
-}
-
-// UnmarshalText accepts PUBLIC and PUBLIC/PRIVATE, for flags and environment.
-func (e *ExternalIP) UnmarshalText(b []byte) error {
-	public, private, both := strings.Cut(string(b), "/")
-	var err error
-	if e.Public, err = netip.ParseAddr(public); err == nil && both {
-		e.Private, err = netip.ParseAddr(private)
-	}
-	if err != nil {
-		return fmt.Errorf("want PUBLIC or PUBLIC/PRIVATE addresses, got %q", b)
-	}
-	return nil
-}
-
-// UnmarshalText accepts the address alone, for flags and environment.
-func (l *TURNListen) UnmarshalText(b []byte) error { return l.Address.UnmarshalText(b) }
-
-// UnmarshalText accepts the address alone, for flags and environment.
-func (l *HTTPListen) UnmarshalText(b []byte) error { return l.Address.UnmarshalText(b) }
-
-// UnmarshalText accepts the origin alone, for flags and environment.
-func (o *Origin) UnmarshalText(b []byte) error {
-	o.Origin = string(b)
-	return nil
-}
-
 func cutLast(s, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {

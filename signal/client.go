@@ -87,6 +87,7 @@ type Client struct {
 	throttled bool
 
 	flushes sync.WaitGroup // the goroutine that writes, while there is one
+	hanging sync.Mutex     // held while pairs are told to hang up, so that who comes second waits for that
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -136,7 +137,7 @@ func (c *Client) Token() string {
 func (c *Client) SignIn(name string) error {
 	h := c.hub
 	switch old := c.Name(); {
-	case !validName(name):
+	case !ValidName(name):
 		return h.metrics.refuse(ErrBadName)
 	case h.Draining():
 		return h.metrics.refuse(ErrRestarting)
@@ -167,7 +168,8 @@ func (c *Client) SignIn(name string) error {
 	return nil
 }
 
-func validName(name string) bool {
+// ValidName reports whether a client may be called so: 1 to 128 bytes of UTF-8 without control characters.
+func ValidName(name string) bool {
 	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
 		return false
 	}
@@ -215,27 +217,29 @@ func (c *Client) Close() {
 	h := c.hub
 	defer h.serving.Done()
 	c.mu.Lock()
-	if c.state == open {
+	told := c.state == ending
+	if !told {
 		close(c.done)
 		c.answerProbe()
+		c.queue.clear()
 	}
 	c.state = closed
-	why, name, former := c.reason, c.name, c.pairs
-	c.pairs = nil
-	c.queue.clear()
+	why, name := c.reason, c.name
 	c.mu.Unlock()
 
-	h.clients.remove(c)
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
+	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
+	// should have hung up by then.
+	c.hangUp(ctx)
+	h.clients.remove(c)
 	if name != "" {
 		c.release(ctx, name)
 		h.metrics.signedIn.Dec()
 	}
-	for _, p := range former {
-		// Who has gone as well, or has no such pair any more, needs no leave.
-		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+	if told {
+		c.flushes.Wait() // for the goodbye to be written, which takes no longer than writes may
 	}
 	c.conn.Abort()
 	c.flushes.Wait()

@@ -139,7 +139,7 @@ func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 func (h *Hub) Declare(protocol string) { h.metrics.connections.WithLabelValues(protocol) }
 
 // Refuse counts a refusal that an adapter is about to tell a client.
-func (h *Hub) Refuse(e *Error) { h.metrics.refused[e].Inc() }
+func (h *Hub) Refuse(e *Error) { _ = h.metrics.refuse(e) }
 
 // Context ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
 func (h *Hub) Context() context.Context { return h.ctx }

@@ -25,7 +25,7 @@ type Limits struct {
 	Access Access
 	Keys   []Key
 	// Origins are the web origins let in beside this host's own, such as https://app.example.org; "null" for
-	// pages from files; "*" for all.
+	// pages from files; "*" for all, and for what names no origin.
 	Origins []string
 	// TrustedProxies may say for whom they speak (X-Forwarded-For, -Host, -Proto).
 	TrustedProxies []netip.Prefix

@@ -16,15 +16,16 @@ type metrics struct {
 	ended       [reasons]prometheus.Counter
 	routed      [broker.Kinds]prometheus.Counter
 	ignored     [broker.Kinds]prometheus.Counter
-	refused     map[*Error]prometheus.Counter
+	refused     map[string]prometheus.Counter // by code
 	takeovers   prometheus.Counter
 	signIns     prometheus.Counter
 }
 
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	counters := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	}
 	var (
 		ended  = counters("icebox_signal_clients_ended_total", "Clients that ended, by why.", "reason")
 		routed = counters("icebox_signal_messages_total",
@@ -39,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		signedIn: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "icebox_signal_signed_in", Help: "Connected clients that hold a name."}),
 		connections: counters("icebox_signal_connections_total", "Clients that connected, by protocol.", "protocol"),
-		refused:     make(map[*Error]prometheus.Counter),
+		refused:     make(map[string]prometheus.Counter),
 		takeovers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "icebox_signal_takeovers_total", Help: "Names taken over from a client that no longer answered."}),
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
@@ -53,19 +54,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.ignored[k] = ignored.WithLabelValues(k.String())
 	}
 	for _, e := range refusals {
-		m.refused[e] = refused.WithLabelValues(e.Code)
+		m.refused[e.Code] = refused.WithLabelValues(e.Code)
 	}
+	return m, register(reg, m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns)
+}
+
+func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
 	if reg == nil {
-		return m, nil
+		return nil
 	}
-	for _, c := range []prometheus.Collector{
-		m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns,
-	} {
+	for _, c := range all {
 		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
+			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (m *metrics) connected(protocol string) {
@@ -75,6 +78,8 @@ func (m *metrics) connected(protocol string) {
 
 // refuse counts a refusal and returns it as the error it is.
 func (m *metrics) refuse(e *Error) error {
-	m.refused[e].Inc()
+	if c, ok := m.refused[e.Code]; ok {
+		c.Inc()
+	}
 	return e
 }

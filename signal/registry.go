@@ -79,5 +79,7 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 func (n node) Evict(client broker.ID) {
 	if c, ok := n.hub.clients.get(client); ok {
 		c.End(Superseded)
+		c.hangUp(n.hub.ctx) // before its successor can call the same peers
+		n.hub.metrics.takeovers.Inc()
 	}
 }

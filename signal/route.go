@@ -52,6 +52,20 @@ func (c *Client) Leave(to string) {
 	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
 }
 
+// hangUp ends all pairs and returns when they have been told. Any goroutine may call it.
+func (c *Client) hangUp(ctx context.Context) {
+	c.hanging.Lock()
+	defer c.hanging.Unlock()
+	c.mu.Lock()
+	name, former := c.name, c.pairs
+	c.pairs = nil
+	c.mu.Unlock()
+	for _, p := range former {
+		// Who has gone as well, or has no such pair any more, needs no leave.
+		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+	}
+}
+
 // correspondent finds the address behind a name within the client's pairs, or, if its protocol is loose,
 // anywhere.
 func (c *Client) correspondent(to string, speaks bool) (name string, peer broker.Addr, err error) {
@@ -115,7 +129,11 @@ func (c *Client) receive(m broker.Message) error {
 		c.hub.metrics.ignored[m.Kind].Inc()
 		return nil
 	}
-	return c.enqueue(item{from: m.From.Client, data: c.profile.Encode(m)})
+	i := item{from: m.From.Client, data: c.profile.Encode(m)}
+	if m.Kind == broker.Leave {
+		i.from = broker.ID{} // not held against the sender: it must not get lost, and there is one a pair
+	}
+	return c.enqueue(i)
 }
 
 // wants applies a message to the pairs and reports whether the client should see it. The caller holds mu.

@@ -153,16 +153,19 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 	}
 	sess.allocation = a
 	sess.deadline.Store(s.now() + int64(w.lifetime))
-	if !s.adopt(sess) {
+	opened := sess.relays.all()
+	sess.path.attach(sess)
+	for _, relay := range opened {
+		relay.publish()
+	}
+	if !s.adopt(sess) { // from here on anybody may end it
 		a.Delete()
 		if w.next {
-			g.host.pool.Put(sess.relays.all()[0].advertised.Port() + 1)
+			g.host.pool.Put(opened[0].advertised.Port() + 1)
 		}
 		return errDraining
 	}
-	sess.path.attach(sess)
-	for _, relay := range sess.relays.all() {
-		relay.publish()
+	for _, relay := range opened {
 		s.readers.Go(func() { s.readRelay(relay) })
 	}
 	s.started[sess.path.transport()].Inc()
@@ -171,7 +174,6 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 
 // openRelays opens the relayed transport address, and the additional one if there is to be one.
 func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
-	oversized := func() { s.drop(DropOversized) }
 	take, undo := (*portpool.Pool).Take, (func(uint16))(nil)
 	switch {
 	case g.port != nil:
@@ -183,13 +185,13 @@ func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, e
 	case w.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := g.host.open(sess, take, undo, oversized)
+	relay, err := g.host.open(sess, take, undo, s.listen)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
 	if g.second != nil {
-		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, oversized)
+		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, s.listen)
 		if err != nil {
 			g.second = nil // the client is told, and goes on with one address
 		} else {

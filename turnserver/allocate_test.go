@@ -170,3 +170,26 @@ func TestDontFragment(t *testing.T) {
 }
 
 func relayedOfSession(ts *testServer) netip.AddrPort { return ts.Sessions()[0].Relayed[0] }
+
+// RFC 8656 section 12 against RFC 5766 section 11.
+func TestChannelNumbers(t *testing.T) {
+	for name, strict := range map[string]bool{"as in RFC 5766": false, "as in RFC 8656": true} {
+		t.Run(name, func(t *testing.T) {
+			ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.StrictChannels = strict })
+			c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+			relayed := c.allocate(0)
+			for _, number := range []uint16{0, 0x1234, 0x3FFF, 0x8000, 0xFFFF} {
+				c.must(c.bind(number, p.addr), wire.BadRequest)
+			}
+			old := wire.Code(0)
+			if strict {
+				old = wire.BadRequest
+			}
+			c.must(c.bind(0x7FFF, p.addr), old)
+			if !strict {
+				c.sendOn(0x7FFF, "far up")
+				p.want(relayed, "far up")
+			}
+		})
+	}
+}

@@ -6,10 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -22,7 +23,12 @@ import (
 	"icebox/turnserver/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		os.Exit(childMain(spec)) // see childmain_test.go
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	testRealm = "icebox.test"
@@ -38,6 +44,10 @@ var (
 	allowLoopback = []peer.Rule{
 		{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Allow: true},
 		{Prefix: netip.MustParsePrefix("::1/128"), Allow: true},
+	}
+	anyPeer = []peer.Rule{
+		{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Allow: true},
+		{Prefix: netip.MustParsePrefix("::/0"), Allow: true},
 	}
 )
 
@@ -151,15 +161,20 @@ type client struct {
 	t      testing.TB
 	conn   net.Conn
 	stream bool
-	// What requests are signed with; an empty user sends them unsigned.
+	// What requests are signed with, once there is a nonce.
 	user, password, nonce string
+	fingerprint           bool   // requests carry FINGERPRINT
 	rest                  []byte // of a stream, not yet cut
 }
 
 // dial connects over transport ("udp4", "tls6", ...), in a fresh 5-tuple.
 func (ts *testServer) dial(t testing.TB, transport string) *client {
 	t.Helper()
-	addr := ts.addrs[transport]
+	return dial(t, transport, ts.addrs[transport])
+}
+
+func dial(t testing.TB, transport string, addr netip.AddrPort) *client {
+	t.Helper()
 	var conn net.Conn
 	var err error
 	switch transport[:len(transport)-1] {
@@ -175,6 +190,11 @@ func (ts *testServer) dial(t testing.TB, transport string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
@@ -206,10 +226,15 @@ func (c *client) message(method wire.Method, add func(*wire.Builder)) []byte {
 	}
 	if c.nonce != "" {
 		b.Text(wire.AttrUsername, c.user).Text(wire.AttrRealm, testRealm).Text(wire.AttrNonce, c.nonce)
-		b.Integrity(credential.LongTermKey(c.user, testRealm, c.password))
+		b.Integrity(c.key())
+	}
+	if c.fingerprint {
+		b.Fingerprint()
 	}
 	return b.Bytes()
 }
+
+func (c *client) key() []byte { return credential.LongTermKey(c.user, testRealm, c.password) }
 
 func (c *client) write(b []byte) {
 	c.t.Helper()
@@ -287,6 +312,7 @@ func code(m *wire.Message) wire.Code {
 // login takes the nonce out of a challenge.
 func (c *client) login() {
 	c.t.Helper()
+	c.nonce = ""
 	m := c.do(wire.Refresh, nil)
 	nonce, ok := m.Get(wire.AttrNonce)
 	if code(m) != wire.Unauthorized || !ok {
@@ -433,9 +459,12 @@ func (c *client) wantClosed() {
 	c.t.Helper()
 	if b, err := c.tryRead(); err == nil {
 		c.t.Fatalf("got %x, want the end", b)
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.t.Fatal("the connection stays open")
-	} else if err == io.ErrNoProgress {
-		c.t.Fatal(err)
 	}
+}
+
+// withID matches one session.
+func withID(id uint64) func(*SessionInfo) bool {
+	return func(i *SessionInfo) bool { return i.ID == id }
 }

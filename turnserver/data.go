@@ -139,6 +139,10 @@ func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort,
 		return
 	}
 	size := p.End - p.Off
+	if size > relayPayload { // only from inside, where a stream may bring 64 KiB: more than a Data indication holds
+		s.drop(DropOversized)
+		return
+	}
 	if !s.mayPass(sess, now, size, fromPeer) {
 		return
 	}

@@ -95,29 +95,6 @@ func TestBandwidth(t *testing.T) {
 	}
 }
 
-func TestQuotas(t *testing.T) {
-	for name, tt := range map[string]struct {
-		edit func(*Limits)
-		want wire.Code
-	}{
-		"user":    {func(l *Limits) { l.AllocationsPerUser = 2 }, wire.AllocationQuotaReached},
-		"address": {func(l *Limits) { l.AllocationsPerAddr = 2 }, wire.AllocationQuotaReached},
-		"total":   {func(l *Limits) { l.AllocationsTotal = 2 }, wire.InsufficientCapacity},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); tt.edit(l) })
-			first := ts.dial(t, "udp4")
-			first.allocate(0)
-			ts.dial(t, "tcp4").allocate(0)
-			c := ts.dial(t, "udp4")
-			c.login()
-			c.must(c.do(wire.Allocate, udpTransport), tt.want)
-			first.must(first.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
-			c.must(c.do(wire.Allocate, udpTransport), 0)
-		})
-	}
-}
-
 // A Refresh that ended the session and is sent again gets its success again.
 func TestReleaseIsRepeated(t *testing.T) {
 	ts := serve(t, relayApart)
@@ -127,6 +104,19 @@ func TestReleaseIsRepeated(t *testing.T) {
 	c.must(c.exchange(release), 0)
 	c.must(c.exchange(release), 0)
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
+}
+
+// An Allocate that was refused for want of room and is sent again is refused again: its client may have gone away.
+func TestRefusalIsRepeated(t *testing.T) {
+	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AllocationsPerUser = 1 })
+	first, c := ts.dial(t, "udp4"), ts.dial(t, "udp4")
+	first.allocate(0)
+	c.login()
+	refused := c.message(wire.Allocate, udpTransport)
+	c.must(c.exchange(refused), wire.AllocationQuotaReached)
+	first.must(first.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+	c.must(c.exchange(refused), wire.AllocationQuotaReached)
+	c.must(c.do(wire.Allocate, udpTransport), 0)
 }
 
 func TestEndAndSetLimits(t *testing.T) {

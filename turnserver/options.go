@@ -86,7 +86,7 @@ func (o *Options) validate() error {
 	}
 	seen := make(map[netip.Addr]bool)
 	for _, a := range o.RelayAddrs {
-		if !a.Local.IsValid() || a.Local.IsUnspecified() || a.Local.Is4In6() || a.Local.Is4() != a.Advertised.Is4() {
+		if !concrete(a.Local) || !concrete(a.Advertised) || a.Local.Is4() != a.Advertised.Is4() {
 			errs = append(errs, fmt.Errorf("relay address %v, advertised as %v: not two addresses of one family", a.Local, a.Advertised))
 		}
 		if seen[a.Local] || a.Advertised != a.Local && seen[a.Advertised] {
@@ -95,6 +95,11 @@ func (o *Options) validate() error {
 		seen[a.Local], seen[a.Advertised] = true, true
 	}
 	return errors.Join(errs...)
+}
+
+// concrete tells whether a is the address of one host, in the form that a packet has it.
+func concrete(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a.Zone() == ""
 }
 
 // Limits may be replaced while the server runs, see [Server.SetLimits]. In numbers, 0 means the default named here.
@@ -107,10 +112,15 @@ type Limits struct {
 	OwnAddrs []netip.Addr
 
 	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and
-	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508 for the total.
+	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508
+	// for the total. The limit for an address holds for the client's own, and again for
+	// the one that its credential was minted for.
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
 	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
 	Permissions, Channels int
+	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12); else those
+	// of RFC 5766 up to 0x7FFF are taken too.
+	StrictChannels bool
 	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
 	// each user and the whole server; 0: no limit. What is more is dropped.
 	BandwidthPerAllocation, BandwidthPerUser, Bandwidth int

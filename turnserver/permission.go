@@ -3,6 +3,7 @@ package turnserver
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"icebox/turnserver/engine"
 	"icebox/turnserver/wire"
@@ -10,8 +11,9 @@ import (
 
 // createPermission handles a CreatePermission: all of its peers or none (RFC 8656 section 10.2).
 func (s *Server) createPermission(r *request) *reply {
+	limits := s.limits.Load()
 	var peers []netip.AddrPort
-	var addrs []netip.Addr
+	var addrs []netip.Addr // of peers, each once
 	for typ, value := range r.msg.Attributes() {
 		if typ != wire.AttrXORPeerAddress {
 			continue
@@ -20,12 +22,17 @@ func (s *Server) createPermission(r *request) *reply {
 		if !ok {
 			return fail(wire.BadRequest)
 		}
+		if slices.Contains(addrs, peer.Addr()) {
+			continue
+		}
+		if len(addrs) >= limits.Permissions {
+			return fail(wire.InsufficientCapacity)
+		}
 		peers, addrs = append(peers, peer), append(addrs, peer.Addr())
 	}
 	if len(peers) == 0 {
 		return fail(wire.BadRequest)
 	}
-	limits := s.limits.Load()
 	for _, a := range addrs {
 		if code := s.vetPeer(r.session, a); code != 0 {
 			return fail(code)
@@ -54,7 +61,7 @@ func (s *Server) channelBind(r *request) *reply {
 	value, hasNumber := r.msg.Get(wire.AttrChannelNumber)
 	number, ok := wire.ChannelNumber(value)
 	address, hasPeer := r.msg.Get(wire.AttrXORPeerAddress)
-	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > wire.MaxChannel {
+	if !hasNumber || !ok || !hasPeer || number < wire.MinChannel || number > s.maxChannel() {
 		return fail(wire.BadRequest)
 	}
 	peer, ok := r.msg.XORAddress(address)
@@ -83,6 +90,14 @@ func (s *Server) channelBind(r *request) *reply {
 	now = s.now()
 	r.session.flows.Bind(number, peer, now, now+int64(engine.ChannelLifetime), now+int64(engine.PermissionLifetime))
 	return succeed()
+}
+
+// maxChannel is the highest channel number that may be bound.
+func (s *Server) maxChannel() uint16 {
+	if s.limits.Load().StrictChannels {
+		return wire.MaxChannel
+	}
+	return wire.MaxOldChannel
 }
 
 // vetPeer checks that a peer is of the family of a relayed address (RFC 8656 sections 10.2 and 12.2).

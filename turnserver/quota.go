@@ -14,6 +14,7 @@ type quota struct {
 	total    int
 	accounts map[accountKey]*account
 	addrs    map[netip.Prefix]int
+	origins  map[string]int // of credentials minted for an address
 }
 
 // accountKey is whose allocations are counted together. A user minted for here and
@@ -30,7 +31,7 @@ type account struct {
 }
 
 func newQuota() *quota {
-	return &quota{accounts: make(map[accountKey]*account), addrs: make(map[netip.Prefix]int)}
+	return &quota{accounts: make(map[accountKey]*account), addrs: make(map[netip.Prefix]int), origins: make(map[string]int)}
 }
 
 // clientPrefix is what limits for each client address count by: the address in IPv4, its /64 in IPv6.
@@ -52,6 +53,7 @@ type slot struct {
 	key     accountKey
 	account *account
 	client  netip.Prefix
+	origin  string
 }
 
 // reserve takes one allocation from each quota, or says which code refuses it. The
@@ -64,7 +66,8 @@ func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*
 	switch {
 	case q.total >= l.AllocationsTotal:
 		return nil, wire.InsufficientCapacity
-	case a != nil && a.allocations >= l.AllocationsPerUser, q.addrs[from] >= l.AllocationsPerAddr:
+	case a != nil && a.allocations >= l.AllocationsPerUser, q.addrs[from] >= l.AllocationsPerAddr,
+		id.Origin != "" && q.origins[id.Origin] >= l.AllocationsPerAddr:
 		return nil, wire.AllocationQuotaReached
 	}
 	if a == nil {
@@ -74,7 +77,10 @@ func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*
 	a.allocations++
 	q.total++
 	q.addrs[from]++
-	return &slot{quota: q, key: key, account: a, client: from}, 0
+	if id.Origin != "" {
+		q.origins[id.Origin]++
+	}
+	return &slot{quota: q, key: key, account: a, client: from, origin: id.Origin}, 0
 }
 
 func (s *slot) release() {
@@ -86,6 +92,9 @@ func (s *slot) release() {
 		delete(q.accounts, s.key)
 	}
 	decrease(q.addrs, s.client)
+	if s.origin != "" {
+		decrease(q.origins, s.origin)
+	}
 }
 
 // decrease counts down and forgets keys at 0, so that the map holds the living only.

@@ -13,8 +13,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// relayPayload is the longest datagram taken from a peer. Longer ones, which can
-// only arrive in IP fragments or jumbo frames, are dropped and counted.
+// relayPayload is the longest datagram taken from a peer. Longer ones, which can only
+// arrive in IP fragments, jumbo frames or inside the process, are dropped and counted.
 const relayPayload = 2048
 
 // relay is a relayed transport address and its socket.
@@ -80,23 +80,30 @@ const bindAttempts = 32
 // takePort takes the port of a relay from the pool.
 type takePort func(*portpool.Pool) (port uint16, ok bool)
 
+// listenRelay opens the socket of a relayed transport address.
+type listenRelay func(netip.AddrPort) (packetio.Conn, error)
+
+// listenUDP is the listenRelay of every server but some in tests.
+func (s *Server) listenUDP(a netip.AddrPort) (packetio.Conn, error) {
+	c, err := net.ListenUDP(network("udp", a.Addr()), net.UDPAddrFromAddrPort(a))
+	if err != nil {
+		return nil, err
+	}
+	return packetio.NewUDP(c, func() { s.drop(DropOversized) }), nil
+}
+
 // open binds a relay socket for sess to a port that take finds. undo gives back
 // what a port took beside itself, when another process holds it; it may be nil.
-func (h *relayHost) open(sess *session, take takePort, undo func(port uint16), oversized func()) (*relay, error) {
+func (h *relayHost) open(sess *session, take takePort, undo func(port uint16), listen listenRelay) (*relay, error) {
 	var last error
 	for range bindAttempts {
 		port, ok := take(h.pool)
 		if !ok {
 			return nil, errNoPort
 		}
-		conn, err := net.ListenUDP(network("udp", h.Local), net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.Local, port)))
+		conn, err := listen(netip.AddrPortFrom(h.Local, port))
 		if err == nil {
-			return &relay{
-				host:       h,
-				conn:       packetio.NewUDP(conn, oversized),
-				advertised: netip.AddrPortFrom(h.Advertised, port),
-				session:    sess,
-			}, nil
+			return &relay{host: h, conn: conn, advertised: netip.AddrPortFrom(h.Advertised, port), session: sess}, nil
 		}
 		h.pool.Put(port)
 		if undo != nil {

@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
 )
 
@@ -26,13 +28,16 @@ type Server struct {
 	engine       *engine.Engine
 	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
 	nonces       *nonces
+	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
-	released     *tombstones
+	graves       *tombstones
 	epoch        time.Time
+	tls          *tls.Config
+	listen       listenRelay
 	metrics
 
 	limits atomic.Pointer[limits]
@@ -73,18 +78,22 @@ func New(o Options, l Limits) (*Server, error) {
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
-		released:     new(tombstones),
+		graves:       newTombstones(),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
+	s.listen, s.tls = s.listenUDP, newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
 		s.hosts[a.Local], s.hosts[a.Advertised] = h, h
 	}
 	if s.nonces, err = newNonces(s.epoch); err == nil {
+		s.gate, err = dtlsgate.New(s.epoch)
+	}
+	if err == nil {
 		err = s.SetLimits(l)
 	}
 	if err == nil {
@@ -138,6 +147,7 @@ func (s *Server) finish(sess *session) {
 	for _, r := range sess.relays.all() {
 		r.close()
 	}
+	sess.path.detach(sess)
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -146,7 +156,6 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.path.detach(sess)
 	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
@@ -181,6 +190,11 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-s.idle:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.idle: // both have happened
+		return nil
+	default:
 		return ctx.Err()
 	}
 }
@@ -203,14 +217,27 @@ func (s *Server) Close() error {
 	closers := s.closers
 	s.closers = nil
 	s.mu.Unlock()
-	var errs []error
-	for c := range closers {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	err := closeAll(closers)
 	s.readers.Wait()
 	s.engine.Close()
+	return err
+}
+
+// closeAll closes all at once, for a TLS client that does not read holds up its goodbye for seconds.
+func closeAll(closers map[closer]struct{}) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for c := range closers {
+		wg.Go(func() {
+			if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

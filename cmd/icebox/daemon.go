@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
+	"icebox/signal"
 	"icebox/turnserver"
 )
 
@@ -41,10 +43,11 @@ type daemon struct {
 	opened    []sockets.Group // in the order of specs
 	catalogue *catalogue
 
-	turn  *turnserver.Server
-	hub   *signalling
-	web   []*webServer
-	admin *webServer
+	turn     *turnserver.Server
+	hub      *signal.Hub
+	handlers []http.Handler // in the order of http.listen
+	web      []*webServer   // likewise
+	admin    *webServer
 
 	ready  atomic.Bool
 	failed chan error // a listener ended that should not have
@@ -166,7 +169,7 @@ func (d *daemon) startWeb() error {
 		if l.TLS {
 			source = d.source
 		}
-		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, d.hub.handlers[i], source, d.log, d.fail))
+		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, d.handlers[i], source, d.log, d.fail))
 	}
 	return nil
 }
@@ -196,13 +199,11 @@ func (d *daemon) warn(text string) {
 func (d *daemon) shutdown() error {
 	d.ready.Store(false)
 	var problems []error
-	problems = append(problems, within(farewell, d.hub.shutdown))
+	problems = append(problems, within(farewell, d.hub.Shutdown))
 
 	sessions := len(d.turn.Sessions())
 	d.log.Info("draining the relay", "sessions", sessions, "deadline", d.cfg.Shutdown.Drain)
-	if err := within(d.cfg.Shutdown.Drain, d.turn.Drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		problems = append(problems, err)
-	}
+	problems = append(problems, within(d.cfg.Shutdown.Drain, d.turn.Drain))
 	if cut := len(d.turn.Sessions()); cut > 0 {
 		d.log.Warn("ended calls that were still running", "sessions", cut)
 	}
@@ -213,16 +214,21 @@ func (d *daemon) shutdown() error {
 	return errors.Join(problems...)
 }
 
+// within gives do so much time. That it took all of it is no error: what is
+// left then is cut off.
 func within(limit time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	return do(ctx)
+	if err := do(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 // close ends what start has begun. Closing a socket twice does no harm.
 func (d *daemon) close() {
 	if d.hub != nil {
-		_ = within(0, d.hub.shutdown)
+		_ = within(0, d.hub.Shutdown)
 	}
 	if d.turn != nil {
 		_ = d.turn.Close()

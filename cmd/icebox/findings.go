@@ -15,20 +15,21 @@ import (
 // each with the key that mends it.
 func (d *daemon) findings() []string {
 	all := d.cfg.Warnings()
-	if text := d.reach(); text != "" {
-		all = append(all, text)
-	}
-	return append(all, exposure(d.cfg)...)
-}
-
-// reach says who can't reach the relay, "" when everybody can.
-func (d *daemon) reach() string {
 	var addrs []netip.Addr
 	for i := range d.cfg.TURN.Listen {
 		for _, a := range d.turnGroup(i).Addrs() {
 			addrs = append(addrs, sockets.Advertised(d.network.pairs, a))
 		}
 	}
+	if text := reach(addrs); text != "" {
+		all = append(all, text)
+	}
+	return append(all, exposure(d.cfg)...)
+}
+
+// reach says who can't reach a relay with these addresses, "" when everybody
+// can.
+func reach(addrs []netip.Addr) string {
 	special := peer.NewPolicy(nil, nil) // denies what is not for everybody to route
 	public := func(a netip.Addr) bool { return special.Address(a).Allowed }
 	if len(addrs) == 0 || slices.ContainsFunc(addrs, public) {
@@ -57,6 +58,10 @@ func exposure(cfg *config.Config) []string {
 		if !l.Address.Loopback() {
 			all = append(all, fmt.Sprintf("anyone who reaches http.listen[%d] (%s) may sign in and relay at your cost: set signal.access: key", i, l.Address))
 		}
+	}
+	public := cfg.PublicHost != "" && cfg.PublicHost != "localhost" && !cfg.PublicHost.Addr().IsLoopback()
+	if len(all) == 0 && len(cfg.HTTP.Listen) > 0 && public {
+		all = append(all, "if a proxy brings clients of "+string(cfg.PublicHost)+" here, anyone may sign in and relay at your cost: set signal.access: key")
 	}
 	return all
 }

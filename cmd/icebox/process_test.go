@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,6 +70,10 @@ func (h home) args(command string, more ...string) []string {
 	return append([]string{command, "--config", h.config, "--state-dir", h.state}, more...)
 }
 
+// raceFree is an environment in which a binary built with -race does not wait
+// a second before it exits.
+var raceFree = []string{"GORACE=atexit_sleep_ms=0"}
+
 // result is how a process ended.
 type result struct {
 	status         int
@@ -82,7 +87,7 @@ func icebox(t *testing.T, env []string, args ...string) result {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	var stdout, stderr bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr = append([]string{"PATH=/nowhere"}, env...), &stdout, &stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(slices.Clone(raceFree), env...), &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -142,7 +147,7 @@ func serve(t *testing.T, h home, more ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(binary, h.args("serve", more...)...), manager: manager, done: make(chan struct{})}
-	p.cmd.Env = []string{"NOTIFY_SOCKET=" + address.Name}
+	p.cmd.Env = append(slices.Clone(raceFree), "NOTIFY_SOCKET="+address.Name)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -92,6 +92,13 @@ func (d *daemon) turnLimits() (turnserver.Limits, error) {
 		Channels:           l.Channels,
 		StreamsTotal:       l.Connections,
 		StreamsPerAddr:     l.ConnectionsPerAddress,
+
+		Bandwidth:              int(l.Bandwidth),
+		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
+		Replies:                l.Replies,
+		RepliesPerPrefix:       l.RepliesPerPrefix,
+		StrictChannels:         d.cfg.TURN.StrictChannels,
 	}, nil
 }
 

@@ -2,20 +2,131 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"icebox/config"
+	"icebox/signal"
+	"icebox/signal/classic"
+	"icebox/signal/gateway"
+	"icebox/signal/web"
+	"icebox/turnserver/credential"
 )
 
-// signalling is the hub and a handler for every HTTP listener.
-type signalling struct {
-	handlers []http.Handler
-}
-
+// startSignalling makes the hub, and a handler for each of http.listen.
 func (d *daemon) startSignalling() error {
-	d.hub = &signalling{}
-	for range d.cfg.HTTP.Listen {
-		d.hub.handlers = append(d.hub.handlers, http.NotFoundHandler())
+	log := d.log.With("component", "signal")
+	limits := signalLimits(d.cfg)
+	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
+	d.hub = hub
+	gate, err := gateway.New(gateway.Options{
+		Hub:        hub,
+		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), d.cfg.Credentials.TTL),
+		Pages:      web.Handler(web.Options{Registerer: d.registry}),
+		Logger:     log,
+		Registerer: d.registry,
+	}, limits)
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
+	for i, l := range d.cfg.HTTP.Listen {
+		h := gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		if l.Address.Loopback() && d.cfg.Signal.Access == config.Open {
+			h = d.watchForProxy(h, i)
+		}
+		d.handlers = append(d.handlers, h)
 	}
 	return nil
 }
 
-func (s *signalling) shutdown(context.Context) error { return nil }
+func signalLimits(cfg *config.Config) signal.Limits {
+	s := cfg.Signal
+	limits := signal.Limits{
+		Access:            signal.Access(s.Access),
+		MaxMessage:        int64(s.Limits.MaxMessage),
+		MessagesPerSecond: float64(s.Limits.MessagesPerSecond),
+		MessageBurst:      s.Limits.MessageBurst,
+		QueueMessages:     s.Limits.QueueMessages,
+		QueueBytes:        int(s.Limits.QueueSize),
+		ConnsPerAddr:      s.Limits.ConnectionsPerAddress,
+		ConnsTotal:        s.Limits.Connections,
+		MintsPerAddr:      s.Limits.MintsPerAddress,
+		MintsTotal:        s.Limits.Mints,
+	}
+	for _, k := range s.Keys {
+		limits.Keys = append(limits.Keys, signal.Key{Name: k.Name, Key: k.Key.Reveal()})
+	}
+	for _, o := range cfg.HTTP.Origins {
+		limits.Origins = append(limits.Origins, o.Origin)
+	}
+	for _, p := range cfg.HTTP.TrustedProxies {
+		limits.TrustedProxies = append(limits.TrustedProxies, p.Prefix)
+	}
+	return limits
+}
+
+// iceProvider joins the relay's credentials and the hub's sign-ins, which know
+// nothing of each other.
+func iceProvider(c *catalogue, minter *credential.Minter, longest time.Duration) signal.ICEProvider {
+	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+		ttl := longest
+		if r.TTL > 0 {
+			ttl = min(r.TTL, longest)
+		}
+		stun, turn := c.uris(r.Host, false)
+		if len(turn) == 0 {
+			return signal.ICEServers{STUN: stun, TTL: ttl, Expires: time.Now().Add(ttl)}, nil
+		}
+		m, err := minter.MintFor(r.User, origin(r.Addr), ttl, time.Now())
+		if err != nil {
+			return signal.ICEServers{}, fmt.Errorf("mint a credential: %w", err)
+		}
+		return signal.ICEServers{
+			STUN: stun, TURN: turn, Username: m.Username, Password: m.Password, TTL: ttl, Expires: m.Expires,
+		}, nil
+	}
+}
+
+// origin is what credentials for one client address have in common: the address in
+// IPv4, its /64 in IPv6.
+func origin(a netip.Addr) string {
+	bits := 64
+	if a = a.Unmap(); a.Is4() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return a.String() // no address: they count together
+	}
+	return p.String()
+}
+
+// proxyTraces are headers that a proxy adds to what it passes on.
+var proxyTraces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
+
+// watchForProxy warns when the loopback listener http.listen[i] turns out to
+// be reached through a proxy, and so by anyone.
+func (d *daemon) watchForProxy(h http.Handler, i int) http.Handler {
+	var seen atomic.Bool
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !seen.Load() && proxied(r) && seen.CompareAndSwap(false, true) {
+			d.warn(fmt.Sprintf("a proxy brings clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func proxied(r *http.Request) bool {
+	for _, name := range proxyTraces {
+		if len(r.Header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}

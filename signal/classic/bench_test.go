@@ -45,7 +45,7 @@ func benchCall(b *testing.B) (al, bo *websocket.Conn) {
 	var conns [2]*websocket.Conn
 	b.Cleanup(func() {
 		for _, ws := range conns {
-			ws.Close()
+			_ = ws.Close()
 		}
 		if err := hub.Shutdown(context.Background()); err != nil {
 			b.Error(err)

@@ -24,9 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 10 * time.Second
 
 type server struct {
-	t   *testing.T
-	hub *signal.Hub
-	url string
+	t      *testing.T
+	hub    *signal.Hub
+	url    string
+	dialer *websocket.Dialer
 }
 
 // testICE is a provider whose answers are easy to recognise.
@@ -37,15 +38,22 @@ func testICE(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) 
 	}, nil
 }
 
-func start(t *testing.T, o Options, change ...func(*signal.Options, *signal.Limits)) *server {
+type change = func(*signal.Options, *signal.Limits)
+
+func start(t *testing.T, o Options, changes ...change) *server {
 	t.Helper()
-	return startWith(t, testICE, o, change...)
+	return startWith(t, testICE, o, (*httptest.Server).Start, changes...)
 }
 
-func startWith(t *testing.T, ice signal.ICEProvider, o Options, change ...func(*signal.Options, *signal.Limits)) *server {
+func startTLS(t *testing.T, o Options, changes ...change) *server {
+	t.Helper()
+	return startWith(t, testICE, o, (*httptest.Server).StartTLS, changes...)
+}
+
+func startWith(t *testing.T, ice signal.ICEProvider, o Options, run func(*httptest.Server), changes ...change) *server {
 	t.Helper()
 	so, limits := signal.Options{}, signal.DefaultLimits()
-	for _, f := range change {
+	for _, f := range changes {
 		f(&so, &limits)
 	}
 	hub, err := signal.New(so, limits)
@@ -53,9 +61,10 @@ func startWith(t *testing.T, ice signal.ICEProvider, o Options, change ...func(*
 		t.Fatal(err)
 	}
 	h := New(hub, ice, slog.New(slog.DiscardHandler), o)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.Serve(w, r, signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "ice.example"}, func() {})
 	}))
+	run(srv)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -64,7 +73,12 @@ func startWith(t *testing.T, ice signal.ICEProvider, o Options, change ...func(*
 		}
 		srv.Close()
 	})
-	return &server{t: t, hub: hub, url: "ws" + strings.TrimPrefix(srv.URL, "http")}
+	s := &server{t: t, hub: hub, url: "ws" + strings.TrimPrefix(srv.URL, "http"), dialer: new(websocket.Dialer)}
+	if srv.TLS != nil {
+		s.dialer.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
+		s.dialer.TLSClientConfig.NextProtos = nil
+	}
+	return s
 }
 
 // message is anything a client of this protocol may receive.
@@ -93,7 +107,7 @@ type peer struct {
 
 func (s *server) dial() *peer {
 	s.t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial(s.url, nil)
+	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -110,7 +124,7 @@ func (s *server) dial() *peer {
 		}
 	}()
 	s.t.Cleanup(func() {
-		ws.Close()
+		_ = ws.Close()
 		for range p.inbox {
 		}
 	})

@@ -1,7 +1,11 @@
 package classic
 
 import (
+	"context"
+	"errors"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"icebox/signal"
@@ -159,4 +163,36 @@ func TestLoginCarriesICEServersAndToken(t *testing.T) {
 			t.Errorf("forged token %q is accepted", forged)
 		}
 	}
+}
+
+func TestLoginWorksWithoutICEServers(t *testing.T) {
+	failing := func(context.Context, signal.ICERequest) (signal.ICEServers, error) {
+		return signal.ICEServers{}, errors.New("the secret is gone")
+	}
+	for name, c := range map[string]struct {
+		ice  signal.ICEProvider
+		code string
+	}{"no provider": {nil, ""}, "a provider that fails": {failing, "unavailable"}} {
+		t.Run(name, func(t *testing.T) {
+			s := startWith(t, c.ice, Options{}, (*httptest.Server).Start)
+			al := s.dial()
+			al.send(`{"type":"login","name":"al"}`)
+			m := al.receive("login")
+			if !*m.Success || m.ICEServers != nil || m.Expires != 0 || (m.ICEError != nil) != (c.code != "") {
+				t.Fatalf("login %+v", m)
+			}
+			if m.ICEError != nil && (m.ICEError.Code != c.code || strings.Contains(m.ICEError.Message, "secret")) {
+				t.Errorf("iceError %+v", m.ICEError)
+			}
+		})
+	}
+}
+
+func TestLooseClientsNeedNoOffer(t *testing.T) {
+	s := start(t, Options{Loose: true})
+	al, bo := s.login("al"), s.login("bo")
+	al.send(`{"type":"candidate","candidate":null,"name":"bo"}`)
+	bo.exact(`{"type":"candidate","candidate":null}`)
+	al.send(`{"type":"leave","name":"bo"}`)
+	bo.exact(`{"type":"leave"}`)
 }

@@ -19,11 +19,11 @@ import (
 // mute signs in and then neither reads nor answers pings, as a computer that was put to sleep.
 func (s *server) mute(name string) *websocket.Conn {
 	s.t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial(s.url, nil)
+	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { ws.Close() })
+	s.t.Cleanup(func() { _ = ws.Close() })
 	if err := ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`)); err != nil {
 		s.t.Fatal(err)
 	}
@@ -117,6 +117,78 @@ func (p *peer) told(any ...string) (was bool) {
 	}
 }
 
+func TestSecondLoginOnOneConnection(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := s.inCall("al", "bo")
+	for range 2 {
+		al.send(`{"type":"login","name":"al"}`)
+		if m := al.receive("login"); !*m.Success || len(m.ICEServers) == 0 {
+			t.Fatalf("the same name again: %+v", m)
+		}
+	}
+	al.send(`{"type":"login","name":"bo"}`)
+	if m := al.receive("login"); *m.Success {
+		t.Fatal("a name that is taken was given")
+	}
+	unharmed(al, bo)
+	al.send(`{"type":"login","name":"alice"}`)
+	if m := al.receive("login"); !*m.Success {
+		t.Fatalf("another name: %+v", m)
+	}
+	unharmed(al, bo)
+	s.login("al") // is free again
+	unharmed(al, bo)
+	cy := s.login("cy")
+	cy.send(`{"type":"offer","offer":1,"name":"alice"}`)
+	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
+}
+
+// The callee goes before it has answered, then the caller: this ended one of the tutorials' servers.
+func TestBothGoBeforeAnAnswer(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := &page{peer: s.login("al")}, s.login("bo")
+	al.call("bo")
+	bo.receive("offer")
+	bo.leave()
+	al.exact(`{"type":"leave"}`)
+	al.say("candidate", "candidate", candidate, "") // still trickles
+	al.settled()
+	al.leave()
+	s.login("al").settled()
+	s.login("bo").settled()
+}
+
+// A page that is reloaded during a call hangs up before it can call again.
+func TestReloadDuringACall(t *testing.T) {
+	s := start(t, Options{}, fast)
+	for range 20 {
+		al, bo := s.inCall("al", "bo")
+		_ = al.ws.Close()
+		again := s.login("al")
+		again.send(`{"type":"offer","offer":1,"name":"bo"}`)
+		bo.exact(`{"type":"leave"}`)
+		bo.exact(`{"type":"offer","offer":1,"name":"al"}`)
+		again.leave()
+		bo.exact(`{"type":"leave"}`)
+		bo.leave()
+	}
+}
+
+func TestOverTLS(t *testing.T) {
+	s := startTLS(t, Options{}, fast, func(o *signal.Options, _ *signal.Limits) { o.WriteWait = 300 * time.Millisecond })
+	al, bo := s.inCall("al", "bo")
+	unharmed(al, bo)
+	cy := s.mute("cy")
+	for !al.told("leave", "peer-offline") {
+		al.send(`{"type":"offer","name":"cy","offer":%s}`, quote(strings.Repeat("x", 200<<10)))
+	}
+	_ = cy.Close()
+	if err := s.hub.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	bo.closed(websocket.CloseServiceRestart)
+}
+
 func TestShutdownTellsClientsToComeBack(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := s.inCall("al", "bo")
@@ -136,7 +208,7 @@ func TestBrowsersGetTheSubprotocolTheyAskFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	if ws.Subprotocol() != "json" {
 		t.Errorf("got %q", ws.Subprotocol())
 	}
@@ -149,7 +221,7 @@ func TestCompressionIsNotNegotiated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	if got := resp.Header.Get("Sec-Websocket-Extensions"); got != "" {
 		t.Errorf("extensions %q", got)
 	}
@@ -176,11 +248,11 @@ func TestManyClientsComeAndGo(t *testing.T) {
 
 // visit is one client's life, which ends in one of several ways.
 func (s *server) visit(name, other string) error {
-	ws, _, err := websocket.DefaultDialer.Dial(s.url, nil)
+	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
 		return err
 	}
-	defer ws.Close()
+	defer func() { _ = ws.Close() }()
 	_ = ws.SetReadDeadline(time.Now().Add(time.Minute))
 	for _, text := range []string{
 		`{"type":"login","name":"` + name + `"}`,

@@ -84,7 +84,7 @@ func (c *conn) Abort() {
 	if c.linger != nil {
 		c.linger.Stop()
 	}
-	below(c.ws.NetConn()).Close()
+	_ = below(c.ws.NetConn()).Close()
 }
 
 func below(nc net.Conn) net.Conn {

@@ -31,11 +31,27 @@ type Minter struct{ secret []byte }
 // secret makes every Mint fail, since anybody could sign with it.
 func NewMinter(secret []byte) *Minter { return &Minter{secret: slices.Clone(secret)} }
 
+// originLength is that of the 20 bits of an origin in base32.
+const originLength = 4
+
+// MintFor mints like Mint and marks the credential with where it is issued to, such
+// as a client address: Identity.Origin is the same for credentials of one origin, and
+// tells nobody which it is.
+func (m *Minter) MintFor(user, origin string, ttl time.Duration, now time.Time) (Credential, error) {
+	mac := hmac.New(sha1.New, m.secret)
+	mac.Write([]byte("origin " + origin))
+	return m.mint(user, idEncoding.EncodeToString(mac.Sum(nil))[:originLength], ttl, now)
+}
+
 // Mint returns a fresh credential for user that lives for ttl from now, rounded
 // down to a whole second. user may be any string, even empty. It fails if ttl is
 // below one second or the username would be longer than MaxUsername: any user of
 // up to 161 bytes fits, and up to 483 bytes of letters and digits.
 func (m *Minter) Mint(user string, ttl time.Duration, now time.Time) (Credential, error) {
+	return m.mint(user, "", ttl, now)
+}
+
+func (m *Minter) mint(user, origin string, ttl time.Duration, now time.Time) (Credential, error) {
 	if len(m.secret) == 0 {
 		return Credential{}, errNoSecret
 	}
@@ -45,7 +61,7 @@ func (m *Minter) Mint(user string, ttl time.Duration, now time.Time) (Credential
 	}
 	var random [8]byte
 	rand.Read(random[:]) // never fails: crypto/rand
-	id := idEncoding.EncodeToString(random[:])
+	id := idEncoding.EncodeToString(random[:]) + origin
 	username := formatOwn(expiry, user, id)
 	if len(username) > MaxUsername {
 		return Credential{}, fmt.Errorf("mint credential: username of %d bytes, at most %d allowed", len(username), MaxUsername)

@@ -73,3 +73,30 @@ func BenchmarkMint(b *testing.B) {
 		}
 	}
 }
+
+// Credentials of one origin are known as such, whoever they are for, and no others.
+func TestOrigin(t *testing.T) {
+	now := time.Now()
+	m := NewMinter([]byte("own"))
+	v, err := NewVerifier(VerifierOptions{Realm: "r", Own: []byte("own")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := func(user, from string) string {
+		c, err := m.MintFor(user, from, time.Hour, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := v.Verify(c.Username, now, func(key []byte) bool {
+			return string(key) == string(LongTermKey(c.Username, "r", c.Password))
+		})
+		if err != nil || id.ID != c.ID || id.User != user {
+			t.Fatalf("Verify: %+v, %v", id, err)
+		}
+		return id.Origin
+	}
+	a := origin("alice", "192.0.2.1/32")
+	if a == "" || a != origin("bob", "192.0.2.1/32") || a == origin("alice", "192.0.2.2/32") {
+		t.Errorf("origin %q does not tell two addresses apart", a)
+	}
+}

@@ -74,13 +74,14 @@ func parseExpiry(s string) (seconds int64, ok bool) {
 	return seconds, s != ""
 }
 
+// validID accepts 64 bits in base32, and behind them an origin.
 func validID(id string) bool {
 	for i := range len(id) {
 		if c := id[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
 			return false
 		}
 	}
-	return len(id) == idLength
+	return len(id) == idLength || len(id) == idLength+originLength
 }
 
 const hexDigits = "0123456789ABCDEF"

@@ -66,6 +66,7 @@ type Identity struct {
 	Username string // as on the wire
 	User     string // what quotas count by, together with Kind
 	ID       string // Credential.ID of own credentials, else empty
+	Origin   string // of own credentials from MintFor, else empty
 	Kind     Kind
 	Expires  time.Time // zero for static users; may be in the past
 	Key      []byte    // the long-term key; read-only
@@ -175,7 +176,7 @@ func (v *Verifier) Verify(username string, now time.Time, check func(key []byte)
 	_, user, cid, own := parseOwn(username)
 	if own = own && len(v.own) > 0; own {
 		if found.Key = v.key(v.own, username); check(found.Key) {
-			found.Kind, found.User, found.ID = Own, orElse(user, username), cid
+			found.Kind, found.User, found.ID, found.Origin = Own, orElse(user, username), cid, cid[idLength:]
 			return found, nil
 		}
 	}

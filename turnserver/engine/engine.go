@@ -106,14 +106,26 @@ func (a *Allocation) Delete() {
 	_ = a.shard.do(a, nil, stun.MethodRefresh, lifetimeAttr(0)) // fails only when there is nothing left to delete
 }
 
-// CreatePermission installs or refreshes permissions for all of peers at once (RFC
-// 8656 section 10), for [PermissionLifetime].
+// peersPerRequest keeps a request well below the 1,600 bytes that Pion reads of a message.
+const peersPerRequest = 48
+
+// CreatePermission installs or refreshes permissions for all of peers (RFC 8656
+// section 10), for [PermissionLifetime]. It takes several requests where there are
+// many: one that is accepted says that the next will be, for Pion asks nothing about a peer.
 func (a *Allocation) CreatePermission(peers []netip.AddrPort) error {
-	attrs := make([]stun.Setter, 0, len(peers))
-	for _, p := range peers {
-		attrs = append(attrs, peerAttr(p))
+	for {
+		n := min(len(peers), peersPerRequest)
+		attrs := make([]stun.Setter, 0, n)
+		for _, p := range peers[:n] {
+			attrs = append(attrs, peerAttr(p))
+		}
+		if err := a.shard.do(a, nil, stun.MethodCreatePermission, attrs...); err != nil {
+			return err
+		}
+		if peers = peers[n:]; len(peers) == 0 {
+			return nil
+		}
 	}
-	return a.shard.do(a, nil, stun.MethodCreatePermission, attrs...)
 }
 
 // ChannelBind binds or rebinds number to peer for [ChannelLifetime], and refreshes

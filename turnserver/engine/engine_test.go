@@ -80,6 +80,25 @@ func wantRefused(err error) error {
 	return errors.Join(errors.New("not refused"), err)
 }
 
+// More peers than fit into what Pion reads of one message.
+func TestPermissionsForMany(t *testing.T) {
+	e := start(t)
+	var opened, closed atomic.Int32
+	a, err := e.Allocate(1, 600*time.Second, hooks(&opened, &closed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, peersPerRequest, peersPerRequest + 1, 1000} {
+		peers := make([]netip.AddrPort, n)
+		for i := range peers {
+			peers[i] = peerB
+		}
+		if err := a.CreatePermission(peers); err != nil {
+			t.Errorf("%d peers: %v", n, err)
+		}
+	}
+}
+
 func TestOpenFails(t *testing.T) {
 	e := start(t)
 	full := errors.New("no port left")

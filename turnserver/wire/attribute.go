@@ -90,10 +90,12 @@ func Seconds(value []byte) (d time.Duration, ok bool) {
 	return time.Duration(binary.BigEndian.Uint32(value)) * time.Second, true
 }
 
-// Channel numbers that may be bound (RFC 8656 section 12).
+// Channel numbers. RFC 8656 section 12 has 0x4000 to 0x4FFF; RFC 5766 section 11 had
+// more, and clients of its time, coturn 4.6's among them, pick any of them.
 const (
-	MinChannel = 0x4000
-	MaxChannel = 0x4FFF
+	MinChannel    = 0x4000
+	MaxChannel    = 0x4FFF
+	MaxOldChannel = 0x7FFF
 )
 
 // ChannelNumber reads a CHANNEL-NUMBER (RFC 8656 section 18.1). ok is false unless

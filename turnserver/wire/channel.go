@@ -15,7 +15,7 @@ func ChannelData(b []byte) (number uint16, data []byte, ok bool) {
 	}
 	number = binary.BigEndian.Uint16(b)
 	size := int(binary.BigEndian.Uint16(b[2:]))
-	if number < MinChannel || number > MaxChannel || size > len(b)-ChannelHeaderSize {
+	if number < MinChannel || number > MaxOldChannel || size > len(b)-ChannelHeaderSize {
 		return 0, nil, false
 	}
 	return number, b[ChannelHeaderSize : ChannelHeaderSize+size], true

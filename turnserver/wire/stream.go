@@ -25,7 +25,7 @@ func FrameSize(b []byte, limit int) (size, padded int, err error) {
 		if length%4 != 0 || len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) != cookie {
 			return 0, 0, ErrFrame
 		}
-	case b[0] >= MinChannel>>8 && b[0] <= MaxChannel>>8:
+	case b[0] >= MinChannel>>8 && b[0] <= MaxOldChannel>>8:
 		size = ChannelHeaderSize + length
 	default:
 		return 0, 0, ErrFrame

@@ -150,7 +150,7 @@ func TestChannelData(t *testing.T) {
 		t.Errorf("got %#x %q %v", n, data, ok)
 	}
 	for name, b := range map[string][]byte{
-		"short": {0x40, 0, 0}, "longer than the datagram": {0x40, 0, 0, 1}, "number 0x5000": {0x50, 0, 0, 0}, "number 0x3fff": {0x3F, 0xFF, 0, 0},
+		"short": {0x40, 0, 0}, "longer than the datagram": {0x40, 0, 0, 1}, "number 0x8000": {0x80, 0, 0, 0}, "number 0x3fff": {0x3F, 0xFF, 0, 0},
 	} {
 		if _, _, ok := ChannelData(b); ok {
 			t.Errorf("%s is accepted", name)
@@ -181,7 +181,7 @@ func TestFrameSize(t *testing.T) {
 		"no cookie":           {make([]byte, 8), 0, 0, ErrFrame},
 		"tls":                 {[]byte{0x16, 3, 1, 0, 200, 1, 0, 0}, 0, 0, ErrFrame},
 		"http":                {[]byte("GET / HTTP/1.1\r\n"), 0, 0, ErrFrame},
-		"channel 0x5000":      {header(0x5000, 8), 0, 0, ErrFrame},
+		"channel 0x8000":      {header(0x8000, 8), 0, 0, ErrFrame},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,9 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		os.Stdout.Write(secret)
+		if _, err := os.Stdout.Write(secret); err != nil {
+			panic(err)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -7,6 +7,7 @@
  */
 
 import { Call } from './call.js';
+import { sentence } from './signalling.js';
 
 /** @typedef {import('./signalling.js').Message} Message */
 /** @typedef {import('./call.js').Tools} Tools */
@@ -157,14 +158,16 @@ export class Calls {
   }
 
   /**
+   * An error that names the other side ends a call that has no media yet. One
+   * that names nobody is about something else, such as our rate.
    * @param {Call} call
    * @param {Message} message
    */
-  #onError(call, { code, message }) {
-    if (this.state !== 'ringing' && this.state !== 'connecting') return;
+  #onError(call, { code, name, message }) {
+    if (!name || (this.state !== 'ringing' && this.state !== 'connecting')) return;
     const words = code === 'peer-offline'
       ? `${call.name} is not signed in. Check the name, or ask them to open this page.`
-      : message || 'The server refused the call.';
+      : sentence(message || 'the server refused the call');
     this.#finish(call, words);
   }
 
@@ -215,7 +218,7 @@ export class Calls {
   #fail(call, failure) {
     if (this.call !== call) return;
     call.leave();
-    this.#end(failure instanceof Error ? failure.message : String(failure));
+    this.#end(failureWords(failure));
   }
 
   /**
@@ -253,4 +256,14 @@ export class Calls {
     if (this.state === 'ringing') return `${call.name} declined, or is in another call.`;
     return `${call.name} hung up.`;
   }
+}
+
+/**
+ * Our own errors are worded for people; a browser's are of other kinds.
+ * @param {unknown} failure
+ * @returns {string}
+ */
+function failureWords(failure) {
+  if (failure instanceof Error && failure.name === 'Error') return failure.message;
+  return `The browser could not set up the call (${failure instanceof Error ? failure.message : failure}).`;
 }

@@ -1,6 +1,6 @@
 /** The ICE servers for the next call. They come with a sign-in and grow old. */
 
-import { fetchIceServers, knownServers, timeToLive } from '../shared/server.js';
+import { fetchIceServers, knownServers, timeToLive } from '../basics/server.js';
 
 /** Credentials are replaced when they have less than this to live. */
 const MARGIN_MS = 60_000;
@@ -9,6 +9,7 @@ export class IceServers {
   /** @type {RTCIceServer[]} */
   #servers = [];
   #until = 0;
+  #token = '';
   #page;
   #get;
 
@@ -22,12 +23,13 @@ export class IceServers {
   }
 
   /**
-   * Takes what a sign-in's reply brought.
-   * @param {unknown} reply
+   * Takes what a sign-in's reply brought. One that brought none, because the hub
+   * could not mint a credential then, is asked again before a call.
+   * @param {import('./signalling.js').Message} reply
    */
   take(reply) {
-    this.#servers = knownServers(reply);
-    this.#until = Date.now() + timeToLive(reply) * 1000;
+    this.#token = reply.token ?? '';
+    this.#set(knownServers(reply), timeToLive(reply));
   }
 
   /**
@@ -38,12 +40,22 @@ export class IceServers {
   async current() {
     if (Date.now() > this.#until - MARGIN_MS) {
       try {
-        this.take(await this.#get(this.#page));
+        const { iceServers, ttl } = await this.#get(this.#page, this.#token);
+        this.#set(iceServers, ttl);
       } catch {
         // Kept: see above.
       }
     }
     return this.#servers;
+  }
+
+  /**
+   * @param {RTCIceServer[]} servers
+   * @param {number} ttl seconds
+   */
+  #set(servers, ttl) {
+    this.#servers = servers;
+    this.#until = servers.length > 0 ? Date.now() + ttl * 1000 : 0;
   }
 }
 

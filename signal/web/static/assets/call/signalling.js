@@ -10,7 +10,7 @@
  *                             <- error {code, name?, message}
  */
 
-import { beside, refusal } from '../shared/server.js';
+import { fetchIceServers, Refusal } from '../basics/server.js';
 
 /**
  * @typedef {object} Message
@@ -19,15 +19,19 @@ import { beside, refusal } from '../shared/server.js';
  * @property {string} [code]
  * @property {string} [message]
  * @property {boolean} [success]
+ * @property {string} [token] a bearer for "ice" while this sign-in lasts
  * @property {RTCSessionDescriptionInit & {call?: string}} [offer]
  * @property {RTCSessionDescriptionInit & {call?: string}} [answer]
  * @property {RTCIceCandidateInit & {call?: string}} [candidate]
  */
 
-/** Why a sign-in failed; retry says whether trying again by itself can help. */
+/**
+ * Why a sign-in failed: somebody has the name; it would fail again; no connection;
+ * the hub can't do it now.
+ */
 export class SignInError extends Error {
   /**
-   * @param {'taken' | 'refused' | 'unreachable'} code
+   * @param {'taken' | 'refused' | 'unreachable' | 'unavailable'} code
    * @param {string} words
    */
   constructor(code, words) {
@@ -110,9 +114,9 @@ export class Signalling {
     } else if (message.type === 'login' && message.success) {
       this.#settle(message);
     } else if (message.type === 'login') {
-      this.#settle(new SignInError('taken', takenWords(message)));
+      this.#settle(refused(message));
     } else if (message.type === 'error') {
-      this.#settle(new SignInError('refused', message.message || 'The server refused the sign-in.'));
+      this.#settle(new SignInError('unavailable', sentence(message.message || 'the server refused the sign-in')));
     }
   }
 
@@ -139,32 +143,49 @@ export function parse(data) {
   }
 }
 
-/** @param {Message} reply */
-function takenWords(reply) {
-  if (reply.code && reply.code !== 'name-taken') {
-    return reply.message || 'The server refused this name. Choose another one.';
+/**
+ * A login that did not succeed. A hub of the older kind says no more than that,
+ * and then the name is taken.
+ * @param {Message} reply
+ * @returns {SignInError}
+ */
+function refused({ code = 'name-taken', message = '' }) {
+  switch (code) {
+    case 'name-taken':
+      return new SignInError('taken', 'Someone is signed in with this name already. Choose another one. ' +
+        'If it was you, close the other window first.');
+    case 'bad-name':
+      return new SignInError('refused', 'This name can’t be used. Choose a shorter one, of letters and digits.');
+    default:
+      return new SignInError('unavailable', sentence(message || 'the server refused the sign-in'));
   }
-  return 'Someone is signed in with this name already. Choose another one. ' +
-    'If it was you, close the other window first.';
 }
 
 /**
- * Asks the hub's address by plain HTTP why it takes no WebSocket, for a browser
- * does not tell a script.
+ * A hub's message as a sentence.
+ * @param {string} text
+ * @returns {string}
+ */
+export function sentence(text) {
+  const [first = '', ...rest] = Array.from(text);
+  return first.toUpperCase() + rest.join('') + (/[.!?]$/.test(text) ? '' : '.');
+}
+
+/**
+ * Finds out why the hub takes no WebSocket, which a browser does not tell a
+ * script: asks the same server for ICE servers, which it gives to the same people.
  * @param {string} page the page's own URL
- * @param {typeof fetch} [get]
+ * @param {typeof fetchIceServers} [ask]
  * @returns {Promise<SignInError>}
  */
-export async function explainUnreachable(page, get = fetch) {
-  const address = beside('ws', page);
+export async function explainUnreachable(page, ask = fetchIceServers) {
   try {
-    const { status } = await get(address, { cache: 'no-store', credentials: 'same-origin' });
-    if ([401, 403, 429, 503].includes(status)) {
-      return new SignInError('refused', refusal(status, address.searchParams.has('key')));
+    await ask(page);
+  } catch (failure) {
+    if (failure instanceof Refusal) {
+      return new SignInError(failure.passing ? 'unavailable' : 'refused', failure.message);
     }
-  } catch {
-    return new SignInError('unreachable',
-      'The server cannot be reached. Check your connection, then try again.');
+    return new SignInError('unreachable', failure instanceof Error ? failure.message : String(failure));
   }
   return new SignInError('unreachable',
     'The server answers, but takes no WebSocket connection. A proxy in front of it may not pass these on.');

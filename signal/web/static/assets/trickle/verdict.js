@@ -1,6 +1,6 @@
 /** What a gathering's outcome means, in words. No DOM. */
 
-import { counted, listed } from '../shared/format.js';
+import { counted, listed } from '../basics/format.js';
 import { errorWords, mostTelling } from './errors.js';
 import { isTurn, sameUri, transportOf } from './uri.js';
 
@@ -71,7 +71,7 @@ function turnFinding(uri, outcome) {
     return { kind: 'unsure', uri, words: 'This browser does not say which server a candidate comes from. Test one at a time.' };
   }
   return failure(uri, outcome) ??
-    { kind: 'unsure', uri, words: 'No candidate came from it, and no error. The browser may not have asked it.' };
+    { kind: 'unsure', uri, words: 'No candidate came from it, and no error. Perhaps the browser did not ask it: browsers refuse some ports, and DTLS.' };
 }
 
 /**
@@ -86,8 +86,11 @@ function stunFinding(uri, outcome) {
   const seen = outcome.candidates.filter(({ type }) => type === 'srflx');
   const own = seen.find(({ url }) => sameUri(url, uri));
   if (own) return { kind: 'good', uri, words: `STUN works: your public address is ${own.address}.` };
-  const failed = failure(uri, outcome);
-  if (failed) return failed;
+  const error = mostTelling(outcome.errors.filter(({ url }) => sameUri(url, uri)));
+  if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
+  if (!outcome.complete) {
+    return { kind: 'unsure', uri, words: 'No answer of its own was seen. The test ended before all had answered.' };
+  }
   const words = seen.length > 0
     ? 'No candidate of its own: another server showed the same public address.'
     : 'No error, and no other address than your own: there is no address translation between you and the server.';
@@ -100,7 +103,7 @@ function stunFinding(uri, outcome) {
  * @returns {Finding | null}
  */
 function failure(uri, { errors, complete }) {
-  const error = mostTelling(errors.filter(({ url }) => sameUri(url, uri)));
+  const error = mostTelling(errors.filter(({ url }) => concerns(url, uri)));
   if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
   if (complete) return null;
   return {
@@ -108,6 +111,16 @@ function failure(uri, { errors, complete }) {
     uri,
     words: 'It has not answered. Is it running, and does a firewall let this port through?',
   };
+}
+
+/**
+ * Whether an error's URL is that of a server. A browser asks a TURN server over
+ * UDP by STUN, too, and reports that with a stun: URI.
+ * @param {string} url
+ * @param {string} uri
+ */
+function concerns(url, uri) {
+  return sameUri(url, uri) || (/^turn:/i.test(uri) && sameUri(url, uri.replace(/^turn:/i, 'stun:').replace(/\?transport=udp$/i, '')));
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Shows servers, candidates and findings in the page. It decides nothing. */
 
-import { byId, element, setText } from '../shared/dom.js';
+import { byId, element, setText } from '../basics/dom.js';
 import { errorWords } from './errors.js';
 import { isTurn } from './uri.js';
 
@@ -83,6 +83,7 @@ export function showOutcome(summary, findings) {
     item.append(element('span', { class: 'mark' }, MARKS[kind]), text);
     return item;
   }));
+  byId('outcome').scrollIntoView({ block: 'nearest' });
 }
 
 /** A word, not a colour alone, says how it went. @type {Record<Finding['kind'], string>} */

@@ -1,0 +1,65 @@
+// One headless Chromium with a fake camera, driven by lines of JSON: a request {id, op, ...} on standard input gets one
+// reply {id, value} or {id, error} on standard output. It ends when its input does.
+//
+// Operations: goto {url}; run {body, args}: the body of an async function, run in the page, whose JSON result is the value;
+// click {selector}, fill {selector, text}, press {key}: as a person would, through the browser's own input; shot {path}.
+//
+// Before any script of the page, RTCPeerConnection is wrapped so that window.e2ePeers lists the connections it makes. Console
+// errors and uncaught ones go to standard error.
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const instrument = () => {
+	const Native = window.RTCPeerConnection;
+	window.e2ePeers = [];
+	window.RTCPeerConnection = class extends Native {
+		constructor(...args) {
+			super(...args);
+			window.e2ePeers.push(this);
+		}
+	};
+};
+
+const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, {
+	executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+	headless: true,
+	timeout: 60_000,
+	args: [
+		"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+	],
+});
+await context.addInitScript(instrument);
+const page = context.pages()[0] ?? (await context.newPage());
+page.setDefaultTimeout(20_000);
+page.on("console", (m) => { if (m.type() === "error") console.error(`console: ${m.text()}`); });
+page.on("pageerror", (e) => console.error(`uncaught: ${e.stack}`));
+
+const operations = {
+	goto: async ({ url }) => { await page.goto(url); },
+	run: ({ body, args }) => page.evaluate(`(async (args) => { ${body} })(${JSON.stringify(args ?? null)})`),
+	click: ({ selector }) => page.click(selector),
+	fill: ({ selector, text }) => page.fill(selector, text),
+	press: ({ key }) => page.keyboard.press(key),
+	shot: async ({ path }) => { await page.screenshot({ path, fullPage: true }); },
+};
+
+// Nothing may keep a test waiting for ever.
+const within = (ms, promise) => {
+	let timer;
+	const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms); });
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+};
+
+process.stdout.write(`${JSON.stringify({ id: 0, value: context.browser()?.version() ?? "" })}\n`);
+for await (const line of createInterface({ input: process.stdin })) {
+	const request = JSON.parse(line);
+	let reply;
+	try {
+		reply = { id: request.id, value: (await within(90_000, operations[request.op](request))) ?? null };
+	} catch (e) {
+		reply = { id: request.id, error: e.message };
+	}
+	process.stdout.write(`${JSON.stringify(reply)}\n`);
+}
+await context.close();

@@ -1,0 +1,218 @@
+// Package netlab builds, from Linux network namespaces, the Internet in small that browser calls are proved on:
+//
+//	left  -- leftnat  --+
+//	                    +-- inet -- [cloud --] vps
+//	right -- rightnat --+
+//
+// left and right are two homes. Their routers masquerade with a fresh random port for every destination (what is
+// called a symmetric NAT), and inet, which has a route to each public address, drops and counts what one router sends to the
+// other. So nothing gets from left to right unless something on vps relays it. All public addresses are ordinary global ones,
+// outside the IANA special-purpose tables, for the daemon's default peer policy to be the one under test.
+//
+// inet is where the counters are: each packet to or from vps falls in one class by the port on vps's side.
+//
+// With Options.Cloud, vps has private addresses behind cloud, a 1:1 NAT that drops hairpinned packets (from vps to
+// its own public address).
+//
+// Tests that use it start with sandbox.Run, so that all of it goes away with them.
+package netlab
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// The hosts that tests run something on.
+const (
+	Left  = "left"
+	Right = "right"
+	VPS   = "vps"
+)
+
+// Public addresses of the vps, whether it has them itself or cloud has them in front of it.
+var (
+	PublicV4 = netip.MustParseAddr("45.33.3.2")
+	PublicV6 = netip.MustParseAddr("2600:3c01:0:3::2")
+)
+
+// PrivateV4 is vps's own address under Options.Cloud.
+var PrivateV4 = netip.MustParseAddr("10.0.0.5")
+
+// Options choose a variant of the network.
+type Options struct {
+	Name   string   // what the clients call vps, in their hosts files
+	NoV4   bool     // clients have IPv6 only
+	NoV6   bool     // clients have IPv4 only
+	Cloud  bool     // vps is behind a 1:1 NAT of IPv4 that drops hairpinned packets; implies no IPv6 on vps
+	Allow  []string // nft matches of what the clients' routers let out ("tcp dport 443"); empty: everything
+	Direct bool     // inet forwards between the two routers instead of dropping: the NATs alone keep them apart
+}
+
+// Lab is one such network. Its methods may be used from one goroutine at a time.
+type Lab struct {
+	t      testing.TB
+	o      Options
+	prefix string
+	dir    string
+}
+
+var labs atomic.Int32
+
+// New builds the network and takes it down when the test ends.
+func New(t testing.TB, o Options) *Lab {
+	t.Helper()
+	l := &Lab{t: t, o: o, prefix: fmt.Sprintf("lab%d-", labs.Add(1)), dir: t.TempDir()}
+	for _, h := range l.hosts() {
+		l.ip("netns", "add", l.prefix+h)
+		t.Cleanup(func() { l.remove(h) })
+		l.ip("-n", l.prefix+h, "link", "set", "lo", "up")
+		l.sysctl(h, "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
+	}
+	l.home(Left, 1)
+	l.home(Right, 2)
+	l.office()
+	l.firewall("inet", l.inetRules())
+	if err := os.WriteFile(filepath.Join(l.dir, "hosts"), []byte(l.hostsFile()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, "resolv.conf"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *Lab) hosts() []string {
+	h := []string{"inet", Left, "leftnat", Right, "rightnat", VPS}
+	if l.o.Cloud {
+		h = append(h, "cloud")
+	}
+	return h
+}
+
+// home makes a client's host and its router; n is its number in every address.
+func (l *Lab) home(host string, n int) {
+	nat := host + "nat"
+	l.link(host, "eth0", nat, "lan")
+	l.link(nat, "wan", "inet", host)
+	l.addr("inet", host, fmt.Sprintf("45.33.%d.1/30", n), fmt.Sprintf("2600:3c01:0:%d::1/64", n))
+	l.addr(nat, "wan", fmt.Sprintf("45.33.%d.2/30", n), fmt.Sprintf("2600:3c01:0:%d::2/64", n))
+	l.route(nat, "wan", fmt.Sprintf("45.33.%d.1", n), fmt.Sprintf("2600:3c01:0:%d::1", n))
+	if !l.o.NoV4 {
+		l.addr(nat, "lan", fmt.Sprintf("192.168.%d.1/24", n))
+		l.addr(host, "eth0", fmt.Sprintf("192.168.%d.2/24", n))
+		l.route(host, "eth0", fmt.Sprintf("192.168.%d.1", n))
+	}
+	if !l.o.NoV6 {
+		l.addr(nat, "lan", fmt.Sprintf("fd00:%d::1/64", n))
+		l.addr(host, "eth0", fmt.Sprintf("fd00:%d::2/64", n))
+		l.route(host, "eth0", fmt.Sprintf("fd00:%d::1", n))
+	}
+	l.forwards(nat)
+	l.firewall(nat, natRules(l.o.Allow))
+}
+
+// office makes vps, with cloud in front of it when asked for.
+func (l *Lab) office() {
+	if !l.o.Cloud {
+		l.link(VPS, "eth0", "inet", VPS)
+		l.addr("inet", VPS, "45.33.3.1/30", "2600:3c01:0:3::1/64")
+		l.addr(VPS, "eth0", PublicV4.String()+"/30", PublicV6.String()+"/64")
+		l.route(VPS, "eth0", "45.33.3.1", "2600:3c01:0:3::1")
+		l.forwards("inet")
+		return
+	}
+	l.link("cloud", "wan", "inet", VPS)
+	l.link(VPS, "eth0", "cloud", "lan")
+	l.addr("inet", VPS, "45.33.3.1/30")
+	l.addr("cloud", "wan", PublicV4.String()+"/30")
+	l.route("cloud", "wan", "45.33.3.1")
+	l.addr("cloud", "lan", "10.0.0.1/24")
+	l.addr(VPS, "eth0", PrivateV4.String()+"/24")
+	l.route(VPS, "eth0", "10.0.0.1")
+	l.forwards("cloud")
+	l.forwards("inet")
+	l.firewall("cloud", cloudRules())
+}
+
+func (l *Lab) hostsFile() string {
+	lines := []string{"127.0.0.1 localhost", "::1 localhost"}
+	if !l.o.NoV4 {
+		lines = append(lines, PublicV4.String()+" "+l.o.Name+" "+l.o.Name+".")
+	}
+	if !l.o.NoV6 && !l.o.Cloud {
+		lines = append(lines, PublicV6.String()+" "+l.o.Name+" "+l.o.Name+".")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// Command prepares a command that runs on a host, with the lab's hosts file and no DNS.
+func (l *Lab) Command(ctx context.Context, host string, argv ...string) *exec.Cmd {
+	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
+	args := append([]string{"netns", "exec", l.prefix + host, "sh", "-c", script, "sh", l.dir}, argv...)
+	return exec.CommandContext(ctx, "ip", args...)
+}
+
+func (l *Lab) link(a, aName, b, bName string) {
+	l.ip("-n", l.prefix+a, "link", "add", aName, "type", "veth", "peer", "name", bName, "netns", l.prefix+b)
+	l.ip("-n", l.prefix+a, "link", "set", aName, "up")
+	l.ip("-n", l.prefix+b, "link", "set", bName, "up")
+}
+
+func (l *Lab) addr(host, dev string, prefixes ...string) {
+	for _, p := range prefixes {
+		l.ip("-n", l.prefix+host, "addr", "add", p, "dev", dev)
+	}
+}
+
+func (l *Lab) route(host, dev string, gateways ...string) {
+	for _, g := range gateways {
+		l.ip("-n", l.prefix+host, "route", "add", "default", "via", g, "dev", dev)
+	}
+}
+
+func (l *Lab) forwards(host string) {
+	l.sysctl(host, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+}
+
+func (l *Lab) sysctl(host string, settings ...string) {
+	l.ip(append([]string{"netns", "exec", l.prefix + host, "sysctl", "-q", "-w"}, settings...)...)
+}
+
+func (l *Lab) remove(host string) {
+	pids, err := exec.Command("ip", "netns", "pids", l.prefix+host).Output()
+	if err == nil && len(pids) > 0 {
+		kill := append([]string{"-KILL"}, strings.Fields(string(pids))...)
+		l.t.Logf("netlab: processes left on %s: %s", host, kill[1:])
+		_ = exec.Command("kill", kill...).Run() // one that has just gone is no failure
+	}
+	l.ip("netns", "del", l.prefix+host)
+}
+
+// ip runs one command of iproute2 that has to work.
+func (l *Lab) ip(args ...string) []byte {
+	l.t.Helper()
+	return l.feed("", args...)
+}
+
+func (l *Lab) feed(stdin string, args ...string) []byte {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, "ip", args...)
+	c.Stdin = strings.NewReader(stdin)
+	var errs strings.Builder
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		l.t.Fatalf("netlab: ip %s: %v: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+/**
+ * Both pages in each of their states: no rule of axe-core is broken, nothing
+ * overflows a phone's width, and pictures of all are kept for people to look at
+ * (in PAGES_SHOTS, else in a new directory for temporary files).
+ */
+
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { assertAccessible, assertQuiet, launch, open } from './lib/browser.mjs';
+import { accept, call, reach, signIn, watch } from './lib/callpage.mjs';
+import { Daemon, freePort } from './lib/daemon.mjs';
+
+const SIZES = { narrow: { width: 360, height: 740 }, wide: { width: 1280, height: 800 } };
+
+let daemon;
+let browser;
+let shots;
+
+before(async () => {
+  daemon = await Daemon.start();
+  browser = await launch();
+  shots = process.env.PAGES_SHOTS || (await mkdtemp(join(tmpdir(), 'icebox-shots-')));
+  await mkdir(shots, { recursive: true });
+});
+
+after(async () => {
+  await browser?.close();
+  await daemon?.stop();
+});
+
+/** Looks at a page in both sizes and both colour schemes. */
+async function look(page, state) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await assertAccessible(page, `${state}, ${size}, ${colorScheme}`);
+      await page.screenshot({ path: join(shots, `${state}-${size}-${colorScheme}.png`), fullPage: true });
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= viewport.width, `${state} is ${width} wide in a window of ${viewport.width}`);
+    }
+  }
+}
+
+test('the call page', async (t) => {
+  t.diagnostic(`pictures are in ${shots}`);
+  const alice = await open(browser, daemon.url);
+  const bob = await open(browser, daemon.url);
+  await look(alice, 'call-1-signed-out');
+  await alice.getByRole('button', { name: 'Sign in' }).click();
+  await look(alice, 'call-2-no-name');
+  await signIn(alice, 'alice');
+  await signIn(bob, 'bob with a name that is long enough to need two lines');
+  await alice.getByText('Options', { exact: true }).click();
+  await look(alice, 'call-3-signed-in');
+  await call(alice, 'bob with a name that is long enough to need two lines');
+  await reach(bob, 'incoming');
+  await look(alice, 'call-4-ringing');
+  await look(bob, 'call-5-incoming');
+  await accept(bob, 'alice');
+  await reach(alice, 'in-call');
+  await watch(alice, 20);
+  await look(alice, 'call-6-in-call');
+  await bob.getByRole('button', { name: 'Hang up' }).click();
+  await reach(alice, 'idle');
+  await look(alice, 'call-7-after');
+  await daemon.kill();
+  await alice.getByRole('button', { name: 'Reconnect now' }).waitFor();
+  await look(alice, 'call-8-lost');
+  await daemon.run();
+  assertQuiet(alice, bob);
+});
+
+test('the trickle-ICE page', async () => {
+  const page = await open(browser, `${daemon.url}trickle-ice/`);
+  await look(page, 'trickle-1-empty');
+  await page.getByRole('button', { name: 'Use this server’s own' }).click();
+  await page.locator('#servers li').first().waitFor();
+  for (const [uri, username, credential] of [
+    [`turn:${daemon.turn}?transport=tcp`, 'alice', 'wrong'], [`turn:127.0.0.1:${await freePort()}?transport=tcp`, 'alice', 'secret'], ['turn://x', '', ''],
+  ]) {
+    await page.getByLabel('STUN or TURN URI').fill(uri);
+    await page.getByLabel('TURN username').fill(username);
+    await page.getByLabel('TURN password').fill(credential);
+    await page.getByRole('button', { name: 'Add server' }).click();
+  }
+  await page.getByRole('button', { name: 'Gather candidates' }).click();
+  await page.locator('main[data-gathering="done"]').waitFor();
+  await look(page, 'trickle-2-gathered');
+  assertQuiet(page);
+});
+
+test('a page that is not there', async () => {
+  const page = await open(browser, `${daemon.url}no/such/page`);
+  await look(page, 'missing');
+});

@@ -1,0 +1,18 @@
+package server
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// StartClassic starts the signalling server of the tutorials, on Node, in the role icebox is to take over.
+func StartClassic(t testing.TB, port int) *Process {
+	t.Helper()
+	script := filepath.Join(Root(), "deploy", "e2e", "classic", "server.mjs")
+	p := start(t, "the classic server", Here.Command(context.Background(), "node", script, strconv.Itoa(port)))
+	p.await(listening(Here, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))))
+	return p
+}

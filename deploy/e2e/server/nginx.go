@@ -1,0 +1,92 @@
+package server
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"icebox/deploy/e2e/pki"
+)
+
+// NginxOptions say where Debian's Nginx stands between clients and icebox.
+type NginxOptions struct {
+	Host    Host   // nil: Here
+	Name    string // instead of turn.example.org
+	Files   pki.Files
+	HTTP    string // host:port to redirect from; empty: port 80 as shipped
+	HTTPS   string // host:port; empty: port 443 as shipped
+	Backend string // icebox's host:port; empty: as shipped
+}
+
+// StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
+func StartNginx(t testing.TB, o NginxOptions) *Process {
+	t.Helper()
+	if o.Host == nil {
+		o.Host = Here
+	}
+	shipped, err := os.ReadFile(filepath.Join(Root(), "deploy", "nginx", "icebox.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	site := write(t, filepath.Join(dir, "site"), o.edit(t, string(shipped), dir))
+	conf := write(t, filepath.Join(dir, "nginx.conf"), strings.Join([]string{
+		"daemon off;", "worker_processes 1;", "pid " + dir + "/pid;", "error_log stderr info;",
+		"events { }",
+		"http {",
+		"client_body_temp_path " + dir + "/body;", "proxy_temp_path " + dir + "/proxy;", "fastcgi_temp_path " + dir + "/fastcgi;",
+		"uwsgi_temp_path " + dir + "/uwsgi;", "scgi_temp_path " + dir + "/scgi;",
+		"include " + site + ";",
+		"}",
+	}, "\n")+"\n")
+	if os.Geteuid() == 0 {
+		conf = write(t, conf, "user root;\n"+read(t, conf)) // its files are this user's
+	}
+	p := start(t, "nginx", o.Host.Command(context.Background(), "nginx", "-p", dir, "-e", "stderr", "-c", conf))
+	if o.HTTPS == "" {
+		o.HTTPS = "127.0.0.1:443"
+	}
+	p.await(listening(o.Host, o.HTTPS))
+	return p
+}
+
+// edit makes the replacements; one that finds nothing to replace is a failure.
+func (o NginxOptions) edit(t testing.TB, site, dir string) string {
+	t.Helper()
+	const live = "/etc/letsencrypt/live/turn.example.org/"
+	pairs := [][2]string{
+		{live + "fullchain.pem", o.Files.Cert}, {live + "privkey.pem", o.Files.Key}, {"turn.example.org", o.Name},
+		{"/var/log/nginx/icebox.log", filepath.Join(dir, "access.log")},
+	}
+	if o.HTTP != "" {
+		pairs = append(pairs, [2]string{"\tlisten [::]:80;\n", ""}, [2]string{"listen 80;", "listen " + o.HTTP + ";"})
+	}
+	if o.HTTPS != "" {
+		pairs = append(pairs, [2]string{"\tlisten [::]:443 ssl http2;\n", ""}, [2]string{"listen 443 ", "listen " + o.HTTPS + " "})
+	}
+	if o.Backend != "" {
+		if _, _, err := net.SplitHostPort(o.Backend); err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, [2]string{"server 127.0.0.1:8080;", "server " + o.Backend + ";"})
+	}
+	for _, p := range pairs {
+		if !strings.Contains(site, p[0]) {
+			t.Fatalf("the shipped Nginx site has no %q to replace", p[0])
+		}
+		site = strings.ReplaceAll(site, p[0], p[1])
+	}
+	return site
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

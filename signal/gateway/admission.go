@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/rate"
+)
+
+// connections counts WebSockets per address and in all.
+type connections struct {
+	mu    sync.Mutex
+	addrs map[netip.Addr]int
+	total int
+}
+
+// enter counts a connection in, unless that would be one too many.
+func (c *connections) enter(a netip.Addr, l *signal.Limits) (refused reason, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case l.ConnsTotal > 0 && c.total >= l.ConnsTotal:
+		return connsTotal, false
+	case l.ConnsPerAddr > 0 && c.addrs[a] >= l.ConnsPerAddr:
+		return connsPerAddr, false
+	}
+	c.addrs[a]++
+	c.total++
+	return 0, true
+}
+
+func (c *connections) leave(a netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total--
+	if c.addrs[a]--; c.addrs[a] == 0 {
+		delete(c.addrs, a)
+	}
+}
+
+// maxMintBuckets bounds the memory of the limit on minting: some 6 MB at worst.
+const maxMintBuckets = 1 << 16
+
+// mints limits how many credentials are minted, per address and in all.
+type mints struct {
+	addrs *rate.Table
+
+	mu    sync.Mutex
+	total rate.Bucket
+}
+
+// mintLimit is the refusal of a mint. It is a signal.ErrMintLimited.
+type mintLimit struct {
+	reason reason
+	wait   time.Duration
+}
+
+func (e *mintLimit) Error() string { return fmt.Sprintf("too many credentials, wait %v", e.wait) }
+func (e *mintLimit) Unwrap() error { return signal.ErrMintLimited }
+
+// take counts a credential, or says how long to wait.
+func (m *mints) take(a netip.Addr, l *signal.Limits, now time.Time) error {
+	if l.MintsPerAddr > 0 {
+		if wait := m.addrs.Take(a, rate.PerMinute(l.MintsPerAddr), now); wait > 0 {
+			return &mintLimit{mintsPerAddr, wait}
+		}
+	}
+	if l.MintsTotal > 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if wait := m.total.Take(rate.PerMinute(l.MintsTotal), now); wait > 0 {
+			return &mintLimit{mintsTotal, wait}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"icebox/signal"
+)
+
+// source is where in a request a secret was found.
+type source uint8
+
+const (
+	inParam source = iota
+	inBearer
+	inBasic
+)
+
+type secret struct {
+	value string
+	from  source
+}
+
+// shown returns everything a request shows to be let in. A proxy that asks for a password of its own leaves
+// it in the request, so one secret more, which nobody here knows, must not do harm.
+func shown(r *http.Request, param func(string) string) (secrets []secret) {
+	if _, password, ok := r.BasicAuth(); ok {
+		secrets = append(secrets, secret{password, inBasic})
+	}
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if ok && strings.EqualFold(scheme, "Bearer") {
+		secrets = append(secrets, secret{strings.TrimSpace(token), inBearer})
+	}
+	for _, name := range []string{"key", "api", "apiKey"} {
+		if v := param(name); v != "" {
+			secrets = append(secrets, secret{v, inParam})
+		}
+	}
+	return secrets
+}
+
+// apiKey returns the name of the API key that a WebSocket's request shows.
+func (r *rules) apiKey(req *http.Request) (name string, given, known bool) {
+	secrets := shown(req, req.URL.Query().Get)
+	for _, s := range secrets {
+		if name, known = r.key(s.value); known {
+			return name, true, true
+		}
+	}
+	return "", len(secrets) > 0, false
+}
+
+// user returns for whom a request may have ICE servers.
+func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (string, *failure) {
+	refusal := failNoKey
+	for _, s := range shown(r, p.get) {
+		if name, ok := rules.key(s.value); ok {
+			if p.username != "" {
+				name += "/" + p.username
+			}
+			return name, nil
+		}
+		if client, ok := l.opts.Hub.Bearer(s.value); ok {
+			return client.Name(), nil
+		}
+		switch {
+		case s.from == inParam:
+			refusal = failBadKey
+		case s.from == inBearer, refusal == failNoKey && rules.limits.Access == signal.ByKey:
+			refusal = failBadToken
+		}
+	}
+	if refusal == failNoKey && rules.limits.Access == signal.Open && rules.fromOwnPage(r, c) {
+		return "@" + c.bucket().String(), nil
+	}
+	return "", refusal
+}

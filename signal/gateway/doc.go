@@ -1,0 +1,41 @@
+// Package gateway is the door: it finds out who connects and from where, lets in who may come, and routes
+// requests. One [Gateway] serves all HTTP listeners of the daemon, because what it counts (connections and
+// minted credentials, per address and in total) must not depend on the door one takes; [Gateway.Listener]
+// makes the handler of one of them.
+//
+//	/  /ws                                  WebSocket upgrade: the classic protocol
+//	/ice  /turn  /api/turn                  ICE servers: our own, draft-uberti-behave-turn-rest-00
+//	/?service=turn                          the same at the root, as the draft has it
+//	/turn/credentials                       ICE servers as Janus asks for them
+//	/_matrix/client/{v3,r0}/voip/turnServer ICE servers as Matrix clients ask for them
+//	anything else                           the pages
+//
+// # Who is asking
+//
+// A connection's address counts, unless it is a trusted proxy's: then the right-most entry of X-Forwarded-For
+// that is no trusted proxy does, over all lines of the header. Where an entry makes no sense the last hop that
+// did is taken, so junk never opens a bucket of its own. X-Forwarded-Host and X-Forwarded-Proto are believed
+// from the same connections. Limits count an IPv6 client by its /64.
+//
+// # Origins
+//
+// A page may connect if it comes from the host it connects to, on any port, or if its origin is on the list. No
+// origin at all (what is no browser) and the origin "null" (pages from files) are let in only while access is
+// by key, or on a loopback listener that the client reached by a loopback name and without a trace of a proxy.
+//
+// # Access
+//
+// With access by key a WebSocket needs ?key=K on its URL, which clients can be given without a change to
+// their code. ICE servers are for callers with an API key (query key, api or apiKey, Bearer, or the password
+// of Basic), for the bearer of a live sign-in (the token in the login's reply), and, only while access is
+// open, for requests of a page of this host. The last is told by what browsers say (Origin, Sec-Fetch-Site,
+// Referer), which any other program can say too: it keeps other sites' pages from using this server, and
+// nobody else.
+//
+// # What is expected of the http.Server
+//
+// ReadHeaderTimeout (10 s), ReadTimeout (30 s), WriteTimeout (30 s), IdleTimeout (2 min) and MaxHeaderBytes
+// (16 KiB) or about that; none of them touches an upgraded connection, whose deadlines are package
+// socket's. The server's Shutdown neither waits for upgraded connections nor closes them: call
+// [signal.Hub.Shutdown] after it. Request contexts are not used beyond the request.
+package gateway

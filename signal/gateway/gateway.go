@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/signal"
+	"icebox/signal/classic"
+	"icebox/signal/rate"
+)
+
+// Options are fixed for the life of a gateway.
+type Options struct {
+	Hub        *signal.Hub
+	ICE        signal.ICEProvider    // nil: there are no ICE servers to give
+	Pages      http.Handler          // nil: there are no pages
+	Logger     *slog.Logger          // nil: discards
+	Registerer prometheus.Registerer // nil: no registration
+}
+
+// Listener is what listeners may differ in.
+type Listener struct {
+	// Loopback: it is bound to a loopback address.
+	Loopback bool
+	// TLS: its connections are encrypted.
+	TLS     bool
+	Classic classic.Options
+}
+
+// Gateway serves the HTTP listeners of the daemon.
+type Gateway struct {
+	opts    Options
+	log     *slog.Logger
+	metrics *metrics
+	rules   atomic.Pointer[rules]
+	conns   connections
+	mints   mints
+}
+
+// New returns a Gateway. The limits are set as by SetLimits.
+func New(o Options, l signal.Limits) (*Gateway, error) {
+	if o.Hub == nil {
+		return nil, errors.New("make a gateway: there is no hub")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Pages == nil {
+		o.Pages = http.NotFoundHandler()
+	}
+	g := &Gateway{
+		opts: o, log: o.Logger,
+		conns: connections{addrs: make(map[netip.Addr]int)},
+		mints: mints{addrs: rate.NewTable(maxMintBuckets)},
+	}
+	if err := g.SetLimits(l); err != nil {
+		return nil, fmt.Errorf("make a gateway: %w", err)
+	}
+	var err error
+	if g.metrics, err = newMetrics(o.Registerer, &g.conns); err != nil {
+		return nil, fmt.Errorf("make a gateway: %w", err)
+	}
+	return g, nil
+}
+
+// Validate reports everything that is wrong with limits, and needs no gateway to do so.
+func Validate(l signal.Limits) error {
+	_, err := compile(l)
+	return errors.Join(l.Validate(), err)
+}
+
+// SetLimits replaces the limits, the hub's included, or changes nothing and says what is wrong with them.
+func (g *Gateway) SetLimits(l signal.Limits) error {
+	if err := Validate(l); err != nil {
+		return err
+	}
+	r, err := compile(l)
+	if err != nil {
+		return err
+	}
+	if err := g.opts.Hub.SetLimits(l); err != nil {
+		return err
+	}
+	g.rules.Store(r)
+	return nil
+}
+
+// Listener returns the handler of one listener.
+func (g *Gateway) Listener(l Listener) http.Handler {
+	return &listener{Gateway: g, Listener: l, classic: classic.New(g.opts.Hub, g.signInICE, g.log, l.Classic)}
+}
+
+// listener is the handler of one listener.
+type listener struct {
+	*Gateway
+	Listener
+	classic *classic.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/" && websocket.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
+		l.metrics.requests[toWebSocket].Inc()
+		l.serveWebSocket(w, r)
+	case asksForICE(r):
+		l.metrics.requests[toICE].Inc()
+		l.serveICE(w, r)
+	default:
+		l.metrics.requests[toPages].Inc()
+		l.opts.Pages.ServeHTTP(w, r)
+	}
+}
+
+// door is how a WebSocket's refusal is answered.
+var door = map[reason]struct {
+	status int
+	text   string
+}{
+	badMethod:    {http.StatusUpgradeRequired, "this is a WebSocket endpoint"},
+	badOrigin:    {http.StatusForbidden, "pages of this origin may not connect here"},
+	noKey:        {http.StatusUnauthorized, "connect with ?key= on the URL"},
+	badKey:       {http.StatusForbidden, "this key is not known here"},
+	connsPerAddr: {http.StatusTooManyRequests, "too many connections from your address"},
+	connsTotal:   {http.StatusServiceUnavailable, "too many connections"},
+	restarting:   {http.StatusServiceUnavailable, "the server is about to restart"},
+}
+
+func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	rules := l.rules.Load()
+	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	key, why, ok := l.mayConnect(r, c, rules)
+	if ok {
+		why, ok = l.conns.enter(c.bucket(), &rules.limits)
+	}
+	if !ok {
+		l.refuseWebSocket(w, c, why)
+		return
+	}
+	l.classic.Serve(w, r, signal.Visitor{Addr: c.addr, Host: c.host, Key: key}, func() { l.conns.leave(c.bucket()) })
+}
+
+// mayConnect judges a WebSocket's request by everything but numbers.
+func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (key string, why reason, ok bool) {
+	key, given, known := rules.apiKey(r)
+	switch {
+	case !websocket.IsWebSocketUpgrade(r):
+		return "", badMethod, false
+	case l.opts.Hub.Draining():
+		return "", restarting, false
+	case !rules.admitsOrigin(r.Header["Origin"], c):
+		return "", badOrigin, false
+	case rules.limits.Access == signal.ByKey && !given:
+		return "", noKey, false
+	case rules.limits.Access == signal.ByKey && !known:
+		return "", badKey, false
+	}
+	return key, 0, true
+}
+
+func (l *listener) refuseWebSocket(w http.ResponseWriter, c caller, why reason) {
+	l.refused(c, why)
+	answer := door[why]
+	switch answer.status {
+	case http.StatusUpgradeRequired:
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "10")
+	}
+	http.Error(w, answer.text, answer.status)
+}
+
+// refused counts a refusal and notes it. The URL stays out of the log: keys are in it.
+func (g *Gateway) refused(c caller, why reason) {
+	g.metrics.refused[why].Inc()
+	g.log.Debug("request refused", slog.Any("addr", c.addr), slog.String("reason", why.String()))
+}
+
+// mint asks the provider for ICE servers within the limits.
+func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, bucket netip.Addr, v via) (signal.ICEServers, error) {
+	if g.opts.ICE == nil {
+		return signal.ICEServers{}, signal.ErrUnavailable
+	}
+	if err := g.mints.take(bucket, &g.rules.Load().limits, time.Now()); err != nil {
+		var limit *mintLimit
+		if errors.As(err, &limit) {
+			g.refused(caller{addr: r.Addr}, limit.reason)
+		}
+		return signal.ICEServers{}, err
+	}
+	s, err := g.opts.ICE(ctx, r)
+	if err == nil {
+		g.metrics.minted[v].Inc()
+	}
+	return s, err
+}
+
+// signInICE is the provider for sign-ins.
+func (g *Gateway) signInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+	return g.mint(ctx, r, caller{addr: r.Addr}.bucket(), viaSignIn)
+}
+
+// retryAfter is how many seconds to wait, at least one.
+func retryAfter(d time.Duration) string {
+	return strconv.Itoa(max(1, int((d+time.Second-1)/time.Second)))
+}

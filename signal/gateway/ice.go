@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"icebox/signal"
+)
+
+var icePaths = map[string]bool{
+	"/ice": true, "/turn": true, "/api/turn": true, "/turn/credentials": true,
+	"/_matrix/client/v3/voip/turnServer": true,
+	"/_matrix/client/r0/voip/turnServer": true,
+}
+
+func asksForICE(r *http.Request) bool {
+	return icePaths[r.URL.Path] || r.URL.Path == "/" && r.URL.RawQuery != "" && r.URL.Query().Has("service")
+}
+
+// iceAnswer is one answer for everybody: RTCPeerConnection takes iceServers and iceTransportPolicy,
+// draft-uberti and Janus username, password, ttl and uris, Matrix the same, and Twilio's clients ice_servers.
+// All of them ignore the rest.
+type iceAnswer struct {
+	ICEServers         []signal.RTCIceServer `json:"iceServers"`
+	ICETransportPolicy string                `json:"iceTransportPolicy"`
+	Username           string                `json:"username,omitempty"`
+	Password           string                `json:"password,omitempty"`
+	TTL                int64                 `json:"ttl"`
+	Expires            int64                 `json:"expires,omitempty"`
+	URIs               []string              `json:"uris"`
+	Flat               []flatServer          `json:"ice_servers"`
+}
+
+// flatServer has one URL, under its old name too.
+type flatServer struct {
+	URL        string `json:"url"`
+	URLs       string `json:"urls"`
+	Username   string `json:"username,omitempty"`
+	Credential string `json:"credential,omitempty"`
+}
+
+func answer(s signal.ICEServers) iceAnswer {
+	a := iceAnswer{
+		ICEServers: s.RTC(), ICETransportPolicy: "all", URIs: []string{}, Flat: []flatServer{},
+		Username: s.Username, Password: s.Password, TTL: int64(s.TTL.Seconds()),
+	}
+	if !s.Expires.IsZero() {
+		a.Expires = s.Expires.Unix()
+	}
+	for _, server := range a.ICEServers {
+		for _, u := range server.URLs {
+			a.Flat = append(a.Flat, flatServer{URL: u, URLs: u, Username: server.Username, Credential: server.Credential})
+			if server.Credential != "" {
+				a.URIs = append(a.URIs, u)
+			}
+		}
+	}
+	return a
+}
+
+// failure is what a request for ICE servers can meet with. Clients of Matrix decide by Matrix.
+type failure struct {
+	status  int
+	reason  reason
+	Code    string `json:"code"`
+	Matrix  string `json:"errcode"`
+	Message string `json:"error"`
+	retry   string
+}
+
+var (
+	failMethod   = &failure{http.StatusMethodNotAllowed, badMethod, "method-not-allowed", "M_UNRECOGNIZED", "use GET or POST", ""}
+	failBody     = &failure{http.StatusBadRequest, badRequest, "bad-request", "M_BAD_JSON", "the request can't be read", ""}
+	failService  = &failure{http.StatusBadRequest, badRequest, "bad-service", "M_INVALID_PARAM", "the service is turn, or left out", ""}
+	failTTL      = &failure{http.StatusBadRequest, badRequest, "bad-ttl", "M_INVALID_PARAM", "ttl is a number of seconds above 0", ""}
+	failUsername = &failure{http.StatusBadRequest, badRequest, "bad-name", "M_INVALID_PARAM", signal.ErrBadName.Message, ""}
+	failNoKey    = &failure{http.StatusUnauthorized, noKey, "no-key", "M_MISSING_TOKEN", "show an API key or the token of a sign-in, or ask from a page of this host while access is open", ""}
+	failBadKey   = &failure{http.StatusForbidden, badKey, "bad-key", "M_FORBIDDEN", "this key is not known here", ""}
+	failBadToken = &failure{http.StatusUnauthorized, badKey, "bad-key", "M_UNKNOWN_TOKEN", "this key or token is not known here", ""}
+	failMinting  = &failure{http.StatusServiceUnavailable, noICE, "unavailable", "M_UNKNOWN", signal.ErrUnavailable.Message, "10"}
+	failDraining = &failure{http.StatusServiceUnavailable, restarting, "restarting", "M_UNKNOWN", signal.ErrRestarting.Message, "10"}
+)
+
+func (l *listener) serveICE(w http.ResponseWriter, r *http.Request) {
+	rules := l.rules.Load()
+	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	w.Header().Set("Cache-Control", "no-store")
+	if preflight := l.allowPages(w, r, c, rules); preflight {
+		return
+	}
+	servers, failed := l.iceFor(w, r, c, rules)
+	if failed != nil {
+		l.fail(w, c, failed)
+		return
+	}
+	reply(w, http.StatusOK, answer(servers))
+}
+
+// iceFor mints for whoever may have it.
+func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rules *rules) (signal.ICEServers, *failure) {
+	var none signal.ICEServers
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST, OPTIONS")
+		return none, failMethod
+	}
+	if l.opts.Hub.Draining() {
+		return none, failDraining
+	}
+	p, failed := readParams(w, r)
+	if failed != nil {
+		return none, failed
+	}
+	user, failed := l.user(r, c, rules, p)
+	if failed != nil {
+		return none, failed
+	}
+	servers, err := l.mint(r.Context(), signal.ICERequest{User: user, Host: c.host, Addr: c.addr, TTL: p.ttl}, c.bucket(), viaHTTP)
+	var limit *mintLimit
+	switch {
+	case errors.As(err, &limit):
+		return none, &failure{
+			http.StatusTooManyRequests, reasons, signal.ErrMintLimited.Code, "M_LIMIT_EXCEEDED",
+			signal.ErrMintLimited.Message, retryAfter(limit.wait),
+		}
+	case err != nil:
+		l.log.Warn("no ICE servers for a request", slog.Any("addr", c.addr), slog.Any("error", err))
+		return none, failMinting
+	}
+	return servers, nil
+}
+
+// allowPages lets pages of admitted origins read the answer, and answers the question that browsers ask
+// beforehand.
+func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules) (preflight bool) {
+	h := w.Header()
+	h.Set("Vary", "Origin")
+	origins := r.Header["Origin"]
+	if len(origins) == 1 && rules.admitsOrigin(origins, c) {
+		h.Set("Access-Control-Allow-Origin", origins[0])
+		h.Set("Access-Control-Expose-Headers", "Retry-After")
+	}
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", strconv.Itoa(2*60*60))
+	h.Set("Allow", "GET, POST, OPTIONS")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+func (l *listener) fail(w http.ResponseWriter, c caller, f *failure) {
+	if f.reason < reasons { // a limit on minting has been counted where it was met
+		l.refused(c, f.reason)
+	}
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="icebox"`)
+	}
+	if f.retry != "" {
+		w.Header().Set("Retry-After", f.retry)
+	}
+	reply(w, f.status, f)
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	b, _ := json.Marshal(v) // strings and numbers can't fail
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // who hung up doesn't need it
+}

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// reason says why a request was refused, and is the metric label of it.
+type reason uint8
+
+const (
+	badOrigin reason = iota
+	noKey
+	badKey
+	connsPerAddr
+	connsTotal
+	mintsPerAddr
+	mintsTotal
+	restarting
+	badRequest
+	badMethod
+	noICE
+	reasons
+)
+
+func (r reason) String() string {
+	return [...]string{
+		"origin", "no_key", "bad_key", "connections_per_address", "connections_total", "mints_per_address",
+		"mints_total", "restarting", "bad_request", "method", "ice_unavailable", "unknown",
+	}[min(r, reasons)]
+}
+
+// route is where a request goes, and a metric label too.
+type route uint8
+
+const (
+	toWebSocket route = iota
+	toICE
+	toPages
+	routes
+)
+
+func (r route) String() string {
+	return [...]string{"websocket", "ice", "pages", "unknown"}[min(r, routes)]
+}
+
+// via says what a credential was minted for, and is a metric label too.
+type via uint8
+
+const (
+	viaSignIn via = iota
+	viaHTTP
+	vias
+)
+
+func (v via) String() string { return [...]string{"sign_in", "http", "unknown"}[min(v, vias)] }
+
+type metrics struct {
+	requests [routes]prometheus.Counter
+	refused  [reasons]prometheus.Counter
+	minted   [vias]prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, conns *connections) (*metrics, error) {
+	counters := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	}
+	var (
+		requests = counters("icebox_http_requests_total", "HTTP requests, by where they went.", "route")
+		refused  = counters("icebox_http_refused_total", "HTTP requests and mints that were refused, by why.", "reason")
+		minted   = counters("icebox_signal_credentials_total", "Credentials handed out, by what for.", "via")
+		open     = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "icebox_http_websockets", Help: "WebSockets that count against the limits on connections.",
+		}, func() float64 {
+			conns.mu.Lock()
+			defer conns.mu.Unlock()
+			return float64(conns.total)
+		})
+		m metrics
+	)
+	for r := range routes {
+		m.requests[r] = requests.WithLabelValues(r.String())
+	}
+	for r := range reasons {
+		m.refused[r] = refused.WithLabelValues(r.String())
+	}
+	for v := range vias {
+		m.minted[v] = minted.WithLabelValues(v.String())
+	}
+	if reg == nil {
+		return &m, nil
+	}
+	for _, c := range []prometheus.Collector{requests, refused, minted, open} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return &m, nil
+}

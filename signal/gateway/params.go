@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"icebox/signal"
+)
+
+// maxBody is more than any of these requests needs.
+const maxBody = 8 << 10
+
+// params are what a request for ICE servers says, in its URL, as a form or as JSON.
+type params struct {
+	values   url.Values
+	username string
+	ttl      time.Duration
+}
+
+func (p params) get(name string) string { return p.values.Get(name) }
+
+func readParams(w http.ResponseWriter, r *http.Request) (params, *failure) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil { // of the URL, and of a form
+		return params{}, failBody
+	}
+	p := params{values: r.Form}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method == http.MethodPost && media == "application/json" {
+		if !p.addJSON(r) {
+			return params{}, failBody
+		}
+	}
+	if s := p.get("service"); s != "turn" && p.values.Has("service") {
+		return params{}, failService
+	}
+	if p.username = p.get("username"); p.username != "" && !signal.ValidName(p.username) {
+		return params{}, failUsername
+	}
+	if p.values.Has("ttl") {
+		seconds, err := strconv.ParseInt(p.get("ttl"), 10, 64)
+		if err != nil || seconds < 1 {
+			return params{}, failTTL
+		}
+		p.ttl = time.Duration(min(seconds, maxTTL)) * time.Second
+	}
+	return p, nil
+}
+
+// maxTTL, in seconds, only keeps the arithmetic from overflowing: how long a credential lives is for the
+// provider to bound.
+const maxTTL = 1 << 31
+
+// addJSON adds the members of a JSON object that are strings or numbers. A request may have no body at all.
+func (p *params) addJSON(r *http.Request) bool {
+	if r.ContentLength == 0 {
+		return true
+	}
+	var object map[string]any
+	d := json.NewDecoder(r.Body)
+	d.UseNumber()
+	if err := d.Decode(&object); err != nil {
+		return false
+	}
+	for name, v := range object {
+		switch v := v.(type) {
+		case string:
+			p.values.Set(name, v)
+		case json.Number:
+			p.values.Set(name, v.String())
+		}
+	}
+	return true
+}

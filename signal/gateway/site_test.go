@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	patience  = 10 * time.Second
+	secretKey = "s3cret-key-of-web"
+)
+
+// site is a gateway with one listener, and what its provider was asked.
+type site struct {
+	t       *testing.T
+	gateway *Gateway
+	hub     *signal.Hub
+	url     string // of http
+
+	mu     sync.Mutex
+	asked  []signal.ICERequest
+	logged bytes.Buffer
+}
+
+// ice is a provider of STUN and TURN that keeps what it is asked.
+func (s *site) ice(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, r)
+	ttl := time.Hour
+	if r.TTL > 0 {
+		ttl = min(ttl, r.TTL)
+	}
+	return signal.ICEServers{
+		STUN: []string{"stun:t:3478"}, TURN: []string{"turn:t:3478?transport=udp", "turns:t:5349?transport=tcp"},
+		Username: "1700003600:" + r.User, Password: "pw=", TTL: ttl, Expires: time.Unix(1700003600, 0),
+	}, nil
+}
+
+func (s *site) lastAsked() signal.ICERequest {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.asked) == 0 {
+		s.t.Fatal("the provider was not asked")
+	}
+	return s.asked[len(s.asked)-1]
+}
+
+func (s *site) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logged.Write(p)
+}
+
+// public is a listener that isn't bound to loopback, although tests reach it there.
+var public = Listener{}
+
+func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
+	t.Helper()
+	limits := signal.DefaultLimits()
+	for _, f := range change {
+		f(&limits)
+	}
+	s := &site{t: t}
+	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	if s.hub, err = signal.New(signal.Options{Logger: log}, limits); err != nil {
+		t.Fatal(err)
+	}
+	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") })
+	if s.gateway, err = New(Options{Hub: s.hub, ICE: s.ice, Pages: pages, Logger: log}, limits); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s.gateway.Listener(l))
+	s.url = srv.URL
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.hub.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		srv.Close()
+	})
+	return s
+}
+
+func byKey(l *signal.Limits) {
+	l.Access, l.Keys = signal.ByKey, []signal.Key{{Name: "app", Key: "another-key"}, {Name: "web", Key: secretKey}}
+}
+
+func withKeys(l *signal.Limits) {
+	byKey(l)
+	l.Access = signal.Open
+}
+
+// headers makes a header of names and values.
+func headers(pairs ...string) http.Header {
+	h := make(http.Header)
+	for i := 0; i < len(pairs); i += 2 {
+		h.Add(pairs[i], pairs[i+1])
+	}
+	return h
+}
+
+// dial opens a WebSocket and returns the status of a refusal, or 101.
+func (s *site) dial(path string, h http.Header) (*websocket.Conn, int) {
+	s.t.Helper()
+	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
+	if resp == nil {
+		s.t.Fatal(err)
+	}
+	if ws != nil {
+		s.t.Cleanup(func() { _ = ws.Close() })
+	}
+	return ws, resp.StatusCode
+}
+
+// login signs in and returns the reply.
+func (s *site) login(ws *websocket.Conn, name string) (reply struct {
+	Success    bool
+	ICEServers []signal.RTCIceServer
+	ICEError   struct{ Code, Message string }
+	Token      string
+}) {
+	s.t.Helper()
+	if err := ws.WriteJSON(map[string]string{"type": "login", "name": name}); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = ws.SetReadDeadline(time.Now().Add(patience))
+	if err := ws.ReadJSON(&reply); err != nil {
+		s.t.Fatal(err)
+	}
+	if !reply.Success {
+		s.t.Fatalf("login as %q failed: %+v", name, reply)
+	}
+	return reply
+}
+
+// ask sends a request and returns the answer, its body read.
+func (s *site) ask(method, path, body string, h http.Header) (*http.Response, map[string]any) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, values := range h {
+		req.Header[name] = values
+	}
+	if host := h.Get("Host"); host != "" {
+		req.Host = host
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var object map[string]any
+	if len(text) > 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(text, &object); err != nil {
+			s.t.Fatalf("%q: %v", text, err)
+		}
+	}
+	return resp, object
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { bitrate, bytes, counted, duration, listed } from '../static/assets/basics/format.js';
+import { addressWords, hops, pathWords, rates, sample } from '../static/assets/call/stats.js';
+
+/** A report as Chromium gives it, with the members that are read. */
+function report({ local = {}, remote = {}, pair = {} } = {}) {
+  return new Map(Object.entries({
+    T: { type: 'transport', selectedCandidatePairId: 'P' },
+    P: { type: 'candidate-pair', timestamp: 5000, localCandidateId: 'L', remoteCandidateId: 'R', bytesSent: 1000, bytesReceived: 2000, currentRoundTripTime: 0.012, ...pair },
+    Q: { type: 'candidate-pair', nominated: true, state: 'succeeded', bytesSent: 7 },
+    L: { type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls', address: '203.0.113.7', port: 50000, url: 'turns:h:443?transport=tcp', ...local },
+    R: { type: 'remote-candidate', candidateType: 'srflx', protocol: 'udp', address: '198.51.100.9', port: 60000, ...remote },
+    V: { type: 'inbound-rtp', kind: 'video', framesDecoded: 150, frameWidth: 640, frameHeight: 360, framesPerSecond: 29.9, packetsLost: 2 },
+    A: { type: 'inbound-rtp', kind: 'audio', packetsLost: 1 },
+  }));
+}
+
+test('reads the pair in use and the video', () => {
+  const now = sample(report());
+  assert.equal(now.local.relayProtocol, 'tls');
+  assert.deepEqual([now.local.type, now.remote.type], ['relay', 'srflx']);
+  assert.deepEqual([now.bytesSent, now.bytesReceived, now.framesDecoded, now.packetsLost], [1000, 2000, 150, 3]);
+});
+
+test('finds the pair where the transport does not name it', () => {
+  const firefox = report();
+  firefox.delete('T');
+  firefox.get('P').selected = true;
+  assert.equal(sample(firefox).bytesSent, 1000);
+  const other = report();
+  other.delete('T');
+  assert.equal(sample(other).bytesSent, 7);
+});
+
+test('an empty report is no pair', () => {
+  const now = sample(new Map());
+  assert.equal(now.local, null);
+  assert.equal(pathWords(now, 'bob'), 'No way is in use yet.');
+  assert.deepEqual(hops(now, 'bob'), []);
+});
+
+test('rates, between samples of one pair only', () => {
+  const first = sample(report());
+  const second = sample(report({ pair: { timestamp: 7000, bytesSent: 2000, bytesReceived: 2500 } }));
+  assert.deepEqual(rates(first, second), { sent: 4000, received: 2000 });
+  assert.equal(rates(null, second), null);
+  assert.equal(rates(second, second), null);
+  assert.equal(rates(second, { ...first, time: 9000 }), null);
+});
+
+test('the way in words', () => {
+  const way = (local, remote) => pathWords(sample(report({ local, remote })), 'bob');
+  assert.equal(way({}, {}), 'Your video goes through this server’s relay over TLS. From there it goes straight to bob.');
+  assert.equal(way({ relayProtocol: 'udp' }, { candidateType: 'relay' }),
+    'Your video goes through this server’s relay over UDP. bob uses a relay, too.');
+  assert.match(way({ candidateType: 'host' }, { candidateType: 'relay' }), /over UDP to a relay that bob uses/);
+  assert.match(way({ candidateType: 'host', protocol: 'tcp' }, { candidateType: 'host' }), /straight to bob over TCP, within one network/);
+  assert.match(way({ candidateType: 'prflx' }, { candidateType: 'host' }), /through a router’s address translation/);
+});
+
+test('the way as places', () => {
+  const way = (local, remote) => hops(sample(report({ local, remote })), 'bob')
+    .map(({ way: over, place }) => `${over}>${place}`).join(' ');
+  assert.equal(way({}, {}), '>You TLS>Relay UDP>bob');
+  assert.equal(way({}, { candidateType: 'relay' }), '>You TLS>Relay UDP>bob’s relay …>bob');
+  assert.equal(way({ candidateType: 'host' }, {}), '>You UDP>bob');
+});
+
+test('addresses', () => {
+  assert.equal(addressWords({ address: '192.0.2.1', port: 9 }), '192.0.2.1:9');
+  assert.equal(addressWords({ address: '2001:db8::1', port: 9 }), '[2001:db8::1]:9');
+  assert.equal(addressWords({ address: '', port: 9 }), 'hidden by the browser, port 9');
+});
+
+test('figures', () => {
+  assert.deepEqual([0, 999, 1000, 9_940, 9_960, 999_600, 1_234_567_890].map(bytes),
+    ['0 B', '999 B', '1.0 kB', '9.9 kB', '10 kB', '1.0 MB', '1.2 GB']);
+  assert.equal(bitrate(2_140_000), '2.1 Mbit/s');
+  assert.deepEqual([0, 7.9, 725, 3723].map(duration), ['0:00', '0:07', '12:05', '1:02:03']);
+  assert.deepEqual([counted(1, 'candidate'), counted(0, 'candidate')], ['1 candidate', '0 candidates']);
+  assert.deepEqual([listed([]), listed(['a']), listed(['a', 'b']), listed(['a', 'b', 'c'])], ['', 'a', 'a and b', 'a, b and c']);
+});

@@ -1,0 +1,210 @@
+package turnserver
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"icebox/turnserver/packetio"
+)
+
+// memoryNet is a network of UDP sockets without a kernel, so that a server and its
+// peers may live in a synctest bubble, where waiting costs no time.
+type memoryNet struct {
+	mu    sync.Mutex
+	conns map[netip.AddrPort]*memoryConn
+}
+
+func newMemoryNet() *memoryNet { return &memoryNet{conns: make(map[netip.AddrPort]*memoryConn)} }
+
+// listen opens a socket; it is the Server.listen of a server on this network.
+func (n *memoryNet) listen(a netip.AddrPort) (packetio.Conn, error) {
+	c := &memoryConn{net: n, addr: a, in: make(chan datagram, 4096), closed: make(chan struct{})}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conns[a] = c
+	return c, nil
+}
+
+func (n *memoryNet) at(a netip.AddrPort) *memoryConn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns[a]
+}
+
+type datagram struct {
+	from    netip.AddrPort
+	payload []byte
+}
+
+// memoryConn is a packetio.Conn. What is sent to nobody is taken and lost, as in UDP.
+type memoryConn struct {
+	net    *memoryNet
+	addr   netip.AddrPort
+	in     chan datagram
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *memoryConn) ReadBatch(ps []*packetio.Packet) (int, error) {
+	select {
+	case d := <-c.in:
+		p := ps[0]
+		p.Addr, p.Off = d.from, packetio.Headroom
+		p.End = p.Off + copy(p.Buf[packetio.Headroom:], d.payload)
+		return 1, nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *memoryConn) WriteBatch(ps []*packetio.Packet) (n int) {
+	for _, p := range ps {
+		c.send(p.Addr, p.Payload())
+		n++
+	}
+	return n
+}
+
+func (c *memoryConn) send(to netip.AddrPort, b []byte) {
+	if target := c.net.at(to); target != nil {
+		select {
+		case target.in <- datagram{c.addr, append([]byte(nil), b...)}:
+		default: // its queue is full
+		}
+	}
+}
+
+func (c *memoryConn) LocalAddr() netip.AddrPort { return c.addr }
+
+func (c *memoryConn) Close() error {
+	c.once.Do(func() {
+		c.net.mu.Lock()
+		delete(c.net.conns, c.addr)
+		c.net.mu.Unlock()
+		close(c.closed)
+	})
+	return nil
+}
+
+// Addresses on a memoryNet.
+var (
+	memoryRelay  = netip.MustParseAddr("203.0.113.7")
+	memoryRelay6 = netip.MustParseAddr("2001:db8::7")
+	memoryServer = netip.MustParseAddrPort("203.0.113.1:3478")
+	memoryHome   = netip.MustParseAddrPort("198.51.100.1:5000") // of a client
+	memoryPeer   = netip.MustParseAddrPort("192.0.2.1:9")
+)
+
+// serveInMemory starts a server whose relay sockets are on net and that has no
+// other socket. Peers may be anywhere.
+func serveInMemory(t testing.TB, network *memoryNet, edit func(*Options, *Limits)) *testServer {
+	t.Helper()
+	o := Options{Realm: testRealm, RelayAddrs: []RelayAddr{{Local: memoryRelay, Advertised: memoryRelay}}}
+	l := testLimits(t)
+	l.Peers = anyPeer
+	if edit != nil {
+		edit(&o, &l)
+	}
+	s, err := New(o, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.listen = network.listen
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return &testServer{Server: s}
+}
+
+// pipe connects a client to a stream of its own, that ends with the test.
+func (ts *testServer) pipe(t testing.TB, remote netip.AddrPort, transport Transport) *client {
+	t.Helper()
+	near, far := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ts.ServeConn(far, remote, transport)
+	}()
+	t.Cleanup(func() {
+		near.Close()
+		<-done
+	})
+	return &client{t: t, conn: near, stream: true, user: testUser, password: testPass}
+}
+
+// memoryPath is a path without a socket: what the server sends goes to sent.
+type memoryPath struct {
+	server *Server
+	kind   Transport
+	at     netip.AddrPort
+	sent   func(remote netip.AddrPort, b []byte) // b is used up when it returns
+
+	mu       sync.RWMutex
+	sessions map[netip.AddrPort]*session
+}
+
+func newMemoryPath(s *Server, sent func(netip.AddrPort, []byte)) *memoryPath {
+	return &memoryPath{server: s, at: memoryServer, sent: sent, sessions: make(map[netip.AddrPort]*session)}
+}
+
+func (m *memoryPath) transport() Transport  { return m.kind }
+func (m *memoryPath) local() netip.AddrPort { return m.at }
+
+func (m *memoryPath) send(remote netip.AddrPort, p *packetio.Packet) { m.sent(remote, p.Payload()) }
+
+func (m *memoryPath) session(remote netip.AddrPort) *session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sessions[remote]
+}
+
+func (m *memoryPath) attach(sess *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sessions[sess.remote] = sess
+}
+
+func (m *memoryPath) detach(sess *session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[sess.remote] == sess {
+		delete(m.sessions, sess.remote)
+	}
+}
+
+// memoryLink is a client's connection over a memoryPath: what it writes is
+// received by the server before Write returns.
+type memoryLink struct {
+	path   *memoryPath
+	remote netip.AddrPort
+	in     chan []byte
+	packet *packetio.Packet
+}
+
+// link connects a client with datagrams.
+func (ts *testServer) link(t testing.TB, remote netip.AddrPort) *client {
+	l := &memoryLink{remote: remote, in: make(chan []byte, 4096), packet: packetio.NewPacket(datagramSize)}
+	l.path = newMemoryPath(ts.Server, func(_ netip.AddrPort, b []byte) { l.in <- append([]byte(nil), b...) })
+	return &client{t: t, conn: l, user: testUser, password: testPass}
+}
+
+func (l *memoryLink) Write(b []byte) (int, error) {
+	n := copy(l.packet.Buf[packetio.Headroom:], b)
+	l.packet.Set(l.packet.Buf, packetio.Headroom, packetio.Headroom+n)
+	l.path.server.receive(l.path, l.remote, l.packet)
+	return n, nil
+}
+
+func (l *memoryLink) Read(b []byte) (int, error) { return copy(b, <-l.in), nil }
+
+func (l *memoryLink) Close() error                     { return nil }
+func (l *memoryLink) LocalAddr() net.Addr              { return net.UDPAddrFromAddrPort(l.remote) }
+func (l *memoryLink) RemoteAddr() net.Addr             { return net.UDPAddrFromAddrPort(memoryServer) }
+func (l *memoryLink) SetDeadline(time.Time) error      { return nil }
+func (l *memoryLink) SetReadDeadline(time.Time) error  { return nil }
+func (l *memoryLink) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,172 @@
+package turnserver
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"icebox/turnserver/peer"
+	"icebox/turnserver/wire"
+)
+
+// One bad peer, and none of the request's peers is permitted.
+func TestPermissionsAreAllOrNothing(t *testing.T) {
+	ts := serve(t, relayApart)
+	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+	relayed := c.allocate(0)
+	for name, tt := range map[string]struct {
+		attrs attrs
+		want  wire.Code
+	}{
+		"forbidden":    {peers(p.addr, forbidden4), wire.Forbidden},
+		"other family": {peers(p.addr, elsewhere6), wire.PeerFamilyMismatch},
+		"malformed":    {with(peers(p.addr), attr(wire.AttrXORPeerAddress, 0, 1)), wire.BadRequest},
+		"unknown":      {with(peers(p.addr), alien()), wire.UnknownAttribute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.must(c.do(wire.CreatePermission, tt.attrs), tt.want)
+			ts.awaitDrop(t, DropNoPermission, func() { c.sendTo(p.addr, "not permitted") })
+		})
+	}
+	c.must(c.permit(elsewhere4, p.addr), 0)
+	c.sendTo(p.addr, "permitted")
+	p.want(relayed, "permitted")
+}
+
+// A channel stands for one peer, and a peer for one channel; a refused bind changes nothing.
+func TestRebinding(t *testing.T) {
+	ts := serve(t, relayApart)
+	c, p, q := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback4)
+	relayed := c.allocate(0)
+	c.must(c.bind(0x4000, p.addr), 0)
+	c.must(c.bind(0x4000, p.addr), 0)
+	c.must(c.bind(0x4000, q.addr), wire.BadRequest)
+	c.must(c.bind(0x4001, p.addr), wire.BadRequest)
+	c.must(c.bind(0x4001, q.addr), 0)
+	c.sendOn(0x4000, "to p")
+	p.want(relayed, "to p")
+	c.sendOn(0x4001, "to q")
+	q.want(relayed, "to q")
+	q.send(relayed, "from q")
+	c.wantChannel(0x4001, "from q")
+}
+
+// An allocation holds so many permissions and channels; what it holds may be refreshed.
+func TestCapsOfAnAllocation(t *testing.T) {
+	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.Permissions, l.Channels = 3, 2 })
+	c := ts.dial(t, "udp4")
+	c.allocate(0)
+	at := func(i byte) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, 1, i}), 9) }
+	c.must(c.permit(at(1), at(2), at(3), at(4)), wire.InsufficientCapacity)
+	c.must(c.permit(at(1), at(2)), 0)
+	c.must(c.permit(at(1), at(2), at(3), at(1)), 0)
+	c.must(c.permit(at(4)), wire.InsufficientCapacity)
+	c.must(c.permit(at(3)), 0)
+	c.must(c.bind(0x4000, at(1)), 0)
+	c.must(c.bind(0x4001, at(5)), wire.InsufficientCapacity) // for its permission
+	c.must(c.bind(0x4001, at(2)), 0)
+	c.must(c.bind(0x4002, at(3)), wire.InsufficientCapacity)
+	c.must(c.bind(0x4001, at(2)), 0)
+}
+
+// A request may name as many peers as an allocation may hold, in either family, and
+// the same one many times.
+func TestPermissionsForMany(t *testing.T) {
+	ts := serveInMemory(t, newMemoryNet(), func(o *Options, l *Limits) {
+		o.RelayAddrs = []RelayAddr{{Local: memoryRelay, Advertised: memoryRelay}, {Local: memoryRelay6, Advertised: memoryRelay6}}
+		l.Permissions = 200
+	})
+	for name, at := range map[string]func(i int) netip.AddrPort{
+		"IPv4": func(i int) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 9) },
+		"IPv6": func(i int) netip.AddrPort {
+			return netip.MustParseAddrPort(fmt.Sprintf("[2001:db8:1::%x]:9", i))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := ts.link(t, memoryHome)
+			c.allocate(wire.FamilyOf(at(0).Addr()))
+			var list []netip.AddrPort
+			for i := range 200 {
+				list = append(list, at(i))
+			}
+			c.must(c.permit(list...), 0)
+			c.must(c.permit(at(0), at(200)), wire.InsufficientCapacity)
+			c.must(c.permit(append(list, list...)...), 0)
+			sess := c.conn.(*memoryLink).path.session(memoryHome)
+			for _, p := range list {
+				if _, ok := sess.flows.From(p, ts.now()); !ok {
+					t.Errorf("%v is not permitted", p)
+				}
+			}
+		})
+	}
+}
+
+// Peers that nobody has allowed: each is a 403, never silence, and named in a metric.
+func TestForbiddenPeers(t *testing.T) {
+	ts := serve(t, func(o *Options, l *Limits) {
+		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: netip.MustParseAddr("2606:4700::7")}}
+		l.Peers = []peer.Rule{{Prefix: netip.MustParsePrefix("198.41.0.0/16")}}
+		l.OwnAddrs = []netip.Addr{netip.MustParseAddr("198.97.190.53"), netip.MustParseAddr("2606:4700::53")}
+	})
+	c := ts.dial(t, "udp4")
+	c.login()
+	c.must(c.do(wire.Allocate, additional), 0)
+	i := uint16(0x4000)
+	for _, a := range []string{
+		"127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+		"198.41.0.4",                     // the operator's
+		"198.97.190.53", "2606:4700::53", // own
+		"::ffff:198.97.190.53", "64:ff9b::198.97.190.53", // own, in disguise
+		"::", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "2001:db8::1",
+		"::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe",
+	} {
+		addr := netip.AddrPortFrom(netip.MustParseAddr(a), 53)
+		for name, m := range map[string]*wire.Message{"CreatePermission": c.permit(addr), "ChannelBind": c.bind(i, addr)} {
+			if code(m) != wire.Forbidden {
+				t.Errorf("%s for %v: %d", name, addr, code(m))
+			}
+			c.wellMade(m, m.Method)
+		}
+		i++
+	}
+	// The relay address itself may be a peer, for other clients are there; its other ports may not.
+	for _, a := range []netip.Addr{own4, loopback6, netip.MustParseAddr("2606:4700::7")} {
+		service := netip.AddrPortFrom(a, 53)
+		c.must(c.permit(service), 0)
+		c.must(c.bind(i, service), wire.Forbidden)
+		ts.awaitDrop(t, DropPeerDenied, func() { c.sendTo(service, "to a service of the host") })
+	}
+	for _, a := range []string{"8.8.8.8:53", "[2620:fe::fe]:53"} {
+		c.must(c.permit(netip.MustParseAddrPort(a)), 0)
+		c.must(c.bind(i, netip.MustParseAddrPort(a)), 0)
+		i++
+	}
+}
+
+// A rule with ports: the address may be permitted, the port is refused to
+// ChannelBind and to each packet, and new rules act on what is there already.
+func TestRulesWithPorts(t *testing.T) {
+	ts := serve(t, relayApart)
+	c, p, q := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback4)
+	relayed := c.allocate(0)
+	c.must(c.bind(0x4000, p.addr), 0)
+	c.must(c.bind(0x4001, q.addr), 0)
+	tighter := testLimits(t)
+	tighter.Peers = append(tighter.Peers, peer.Rule{Prefix: netip.PrefixFrom(loopback4, 32), Ports: peer.PortRange{Min: q.addr.Port(), Max: q.addr.Port()}})
+	if err := ts.SetLimits(tighter); err != nil {
+		t.Fatal(err)
+	}
+	ts.awaitDrop(t, DropPeerDenied, func() { c.sendOn(0x4001, "on a channel") })
+	ts.awaitDrop(t, DropPeerDenied, func() { c.sendTo(q.addr, "in an indication") })
+	ts.awaitDrop(t, DropPeerDenied, func() { q.send(relayed, "from the peer") })
+	c.must(c.bind(0x4001, q.addr), wire.Forbidden)
+	c.must(c.permit(q.addr), 0)
+	c.sendOn(0x4000, "others pass")
+	p.want(relayed, "others pass")
+	if err := ts.SetLimits(testLimits(t)); err != nil {
+		t.Fatal(err)
+	}
+	c.sendOn(0x4001, "again")
+	q.want(relayed, "again")
+}
