@@ -64,9 +64,14 @@ func (d *dtlsPaths) path(remote netip.AddrPort) *dtlsPath {
 // or anew in place of a connection that the client has lost (RFC 6347 section 4.2.8).
 func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	s := d.server
-	if now := s.clock(); !s.gate.Valid(h, remote, now) {
+	if now := s.clock(); h.Outdated() || !s.gate.Valid(h, remote, now) {
 		if !s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
 			s.drop(DropReplyRate)
+			return
+		}
+		if h.Outdated() {
+			s.drop(DropHandshake)
+			d.write(remote, h.Refusal())
 			return
 		}
 		d.write(remote, s.gate.Challenge(h, remote, now))
@@ -79,21 +84,18 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 		}
 		_ = path.wire.Close() // it ends, and its session with it
 	}
-	if !d.open(remote, h, b) {
-		s.drop(DropConnections)
-	}
+	d.open(remote, h, b)
 }
 
-// open starts a connection for a client that has shown its address; false if there are
+// open starts a connection for a client that has shown its address, unless there are
 // too many. Handshakes cost processor time and memory, so those under way are few: a flood of
 // them pushes out its own, and rarely an honest one, which takes a few round trips only.
-func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) bool {
-	s := d.server
-	release, ok := s.streams.take(remote.Addr(), s.limits.Load())
-	if !ok {
-		return false
-	}
+func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	p := newDTLSPath(d, remote, h, b)
+	p.place = d.server.place(remote.Addr(), func() { _ = p.wire.Close() }) // the reader notices
+	if p.place == nil {
+		return
+	}
 	d.mu.Lock()
 	if len(d.half) >= dtlsHalf {
 		for victim := range d.half { // in random order
@@ -104,16 +106,15 @@ func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) boo
 	}
 	d.half[p], d.paths[remote] = struct{}{}, p // before it can end and be forgotten
 	d.mu.Unlock()
-	err := s.own(p.wire, func() {
-		defer release()
+	err := d.server.own(p.wire, func() {
+		defer p.place.release()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
 		d.forget(p)
-		release()
+		p.place.release()
 	}
-	return err == nil
 }
 
 func (d *dtlsPaths) forget(p *dtlsPath) {
