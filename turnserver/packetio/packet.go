@@ -25,6 +25,12 @@ func NewPacket(size int) *Packet {
 // the reader of a packet counts on.
 func (p *Packet) Set(buf []byte, off, end int) { p.Buf, p.Off, p.End = buf, off, end }
 
+// Answer returns a packet that leaves together with what else is sent on behalf of p,
+// if p was read by a loop. The payload is not to be changed any more; there is no room around it.
+func (p *Packet) Answer(payload []byte) *Packet {
+	return &Packet{Buf: payload, End: len(payload), batch: p.batch}
+}
+
 // Payload returns the bytes of the packet.
 func (p *Packet) Payload() []byte { return p.Buf[p.Off:p.End] }
 
