@@ -127,6 +127,21 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
+// BenchmarkSession makes and releases an allocation through real sockets. The time includes the client's.
+func BenchmarkSession(b *testing.B) {
+	c := serveOn(b, packetio.New(1)).dial(b, "udp4")
+	c.login() // once: challenges are limited for each address
+	peer := netip.AddrPortFrom(loopback4, 9)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.must(c.do(wire.Allocate, udpTransport), 0)
+		c.must(c.permit(peer), 0)
+		c.must(c.bind(0x4000, peer), 0)
+		c.must(c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(600 * time.Second) }), 0)
+		c.must(c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+	}
+}
+
 // Nothing is allocated for a packet that is relayed. DTLS is left out: its records are Pion's work.
 func TestRelayAllocatesNothing(t *testing.T) {
 	for _, transport := range []string{"udp4", "udp6", "tcp4"} {
