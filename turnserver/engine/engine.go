@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/pion/stun/v2"
@@ -94,6 +95,9 @@ func (e *Engine) Allocate(shard int, id uint64, lifetime time.Duration, hooks Ho
 	if err := a.shard.do(a, &hooks, ask{method: stun.MethodAllocate, lifetime: lifetime}); err != nil {
 		return nil, err
 	}
+	// Pion has just started a goroutine, which ends at its first step, see relayStub. It does so now and here,
+	// before an idle thread has woken up, steals it, and finds nothing else to do.
+	runtime.Gosched()
 	return a, nil
 }
 
