@@ -86,13 +86,13 @@ static_lane() {
 }
 
 browser_lane() {
-	rootly calls bash -c 'e2e ./calls/ ./netlab/'
+	rootly calls bash -c 'e2e -parallel 2 ./calls/ ./netlab/' # two calls fit in two cores
 	step pages bash -c pages
 	step scripts bash -c scripts
 }
 
 server_lane() {
-	step loopback bash -c 'e2e ./loopback/'
+	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	rootly shipped bash -c 'e2e ./shipped/'
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
 }
