@@ -34,6 +34,8 @@ type worker struct {
 	allotted int // clients that were told to set up
 	made     int // and did
 	failures failures
+	// handle is fromServer, made a value once: it would be allocated each time else.
+	handle link.Handler
 
 	// Of one phase of traffic.
 	run      uint32
@@ -77,6 +79,7 @@ func openWorker(o Options, first int) (*worker, error) {
 
 // makeSessions makes the clients, with the peers that peer tells.
 func (w *worker) makeSessions(peer func(client int) netip.AddrPort) {
+	w.handle = w.fromServer
 	w.sessions = make([]*turnclient.Session, w.o.Allocations)
 	for i := range w.sessions {
 		w.sessions[i] = &turnclient.Session{Account: w.o.Account(w.first + i), Channel: channel, Peer: peer(i)}
@@ -150,7 +153,7 @@ func (w *worker) exchange() error {
 	if err := w.link.Wait(max(wait, 0)); err != nil {
 		return err
 	}
-	return w.link.Receive(w.fromServer)
+	return w.link.Receive(w.handle)
 }
 
 func (w *worker) close() error {
