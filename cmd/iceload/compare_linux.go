@@ -30,7 +30,8 @@ type comparison struct {
 	tests      []test
 	rounds     int
 	address    netip.Addr
-	target     target // what all runs have in common
+	peers      netip.Prefix // where peers are
+	target     target       // what all runs have in common
 	churn      bool
 	memory     bool
 	counts     []int
@@ -44,6 +45,12 @@ func (p *program) compareCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare",
 		Short: "Run icebox and coturn in turn, and print the ratios",
+		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
+  iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
+      --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json
+  # IPv6 needs addresses beside the server's:
+  ip -6 route add local fd00:1ceb::/64 dev lo
+  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver --address ::1 --peer-address fd00:1ceb::2`,
 		Long: `Compare starts each contender on a loopback address, loads it with one test after the
 other, and stops it before it starts the next. It does so for several rounds, each in the
 reverse order of the last; the first run after a start does not count. It prints the median
@@ -53,9 +60,6 @@ in the same round: the first coturn, unless --reference names another.
 A contender is NAME=PATH:ARGS, where NAME= and :ARGS may be left out.
 A row is KEY=VALUE,... with the keys name, transport, direction, size, burst, rate, allocations, peers,
 indications, gso, gro; what is left out is as in "iceload turn".`,
-		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
-  iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
-      --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := errors.Join(
@@ -171,7 +175,16 @@ func (c *comparison) listen(text string) error {
 	}
 	c.address, c.target.ipv6 = a, a.Is6()
 	c.target.user, c.target.password = contender.User, contender.Password
-	return nil
+	peer, err := c.target.peer(netip.AddrPortFrom(a, 1))
+	if err != nil {
+		return err
+	}
+	bits := 8 // all of the loopback
+	if peer.Is6() {
+		bits = 64
+	}
+	c.peers, err = peer.Prefix(bits)
+	return err
 }
 
 // compare runs all rounds.
@@ -225,7 +238,7 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Dir: dir, Env: environment()})
+	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Peers: c.peers, Dir: dir, Env: environment()})
 	if err != nil {
 		fail(err)
 		return

@@ -58,6 +58,8 @@ func Parse(kind Kind, text string) (Contender, error) {
 type Options struct {
 	// Address is what they listen on and relay from: a loopback address.
 	Address netip.Addr
+	// Peers is where peers may be.
+	Peers netip.Prefix
 	// Dir is an empty directory for their files.
 	Dir string
 	// Env is their environment.

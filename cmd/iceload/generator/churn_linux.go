@@ -92,42 +92,31 @@ func (c *Churn) Close() error { return c.load.Close() }
 
 // churn takes all clients through cycles as long as more says so.
 func (w *worker) churn(more func() bool, count *atomic.Uint64) error {
-	var ended []int // clients whose cycle is over, to be renewed when nothing is being read
-	begin := func(client int) {
-		start := time.Now()
-		w.runner.Start(client, start, cycle, func(err error) {
-			if err != nil {
-				w.failures.add(err)
-			} else {
-				w.cycles.Record(time.Since(start))
-				count.Add(1)
-			}
-			ended = append(ended, client)
-		})
-	}
 	for client := range w.sessions {
-		begin(client)
+		w.spin(client, more, count)
 	}
-	for !w.runner.Idle() || len(ended) > 0 {
-		w.link.Flush()
-		for _, client := range ended {
-			if err := w.link.Renew(client); err != nil {
-				return err
-			}
+	return w.control(context.Background())
+}
+
+// spin begins a cycle of a client, after which it begins the next.
+func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
+	start := time.Now()
+	w.runner.Start(client, start, cycle, func(err error) {
+		if err != nil {
+			w.failures.add(err)
+		} else {
+			w.cycles.Record(time.Since(start))
+			count.Add(1)
+		}
+		w.later = append(w.later, func() error {
 			w.sessions[client].Reset()
-			if more() {
-				begin(client)
+			err := w.link.Renew(client)
+			if err == nil && more() {
+				w.spin(client, more, count)
 			}
-		}
-		ended = ended[:0]
-		if w.runner.Idle() {
-			return nil
-		}
-		if err := w.exchange(); err != nil {
 			return err
-		}
-	}
-	return nil
+		})
+	})
 }
 
 // openLink opens the clients of a worker, whose runs of messages of segment bytes leave
