@@ -59,6 +59,7 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 		"allow-loopback-peers",
 		fmt.Sprintf("allowed-peer-ip=%v-%v", o.Peers.Masked().Addr(), last(o.Peers)),
 		"no-cli",
+		"dtls", // not by default since 4.17
 		"cert=" + certificate,
 		"pkey=" + key,
 		"pidfile=" + filepath.Join(o.Dir, "pid"),

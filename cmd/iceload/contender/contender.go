@@ -43,7 +43,7 @@ type Contender struct {
 // Parse reads NAME=PATH:ARGS. The name is the kind's if it is left out.
 func Parse(kind Kind, text string) (Contender, error) {
 	c := Contender{Kind: kind, Name: string(kind)}
-	if name, rest, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(name, "/: ") {
+	if name, rest, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(name, "/:") {
 		c.Name, text = name, rest
 	}
 	path, args, _ := strings.Cut(text, ":")

@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		"/usr/bin/turnserver":                    {Coturn, "coturn", "/usr/bin/turnserver", nil},
 		"4.17=/opt/turnserver":                   {Coturn, "4.17", "/opt/turnserver", nil},
 		"gso=./turnserver:--udp-gso --threads=2": {Coturn, "gso", "./turnserver", []string{"--udp-gso", "--threads=2"}},
+		"4.17 gso=/opt/turnserver:--udp-gso":     {Coturn, "4.17 gso", "/opt/turnserver", []string{"--udp-gso"}},
 		"./turnserver:--cpus=2":                  {Coturn, "coturn", "./turnserver", []string{"--cpus=2"}},
 	}
 	for text, want := range cases {
