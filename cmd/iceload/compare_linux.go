@@ -202,13 +202,14 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 			for _, fresh := range []bool{false, true} {
 				p.visit(ctx, c, visit{i, round, fresh}, results)
 			}
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
 		}
 	}
-	return newCompareReport(c, results)
+	report, err := newCompareReport(c, results)
+	return report, errors.Join(err, ctx.Err())
 }
+
+// interrupted is the error of runs that there was no time for.
+const interrupted = "interrupted"
 
 // visit is one start of a contender: for the tests that want a fresh server, or the others.
 type visit struct {
@@ -231,6 +232,10 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 		for _, i := range due {
 			results[i][v.contender][v.round] = sample{Error: err.Error()}
 		}
+	}
+	if ctx.Err() != nil {
+		fail(errors.New(interrupted))
+		return
 	}
 	dir, err := os.MkdirTemp("", "iceload-")
 	if err != nil {
@@ -265,6 +270,9 @@ func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, se
 	name := c.contenders[v.contender].Name
 	s, err := p.quietly().try(ctx, t, server, process)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New(interrupted)
+		}
 		s = sample{Error: err.Error()}
 		p.progress("round %d of %d, %s, %s: %v", v.round+1, c.rounds, name, t.name, err)
 		return s
@@ -274,8 +282,8 @@ func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, se
 }
 
 func (p *program) try(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
-	if err := ctx.Err(); err != nil {
-		return sample{}, err
+	if ctx.Err() != nil {
+		return sample{}, errors.New(interrupted)
 	}
 	return t.run(ctx, p, t.duration, server, process)
 }

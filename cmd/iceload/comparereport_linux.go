@@ -77,7 +77,7 @@ func newCompareReport(c *comparison, results [][][]sample) (*compareReport, erro
 			cr := newContenderReport(entrant.Name, results[i][j], results[i][c.reference])
 			tr.Servers = append(tr.Servers, cr)
 			for round, s := range cr.Runs {
-				if s.Error != "" {
+				if s.Error != "" && s.Error != interrupted {
 					errs = append(errs, fmt.Errorf("round %d, %s, %s: %s", round+1, entrant.Name, t.name, s.Error))
 				}
 			}
