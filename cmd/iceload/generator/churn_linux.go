@@ -17,8 +17,12 @@ var cycle = []turnclient.Step{
 	turnclient.Allocate, turnclient.Permission, turnclient.Channel, turnclient.Refresh, turnclient.Release,
 }
 
-// discard is the port of the peers of clients that relay nothing (RFC 863).
-const discard = 9
+const (
+	// discard is the port of the peers of clients that relay nothing (RFC 863).
+	discard = 9
+	// strangePeers is how many addresses such peers have in turn, where there are many.
+	strangePeers = 1 << 20
+)
 
 // Churned is what making and releasing allocations came to.
 type Churned struct {
@@ -31,7 +35,8 @@ type Churned struct {
 }
 
 // Churn is a number of clients that make an allocation, use each kind of request
-// once, release it and begin anew as strangers, each at another address. As many
+// once, release it and begin anew as strangers, each at another address and with another
+// peer. As many
 // are at it at a time as the options have allocations.
 type Churn struct {
 	load   *Load
@@ -49,12 +54,12 @@ func NewChurn(o Options) (*Churn, error) {
 		first := share(o.Allocations, i, o.Workers)
 		part.Allocations = share(o.Allocations, i+1, o.Workers) - first
 		part.Window = part.Allocations
-		w := &worker{o: part, first: first, failures: failures{}}
+		w := &worker{o: part, index: i, first: first, failures: failures{}}
 		var err error
 		if w.link, err = openLink(part, first, 0); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		w.makeSessions(func(int) netip.AddrPort { return netip.AddrPortFrom(o.PeerAddress, discard) })
+		w.makeSessions(w.nextPeer)
 		c.load.workers = append(c.load.workers, w)
 	}
 	return c, nil
@@ -110,6 +115,7 @@ func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
 		}
 		w.later = append(w.later, func() error {
 			w.sessions[client].Reset()
+			w.sessions[client].Peer = w.nextPeer(client)
 			err := w.link.Renew(client)
 			if err == nil && more() {
 				w.spin(client, more, count)
@@ -117,6 +123,13 @@ func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
 			return err
 		})
 	})
+}
+
+// nextPeer is a peer for the next cycle of a client: another each time, as clients are.
+func (w *worker) nextPeer(int) netip.AddrPort {
+	w.met++
+	i := (w.met*w.o.Workers + w.index) % strangePeers
+	return netip.AddrPortFrom(link.PeerAddr(w.o.PeerAddress, i), discard)
 }
 
 // openLink opens the clients of a worker, whose runs of messages of segment bytes leave

@@ -54,7 +54,10 @@ type worker struct {
 	renewed  time.Time // when the next allocation is refreshed
 	renewals int
 
-	cycles *quantile.Histogram // of churning
+	// Of churning.
+	index  int // of this worker
+	met    int // peers so far
+	cycles *quantile.Histogram
 }
 
 // slot is whose turn it is.
