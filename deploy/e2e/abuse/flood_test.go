@@ -19,6 +19,9 @@ const (
 	repliesInTotal   = 25000
 	repliesPerPrefix = 50
 	repliesBurst     = 500
+	// guessesPerSecond and guessesBurst are how often an address may be wrong about a user.
+	guessesPerSecond = 10
+	guessesBurst     = 100
 	// idCounter is where a transaction id has room for a counter.
 	idCounter = 12
 )
@@ -172,4 +175,43 @@ func sevenFrom(a netip.Addr) (out []netip.Addr) {
 		a = a.Next()
 	}
 	return out
+}
+
+// Somebody who guesses passwords, 20,000 a second, from an address that is its own and has a nonce, finds none and is no
+// burden to others.
+func TestPasswordGuessing(t *testing.T) {
+	const rate, d = 20000, 4 * time.Second
+	b := start(t, settings{})
+	o := b.observe(t)
+	before := o.during(func() {})
+	login := turn.Mint(secret, "guesser")
+	login.Password = "a guess"
+	conn, err := turn.Dial(t.Context(), turn.UDP, attacker, b.plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guesser := turn.New(conn, login)
+	defer guesser.Close()
+	if err := guesser.SignIn(); err != nil {
+		t.Fatal(err)
+	}
+	guess := guesser.Signed(stun.Allocate, stun.UDPTransport())
+	wrong := b.Metric("icebox_turn_error_responses_total", `code="401"`)
+	cpu := b.cpu(t)
+	done := unleash(t, openFlood(t, b.plain, []netip.Addr{attacker}), guess, idCounter, rate, d)
+	var r flood.Result
+	o.unharmed("password guesses", before, func() { r = <-done })
+	used := b.cpu(t) - cpu
+	wrong = b.Metric("icebox_turn_error_responses_total", `code="401"`) - wrong
+	t.Logf("%.0f guesses a second, %.0f answered with 401: %.0f%% of a processor with the observer's traffic", r.Rate(), wrong, 100*used.Seconds()/r.Took.Seconds())
+	if most := guessesBurst + guessesPerSecond*(r.Took.Seconds()+1); wrong > most {
+		t.Errorf("%.0f guesses were answered, want %.0f at most", wrong, most)
+	}
+	if n := b.Metric("icebox_turn_sessions"); n != 1 {
+		t.Errorf("%v sessions, one is the observer's", n)
+	}
+	c := b.dial(t, turn.UDP, attacker, "neighbour")
+	if _, err := c.Allocate(); err != nil {
+		t.Errorf("another user at the same address: %v", err)
+	}
 }
