@@ -69,6 +69,10 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 			s.drop(DropReplyRate)
 			return
 		}
+		if !h.Supported() {
+			d.write(remote, dtlsgate.Refusal(h))
+			return
+		}
 		d.write(remote, s.gate.Challenge(h, remote, now))
 		return
 	}

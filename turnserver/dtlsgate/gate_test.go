@@ -108,6 +108,19 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// A client of DTLS 1.0 alone is told so, in a record that it takes for an answer to its own.
+func TestRefusal(t *testing.T) {
+	old := hello(nil, 5, 0)
+	old[recordHeader+messageHeader+1] = 0xff
+	if !parse(t, firstHello).Supported() || parse(t, old).Supported() {
+		t.Error("versions are taken for each other")
+	}
+	want := []byte{21, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2, 2, 70}
+	if got := Refusal(parse(t, old)); !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	edit := func(at int, value byte) []byte {
 		b := bytes.Clone(firstHello)

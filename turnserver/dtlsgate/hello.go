@@ -7,9 +7,16 @@ import (
 // Types of records (RFC 6347 section 4.3.1).
 const (
 	TypeHandshake = 22
+	typeAlert     = 21
+)
 
+// Types of messages, and what an alert says (RFC 5246 sections 7.4 and 7.2).
+const (
 	clientHello        = 1
 	helloVerifyRequest = 3
+
+	fatal           = 2
+	protocolVersion = 70
 )
 
 // Sizes of headers (RFC 6347 sections 4.1 and 4.2.2).
@@ -30,6 +37,9 @@ type Hello struct {
 	cookieAt int    // where the cookie's length is in body
 	fixedEnd int    // and where the extensions begin
 }
+
+// Supported tells whether the client speaks DTLS 1.2, as those of 1.3 do who speak both.
+func (h *Hello) Supported() bool { return h.body[0] == 0xfe && h.body[1] == 0xfd }
 
 // Random returns the client's random bytes, which tell one attempt to connect from another.
 func (h *Hello) Random() [32]byte { return [32]byte(h.body[2:]) }
