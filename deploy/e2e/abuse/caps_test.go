@@ -136,11 +136,7 @@ func TestHalfOpenDTLS(t *testing.T) {
 			b := start(t, settings{})
 			o := b.observe(t)
 			before, memory := o.during(func() {}), b.memory(t)
-			var froms []netip.Addr
-			for range 12 {
-				froms = append(froms, flood.Addresses(attacker, 600)...)
-			}
-			sources := openFlood(t, b.secure, froms)
+			sources := openFlood(t, b.secure, botnet())
 			sources.PerCall = 1
 			cpu := b.cpu(t)
 			done := unleash(t, sources, clientHello(), helloCounter, rate, 6*time.Second)

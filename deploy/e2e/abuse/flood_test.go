@@ -55,6 +55,14 @@ func unleash(t *testing.T, s *flood.Sources, message []byte, counter, rate int, 
 	return result
 }
 
+// botnet is the addresses of a flood: 600 networks, and twelve ports at each address.
+func botnet() (out []netip.Addr) {
+	for range 12 {
+		out = append(out, flood.Addresses(attacker, 600)...)
+	}
+	return out
+}
+
 // bareAllocate is the cheapest Allocate, 20 bytes.
 func bareAllocate() []byte { return stun.Build(stun.Allocate, stun.NewID()) }
 
@@ -71,7 +79,7 @@ func TestFlood(t *testing.T) {
 			if err := c.Release(); err != nil {
 				t.Fatal(err)
 			}
-			sources := openFlood(t, b.plain, flood.Addresses(attacker, 600))
+			sources := openFlood(t, b.plain, botnet())
 			memory, cpu := b.memory(t), b.cpu(t)
 			limited := b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`)
 			r, peak, honest := b.endure(t, unleash(t, sources, message, idCounter, floodRate, floodFor))
@@ -152,10 +160,11 @@ func TestFloodOfOneAddress(t *testing.T) {
 		"one address":      {attacker},
 		"two of one /24":   {attacker, attacker.Next()},
 		"seven of one /24": sevenFrom(attacker),
+		"one /64":          {here6, here6, here6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, settings{})
-			r := openFlood(t, b.plain, from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
+			r := openFlood(t, b.at(turn.UDP, from[0]), from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
 			most := repliesBurst + repliesPerPrefix*(r.Took.Seconds()+1)
 			t.Logf("%d requests in %s: %d replies (at most %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
 			if float64(r.Replies) > most || r.Replies < repliesBurst {
