@@ -52,6 +52,7 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/peer", "icebox/turnserver", "the peer policy is a leaf without I/O"},
 		{"icebox/turnserver/flow", "icebox/turnserver", "forwarding state is a leaf"},
 		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets know nothing of TURN"},
+		{"icebox/turnserver/dtlsgate", "icebox/turnserver", "the gate is a leaf without I/O"},
 		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
 		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
 		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
