@@ -57,15 +57,6 @@ func (g *Gate) Challenge(h *Hello, client netip.AddrPort, now time.Time) []byte 
 	return append(b, cookie[:]...)
 }
 
-// Refusal returns the fatal alert that answers a hello of another version than DTLS 1.2, so
-// that clients which try several go on to the next. It comes before any cookie: once a client has had
-// a record with its own record's number, it takes no other one with that number.
-func Refusal(h *Hello) []byte {
-	b := append(make([]byte, 0, recordHeader+2), typeAlert, 0xfe, 0xff)
-	b = append(b, h.record[3:11]...)
-	return append(b, 0, 2, fatal, protocolVersion)
-}
-
 // cookie signs the client's address and what it must not change between its hellos.
 func (g *Gate) cookie(h *Hello, client netip.AddrPort, seconds uint32) (c [CookieSize]byte) {
 	binary.BigEndian.PutUint32(c[:], seconds)

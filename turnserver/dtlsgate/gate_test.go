@@ -108,19 +108,6 @@ func TestFirst(t *testing.T) {
 	}
 }
 
-// A client of DTLS 1.0 alone is told so, in a record that it takes for an answer to its own.
-func TestRefusal(t *testing.T) {
-	old := hello(nil, 5, 0)
-	old[recordHeader+messageHeader+1] = 0xff
-	if !parse(t, firstHello).Supported() || parse(t, old).Supported() {
-		t.Error("versions are taken for each other")
-	}
-	want := []byte{21, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2, 2, 70}
-	if got := Refusal(parse(t, old)); !bytes.Equal(got, want) {
-		t.Errorf("got %x, want %x", got, want)
-	}
-}
-
 func TestParseRefuses(t *testing.T) {
 	edit := func(at int, value byte) []byte {
 		b := bytes.Clone(firstHello)
@@ -200,4 +187,19 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Who knows DTLS 1.0 only is told so at once, in a record with the number it waits for.
+func TestOutdated(t *testing.T) {
+	old := hello(nil, 0, 0)
+	if parse(t, old).Outdated() {
+		t.Error("DTLS 1.2 is outdated")
+	}
+	old[recordHeader+messageHeader+1] = 0xff
+	h := parse(t, old)
+	want := append([]byte{21, 0xfe, 0xff}, old[3:11]...)
+	want = append(want, 0, 2, 2, 70)
+	if !h.Outdated() || !bytes.Equal(h.Refusal(), want) {
+		t.Errorf("refusal %x, want %x", h.Refusal(), want)
+	}
 }

@@ -8,15 +8,9 @@ import (
 const (
 	TypeHandshake = 22
 	typeAlert     = 21
-)
 
-// Types of messages, and what an alert says (RFC 5246 sections 7.4 and 7.2).
-const (
 	clientHello        = 1
 	helloVerifyRequest = 3
-
-	fatal           = 2
-	protocolVersion = 70
 )
 
 // Sizes of headers (RFC 6347 sections 4.1 and 4.2.2).
@@ -24,6 +18,9 @@ const (
 	recordHeader  = 13
 	messageHeader = 12
 )
+
+// dtls10 is the version of DTLS 1.0, 1.2 is below it: they are negative numbers.
+const dtls10 = 0xfeff
 
 // versionAndRandom is where a ClientHello begins.
 const versionAndRandom = 2 + 32
@@ -38,11 +35,19 @@ type Hello struct {
 	fixedEnd int    // and where the extensions begin
 }
 
-// Supported tells whether the client speaks DTLS 1.2, as those of 1.3 do who speak both.
-func (h *Hello) Supported() bool { return h.body[0] == 0xfe && h.body[1] == 0xfd }
-
 // Random returns the client's random bytes, which tell one attempt to connect from another.
 func (h *Hello) Random() [32]byte { return [32]byte(h.body[2:]) }
+
+// Outdated tells whether the client knows nothing newer than DTLS 1.0.
+func (h *Hello) Outdated() bool { return binary.BigEndian.Uint16(h.body) == dtls10 }
+
+// Refusal returns the alert, one record, that answers an outdated ClientHello. Its
+// record has the number of the client's, as that of a challenge: a client drops a number it has had.
+func (h *Hello) Refusal() []byte {
+	const fatal, protocolVersion = 2, 70 // RFC 5246 section 7.2
+	b := append([]byte{typeAlert, dtls10 >> 8, dtls10 & 0xff}, h.record[3:11]...)
+	return append(b, 0, 2, fatal, protocolVersion)
+}
 
 // Parse reads a datagram that starts with a whole ClientHello, in a plain record of its own.
 func Parse(b []byte) (*Hello, bool) {
