@@ -32,7 +32,9 @@ type wish struct {
 // grant is what it gets.
 type grant struct {
 	host     *relayHost
-	second   *relayHost // of the additional address; nil without one
+	second   *relayHost  // of the additional address; nil without one
+	missing  wire.Family // of two families wished for, the one that can't be had; 0 without one
+	why      wire.Code   // and why it can't
 	port     *reservation
 	reserved token
 }
@@ -76,8 +78,8 @@ func (s *Server) allocate(r *request) *reply {
 			b.Attribute(wire.AttrReservationToken, g.reserved[:])
 		}
 		b.XORAddress(wire.AttrXORMappedAddress, r.remote)
-		if w.dual && g.second == nil {
-			b.AddressErrorCode(wire.IPv6, wire.FamilyNotSupported)
+		if g.missing != 0 {
+			b.AddressErrorCode(g.missing, g.why)
 		}
 	}}
 	sess.mu.Lock()
@@ -116,8 +118,14 @@ func (s *Server) plan(r *request, w *wish) (*grant, wire.Code) {
 	if g.host == nil {
 		return nil, wire.FamilyNotSupported
 	}
-	if w.dual && g.host.Local.Is4() {
-		g.second = s.relayHost(local, wire.IPv6)
+	switch {
+	case !w.dual:
+	case !g.host.Local.Is4():
+		g.missing, g.why = wire.IPv4, wire.FamilyNotSupported
+	default:
+		if g.second = s.relayHost(local, wire.IPv6); g.second == nil {
+			g.missing, g.why = wire.IPv6, wire.FamilyNotSupported
+		}
 	}
 	return g, 0
 }
@@ -212,7 +220,7 @@ func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, e
 	if g.second != nil {
 		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, s.listen)
 		if err != nil {
-			g.second = nil // the client is told, and goes on with one address
+			g.missing, g.why = wire.IPv6, wire.InsufficientCapacity // the client is told, and goes on with one address
 		} else {
 			sess.relays.slot(wire.IPv6).Store(second)
 		}
@@ -237,7 +245,8 @@ func vetAllocate(m *wire.Message) (*wish, wire.Code) {
 		w.even, w.next = true, value[0]&0x80 != 0
 	}
 	if value, ok := m.Get(wire.AttrReservationToken); ok {
-		if len(value) != len(token{}) || w.even || m.Has(wire.AttrRequestedAddressFamily) || m.Has(wire.AttrAdditionalAddressFamily) {
+		_, dual := additionalFamily(m)
+		if len(value) != len(token{}) || w.even || dual || m.Has(wire.AttrRequestedAddressFamily) {
 			return nil, wire.BadRequest
 		}
 		w.token = (*token)(value)
@@ -260,13 +269,21 @@ func (w *wish) vetFamilies(m *wire.Message) (code wire.Code) {
 			return code
 		}
 	}
-	if value, ok := m.Get(wire.AttrAdditionalAddressFamily); ok {
+	if value, ok := additionalFamily(m); ok {
 		if family, code := familyOf(value); code != 0 || family != wire.IPv6 || w.family != 0 || w.next {
 			return wire.BadRequest
 		}
 		w.dual = true
 	}
 	return 0
+}
+
+// additionalFamily returns the value of ADDITIONAL-ADDRESS-FAMILY, under its number or the one that old clients use.
+func additionalFamily(m *wire.Message) (value []byte, ok bool) {
+	if value, ok = m.Get(wire.AttrAdditionalAddressFamily); ok {
+		return value, true
+	}
+	return m.Get(wire.AttrAdditionalAddressFamilyDraft)
 }
 
 // familyOf reads an address family attribute (RFC 8656 section 18.4).
