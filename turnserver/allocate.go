@@ -192,9 +192,6 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 		}
 		return errDraining
 	}
-	for _, relay := range opened {
-		s.readers.Go(func() { s.readRelay(relay) })
-	}
 	s.started[sess.path.transport()].Inc()
 	return nil
 }
@@ -212,13 +209,13 @@ func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, e
 	case w.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := g.host.open(sess, take, undo, s.listen)
+	relay, err := s.openRelay(g.host, sess, take, undo)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
 	if g.second != nil {
-		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, s.listen)
+		second, err := s.openRelay(g.second, sess, (*portpool.Pool).Take, nil)
 		if err != nil {
 			g.missing, g.why = wire.IPv6, wire.InsufficientCapacity // the client is told, and goes on with one address
 		} else {

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
+	"sync"
 
 	"icebox/config"
 	"icebox/turnserver"
@@ -29,6 +31,7 @@ func (d *daemon) startTURN() error {
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
+		Workers:        relayWorkers(),
 		Logger:         d.log.With("component", "turn"),
 		Registerer:     d.registry,
 	}, limits)
@@ -57,6 +60,14 @@ func (d *daemon) startTURN() error {
 	}
 	return nil
 }
+
+// relayWorkers returns one worker for each core that the process may use, and gives
+// the Go scheduler one more to run everything else on.
+var relayWorkers = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})
 
 func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	for _, c := range conns {
