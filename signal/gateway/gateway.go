@@ -73,12 +73,6 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 	return g, nil
 }
 
-// Validate reports everything that is wrong with limits, and needs no gateway to do so.
-func Validate(l signal.Limits) error {
-	_, err := compile(l)
-	return errors.Join(l.Validate(), err)
-}
-
 // SetLimits replaces the limits, the hub's included, or changes nothing and says what is wrong with them.
 func (g *Gateway) SetLimits(l signal.Limits) error {
 	set, err := g.PrepareLimits(l)
