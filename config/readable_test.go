@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
-	if err := errors.New("other"); Unreadable(key, err) != err || Unreadable(key, nil) != nil {
+	if err := Unreadable(key, errors.New("other")); err.Error() != "other" || Unreadable(key, nil) != nil {
 		t.Error("changed an error that is not about permissions")
 	}
 	if err := Unreadable(key, fs.ErrPermission); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "mode 0600") {

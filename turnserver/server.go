@@ -31,6 +31,7 @@ type Server struct {
 	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
+	guesses      *guesses
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
@@ -75,6 +76,7 @@ func New(o Options, l Limits) (*Server, error) {
 		hosts:        make(map[netip.Addr]*relayHost),
 		quota:        newQuota(),
 		replies:      newReplyLimit(),
+		guesses:      newGuesses(),
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),

@@ -66,7 +66,7 @@ func (d *daemon) attend(signals <-chan os.Signal, manager string) ending {
 				d.log.Info("shutting down", "signal", s.String())
 				return d.ends(ending{drain: d.cfg().Shutdown.Drain})
 			}
-			d.reloadFor(manager) // the outcome is in the log
+			_, _ = d.reloadFor(manager) // the outcome is in the log
 		case o := <-d.orders:
 			if !o.drain {
 				done, err := d.reloadFor(manager)

@@ -100,11 +100,12 @@ func TestReload(t *testing.T) {
 	if done, err := a.Reload(t.Context()); err != nil || !slices.Equal(done.Changed, []string{"turn.users"}) {
 		t.Errorf("got %v, %v", done, err)
 	}
-	fails = Refused{"a.yaml:1: turn.realm: has changed", "another"}
+	reasons := Refused{"a.yaml:1: turn.realm: has changed", "another"}
+	fails = reasons
 	_, err := a.Reload(t.Context())
 	var refused Refused
-	if !errors.As(err, &refused) || !slices.Equal(refused, fails.(Refused)) {
-		t.Errorf("got %v, want %v", err, fails)
+	if !errors.As(err, &refused) || !slices.Equal(refused, reasons) {
+		t.Errorf("got %v, want %v", err, reasons)
 	}
 	fails = ErrStopping
 	if _, err := a.Reload(t.Context()); err == nil || err.Error() != ErrStopping.Error() {

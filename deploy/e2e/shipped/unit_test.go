@@ -20,7 +20,7 @@ import (
 // install does what the head of the unit tells an administrator to do, with the shipped example as the configuration. In
 // the environment file are a shared secret, for the client below, and a port that takes the capability.
 const install = `
-install -m 755 /mnt/install/icebox /usr/bin/icebox
+install -m 755 /mnt/install/icebox /usr/local/bin/icebox
 install -m 644 /mnt/install/icebox.service /etc/systemd/system/icebox.service
 useradd --system --home-dir /var/lib/icebox --shell /usr/sbin/nologin icebox
 install -d /etc/icebox
