@@ -20,7 +20,8 @@ type Config struct {
 	Admin       Admin        `yaml:"admin"`
 	Shutdown    Shutdown     `yaml:"shutdown"`
 
-	warnings []string
+	warnings  []string
+	positions map[string]position // of every value
 }
 
 // ExternalIP is one address pair of a 1:1 NAT. Private is the zero Addr when
