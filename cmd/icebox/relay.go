@@ -106,6 +106,7 @@ func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 
 		Bandwidth:              int(l.Bandwidth),
 		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAddr:       int(l.BandwidthPerAddress),
 		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
 		Replies:                l.Replies,
 		RepliesPerPrefix:       l.RepliesPerPrefix,
