@@ -36,6 +36,7 @@ type grant struct {
 	missing  wire.Family // of two families wished for, the one that can't be had; 0 without one
 	why      wire.Code   // and why it can't
 	port     *reservation
+	next     *heldPort // to be reserved
 	reserved token
 }
 
@@ -151,11 +152,11 @@ func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
 		if w.next {
 			next.release()
 		}
+		g.freeNext()
 		return wire.InsufficientCapacity
 	}
 	if w.next {
-		port := sess.relays.all()[0].advertised.Port() + 1
-		g.reserved = s.reservations.add(&reservation{host: g.host, port: port, owner: sess.identity, slot: next})
+		g.reserved = s.reservations.add(&reservation{heldPort: g.next, owner: sess.identity, slot: next})
 	}
 	return 0
 }
@@ -164,6 +165,30 @@ func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
 func (g *grant) giveBack() {
 	if g.port != nil {
 		g.host.pool.Put(g.port.port)
+	}
+}
+
+// takePair takes an even port and holds its successor.
+func (g *grant) takePair(pool *portpool.Pool) (even uint16, ok bool) {
+	for range bindAttempts {
+		if even, ok = pool.TakePair(); !ok {
+			return 0, false
+		}
+		var err error
+		if g.next, err = hold(g.host, even+1); err == nil {
+			return even, true
+		}
+		pool.Put(even)
+		pool.Put(even + 1)
+	}
+	return 0, false
+}
+
+// freeNext frees what takePair held.
+func (g *grant) freeNext() {
+	if g.next != nil {
+		g.next.free()
+		g.next = nil
 	}
 }
 
@@ -187,9 +212,6 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 	}
 	if !s.adopt(sess) { // from here on anybody may end it
 		a.Delete()
-		if w.next {
-			g.host.pool.Put(opened[0].advertised.Port() + 1)
-		}
 		return errDraining
 	}
 	s.started[sess.path.transport()].Inc()
@@ -198,24 +220,23 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 
 // openRelays opens the relayed transport address, and the additional one if there is to be one.
 func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
-	take, undo := (*portpool.Pool).Take, (func(uint16))(nil)
+	take := (*portpool.Pool).Take
 	switch {
 	case g.port != nil:
 		held := true
 		take = func(*portpool.Pool) (uint16, bool) { was := held; held = false; return g.port.port, was }
 	case w.next:
-		take = (*portpool.Pool).TakePair
-		undo = func(port uint16) { g.host.pool.Put(port + 1) }
+		take = g.takePair
 	case w.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := s.openRelay(g.host, sess, take, undo)
+	relay, err := s.openRelay(g.host, sess, take, g.freeNext)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
 	if g.second != nil {
-		second, err := s.openRelay(g.second, sess, (*portpool.Pool).Take, nil)
+		second, err := s.openRelay(g.second, sess, (*portpool.Pool).Take, func() {})
 		if err != nil {
 			g.missing, g.why = wire.IPv6, wire.InsufficientCapacity // the client is told, and goes on with one address
 		} else {

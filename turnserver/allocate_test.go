@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"bytes"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -180,15 +181,22 @@ func TestEvenPortLeaksNothing(t *testing.T) {
 
 func TestReservationEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 56000, Max: 56001})
-		port, _ := host.pool.TakePair()
+		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 49152, Max: 65535})
+		g := &grant{host: host}
+		if _, ok := g.takePair(host.pool); !ok {
+			t.Fatal("no pair")
+		}
+		if c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(own4, g.next.port))); err == nil {
+			c.Close()
+			t.Error("another process can have the reserved port")
+		}
 		q := newQuota()
 		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
 		r := newReservations()
-		value := r.add(&reservation{host: host, port: port + 1, slot: slot})
+		value := r.add(&reservation{heldPort: g.next, slot: slot})
 		time.Sleep(reservationTime + time.Second)
 		synctest.Wait()
-		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 1 {
+		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 65535-49152 {
 			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
 		}
 	})
