@@ -20,7 +20,8 @@ type Config struct {
 	Admin       Admin        `yaml:"admin"`
 	Shutdown    Shutdown     `yaml:"shutdown"`
 
-	warnings []string
+	warnings  []string
+	positions map[string]position // of every value
 }
 
 // ExternalIP is one address pair of a 1:1 NAT. Private is the zero Addr when
@@ -96,6 +97,7 @@ type TURNLimits struct {
 	// Payload bytes a second in each direction; 0: no limit.
 	Bandwidth              Size `yaml:"bandwidth"`
 	BandwidthPerUser       Size `yaml:"bandwidth_per_user"`
+	BandwidthPerAddress    Size `yaml:"bandwidth_per_address"`
 	BandwidthPerAllocation Size `yaml:"bandwidth_per_allocation"`
 
 	// Answers a second to UDP requests whose source may be forged.

@@ -24,7 +24,7 @@ var sameConfig = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	cmpopts.EquateEmpty(),
-	cmpopts.IgnoreFields(Config{}, "warnings"),
+	cmpopts.IgnoreFields(Config{}, "warnings", "positions"),
 }
 
 // off matches a setting of the example that is switched off.

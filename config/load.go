@@ -61,6 +61,7 @@ func Load(s Source) (*Config, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
+	c.positions = l.at
 	return c, nil
 }
 

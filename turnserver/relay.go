@@ -78,9 +78,9 @@ const bindAttempts = 32
 // takePort takes the port of a relay from the pool.
 type takePort func(*portpool.Pool) (port uint16, ok bool)
 
-// openRelay binds a relay socket of h for sess to a port that take finds. undo gives
-// back what a port took beside itself, when another process holds it; it may be nil.
-func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func(port uint16)) (*relay, error) {
+// openRelay binds a relay socket of h for sess to a port that take finds. When another process holds that one, undo
+// gives back what take took beside it.
+func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func()) (*relay, error) {
 	var last error
 	for range bindAttempts {
 		port, ok := take(h.pool)
@@ -94,9 +94,7 @@ func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func
 			return r, r.start()
 		}
 		h.pool.Put(port)
-		if undo != nil {
-			undo(port)
-		}
+		undo()
 		last = err
 	}
 	return nil, fmt.Errorf("%w: %w", errNoPort, last)

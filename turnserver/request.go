@@ -18,6 +18,8 @@ type request struct {
 	identity credential.Identity // who signed the request, once authenticated
 	// returnable tells that the client's address is its own: it has got a nonce there.
 	returnable bool
+	// guessing tells that it was wrong about its password too often.
+	guessing bool
 }
 
 // known tells whether the server understands a comprehension-required attribute.
@@ -132,8 +134,14 @@ func (s *Server) authenticate(r *request) wire.Code {
 		}
 		return 0
 	}
+	wrong := s.guesses.bucket(r.remote.Addr(), username)
+	if !wrong.has(s.now(), guessCost, guessBurst) {
+		r.guessing = true
+		return wire.Unauthorized
+	}
 	id, err := s.limits.Load().Credentials.Verify(string(username), now, r.msg.CheckIntegrity)
 	if err != nil {
+		wrong.take(s.now(), guessCost, guessBurst)
 		return wire.Unauthorized
 	}
 	r.identity = id
@@ -196,9 +204,11 @@ func (s *Server) challenge(r *request, code wire.Code) {
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake, or has a nonce of ours, has shown its address.
+// reached us through a handshake, or has a nonce of ours, has shown its address, and
+// gets any reply, but for those who guess passwords.
 func (s *Server) mayReply(r *request) bool {
-	if r.from.transport() != UDP || r.returnable || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load()) {
+	shown := r.from.transport() != UDP || r.returnable
+	if !r.guessing && (shown || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load())) {
 		return true
 	}
 	s.drop(DropReplyRate)

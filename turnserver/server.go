@@ -31,6 +31,7 @@ type Server struct {
 	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
+	guesses      *guesses
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
@@ -80,6 +81,7 @@ func New(o Options, l Limits) (*Server, error) {
 		hosts:        make(map[netip.Addr]*relayHost),
 		quota:        newQuota(),
 		replies:      newReplyLimit(),
+		guesses:      newGuesses(),
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
@@ -115,12 +117,21 @@ func New(o Options, l Limits) (*Server, error) {
 // SetLimits replaces the limits for whatever comes after, live sessions included:
 // a peer that the new rules deny gets and sends nothing from the next packet on.
 func (s *Server) SetLimits(l Limits) error {
+	set, err := s.PrepareLimits(l)
+	if err != nil {
+		return err
+	}
+	set()
+	return nil
+}
+
+// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+func (s *Server) PrepareLimits(l Limits) (set func(), err error) {
 	compiled, err := newLimits(l, &s.opts)
 	if err != nil {
-		return fmt.Errorf("turn limits: %w", err)
+		return nil, fmt.Errorf("turn limits: %w", err)
 	}
-	s.limits.Store(compiled)
-	return nil
+	return func() { s.limits.Store(compiled) }, nil
 }
 
 // clock is the time of day; tests run in synctest bubbles instead of replacing it.

@@ -16,7 +16,7 @@ func (d *daemon) banner(credential string) string {
 	var b strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
 	b.WriteString(versionLine() + "\n")
-	for i, l := range d.cfg.HTTP.Listen {
+	for i, l := range d.cfg().HTTP.Listen {
 		at := d.address(l.Address, d.webGroup(i).Port)
 		if l.TLS {
 			row("pages", "https://"+at+"/  https://"+at+"/trickle-ice/")
@@ -31,7 +31,7 @@ func (d *daemon) banner(credential string) string {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
 	row("credential", credential)
-	row("admin", "http://"+d.address(d.cfg.Admin.Address, d.adminGroup().Port)+"/metrics")
+	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range d.warnings {
@@ -44,7 +44,7 @@ func (d *daemon) banner(credential string) string {
 func (d *daemon) address(e config.Endpoint, port uint16) string {
 	host := e.Addr.String()
 	if !e.Addr.IsValid() || e.Addr.IsUnspecified() {
-		host = string(d.cfg.PublicHost)
+		host = string(d.cfg().PublicHost)
 		if host == "" {
 			host = d.reachable(e.Addr).String()
 		}

@@ -16,15 +16,15 @@ import (
 // startTURN gives the relay its sockets. Its options and limits say the same as
 // the configuration, in the relay's terms.
 func (d *daemon) startTURN() error {
-	relay, err := d.network.relayAddrs(d.cfg.TURN.RelayAddresses)
+	relay, err := d.network.relayAddrs(d.cfg().TURN.RelayAddresses)
 	if err != nil {
 		return err
 	}
-	limits, err := d.turnLimits()
+	limits, err := d.turnLimits(d.cfg())
 	if err != nil {
 		return err
 	}
-	t := d.cfg.TURN
+	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
 		RelayAddrs:     relay,
@@ -53,7 +53,7 @@ func (d *daemon) startTURN() error {
 			}
 		}
 	}
-	for i := range d.cfg.HTTP.Listen {
+	for i := range d.cfg().HTTP.Listen {
 		if err := d.addUDP(d.webGroup(i).UDP, turnserver.UDPOptions{}); err != nil {
 			return fmt.Errorf("http.listen[%d]: %w", i, err)
 		}
@@ -78,20 +78,20 @@ func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	return nil
 }
 
-func (d *daemon) turnLimits() (turnserver.Limits, error) {
-	verifier, err := d.verifier()
+func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
+	verifier, err := d.verifier(cfg)
 	if err != nil {
 		return turnserver.Limits{}, err
 	}
 	var rules []peer.Rule
-	for _, r := range d.cfg.TURN.Peers {
+	for _, r := range cfg.TURN.Peers {
 		rule := peer.Rule{Prefix: r.Deny.Prefix, Ports: peer.PortRange(r.Ports)}
 		if r.Allow.IsValid() {
 			rule.Prefix, rule.Allow = r.Allow.Prefix, true
 		}
 		rules = append(rules, rule)
 	}
-	l := d.cfg.TURN.Limits
+	l := cfg.TURN.Limits
 	return turnserver.Limits{
 		Credentials:        verifier,
 		Peers:              rules,
@@ -106,20 +106,21 @@ func (d *daemon) turnLimits() (turnserver.Limits, error) {
 
 		Bandwidth:              int(l.Bandwidth),
 		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAddr:       int(l.BandwidthPerAddress),
 		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
 		Replies:                l.Replies,
 		RepliesPerPrefix:       l.RepliesPerPrefix,
-		StrictChannels:         d.cfg.TURN.StrictChannels,
-		AlternateServers:       d.cfg.Shutdown.AlternateServers,
+		StrictChannels:         cfg.TURN.StrictChannels,
+		AlternateServers:       cfg.Shutdown.AlternateServers,
 	}, nil
 }
 
-func (d *daemon) verifier() (*credential.Verifier, error) {
-	options := credential.VerifierOptions{Realm: d.cfg.TURN.Realm, Own: d.secret, MaxFuture: d.cfg.Credentials.MaxFuture}
-	for _, s := range d.cfg.Credentials.Secrets {
+func (d *daemon) verifier(cfg *config.Config) (*credential.Verifier, error) {
+	options := credential.VerifierOptions{Realm: cfg.TURN.Realm, Own: d.secret, MaxFuture: cfg.Credentials.MaxFuture}
+	for _, s := range cfg.Credentials.Secrets {
 		options.Shared = append(options.Shared, []byte(s.Secret.Reveal()))
 	}
-	for _, u := range d.cfg.TURN.Users {
+	for _, u := range cfg.TURN.Users {
 		options.Users = append(options.Users, credential.User{Name: u.Name, Password: u.Password.Reveal(), Key: u.Key.Bytes()})
 	}
 	v, err := credential.NewVerifier(options)

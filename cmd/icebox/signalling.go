@@ -19,15 +19,15 @@ import (
 // startSignalling makes the hub, and a handler for each of http.listen.
 func (d *daemon) startSignalling() error {
 	log := d.log.With("component", "signal")
-	limits := signalLimits(d.cfg)
+	limits := signalLimits(d.cfg())
 	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	d.hub = hub
-	gate, err := gateway.New(gateway.Options{
+	d.gate, err = gateway.New(gateway.Options{
 		Hub:        hub,
-		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), d.cfg.Credentials.TTL),
+		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), func() time.Duration { return d.cfg().Credentials.TTL }),
 		Pages:      web.Handler(web.Options{Registerer: d.registry}),
 		Logger:     log,
 		Registerer: d.registry,
@@ -35,9 +35,9 @@ func (d *daemon) startSignalling() error {
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
-	for i, l := range d.cfg.HTTP.Listen {
-		h := gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
-		if l.Address.Loopback() && d.cfg.Signal.Access == config.Open {
+	for i, l := range d.cfg().HTTP.Listen {
+		h := d.gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		if l.Address.Loopback() {
 			h = d.watchForProxy(h, i)
 		}
 		d.handlers = append(d.handlers, h)
@@ -73,11 +73,11 @@ func signalLimits(cfg *config.Config) signal.Limits {
 
 // iceProvider joins the relay's credentials and the hub's sign-ins, which know
 // nothing of each other.
-func iceProvider(c *catalogue, minter *credential.Minter, longest time.Duration) signal.ICEProvider {
+func iceProvider(c *catalogue, minter *credential.Minter, longest func() time.Duration) signal.ICEProvider {
 	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
-		ttl := longest
+		ttl := longest()
 		if r.TTL > 0 {
-			ttl = min(r.TTL, longest)
+			ttl = min(r.TTL, ttl)
 		}
 		stun, turn := c.uris(r.Host, false)
 		if len(turn) == 0 {
@@ -110,13 +110,16 @@ func origin(a netip.Addr) string {
 // proxyTraces are headers that a proxy adds to what it passes on.
 var proxyTraces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
 
-// watchForProxy warns when the loopback listener http.listen[i] turns out to
-// be reached through a proxy, and so by anyone.
+// watchForProxy notes when the loopback listener http.listen[i] turns out to be
+// reached through a proxy, and so by anyone.
 func (d *daemon) watchForProxy(h http.Handler, i int) http.Handler {
 	var seen atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !seen.Load() && proxied(r) && seen.CompareAndSwap(false, true) {
-			d.warn(fmt.Sprintf("a proxy brings clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
+			d.mu.Lock()
+			d.proxied[i] = true
+			d.mu.Unlock()
+			d.review()
 		}
 		h.ServeHTTP(w, r)
 	})

@@ -9,6 +9,7 @@ require (
 	github.com/pion/dtls/v3 v3.1.15
 	github.com/pion/rtp v1.10.6
 	github.com/pion/webrtc/v4 v4.2.26
+	go.yaml.in/yaml/v3 v3.0.6
 )
 
 require (
@@ -32,4 +33,5 @@ require (
 	golang.org/x/time v0.14.0 // indirect
 )
 
+// Pion's WebRTC asks for v5.1.4, which module proxies do not have; v5.0.0 has all that is called here.
 replace github.com/pion/transport/v5 v5.1.4 => github.com/pion/transport/v5 v5.0.0
