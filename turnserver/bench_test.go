@@ -142,6 +142,9 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
+// poolsForget tells that a sync.Pool can't be counted on.
+var poolsForget bool
+
 // Nothing is allocated for a packet that is relayed. DTLS is left out: its records are Pion's work.
 func TestRelayAllocatesNothing(t *testing.T) {
 	for _, transport := range []string{"udp4", "udp6", "tcp4"} {
@@ -149,7 +152,8 @@ func TestRelayAllocatesNothing(t *testing.T) {
 			t.Run(transport+" "+name, func(t *testing.T) {
 				f := newFerry(t, serve(t, relayApart), transport, channel, 160)
 				f.carry(t, 8)
-				if n := testing.AllocsPerRun(200, func() { f.carry(t, 8) }); n >= 1 {
+				n := testing.AllocsPerRun(200, func() { f.carry(t, 8) })
+				if n >= 1 && !(poolsForget && transport == "tcp4") {
 					t.Errorf("%v allocations for 16 packets", n)
 				}
 			})
