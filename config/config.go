@@ -38,15 +38,30 @@ type Log struct {
 }
 
 // TLS is the certificate of every TLS and DTLS listener. Its zero value is no
-// certificate. The file names are absolute or relative to the process.
+// certificate; at most one of SelfSigned, the two files, and ACME is there. The
+// file names are absolute or relative to the process.
 type TLS struct {
 	SelfSigned  bool   `yaml:"-"`
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
+	Certificate string `yaml:"certificate,omitempty"`
+	Key         string `yaml:"key,omitempty"`
+	ACME        ACME   `yaml:"acme,omitempty"`
+}
+
+// ACME says who issues the certificate. Directory is "" for nobody.
+type ACME struct {
+	Names     []Host `yaml:"names,omitempty"` // empty until Load is done: public_host
+	Email     string `yaml:"email,omitempty"`
+	Directory string `yaml:"directory,omitempty"`
+	Authority string `yaml:"authority,omitempty"` // file with the certificate of a private authority
 }
 
 // Enabled reports whether there is a certificate.
-func (t TLS) Enabled() bool { return t != TLS{} }
+func (t TLS) Enabled() bool {
+	return t.SelfSigned || t.Certificate != "" || t.Key != "" || t.ACME.Enabled()
+}
+
+// Enabled reports whether an authority issues the certificate.
+func (a ACME) Enabled() bool { return a.Directory != "" }
 
 // TURN configures the relay.
 type TURN struct {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"icebox/config"
 )
@@ -34,7 +36,7 @@ func (d *daemon) banner(credential string) string {
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, w := range d.warnings {
+	for _, w := range append(slices.Clone(d.warnings), d.problems(time.Now())...) {
 		fmt.Fprintf(&b, "  ! %s\n", w)
 	}
 	return b.String()

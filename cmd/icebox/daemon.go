@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"icebox/cmd/icebox/admin"
-	"icebox/cmd/icebox/certs"
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
@@ -32,9 +32,8 @@ type daemon struct {
 	registry *prometheus.Registry
 	network  network
 	state    *statedir.Dir
-	secret   []byte       // what our own credentials are signed with
-	source   certs.Source // nil without tls
-	files    *certs.Files // nil unless the certificate is in files
+	secret   []byte // what our own credentials are signed with
+	certificate
 
 	opened    []sockets.Group // in the order of specs
 	catalogue *catalogue
@@ -82,7 +81,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 			return nil, err
 		}
 	}
-	d.watch()
+	d.begin()
 	d.review()
 	d.ready.Store(true)
 	return d, nil
@@ -92,13 +91,11 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 // the same in all of them.
 func (d *daemon) cfg() *config.Config { return d.running.Load() }
 
-// watch starts what runs beside the servers.
-func (d *daemon) watch() {
+// begin starts what runs beside the servers.
+func (d *daemon) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.quit = cancel
-	if d.files != nil {
-		d.work.Go(func() { d.files.Watch(ctx) })
-	}
+	d.work.Go(func() { d.certificate.watch(ctx) })
 }
 
 func buildInfo() prometheus.Collector {
@@ -122,20 +119,7 @@ func (d *daemon) prepare() error {
 	if d.secret, err = d.state.Secret(mintingSecret); err != nil {
 		return err
 	}
-	return d.certificate()
-}
-
-// certificate finds the source of certificates.
-func (d *daemon) certificate() (err error) {
-	switch t := d.cfg().TLS; {
-	case t.SelfSigned:
-		d.source, err = certs.SelfSigned(d.state, d.network.names(d.cfg().PublicHost), nil)
-	case t.Enabled():
-		if d.files, err = certs.NewFiles(t.Certificate, t.Key, d.log.With("component", "tls")); err == nil {
-			d.source = d.files.Get
-		}
-	}
-	return err
+	return d.openCertificate()
 }
 
 // open opens all sockets; the groups are those of turn.listen, http.listen and
@@ -202,10 +186,7 @@ func (d *daemon) startAdmin() error {
 func (d *daemon) status() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := admin.Status{Ready: d.ready.Load(), Warnings: slices.Clone(d.warnings)}
-	if d.files != nil && d.files.Problem() != "" {
-		s.Warnings = append(s.Warnings, d.files.Problem())
-	}
+	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
 	if !d.until.IsZero() {
 		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
 	}
@@ -214,11 +195,11 @@ func (d *daemon) status() admin.Status {
 
 func (d *daemon) startWeb() error {
 	for i, l := range d.cfg().HTTP.Listen {
-		var source certs.Source
+		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if l.TLS {
-			source = d.source
+			h, secure = d.handlers[i], d.certificate.tls()
 		}
-		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, d.handlers[i], source, d.log, d.fail))
+		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, h, secure, d.log, d.fail))
 	}
 	return nil
 }
