@@ -26,6 +26,7 @@ func (c *checker) all() {
 	c.credentials()
 	c.signal()
 	c.http()
+	c.proxyProtocol()
 	c.overlaps()
 	if c.StateDir == "" {
 		c.fail("state_dir", "is empty")

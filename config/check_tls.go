@@ -61,6 +61,11 @@ func (c *checker) acme() {
 			return
 		}
 		a.Names = []Host{c.PublicHost}
+		for _, l := range c.TURN.Listen {
+			if l.Public.Host != "" && !slices.Contains(a.Names, l.Public.Host) {
+				a.Names = append(a.Names, l.Public.Host)
+			}
+		}
 	}
 	for _, name := range a.Names {
 		if name.Addr().IsValid() || !strings.Contains(string(name), ".") {

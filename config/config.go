@@ -49,7 +49,7 @@ type TLS struct {
 
 // ACME says who issues the certificate. Directory is "" for nobody.
 type ACME struct {
-	Names     []Host `yaml:"names,omitempty"` // empty until Load is done: public_host
+	Names     []Host `yaml:"names,omitempty"` // when left out: public_host, and the hosts of turn.listen[].public
 	Email     string `yaml:"email,omitempty"`
 	Directory string `yaml:"directory,omitempty"`
 	Authority string `yaml:"authority,omitempty"` // file with the certificate of a private authority
@@ -76,10 +76,14 @@ type TURN struct {
 	StrictChannels bool          `yaml:"strict_channels"` // refuse numbers above 0x4FFF
 }
 
-// TURNListen is one port and what is spoken on it.
+// TURNListen is one port and what is spoken on it. With ProxyProtocol, trusted
+// proxies say on tcp and tls for whom they connect. Public is how clients reach
+// it, where that is not by PublicHost and the port of Address.
 type TURNListen struct {
-	Address    Endpoint    `yaml:"address"`
-	Transports []Transport `yaml:"transports"`
+	Address       Endpoint    `yaml:"address"`
+	Transports    []Transport `yaml:"transports"`
+	Public        HostPort    `yaml:"public,omitempty"`
+	ProxyProtocol bool        `yaml:"proxy_protocol,omitempty"`
 }
 
 // User is a long-term TURN account. Exactly one of Password and Key is set;
@@ -165,7 +169,7 @@ type SignalLimits struct {
 // HTTP configures the listeners of signalling, pages and ICE endpoints.
 type HTTP struct {
 	Listen         []HTTPListen `yaml:"listen"`
-	TrustedProxies []Prefix     `yaml:"trusted_proxies"`
+	TrustedProxies []Prefix     `yaml:"trusted_proxies"` // of TURN listeners too
 	Origins        []Origin     `yaml:"origins"`
 }
 
@@ -176,6 +180,8 @@ type HTTPListen struct {
 	TLS     bool     `yaml:"tls,omitempty"`
 	STUN    bool     `yaml:"stun,omitempty"`
 	Classic Classic  `yaml:"classic,omitempty"`
+
+	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual

@@ -80,23 +80,41 @@ func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
+// handshaken is a TLS connection that has been through its handshake: a *tls.Conn, or what is
+// wrapped around one.
+type handshaken interface {
+	ConnectionState() tls.ConnectionState
+}
+
+// beneath is the connection that others, such as a *tls.Conn, are wrapped around.
+func beneath(c net.Conn) net.Conn {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = outer.NetConn()
+	}
+}
+
 // ServeConn serves one stream client, whose true address is remote, and returns when
-// c is done and closed. t is TCP, or TLS if the handshake is still to come.
+// c is done and closed. t is TCP; or TLS, and then the handshake is still to come unless c
+// has a ConnectionState, as a *tls.Conn has.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	remote = plain(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	raw := c
+	raw := beneath(c)
 	place := s.place(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
 	if place == nil {
 		_ = c.Close() // it was never used
 		return
 	}
 	defer place.release()
-	limitUnsent(c)
-	if t == TLS {
+	limitUnsent(raw)
+	if _, done := c.(handshaken); t == TLS && !done {
 		c = tls.Server(c, s.tls)
 	}
 	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, out: outbox{server: s, conn: c}}

@@ -29,7 +29,7 @@ type certificate struct {
 func (d *daemon) openCertificate() (err error) {
 	switch t := d.cfg().TLS; {
 	case t.SelfSigned:
-		d.certificate.source, err = certs.SelfSigned(d.state, d.network.names(d.cfg().PublicHost), nil)
+		d.certificate.source, err = certs.SelfSigned(d.state, d.network.names(d.cfg()), nil)
 	case t.ACME.Enabled():
 		err = d.openACME(t.ACME)
 	case t.Enabled():

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"icebox/cmd/icebox/admin"
+	"icebox/cmd/icebox/intake"
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
@@ -44,6 +43,7 @@ type daemon struct {
 	handlers []http.Handler // in the order of http.listen
 	web      []*webServer   // likewise
 	admin    *webServer
+	intakes  []*intake.Listener // between sockets and servers
 
 	running atomic.Pointer[config.Config] // what is in force
 	reloads *reloadMetrics
@@ -122,54 +122,6 @@ func (d *daemon) prepare() error {
 	return d.openCertificate()
 }
 
-// open opens all sockets; the groups are those of turn.listen, http.listen and
-// admin, in this order.
-func (d *daemon) open() error {
-	var specs []sockets.Spec
-	for i, l := range d.cfg().TURN.Listen {
-		udp, tcp := false, false
-		for _, t := range l.Transports {
-			udp, tcp = udp || !t.Stream(), tcp || t.Stream()
-		}
-		specs = append(specs, spec(fmt.Sprintf("turn.listen[%d]", i), l.Address, udp, tcp))
-	}
-	for i, l := range d.cfg().HTTP.Listen {
-		specs = append(specs, spec(fmt.Sprintf("http.listen[%d]", i), l.Address, l.STUN, true))
-	}
-	specs = append(specs, spec("admin.address", d.cfg().Admin.Address, false, true))
-
-	var err error
-	if d.opened, err = sockets.Open(specs, d.network.local); err != nil {
-		return err
-	}
-	d.catalogue = d.network.catalogue(d.cfg())
-	d.catalogue.services, d.catalogue.stunOnly = nil, nil
-	for i, l := range d.cfg().TURN.Listen {
-		d.catalogue.add(l, d.turnGroup(i).Port)
-	}
-	for i, l := range d.cfg().HTTP.Listen {
-		if l.STUN {
-			d.catalogue.stunOnly = append(d.catalogue.stunOnly, service{config.UDP, l.Address.Addr, d.webGroup(i).Port})
-		}
-	}
-	for _, g := range d.opened {
-		for _, a := range g.Skipped {
-			d.skipped = append(d.skipped, fmt.Sprintf("%s: %s cannot be bound yet and is not served until a restart", g.Key, a))
-		}
-	}
-	return nil
-}
-
-func spec(key string, e config.Endpoint, udp, tcp bool) sockets.Spec {
-	return sockets.Spec{Key: key, Addr: e.Addr, Port: e.Port, UDP: udp, TCP: tcp}
-}
-
-func (d *daemon) turnGroup(i int) *sockets.Group { return &d.opened[i] }
-
-func (d *daemon) webGroup(i int) *sockets.Group { return &d.opened[len(d.cfg().TURN.Listen)+i] }
-
-func (d *daemon) adminGroup() *sockets.Group { return &d.opened[len(d.opened)-1] }
-
 func (d *daemon) startAdmin() error {
 	token := admin.NewToken()
 	handler := admin.Handler(admin.Options{
@@ -191,17 +143,6 @@ func (d *daemon) status() admin.Status {
 		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
 	}
 	return s
-}
-
-func (d *daemon) startWeb() error {
-	for i, l := range d.cfg().HTTP.Listen {
-		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
-		if l.TLS {
-			h, secure = d.handlers[i], d.certificate.tls()
-		}
-		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, h, secure, d.log, d.fail))
-	}
-	return nil
 }
 
 // fail stops the daemon.

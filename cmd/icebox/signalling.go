@@ -36,8 +36,9 @@ func (d *daemon) startSignalling() error {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	for i, l := range d.cfg().HTTP.Listen {
-		h := d.gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
-		if l.Address.Loopback() {
+		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		if local {
 			h = d.watchForProxy(h, i)
 		}
 		d.handlers = append(d.handlers, h)
