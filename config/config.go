@@ -116,6 +116,7 @@ type TURNLimits struct {
 	// Payload bytes a second in each direction; 0: no limit.
 	Bandwidth              Size `yaml:"bandwidth"`
 	BandwidthPerUser       Size `yaml:"bandwidth_per_user"`
+	BandwidthPerAddress    Size `yaml:"bandwidth_per_address"`
 	BandwidthPerAllocation Size `yaml:"bandwidth_per_allocation"`
 
 	// Answers a second to UDP requests whose source may be forged.

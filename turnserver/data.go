@@ -116,12 +116,9 @@ func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, c
 	case own:
 		s.drop(DropPeerDenied)
 	case s.allowed(to, ch):
-		p.Addr = to
-		if relay.conn.WriteBatch(p.Alone()) == 0 {
-			s.drop(DropPeerWrite)
-			return
-		}
 		sess.toPeer.add(size)
+		p.Addr = to
+		relay.conn.Send(p)
 	}
 }
 

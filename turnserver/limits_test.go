@@ -81,6 +81,7 @@ func TestBandwidth(t *testing.T) {
 	for name, edit := range map[string]func(*Limits){
 		"allocation": func(l *Limits) { l.BandwidthPerAllocation = 4000 },
 		"user":       func(l *Limits) { l.BandwidthPerUser = 4000 },
+		"address":    func(l *Limits) { l.BandwidthPerAddr = 4000 },
 		"total":      func(l *Limits) { l.Bandwidth = 4000 },
 	} {
 		t.Run(name, func(t *testing.T) {

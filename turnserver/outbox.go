@@ -32,6 +32,7 @@ type outbox struct {
 	waiting []byte
 	spare   []byte // the buffer that waiting does not use
 	writing bool
+	work    func() // of the writer, made once
 	closed  bool
 	flushed chan struct{} // closed when writing ends, if somebody waits for it
 }
@@ -46,7 +47,14 @@ func (o *outbox) put(b []byte, limit int) bool {
 	o.waiting = append(o.waiting, b...)
 	if !o.writing {
 		o.writing = true
-		o.server.readers.Go(o.write)
+		if o.work == nil {
+			o.work = func() {
+				defer o.server.readers.Done()
+				o.write()
+			}
+		}
+		o.server.readers.Add(1)
+		go o.work()
 	}
 	return true
 }

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
+	"icebox/turnserver/packetio"
 )
 
 // ErrClosed is returned by whatever comes after Close.
@@ -38,12 +38,13 @@ type Server struct {
 	graves       *tombstones
 	epoch        time.Time
 	tls          *tls.Config
-	listen       listenRelay
+	io           packetio.Loops
 	metrics
 
 	limits atomic.Pointer[limits]
 	pipe   pipe
 	nextID atomic.Uint64
+	turn   atomic.Uint64 // of the next stream, to be given a loop
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
 	ctx     context.Context
@@ -65,7 +66,7 @@ func New(o Options, l Limits) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("turn options: %w", err)
 	}
-	e, err := engine.New(runtime.GOMAXPROCS(0))
+	e, err := engine.New(o.Workers)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -81,12 +82,13 @@ func New(o Options, l Limits) (*Server, error) {
 		reservations: newReservations(),
 		revoked:      newRevocations(),
 		graves:       newTombstones(),
+		io:           packetio.New(o.Workers),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
-	s.listen, s.tls = s.listenUDP, newTLSConfig(&s.opts)
+	s.tls = newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -133,6 +135,9 @@ func (s *Server) clock() time.Time { return time.Now() }
 
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
+
+// nextLoop deals the streams out to the loops of packetio.
+func (s *Server) nextLoop() int { return int(s.turn.Add(1) % uint64(s.io.Workers())) }
 
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
@@ -230,6 +235,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	err := closeAll(closers)
 	s.readers.Wait()
+	s.io.Close()
 	s.engine.Close()
 	return err
 }
@@ -257,15 +263,23 @@ func closeAll(closers map[closer]struct{}) error {
 func (s *Server) own(c closer, work func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.keep(c); err != nil {
+		return err
+	}
+	s.readers.Go(func() {
+		defer s.disown(c)
+		work()
+	})
+	return nil
+}
+
+// keep makes c one of the things that Close closes, or closes it if the server is. mu is held.
+func (s *Server) keep(c closer) error {
 	if s.closed {
 		_ = c.Close() // it was never used
 		return ErrClosed
 	}
 	s.closers[c] = struct{}{}
-	s.readers.Go(func() {
-		defer s.disown(c)
-		work()
-	})
 	return nil
 }
 

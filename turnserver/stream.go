@@ -117,7 +117,8 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if _, done := c.(handshaken); t == TLS && !done {
 		c = tls.Server(c, s.tls)
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, out: outbox{server: s, conn: c}}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, loop: s.nextLoop()}
+	p.out = outbox{server: s, conn: c}
 	if !s.hold(p) {
 		return
 	}
@@ -144,11 +145,9 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 func (s *Server) hold(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		_ = p.Close() // it was never used
+	if s.keep(p) != nil {
 		return false
 	}
-	s.closers[p] = struct{}{}
 	s.readers.Add(1)
 	return true
 }
@@ -171,11 +170,13 @@ type streamPath struct {
 	remote    netip.AddrPort
 	place     *place
 	out       outbox
+	loop      int // of packetio
 	sess      atomic.Pointer[session]
 	known     atomic.Bool // it has had an allocation
 }
 
 func (p *streamPath) transport() Transport  { return p.kind }
+func (p *streamPath) worker() int           { return p.loop }
 func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
+	"sync"
 
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
@@ -30,6 +32,7 @@ func (d *daemon) startTURN() error {
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
+		Workers:        relayWorkers(),
 		Logger:         d.log.With("component", "turn"),
 		Registerer:     d.registry,
 	}, limits)
@@ -62,6 +65,14 @@ func (d *daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
 	}
 	return d.turn.AddListener(d.believed(g, l.ProxyProtocol), stream)
 }
+
+// relayWorkers returns one worker for each core that the process may use, and gives
+// the Go scheduler one more to run everything else on.
+var relayWorkers = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})
 
 func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	for _, c := range conns {
@@ -100,6 +111,7 @@ func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 
 		Bandwidth:              int(l.Bandwidth),
 		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAddr:       int(l.BandwidthPerAddress),
 		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
 		Replies:                l.Replies,
 		RepliesPerPrefix:       l.RepliesPerPrefix,

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,6 +201,36 @@ func BenchmarkRefresh(b *testing.B) {
 	for b.Loop() {
 		if err := a.Refresh(600 * time.Second); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What an allocation with a channel costs. Pion's share is the map of permissions, made for 64 of them.
+func BenchmarkMemory(b *testing.B) {
+	const count = 2000
+	for b.Loop() {
+		e := start(b) // and closed at the end, so that no remains are counted
+		var before, after runtime.MemStats
+		goroutines := runtime.NumGoroutine()
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var opened, closed atomic.Int32
+		for id := range uint64(count) {
+			a, err := e.Allocate(id, 600*time.Second, hooks(&opened, &closed))
+			if err == nil {
+				err = a.ChannelBind(0x4000, peerA)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/count, "heap-B/allocation")
+		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/count, "stack-B/allocation")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/count, "goroutines/allocation")
+		if n := e.Count(); n != count {
+			b.Fatalf("%d allocations", n)
 		}
 	}
 }

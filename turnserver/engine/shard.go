@@ -169,7 +169,7 @@ func (s *shard) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 		s.openErr = err
 		return nil, nil, err
 	}
-	s.current.relay = &relayStub{closed: s.hooks.Closed, gone: make(chan struct{})}
+	s.current.relay = &relayStub{closed: s.hooks.Closed}
 	return s.current.relay, net.UDPAddrFromAddrPort(addr), nil
 }
 
