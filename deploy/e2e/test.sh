@@ -12,7 +12,7 @@ began=$SECONDS
 packages=(
 	chromium        # the browsers
 	coturn          # its clients, and the server that icebox replaces
-	nginx           # the shipped site
+	nginx libnginx-mod-stream # the shipped site, and the stream in front of it
 	libnss3-tools   # certutil: an authority in Chromium's own store
 	nftables iproute2 # namespaces with real NATs
 	buildah podman  # the image

@@ -212,16 +212,25 @@ func (a *ACME) stored() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if pair, ok := a.wanted(text); ok {
+		return pair, nil
+	}
+	return nil, nil
+}
+
+// wanted reads a kept certificate, and reports whether it is the one to serve
+// now. One that is damaged is not.
+func (a *ACME) wanted(text []byte) (*tls.Certificate, bool) {
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil || !strings.HasPrefix(string(text), a.heading()) || time.Now().After(pair.Leaf.NotAfter) {
-		return nil, nil //nolint:nilerr // a damaged one is replaced, like one that has expired
+		return nil, false
 	}
 	for _, name := range a.o.Names {
 		if pair.Leaf.VerifyHostname(name) != nil {
-			return nil, nil
+			return nil, false
 		}
 	}
-	return &pair, nil
+	return &pair, true
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
