@@ -130,6 +130,7 @@ done
 passed=$(count '^[[:space:]]*--- PASS|^[[:space:]]*ok [0-9]+ ')
 failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
 [ "$failed" -ge "$failed_steps" ] || failed=$failed_steps
+skipped=$(($(count '^[[:space:]]*--- SKIP|^[[:space:]]*ok [0-9]+ .* # SKIP') + $(cat "$logs/left-out" 2>/dev/null | wc -l)))
 echo
 grep -hE -A3 '^[[:space:]]*--- SKIP' "$logs"/* | sed 's/^/left out: /'
 [ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/} and the fuzz targets"
