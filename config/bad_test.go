@@ -95,6 +95,8 @@ anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote 
 	"realm_control":                  "realm_control.yaml:2: turn.realm: has characters that cannot be printed",
 	"realm_empty":                    "realm_empty.yaml:2: turn.realm: is empty",
 	"record_is_a_list":               "record_is_a_list.yaml:1: turn: want a record of keys and values, got a list",
+	"redirect_nowhere":               "redirect_nowhere.yaml:2: http.listen[0].redirect: leads nowhere: no http.listen has tls, and there is no public_host",
+	"redirect_tls":                   "redirect_tls.yaml:3: http.listen[0].redirect: serves nothing but a way to https: tls and classic do not go with it",
 	"relay_address":                  "relay_address.yaml:2: turn.relay_addresses[0]: 0.0.0.0 is no address that one host can have for others",
 	"relay_ports_backwards":          "relay_ports_backwards.yaml:2: turn.relay_ports: 65535-49152 is backwards: write 49152-65535",
 	"relay_ports_low":                "relay_ports_low.yaml:2: turn.relay_ports: want ports from 1024 to 65535, got 1000-2000",

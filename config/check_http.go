@@ -65,6 +65,7 @@ func (c *checker) http() {
 			c.fail(join(path, "tls"), "needs a certificate: set tls at the top of the file")
 		}
 	}
+	c.redirects()
 	seen := make(unique)
 	for i := range h.Origins {
 		path := fmt.Sprintf("http.origins[%d]", i)
@@ -75,6 +76,21 @@ func (c *checker) http() {
 			c.fail(path, "%w", err)
 		}
 		seen.check(c, path, h.Origins[i].Origin, h.Origins[i].Origin)
+	}
+}
+
+// redirects checks the listeners that serve nothing themselves.
+func (c *checker) redirects() {
+	secure := slices.ContainsFunc(c.HTTP.Listen, func(l HTTPListen) bool { return l.TLS })
+	for i, l := range c.HTTP.Listen {
+		path := fmt.Sprintf("http.listen[%d].redirect", i)
+		switch {
+		case !l.Redirect:
+		case l.TLS || l.Classic != (Classic{}):
+			c.fail(path, "serves nothing but a way to https: tls and classic do not go with it")
+		case !secure && c.PublicHost == "":
+			c.fail(path, "leads nowhere: no http.listen has tls, and there is no public_host")
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func (c *checker) acme() {
 		return !l.Address.Loopback() && (l.Address.Port == 80 && !l.TLS || l.Address.Port == 443 && l.TLS)
 	}
 	if !slices.ContainsFunc(c.HTTP.Listen, reached) {
-		c.warn("tls.acme", "an authority comes to port 80, or to 443 with TLS, and no http.listen is there: add {address: \":80\"}, "+
+		c.warn("tls.acme", "an authority comes to port 80, or to 443 with TLS, and no http.listen is there: add {address: \":80\", redirect: true}, "+
 			"or have what is there pass /.well-known/acme-challenge/ on")
 	}
 }

@@ -183,6 +183,7 @@ type HTTPListen struct {
 	Classic Classic  `yaml:"classic,omitempty"`
 
 	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
+	Redirect      bool `yaml:"redirect,omitempty"`       // serves nothing, and sends everybody to https
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual

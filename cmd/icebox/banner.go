@@ -20,10 +20,12 @@ func (d *daemon) banner(credential string) string {
 	b.WriteString(versionLine() + "\n")
 	for i, l := range d.cfg().HTTP.Listen {
 		at := d.address(l.Address, d.webGroup(i).Port)
-		if l.TLS {
+		switch {
+		case l.Redirect:
+		case l.TLS:
 			row("pages", "https://"+at+"/  https://"+at+"/trickle-ice/")
 			row("signalling", "wss://"+at+"/ws")
-		} else {
+		default:
 			row("pages", "http://"+at+"/  http://"+at+"/trickle-ice/")
 			row("signalling", "ws://"+at+"/ws")
 		}

@@ -41,7 +41,7 @@ setup() {
 		apt-get update -q &&
 			DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" || return 1
 	fi
-	(cd deploy/e2e && npm ci --no-audit --no-fund) && make build
+	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build
 }
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.
