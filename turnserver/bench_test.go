@@ -58,6 +58,9 @@ func newFerry(t testing.TB, ts *testServer, transport string, channel bool, size
 // carry sends burst packets up, then as many down, and waits for each, but not for ever.
 func (f *ferry) carry(t testing.TB, burst int) {
 	send := func(c net.Conn, b []byte) {
+		if err := c.SetWriteDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		for range burst {
 			if _, err := c.Write(b); err != nil {
 				t.Fatal(err)

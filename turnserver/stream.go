@@ -79,37 +79,53 @@ func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
+// handshaken is a TLS connection that has been through its handshake: a *tls.Conn, or what is
+// wrapped around one.
+type handshaken interface {
+	ConnectionState() tls.ConnectionState
+}
+
+// beneath is the connection that others, such as a *tls.Conn, are wrapped around.
+func beneath(c net.Conn) net.Conn {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = outer.NetConn()
+	}
+}
+
 // ServeConn serves one stream client, whose true address is remote, and returns when
-// c is done and closed. t is TCP, or TLS if the handshake is still to come.
+// c is done and closed. t is TCP; or TLS, and then the handshake is still to come unless c
+// has a ConnectionState, as a *tls.Conn has.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	remote = plain(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	raw := c
+	raw := beneath(c)
 	place := s.place(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
 	if place == nil {
 		_ = c.Close() // it was never used
 		return
 	}
 	defer place.release()
-	limitUnsent(c)
+	limitUnsent(raw)
 	out := newSink(c)
-	if t == TLS {
-		c = tls.Server(out, s.tls)
+	stream := net.Conn(out)
+	if _, done := c.(handshaken); t == TLS && !done {
+		stream = tls.Server(out, s.tls)
 	}
 	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, loop: s.nextLoop()}
-	p.out = outbox{server: s, conn: out, sink: out}
-	if t == TLS {
-		p.out.conn = c
-	}
+	p.out = outbox{server: s, conn: stream, sink: out}
 	if !s.hold(p) {
 		return
 	}
 	defer s.readers.Done()
 	defer s.disown(p)
-	if h, ok := c.(*tls.Conn); ok {
+	if h, ok := stream.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err := h.HandshakeContext(ctx)
 		cancel()
@@ -119,7 +135,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 		}
 	}
 	out.hurry()
-	p.read(c)
+	p.read(stream)
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
