@@ -27,7 +27,8 @@
 // path, the socket or stream its client came by. UDP sockets are read by the loops of
 // package packetio, on Linux one for each core; the relay sockets of a UDP client belong to the loop of the
 // client's own socket, so that its packets never change goroutines. One goroutine reads each
-// connection, and one writes to a stream while there is something to write.
+// connection. Streams are written by whoever has something for them, at the end of its round, see
+// outbox; only while a client is slow, a goroutine waits for it.
 //
 // A session keeps the key it was made with. It may be refreshed past the expiry of its
 // credential, and past the removal of its secret, until it is older than

@@ -21,6 +21,12 @@
 // wake-up costs as much as relaying a packet, and packets that are read together go
 // out together. See restFor.
 //
+// # Streams
+//
+// Package turnserver reads them itself, and lends their messages to a [Batch] as packets, so
+// that what comes in one piece leaves together too. What loops have for a stream waits for the end
+// of the round, see [Packet.Later].
+//
 // # Elsewhere
 //
 // A goroutine reads each socket, and every datagram is a system call.
