@@ -79,6 +79,15 @@ func (c *Client) overdue(now, age time.Duration) bool {
 	return pinged != 0 && c.seen.Load() < pinged && now-time.Duration(pinged) >= age
 }
 
+// silent deals with a client that gave no sign of life, and reports whether it stays nevertheless.
+func (c *Client) silent() (stays bool) {
+	if r, ok := c.conn.(Resumable); ok && r.Silent() {
+		return true
+	}
+	c.End(PongTimeout)
+	return false
+}
+
 // probe pings the client and reports whether it shows a sign of life in time. Probes at the same time
 // share a ping.
 func (c *Client) probe(ctx context.Context, wait time.Duration) bool {

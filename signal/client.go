@@ -29,10 +29,24 @@ type Conn interface {
 	Abort()
 }
 
+// Resumable is a Conn that outlives its transports.
+type Resumable interface {
+	Conn
+	// Silent gives the present transport up, which showed no sign of life in time, and reports whether the
+	// connection goes on waiting for another one. It doesn't block.
+	Silent() bool
+}
+
 // Profile is what a protocol wants of the core.
 type Profile struct {
 	// Protocol is the metric label.
 	Protocol string
+	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
+	ByID bool
+	// Pairs is how many correspondents a client has at once; 0 means 32.
+	Pairs int
+	// Presence makes the frame that tells a client whether a name that it watches is held.
+	Presence func(name string, held bool) []byte
 	// Encode makes the frame that tells a client of a message from another client. It must not keep the
 	// message's payload.
 	Encode func(broker.Message) []byte
@@ -46,9 +60,11 @@ type Profile struct {
 
 // Visitor is what is known of who connects before it says a word.
 type Visitor struct {
-	Addr netip.Addr
-	Host string // by which it reached us, without port
-	Key  string // the name of the API key it showed, if any
+	Addr  netip.Addr
+	Host  string // by which it reached us, without port
+	Key   string // the name of the API key it showed, if any
+	Base  string // the origin by which it reached us, such as https://turn.example.org; may be empty
+	Grant Grant  // what its token says, where it showed one
 }
 
 // MaxName is the longest name of a client, in bytes.
@@ -97,6 +113,8 @@ type Client struct {
 	pairs  pairs
 	queue  queue
 	probed chan struct{} // closed by the next sign of life; nil when nobody waits for one
+
+	watched map[string]struct{} // names
 }
 
 func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
@@ -139,6 +157,8 @@ func (c *Client) SignIn(name string) error {
 	switch old := c.Name(); {
 	case !ValidName(name):
 		return h.metrics.refuse(ErrBadName)
+	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
+		return h.metrics.refuse(ErrNameNotAllowed)
 	case h.Draining():
 		return h.metrics.refuse(ErrRestarting)
 	case old == name:
@@ -224,12 +244,14 @@ func (c *Client) Close() {
 		c.queue.clear()
 	}
 	c.state = closed
-	why, name := c.reason, c.name
+	why, name, watched := c.reason, c.name, c.watched
+	c.watched = nil
 	c.mu.Unlock()
 
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
+	c.unwatchAll(ctx, watched)
 	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
 	// should have hung up by then.
 	c.hangUp(ctx)

@@ -65,9 +65,12 @@ type Hub struct {
 	ctx    context.Context // ends when Shutdown stops waiting
 	cancel context.CancelFunc
 
+	leaving context.Context // ends when Shutdown begins
+	leave   context.CancelFunc
+
 	mu       sync.RWMutex // held for reading by Connect, for writing by Shutdown
 	draining bool
-	serving  sync.WaitGroup // one for every connected client
+	serving  sync.WaitGroup // one for every connected client and whatever else attends
 	loops    sync.WaitGroup // the wheel
 }
 
@@ -85,9 +88,11 @@ func New(o Options, l Limits) (*Hub, error) {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.leaving, h.leave = context.WithCancel(context.Background())
 	h.broker, h.self, err = o.Engine.Join(h.ctx, node{h})
 	if err != nil {
 		h.cancel()
+		h.leave()
 		return nil, fmt.Errorf("join the broker: %w", err)
 	}
 	h.clients.init()
@@ -144,8 +149,32 @@ func (h *Hub) Refuse(e *Error) { _ = h.metrics.refuse(e) }
 // Context ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
 func (h *Hub) Context() context.Context { return h.ctx }
 
+// Attend makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
+// until done is called. When Shutdown begins it calls leave, and when it stops waiting abort, unless
+// done comes first.
+func (h *Hub) Attend(leave, abort func()) (done func(), err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.draining {
+		return nil, ErrRestarting
+	}
+	h.serving.Add(1)
+	stopLeave, stopAbort := context.AfterFunc(h.leaving, leave), context.AfterFunc(h.ctx, abort)
+	return func() {
+		stopLeave()
+		stopAbort()
+		h.serving.Done()
+	}, nil
+}
+
 // Bearer returns the client that a token was given to, as long as it is connected and signed in.
 func (h *Hub) Bearer(token string) (*Client, bool) {
+	c, ok := h.Holder(token)
+	return c, ok && c.Name() != ""
+}
+
+// Holder returns the client that a token was given to, as long as it is connected.
+func (h *Hub) Holder(token string) (*Client, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != tokenLen {
 		return nil, false
@@ -154,7 +183,7 @@ func (h *Hub) Bearer(token string) (*Client, bool) {
 	if !ok || subtle.ConstantTimeCompare(c.secret[:], raw[len(broker.ID{}):]) != 1 {
 		return nil, false
 	}
-	return c, c.Name() != ""
+	return c, true
 }
 
 // Shutdown refuses newcomers, tells every client to reconnect, and waits until all have gone. When ctx ends
@@ -163,6 +192,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	h.leave()
 
 	h.clients.each(func(c *Client) { c.End(Restarting) })
 	gone := make(chan struct{})
