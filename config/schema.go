@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -71,7 +72,7 @@ var settings = sync.OnceValue(func() []setting {
 func appendSettings(all []setting, t reflect.Type, path string, index []int) []setting {
 	for _, f := range fields(t) {
 		ft := t.Field(f.index).Type
-		at := append(index[:len(index):len(index)], f.index)
+		at := append(slices.Clone(index), f.index)
 		if isSetting(ft) {
 			all = append(all, setting{join(path, f.name), ft, at})
 		} else {

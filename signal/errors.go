@@ -93,25 +93,25 @@ func ends(err error) bool { return errors.Is(err, context.Canceled) }
 type Reason uint8
 
 const (
-	// Gone: the client closed the connection, or the network did.
+	// Gone means that the client closed the connection, or the network did.
 	Gone Reason = iota
-	// PongTimeout: a ping got no answer.
+	// PongTimeout means that a ping got no answer.
 	PongTimeout
-	// SlowReader: its queue was full.
+	// SlowReader means that its queue was full.
 	SlowReader
-	// WriteFailed: a write failed or took too long.
+	// WriteFailed means that a write failed or took too long.
 	WriteFailed
-	// Superseded: a newcomer took the name over, because this connection didn't answer.
+	// Superseded means that a newcomer took the name over, because this connection didn't answer.
 	Superseded
-	// TooLarge: it sent a message above the limit.
+	// TooLarge means that it sent a message above the limit.
 	TooLarge
-	// BadText: it sent a text frame that isn't UTF-8, for which RFC 6455 section 8.1 demands the end.
+	// BadText means that it sent a text frame that isn't UTF-8, for which RFC 6455 section 8.1 demands the end.
 	BadText
-	// Stalled: it began a message and didn't end it in time.
+	// Stalled means that it began a message and didn't end it in time.
 	Stalled
-	// Restarting: the hub shuts down.
+	// Restarting means that the hub shuts down.
 	Restarting
-	// Broken: the code that serves it panicked.
+	// Broken means that the code that serves it panicked.
 	Broken
 	// Lapsed: its connection was lost and not resumed in time.
 	Lapsed

@@ -2,6 +2,7 @@ package signal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -173,7 +174,7 @@ func BenchmarkRouteCandidate(b *testing.B) {
 			if err == nil {
 				break
 			}
-			if err != ErrPeerBusy { // the writer can't keep up with a loop that does nothing else
+			if !errors.Is(err, ErrPeerBusy) { // the writer can't keep up with a loop that does nothing else
 				b.Fatal(err)
 			}
 		}

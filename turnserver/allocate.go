@@ -153,16 +153,19 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 	}
 	sess.allocation = a
 	sess.deadline.Store(s.now() + int64(w.lifetime))
-	if !s.adopt(sess) {
+	opened := sess.relays.all()
+	sess.path.attach(sess)
+	for _, relay := range opened {
+		relay.publish()
+	}
+	if !s.adopt(sess) { // from here on anybody may end it
 		a.Delete()
 		if w.next {
-			g.host.pool.Put(sess.relays.all()[0].advertised.Port() + 1)
+			g.host.pool.Put(opened[0].advertised.Port() + 1)
 		}
 		return errDraining
 	}
-	sess.path.attach(sess)
-	for _, relay := range sess.relays.all() {
-		relay.publish()
+	for _, relay := range opened {
 		s.readers.Go(func() { s.readRelay(relay) })
 	}
 	s.started[sess.path.transport()].Inc()

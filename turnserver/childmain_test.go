@@ -60,7 +60,8 @@ func childMain(spec string) int {
 	l := &childListener{Listener: tcp, drip: strings.Contains(options, "drip")}
 	l.fail.Store(strings.Contains(options, "emfile"))
 
-	closeServer, drops := func() error { return nil }, func() map[string]float64 { return nil }
+	var closeServer func() error
+	drops := func() map[string]float64 { return nil }
 	if kind == "pion" {
 		closeServer, err = childPion(udp, l, lines)
 	} else {

@@ -48,11 +48,8 @@ func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
 	}
 }
 
-// receive hands a datagram to its connection. It is nil-safe: without DTLS the datagram is dropped.
+// receive hands a datagram to its connection.
 func (d *dtlsPaths) receive(p *packetio.Packet) {
-	if d == nil {
-		return
-	}
 	b := p.Payload()
 	d.mu.RLock()
 	path := d.paths[p.Addr]
@@ -90,7 +87,7 @@ func (d *dtlsPaths) open(remote netip.AddrPort) *dtlsPath {
 			break
 		}
 	}
-	d.half[p], d.paths[remote] = struct{}{}, p
+	d.half[p], d.paths[remote] = struct{}{}, p // before it can end and be forgotten
 	d.mu.Unlock()
 	err := s.own(p.wire, func() {
 		defer release()
@@ -135,7 +132,7 @@ func (p *dtlsPath) serve() {
 	s := p.paths.server
 	conn, err := dtls.ServerWithOptions(p.wire, net.UDPAddrFromAddrPort(p.remote),
 		dtls.WithGetCertificate(func(*dtls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() }),
-		dtls.WithLoggerFactory(engine.Silence{}))
+		dtls.WithLoggerFactory(engine.Silent()))
 	if err == nil {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err = conn.HandshakeContext(ctx)

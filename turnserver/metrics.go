@@ -3,6 +3,7 @@ package turnserver
 import (
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,9 @@ type metrics struct {
 
 	past         [4]pastTraffic // of sessions that have ended, by transport
 	lastDenialAt atomic.Int64
+
+	collecting sync.Mutex
+	collected  [4]sums // what was said last, by transport
 }
 
 type pastTraffic struct{ toPeer, fromPeer counters }
@@ -135,32 +139,39 @@ func (t *traffic) Describe(ch chan<- *prometheus.Desc) {
 	ch <- bytesDesc
 }
 
+// sums are packets and bytes to peers, and packets and bytes from peers.
+type sums [4]uint64
+
+func (s *sums) add(toPackets, toBytes, fromPackets, fromBytes uint64) {
+	for i, n := range [...]uint64{toPackets, toBytes, fromPackets, fromBytes} {
+		s[i] += n
+	}
+}
+
 // Collect implements prometheus.Collector.
 func (t *traffic) Collect(ch chan<- prometheus.Metric) {
-	type sum struct {
-		live                                       int
-		toPackets, toBytes, fromPackets, fromBytes uint64
-	}
-	var sums [4]sum
+	t.collecting.Lock()
+	defer t.collecting.Unlock()
+	var live [4]int
+	var now [4]sums
 	// The past first: a session that ends meanwhile is missed until the next time, never counted twice.
 	for i := range t.past {
 		p := &t.past[i]
-		sums[i] = sum{0, p.toPeer.packets.Load(), p.toPeer.bytes.Load(), p.fromPeer.packets.Load(), p.fromPeer.bytes.Load()}
+		now[i].add(p.toPeer.packets.Load(), p.toPeer.bytes.Load(), p.fromPeer.packets.Load(), p.fromPeer.bytes.Load())
 	}
 	for _, i := range t.server.Sessions() {
-		x := &sums[i.Transport]
-		x.live++
-		x.toPackets += i.ToPeerPackets
-		x.toBytes += i.ToPeerBytes
-		x.fromPackets += i.FromPeerPackets
-		x.fromBytes += i.FromPeerBytes
+		live[i.Transport]++
+		now[i.Transport].add(i.ToPeerPackets, i.ToPeerBytes, i.FromPeerPackets, i.FromPeerBytes)
 	}
 	for _, tr := range Transports() {
-		x, name := sums[tr], tr.String()
-		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(x.live), name)
-		for direction, v := range map[string][2]uint64{"to_peer": {x.toPackets, x.toBytes}, "from_peer": {x.fromPackets, x.fromBytes}} {
-			ch <- prometheus.MustNewConstMetric(packetsDesc, prometheus.CounterValue, float64(v[0]), name, direction)
-			ch <- prometheus.MustNewConstMetric(bytesDesc, prometheus.CounterValue, float64(v[1]), name, direction)
+		x, name := &t.collected[tr], tr.String()
+		for i := range x {
+			x[i] = max(x[i], now[tr][i]) // a counter that shrinks would look like a restart
+		}
+		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(live[tr]), name)
+		for i, direction := range []string{"to_peer", "from_peer"} {
+			ch <- prometheus.MustNewConstMetric(packetsDesc, prometheus.CounterValue, float64(x[2*i]), name, direction)
+			ch <- prometheus.MustNewConstMetric(bytesDesc, prometheus.CounterValue, float64(x[2*i+1]), name, direction)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (o *Options) validate() error {
 	}
 	seen := make(map[netip.Addr]bool)
 	for _, a := range o.RelayAddrs {
-		if !a.Local.IsValid() || a.Local.IsUnspecified() || a.Local.Is4In6() || a.Local.Is4() != a.Advertised.Is4() {
+		if !concrete(a.Local) || !concrete(a.Advertised) || a.Local.Is4() != a.Advertised.Is4() {
 			errs = append(errs, fmt.Errorf("relay address %v, advertised as %v: not two addresses of one family", a.Local, a.Advertised))
 		}
 		if seen[a.Local] || a.Advertised != a.Local && seen[a.Advertised] {
@@ -95,6 +95,11 @@ func (o *Options) validate() error {
 		seen[a.Local], seen[a.Advertised] = true, true
 	}
 	return errors.Join(errs...)
+}
+
+// concrete tells whether a is the address of one host, in the form that a packet has it.
+func concrete(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a.Zone() == ""
 }
 
 // Limits may be replaced while the server runs, see [Server.SetLimits]. In numbers, 0 means the default named here.

@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,8 +12,9 @@ const (
 	outboxSize = 256 << 10
 	// outboxKeep is the longest buffer kept for the next time.
 	outboxKeep = 16 << 10
-	// writeTimeout is how long one write may take before the stream is closed.
+	// writeTimeout is how long a client may take for writeChunk bytes before the stream is closed.
 	writeTimeout = 10 * time.Second
+	writeChunk   = 32 << 10
 )
 
 // outbox carries messages to a stream without making their senders wait. While
@@ -51,13 +53,15 @@ func (o *outbox) write() {
 		if batch == nil {
 			return
 		}
-		err := o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if err == nil {
-			_, err = o.conn.Write(batch)
-		}
-		if err != nil {
-			_ = o.close() // the reader notices
-			return
+		for chunk := range slices.Chunk(batch, writeChunk) {
+			err := o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if err == nil {
+				_, err = o.conn.Write(chunk)
+			}
+			if err != nil {
+				_ = o.close() // the reader notices
+				return
+			}
 		}
 		if cap(batch) <= outboxKeep {
 			o.mu.Lock()

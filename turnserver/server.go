@@ -2,6 +2,7 @@ package turnserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ type Server struct {
 	revoked      *revocations
 	released     *tombstones
 	epoch        time.Time
+	tls          *tls.Config
 	listen       listenRelay
 	metrics
 
@@ -80,7 +82,7 @@ func New(o Options, l Limits) (*Server, error) {
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
-	s.listen = s.listenUDP
+	s.listen, s.tls = s.listenUDP, newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -140,6 +142,7 @@ func (s *Server) finish(sess *session) {
 	for _, r := range sess.relays.all() {
 		r.close()
 	}
+	sess.path.detach(sess)
 	s.mu.Lock()
 	_, adopted := s.sessions[sess.id]
 	delete(s.sessions, sess.id)
@@ -148,7 +151,6 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.path.detach(sess)
 	sess.slot.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
@@ -210,14 +212,27 @@ func (s *Server) Close() error {
 	closers := s.closers
 	s.closers = nil
 	s.mu.Unlock()
-	var errs []error
-	for c := range closers {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	err := closeAll(closers)
 	s.readers.Wait()
 	s.engine.Close()
+	return err
+}
+
+// closeAll closes all at once, for a TLS client that does not read holds up its goodbye for seconds.
+func closeAll(closers map[closer]struct{}) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for c := range closers {
+		wg.Go(func() {
+			if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

@@ -54,8 +54,7 @@ type session struct {
 	recent [4]answer  // ring of what was answered last, for retransmissions
 	next   int
 
-	endOnce sync.Once
-	reason  atomic.Value // EndReason, once one is known
+	reason atomic.Value // EndReason, once one is known
 }
 
 // counters count what was relayed, payload bytes without any header.

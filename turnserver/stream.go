@@ -72,13 +72,18 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	if !ok {
 		return netip.AddrPort{}, false
 	}
-	ap := t.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()), true
+	return plain(t.AddrPort()), true
+}
+
+// plain is a without a zone, and in IPv4 if it is mapped into IPv6: as limits count it and answers show it.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // ServeConn serves one stream client, whose true address is remote, and returns when
 // c is done and closed. t is TCP, or TLS if the handshake is still to come.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
+	remote = plain(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
@@ -91,12 +96,13 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	}
 	defer release()
 	if t == TLS {
-		c = tls.Server(c, s.tlsConfig())
+		c = tls.Server(c, s.tls)
 	}
 	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, out: outbox{server: s, conn: c}}
 	if !s.hold(p) {
 		return
 	}
+	defer s.readers.Done()
 	defer s.disown(p)
 	if h, ok := c.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
@@ -113,7 +119,8 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	}
 }
 
-// hold makes p one of the things that Close closes; it is false after Close.
+// hold makes p one of the things that Close closes, and its reader, who calls, one
+// that Close waits for until readers.Done; it is false after Close.
 func (s *Server) hold(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,15 +129,17 @@ func (s *Server) hold(p *streamPath) bool {
 		return false
 	}
 	s.closers[p] = struct{}{}
+	s.readers.Add(1)
 	return true
 }
 
-// tlsConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the client has any).
-func (s *Server) tlsConfig() *tls.Config {
+// newTLSConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the
+// client has any). One for all connections, so that a ticket of one resumes another.
+func newTLSConfig(o *Options) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"stun.turn", "stun.nat-discovery"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.GetCertificate() },
 	}
 }
 
@@ -164,8 +173,11 @@ func (p *streamPath) detach(sess *session) {
 	}
 }
 
-// Close ends the connection and its outbox.
-func (p *streamPath) Close() error { return p.out.close() }
+// Close ends the connection and its outbox. That a client did not wait for a goodbye is no error.
+func (p *streamPath) Close() error {
+	_ = p.out.close()
+	return nil
+}
 
 // read cuts the stream into messages until it ends, breaks the framing or is too slow.
 func (p *streamPath) read(c net.Conn) {

@@ -52,10 +52,13 @@ func (u *udpPath) read() {
 			return
 		}
 		for _, p := range batch[:n] {
-			if b := p.Payload(); len(b) > 0 && isDTLS(b[0]) {
-				u.dtls.receive(p)
-			} else {
+			switch b := p.Payload(); {
+			case len(b) == 0 || !isDTLS(b[0]):
 				u.server.receive(u, p.Addr, p)
+			case u.dtls != nil:
+				u.dtls.receive(p)
+			default:
+				u.server.drop(DropMalformed)
 			}
 		}
 	}

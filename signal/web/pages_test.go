@@ -79,6 +79,8 @@ func TestPagesHaveNothingInline(t *testing.T) {
 	}
 }
 
+var imports = regexp.MustCompile(`(?:from|import|import\() ?'([^']+)'`)
+
 // TestReferencesAreServed follows what pages link and what modules import: all
 // of it is embedded, so nothing comes from anywhere else.
 func TestReferencesAreServed(t *testing.T) {
@@ -94,7 +96,6 @@ func TestReferencesAreServed(t *testing.T) {
 			t.Errorf("%s refers to %q, which is not embedded", from, to)
 		}
 	}
-	imports := regexp.MustCompile(`(?:from|import|import\() ?'([^']+)'`)
 	for name, f := range files {
 		switch path.Ext(name) {
 		case "", ".html":
@@ -111,6 +112,55 @@ func TestReferencesAreServed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestModulesArePreloaded holds each page to naming every module that it comes
+// to need, so that a slow line fetches all of them at once.
+func TestModulesArePreloaded(t *testing.T) {
+	files := embedded(t)
+	for name, f := range files {
+		if !strings.HasPrefix(f.contentType, "text/html") {
+			continue
+		}
+		named := make(map[string]bool)
+		var scripts []string
+		elements(t, f.body, func(element string, attributes map[string]string, _ string) {
+			if attributes["rel"] == "modulepreload" {
+				named[path.Join(name, attributes["href"])] = true
+			}
+			if element == "script" {
+				scripts = append(scripts, path.Join(name, attributes["src"]))
+			}
+		})
+		needed := reachable(files, scripts)
+		for module := range needed {
+			if !named[module] {
+				t.Errorf("%s does not preload %s", name, module)
+			}
+		}
+		for module := range named {
+			if !needed[module] {
+				t.Errorf("%s preloads %s, which it does not need", name, module)
+			}
+		}
+	}
+}
+
+// reachable returns every module that the scripts import, directly or not.
+func reachable(files map[string]file, scripts []string) map[string]bool {
+	found := make(map[string]bool)
+	for todo := scripts; len(todo) > 0; {
+		from := todo[0]
+		todo = todo[1:]
+		for _, match := range imports.FindAllSubmatch(files[from].body, -1) {
+			to := path.Join(path.Dir(from), string(match[1]))
+			if !found[to] {
+				found[to] = true
+				todo = append(todo, to)
+			}
+		}
+	}
+	return found
 }
 
 // TestScriptsMakeNoMarkup keeps what others sent from becoming markup or code.

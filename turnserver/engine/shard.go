@@ -49,7 +49,7 @@ func newShard() (*shard, error) {
 	server, err := turn.NewServer(turn.ServerConfig{
 		Realm:              realm,
 		AuthHandler:        func(string, string, net.Addr) ([]byte, bool) { return s.key, true },
-		LoggerFactory:      Silence{},
+		LoggerFactory:      Silent(),
 		ChannelBindTimeout: ChannelLifetime,
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn:            s,

@@ -40,20 +40,21 @@ func (r *relayStub) Close() error {
 	return nil
 }
 
-// Silence drops the logs of Pion's packages: they write a line for what strangers send every day.
-type Silence struct{}
+// Silent returns a factory of loggers that drop everything, for Pion's packages:
+// they write a line for what strangers send every day.
+func Silent() logging.LoggerFactory { return silence{} }
 
-// NewLogger implements logging.LoggerFactory.
-func (Silence) NewLogger(string) logging.LeveledLogger { return Silence{} }
+type silence struct{}
 
-// Trace and the rest implement logging.LeveledLogger.
-func (Silence) Trace(string)          {}
-func (Silence) Tracef(string, ...any) {}
-func (Silence) Debug(string)          {}
-func (Silence) Debugf(string, ...any) {}
-func (Silence) Info(string)           {}
-func (Silence) Infof(string, ...any)  {}
-func (Silence) Warn(string)           {}
-func (Silence) Warnf(string, ...any)  {}
-func (Silence) Error(string)          {}
-func (Silence) Errorf(string, ...any) {}
+func (silence) NewLogger(string) logging.LeveledLogger { return silence{} }
+
+func (silence) Trace(string)          {}
+func (silence) Tracef(string, ...any) {}
+func (silence) Debug(string)          {}
+func (silence) Debugf(string, ...any) {}
+func (silence) Info(string)           {}
+func (silence) Infof(string, ...any)  {}
+func (silence) Warn(string)           {}
+func (silence) Warnf(string, ...any)  {}
+func (silence) Error(string)          {}
+func (silence) Errorf(string, ...any) {}

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,7 +38,7 @@ func ThisHost() (Host, error) {
 	}
 	var routed []netip.Addr
 	for _, far := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // connecting a UDP socket only asks for the route
-		c, err := net.Dial("udp", far)
+		c, err := new(net.Dialer).DialContext(context.Background(), "udp", far)
 		if err != nil {
 			continue
 		}

@@ -109,7 +109,7 @@ func (g *Group) openTCP() error {
 			network = "tcp4"
 		}
 	}
-	l, err := net.Listen(network, net.JoinHostPort(host, fmt.Sprint(g.Port)))
+	l, err := new(net.ListenConfig).Listen(context.Background(), network, net.JoinHostPort(host, fmt.Sprint(g.Port)))
 	if err != nil {
 		return g.explain("tcp", g.Addr, err)
 	}

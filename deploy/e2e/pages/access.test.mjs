@@ -7,7 +7,7 @@ import { launch, open } from './lib/browser.mjs';
 import { accept, call, connect, notice, reach, signIn, watch } from './lib/callpage.mjs';
 import { Daemon } from './lib/daemon.mjs';
 
-const KEY = 'a key & more';
+const KEY = 'a key & more, 20 bytes';
 let daemon;
 let browser;
 

@@ -12,7 +12,7 @@ let page;
 
 before(async () => {
   daemon = await Daemon.start();
-  browser = await launch();
+  browser = await launch({ flags: ['--host-resolver-rules=MAP insecure.test 127.0.0.1'] });
 });
 
 after(async () => {
@@ -62,6 +62,14 @@ test('the server’s own list gives relay candidates over UDP and TCP', async ()
   }
   assert.equal(await page.locator('#findings li[data-kind="good"]').count(), 3);
   assert.equal(await page.locator('#error-rows tr').count(), 0);
+});
+
+test('a page that is not secure gets the server’s own list, too', async () => {
+  // There a browser tells a server less about where a request comes from.
+  await page.goto(`${daemon.url.replace('127.0.0.1', 'insecure.test')}trickle-ice/`);
+  await useOwn();
+  await gather();
+  assert.match(await page.locator('#summary').innerText(), /a relay over UDP and TCP works\.$/);
 });
 
 test('a wrong password is told in words', async () => {

@@ -144,6 +144,14 @@ test('devices that are refused end the call in words, and tell the caller', asyn
   assert.equal(alice.calls.state, 'idle');
 });
 
+test('what only the browser has words for is said to be the browser’s', async () => {
+  const { hub, alice } = pair();
+  alice.devices = Promise.reject(new TypeError('x is not y'));
+  void alice.calls.start('bob');
+  await hub.settle();
+  assert.equal(alice.calls.notice, 'The browser could not set up the call (x is not y).');
+});
+
 test('devices that open after hanging up are given back', async () => {
   const { hub, alice } = pair();
   const { promise, resolve } = deferred();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { hasRelay, IceServers } from '../static/assets/call/ice.js';
-import { beside, fetchIceServers, hubAddress, knownServers, refusal, timeToLive } from '../static/assets/shared/server.js';
+import { beside, fetchIceServers, hubAddress, knownServers, Refusal, timeToLive } from '../static/assets/shared/server.js';
 
 test('addresses beside the page, with its key and nothing else', () => {
   for (const [name, page, want] of [
@@ -21,30 +21,43 @@ test('the hub is asked by ws or wss as the page is http or https', () => {
 });
 
 test('every refusal has words of its own', () => {
-  assert.match(refusal(401, false), /wants a key/);
-  assert.match(refusal(401, true), /does not know the key/);
-  assert.match(refusal(403, true), /key or its origin/);
-  assert.match(refusal(429, true), /Wait a minute/);
-  assert.match(refusal(503, true), /shutting down/);
-  assert.match(refusal(418, true), /HTTP 418/);
+  for (const [status, code, hasKey, words, passing] of [
+    [401, 'no-key', false, /wants a key/, false],
+    [401, '', false, /wants a key/, false],
+    [401, '', true, /does not know the key/, false],
+    [403, 'bad-key', true, /does not know the key/, false],
+    [403, '', true, /key or its origin/, false],
+    [429, 'mint-limited', true, /Wait a minute/, true],
+    [503, 'restarting', true, /shutting down/, true],
+    [418, '', true, /HTTP 418/, false],
+  ]) {
+    const refusal = new Refusal(status, code, hasKey);
+    assert.match(refusal.message, words);
+    assert.equal(refusal.passing, passing);
+  }
 });
 
+/** A fetch that is answered with a status and a JSON text. */
+const answering = (status, text, seen = []) => async (address, request) => {
+  seen.push([request.method, address.href, request.headers?.Authorization]);
+  return new Response(text, { status });
+};
+
 test('ICE servers are fetched with the key and the token', async () => {
-  let asked;
-  const get = async (address, { headers }) => {
-    asked = `${address.href} ${headers.Authorization}`;
-    return { ok: true, json: async () => ({ iceServers: [{ urls: ['stun:h'] }], ttl: 60 }) };
-  };
+  const seen = [];
+  const get = answering(200, '{"iceServers":[{"urls":["stun:h"]}],"ttl":60}', seen);
   const got = await fetchIceServers('https://host/trickle-ice/?key=k', 'token', get);
-  assert.equal(asked, 'https://host/ice?key=k Bearer token');
   assert.deepEqual(got, { iceServers: [{ urls: ['stun:h'] }], ttl: 60 });
+  await fetchIceServers('https://host/', '', get);
+  assert.deepEqual(seen, [['POST', 'https://host/ice?key=k', 'Bearer token'], ['POST', 'https://host/ice', undefined]]);
 });
 
 test('fetching fails in words', async () => {
-  const failing = (get) => assert.rejects(fetchIceServers('https://host/', '', get), { name: 'Error' });
-  await failing(async () => { throw new TypeError('Failed to fetch'); });
-  await failing(async () => ({ ok: false, status: 403 }));
-  await failing(async () => ({ ok: true, json: async () => { throw new SyntaxError('<'); } }));
+  const failing = (get, words) => assert.rejects(fetchIceServers('https://host/', '', get), words);
+  await failing(async () => { throw new TypeError('Failed to fetch'); }, /cannot be reached/);
+  await failing(answering(401, '{"code":"no-key"}'), Refusal);
+  await failing(answering(502, '<html>'), /HTTP 502/);
+  await failing(answering(200, '<html>'), /not a list of ICE servers/);
 });
 
 test('what is no list of servers is none', () => {

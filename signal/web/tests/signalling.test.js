@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { explainUnreachable, parse, Signalling } from '../static/assets/call/signalling.js';
+import { Refusal } from '../static/assets/shared/server.js';
 
 beforeEach(() => {
   mock.timers.reset();
@@ -101,12 +102,11 @@ test('frames that are no messages', () => {
 });
 
 test('why no connection can be made', async () => {
-  const answer = (status) => async () => ({ status });
-  const page = 'https://host/?key=k';
-  assert.equal((await explainUnreachable(page, answer(401))).code, 'refused');
-  assert.match((await explainUnreachable(page, answer(401))).message, /does not know the key/);
-  assert.match((await explainUnreachable('https://host/', answer(403))).message, /wants a key/);
-  assert.match((await explainUnreachable(page, answer(426))).message, /no WebSocket connection/);
-  const down = await explainUnreachable(page, async () => { throw new TypeError('failed'); });
-  assert.match(down.message, /cannot be reached/);
+  const refusing = (status, code = '') => async () => { throw new Refusal(status, code, false); };
+  const why = (ask) => explainUnreachable('https://host/', ask);
+  assert.equal((await why(refusing(401, 'no-key'))).code, 'refused');
+  assert.equal((await why(refusing(503))).code, 'unavailable');
+  assert.match((await why(refusing(401))).message, /wants a key/);
+  assert.match((await why(async () => ({}))).message, /no WebSocket connection/);
+  assert.deepEqual({ ...(await why(async () => { throw new Error('down'); })) }, { code: 'unreachable' });
 });

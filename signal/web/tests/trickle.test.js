@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { errorWords, mostTelling } from '../static/assets/trickle/errors.js';
 import { candidateRow } from '../static/assets/trickle/gather.js';
-import { join, merge, split } from '../static/assets/trickle/servers.js';
+import { join, merge, replace, split } from '../static/assets/trickle/servers.js';
 import { parseUri, sameUri, serverProblem, transportOf } from '../static/assets/trickle/uri.js';
 import { findings, summary } from '../static/assets/trickle/verdict.js';
 
@@ -48,8 +48,10 @@ test('a list of servers', () => {
   const own = split([{ urls: 'stun:h' }, { urls: ['turn:h', 'turn:h?transport=tcp'], username: 'u', credential: 'p' }]);
   assert.deepEqual(own.map(({ uri, username }) => `${uri} ${username}`), ['stun:h ', 'turn:h u', 'turn:h?transport=tcp u']);
   assert.deepEqual(join(own.slice(0, 2)), [{ urls: ['stun:h'] }, { urls: ['turn:h'], username: 'u', credential: 'p' }]);
-  const merged = merge(own, [{ uri: 'turn:h', username: 'new', credential: 'p' }, { uri: 'turn:x', username: 'u', credential: 'p' }]);
+  const merged = merge(own, [{ uri: 'turn:H:3478', username: 'new', credential: 'p' }, { uri: 'turn:x', username: 'u', credential: 'p' }]);
   assert.deepEqual(merged.map(({ username }) => username), ['', 'new', 'u', 'u']);
+  const server = { uri: 'stun:h:3478', username: '', credential: '' };
+  assert.deepEqual(replace(own, 1, server).map(({ uri }) => uri), ['stun:h:3478', 'turn:h?transport=tcp']);
 });
 
 test('errors in words', () => {
@@ -111,6 +113,8 @@ test('what each server did', () => {
   assert.match(of({ uris: ['stun:h'], found: ['srflx stun:h:3478'] })[0], /^good: STUN works: your public address is 203/);
   assert.match(of({ uris: ['stun:h'], found: ['srflx stun:other'] })[0], /same public address/);
   assert.match(of({ uris: ['stun:h'] })[0], /no address translation/);
+  assert.match(of({ uris: ['stun:h'], complete: false })[0], /^unsure: No answer of its own/);
+  assert.match(of({ uris: ['stun:h'], failed: ['701 stun:h'] })[0], /^bad: The server can’t be reached/);
   assert.match(of({ uris: ['stun:h'], relayOnly: true })[0], /Not asked/);
 });
 

@@ -46,7 +46,9 @@ export class Daemon {
 
   /** Runs the daemon, again after kill(), and waits until it serves pages. */
   async run() {
-    this.#child = spawn(this.#binary, ['serve', '--config', this.#file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // The daemon refuses ICEBOX_ variables that it does not know, ours among them.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ICEBOX_')));
+    this.#child = spawn(this.#binary, ['serve', '--config', this.#file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on('data', (data) => this.#output.push(data));
     const deadline = Date.now() + 15_000;
     for (;;) {

@@ -218,7 +218,7 @@ export class Calls {
   #fail(call, failure) {
     if (this.call !== call) return;
     call.leave();
-    this.#end(failure instanceof Error ? failure.message : String(failure));
+    this.#end(failureWords(failure));
   }
 
   /**
@@ -256,4 +256,14 @@ export class Calls {
     if (this.state === 'ringing') return `${call.name} declined, or is in another call.`;
     return `${call.name} hung up.`;
   }
+}
+
+/**
+ * Our own errors are worded for people; a browser's are of other kinds.
+ * @param {unknown} failure
+ * @returns {string}
+ */
+function failureWords(failure) {
+  if (failure instanceof Error && failure.name === 'Error') return failure.message;
+  return `The browser could not set up the call (${failure instanceof Error ? failure.message : failure}).`;
 }

@@ -112,14 +112,14 @@ function remembered() {
 byId('sign-in-form').addEventListener('submit', (event) => {
   event.preventDefault();
   if (presence.state !== 'out') return;
-  const name = nameInput.value.trim();
+  const name = nameInput.value.normalize().trim();
   if (name) void presence.signIn(name);
   else setMessage(byId('sign-in-problem'), 'Enter a name first.');
 });
 
 byId('call-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  const name = calleeInput.value.trim();
+  const name = calleeInput.value.normalize().trim();
   const problem = calleeProblem(name);
   setMessage(byId('call-problem'), problem);
   calleeInput.setAttribute('aria-invalid', String(problem !== ''));
@@ -152,3 +152,4 @@ relayOnly.checked = new URL(page).searchParams.get('policy') === 'relay';
 byKind('options', HTMLDetailsElement).open = relayOnly.checked;
 nameInput.value = remembered();
 setInterval(() => void refresh(), 1000);
+byId('main').inert = false; // no click or key before this was for us

@@ -10,7 +10,7 @@
  *                             <- error {code, name?, message}
  */
 
-import { beside, refusal } from '../shared/server.js';
+import { fetchIceServers, Refusal } from '../shared/server.js';
 
 /**
  * @typedef {object} Message
@@ -172,22 +172,20 @@ export function sentence(text) {
 }
 
 /**
- * Asks the hub's address by plain HTTP why it takes no WebSocket, for a browser
- * does not tell a script.
+ * Finds out why the hub takes no WebSocket, which a browser does not tell a
+ * script: asks the same server for ICE servers, which it gives to the same people.
  * @param {string} page the page's own URL
- * @param {typeof fetch} [get]
+ * @param {typeof fetchIceServers} [ask]
  * @returns {Promise<SignInError>}
  */
-export async function explainUnreachable(page, get = fetch) {
-  const address = beside('ws', page);
+export async function explainUnreachable(page, ask = fetchIceServers) {
   try {
-    const { status } = await get(address, { cache: 'no-store', credentials: 'same-origin' });
-    if ([401, 403, 429, 503].includes(status)) {
-      return new SignInError('refused', refusal(status, address.searchParams.has('key')));
+    await ask(page);
+  } catch (failure) {
+    if (failure instanceof Refusal) {
+      return new SignInError(failure.passing ? 'unavailable' : 'refused', failure.message);
     }
-  } catch {
-    return new SignInError('unreachable',
-      'The server cannot be reached. Check your connection, then try again.');
+    return new SignInError('unreachable', failure instanceof Error ? failure.message : String(failure));
   }
   return new SignInError('unreachable',
     'The server answers, but takes no WebSocket connection. A proxy in front of it may not pass these on.');

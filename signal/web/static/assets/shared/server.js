@@ -31,16 +31,34 @@ export function hubAddress(page) {
 }
 
 /**
- * Why the server refused an HTTP request, in words a person can act on.
+ * The server was asked and refused; the message says why in words a person can
+ * act on.
+ */
+export class Refusal extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code the server's own word for it, if it gave one
+   * @param {boolean} hasKey whether the page's URL has a key
+   */
+  constructor(status, code, hasKey) {
+    super(refusalWords(status, code, hasKey));
+    /** Whether asking again later can help. */
+    this.passing = status === 429 || status >= 500;
+  }
+}
+
+/**
  * @param {number} status
- * @param {boolean} hasKey whether the page's URL has a key
+ * @param {string} code
+ * @param {boolean} hasKey
  * @returns {string}
  */
-export function refusal(status, hasKey) {
-  if (status === 401 || (status === 403 && !hasKey)) {
-    return hasKey
-      ? 'The server does not know the key in this page’s address. Ask whoever runs it for a new link.'
-      : 'This server wants a key. Open the page with the link you were given; it ends with “?key=…”.';
+function refusalWords(status, code, hasKey) {
+  if (code === 'no-key' || (status === 401 && !hasKey)) {
+    return 'This server wants a key. Open the page with the link you were given; it ends with “?key=…”.';
+  }
+  if (code === 'bad-key' || status === 401) {
+    return 'The server does not know the key in this page’s address. Ask whoever runs it for a new link.';
   }
   if (status === 403) return 'The server refused this page: its key or its origin is not allowed.';
   if (status === 429) return 'Too many requests from your address. Wait a minute, then try again.';
@@ -53,25 +71,26 @@ export function refusal(status, hasKey) {
  * @param {string} page the page's own URL
  * @param {string} [token] the bearer of a live sign-in
  * @param {typeof fetch} [get]
- * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl in seconds
+ * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl in seconds;
+ *   rejects with a Refusal, or with another error when the server can't be reached
  */
 export async function fetchIceServers(page, token = '', get = fetch) {
   const address = beside('ice', page);
-  /** @type {Record<string, string>} */
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  // By POST, because only then a browser says from which origin it asks, which
+  // the server goes by where no key is wanted.
+  /** @type {RequestInit} */
+  const request = { method: 'POST', cache: 'no-store', credentials: 'same-origin' };
+  if (token) request.headers = { Authorization: `Bearer ${token}` };
   /** @type {Response} */
   let response;
   try {
-    response = await get(address, { headers, cache: 'no-store', credentials: 'same-origin' });
+    response = await get(address, request);
   } catch {
     throw new Error('The server cannot be reached. Check your connection, then try again.');
   }
-  if (!response.ok) throw new Error(refusal(response.status, address.searchParams.has('key')));
-  /** @type {unknown} */
-  let answer;
-  try {
-    answer = await response.json();
-  } catch {
+  const answer = await response.json().catch(() => null);
+  if (!response.ok) throw new Refusal(response.status, answer?.code ?? '', address.searchParams.has('key'));
+  if (answer === null) {
     throw new Error('The server’s answer is not a list of ICE servers. Is a proxy in front answering for it?');
   }
   return { iceServers: knownServers(answer), ttl: timeToLive(answer) };

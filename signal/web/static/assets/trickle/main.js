@@ -4,7 +4,7 @@ import { byId, byKind, setMessage, setText } from '../shared/dom.js';
 import { fetchIceServers } from '../shared/server.js';
 import { mediaWords } from '../call/media.js';
 import { Gathering } from './gather.js';
-import { join, merge, split } from './servers.js';
+import { join, merge, replace, split } from './servers.js';
 import { serverProblem } from './uri.js';
 import { findings, summary } from './verdict.js';
 import { addCandidate, addError, clearRows, showOutcome, showServers } from './view.js';
@@ -78,7 +78,7 @@ byId('server-form').addEventListener('submit', (event) => {
   };
   const problem = serverProblem(server);
   if (problem) return showProblem(problem);
-  setServers(editing === null ? merge(servers, [server]) : servers.with(editing, server));
+  setServers(editing === null ? merge(servers, [server]) : replace(servers, editing, server));
   clearForm();
   fields.uri.focus();
 });
@@ -191,3 +191,4 @@ function setRunning(running) {
 }
 
 setServers([]);
+main.inert = false; // no click or key before this was for us

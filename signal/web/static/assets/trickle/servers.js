@@ -1,6 +1,6 @@
 /** The list of servers to ask. No DOM. */
 
-import { isTurn } from './uri.js';
+import { isTurn, sameUri } from './uri.js';
 
 /**
  * @typedef {object} Server
@@ -31,7 +31,8 @@ export function join(servers) {
 }
 
 /**
- * Adds servers to a list; one with the same URI is replaced in its place.
+ * Adds servers to a list. One that is there already is replaced in its place:
+ * asked twice with two passwords, a browser would never be done.
  * @param {Server[]} list
  * @param {Server[]} added
  * @returns {Server[]}
@@ -39,9 +40,22 @@ export function join(servers) {
 export function merge(list, added) {
   const result = [...list];
   for (const server of added) {
-    const at = result.findIndex(({ uri }) => uri === server.uri);
+    const at = result.findIndex(({ uri }) => sameUri(uri, server.uri));
     if (at < 0) result.push(server);
     else result[at] = server;
   }
   return result;
+}
+
+/**
+ * Changes one server of a list; another one that is the same then goes.
+ * @param {Server[]} list
+ * @param {number} at
+ * @param {Server} server
+ * @returns {Server[]}
+ */
+export function replace(list, at, server) {
+  return list
+    .map((old, index) => (index === at ? server : old))
+    .filter(({ uri }, index) => index === at || !sameUri(uri, server.uri));
 }

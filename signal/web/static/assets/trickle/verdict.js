@@ -86,8 +86,11 @@ function stunFinding(uri, outcome) {
   const seen = outcome.candidates.filter(({ type }) => type === 'srflx');
   const own = seen.find(({ url }) => sameUri(url, uri));
   if (own) return { kind: 'good', uri, words: `STUN works: your public address is ${own.address}.` };
-  const failed = failure(uri, outcome);
-  if (failed) return failed;
+  const error = mostTelling(outcome.errors.filter(({ url }) => sameUri(url, uri)));
+  if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
+  if (!outcome.complete) {
+    return { kind: 'unsure', uri, words: 'No answer of its own was seen. The test ended before all had answered.' };
+  }
   const words = seen.length > 0
     ? 'No candidate of its own: another server showed the same public address.'
     : 'No error, and no other address than your own: there is no address translation between you and the server.';

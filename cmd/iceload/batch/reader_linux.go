@@ -1,0 +1,148 @@
+package batch
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// coalescedSize is what a buffer must hold to take a run of datagrams as one.
+const coalescedSize = 1 << 16
+
+// Datagram is what arrived. Data is valid until the next Read.
+type Datagram struct {
+	Data []byte
+	From netip.AddrPort
+	To   netip.Addr // on a shared socket, else not valid
+	At   int64      // ns since 1970
+	// Truncated tells that the datagram was longer than Data.
+	Truncated bool
+}
+
+// slot is the room for one message of recvmmsg.
+type slot struct {
+	control [controlSize]byte
+	name    [unix.SizeofSockaddrInet6]byte
+}
+
+// Reader takes datagrams from sockets.
+type Reader struct {
+	hdrs  []mmsghdr
+	iovs  []unix.Iovec
+	slots []slot
+	bufs  [][]byte
+	one   Datagram
+}
+
+// NewReader returns a Reader that takes at most messages datagrams of at most size bytes
+// with one system call; coalesced as in [Options].
+func NewReader(messages, size int, coalesced bool) *Reader {
+	if coalesced {
+		size = coalescedSize
+	}
+	r := &Reader{
+		hdrs:  make([]mmsghdr, messages),
+		iovs:  make([]unix.Iovec, messages),
+		slots: make([]slot, messages),
+		bufs:  make([][]byte, messages),
+	}
+	for i := range r.hdrs {
+		r.bufs[i] = make([]byte, size)
+		r.iovs[i].Base = &r.bufs[i][0]
+		r.iovs[i].SetLen(size)
+		h := &r.hdrs[i].hdr
+		h.Iov = &r.iovs[i]
+		h.SetIovlen(1)
+		h.Name = &r.slots[i].name[0]
+		h.Control = &r.slots[i].control[0]
+	}
+	return r
+}
+
+// Read hands every datagram that waits at s to f. It does not wait.
+func (r *Reader) Read(s *Socket, f func(*Datagram)) error {
+	refused := 0
+	for {
+		n, errno := r.receive(s)
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.ECONNREFUSED: // an ICMP message about a datagram that was sent
+			if refused++; refused > len(r.hdrs) {
+				return os.NewSyscallError("recvmmsg", errno)
+			}
+			continue
+		default:
+			return os.NewSyscallError("recvmmsg", errno)
+		}
+		for i := range n {
+			r.deliver(i, f)
+		}
+		if n < len(r.hdrs) {
+			return nil
+		}
+	}
+}
+
+func (r *Reader) receive(s *Socket) (int, unix.Errno) {
+	for i := range r.hdrs {
+		h := &r.hdrs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(controlSize)
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
+		uintptr(unsafe.Pointer(&r.hdrs[0])), uintptr(len(r.hdrs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// deliver hands over message i, cut into the datagrams that it was made of.
+func (r *Reader) deliver(i int, f func(*Datagram)) {
+	h := &r.hdrs[i].hdr
+	d := &r.one
+	*d = Datagram{
+		From:      getSockaddr(&r.slots[i].name),
+		Truncated: h.Flags&unix.MSG_TRUNC != 0,
+	}
+	segment := d.readControl(r.slots[i].control[:h.Controllen])
+	if d.At == 0 {
+		d.At = time.Now().UnixNano()
+	}
+	data := r.bufs[i][:r.hdrs[i].len]
+	for segment > 0 && len(data) > segment {
+		d.Data = data[:segment]
+		f(d)
+		data = data[segment:]
+	}
+	d.Data = data
+	f(d)
+}
+
+// readControl reads the control messages b that came with a datagram. segment is
+// the size of the datagrams that it consists of, or 0.
+func (d *Datagram) readControl(b []byte) (segment int) {
+	for len(b) >= unix.SizeofCmsghdr {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		size := int(h.Len)
+		if size < unix.CmsgLen(0) || size > len(b) {
+			return segment
+		}
+		data := b[unix.CmsgLen(0):size]
+		switch {
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
+			d.At = (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano()
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= pktinfoSize:
+			d.To = netip.AddrFrom4([4]byte(data[8:12])) // ipi_addr
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			segment = int(binary.NativeEndian.Uint32(data))
+		}
+		b = b[min(len(b), unix.CmsgSpace(len(data))):]
+	}
+	return segment
+}

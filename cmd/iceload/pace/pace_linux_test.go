@@ -1,0 +1,77 @@
+package pace
+
+import (
+	"testing"
+	"time"
+)
+
+func TestScheduleHasNoDrift(t *testing.T) {
+	cases := map[string]struct{ packets, rate int }{
+		"one a second":            {1, 1},
+		"single packets":          {1, 50_000},
+		"bursts":                  {8, 100_000},
+		"an interval with a rest": {3, 70_001},
+		"more than one each ns":   {64, 2_000_000},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			s := New(start, c.packets, c.rate)
+			var sent int
+			// Steps that are not a multiple of the interval.
+			for at := time.Duration(0); at < 3*time.Second; at += 317 * time.Microsecond {
+				for {
+					n, late := s.Due(start.Add(at), 10)
+					sent += n * c.packets
+					if n > 0 && (late < 0 || late > 318*time.Microsecond) {
+						t.Fatalf("a slot is %v late", late)
+					}
+					if n < 10 {
+						break
+					}
+				}
+				ideal := at.Seconds()*float64(c.rate) + float64(c.packets)
+				if float64(sent) > ideal+0.001 || float64(sent) < ideal-float64(c.packets)-0.001 {
+					t.Fatalf("%d packets after %v, want about %.1f", sent, at, ideal)
+				}
+				if !s.Next().After(start.Add(at)) {
+					t.Fatalf("at %v the next slot is due already", at)
+				}
+			}
+			if s.Skipped() != 0 {
+				t.Errorf("%d packets skipped", s.Skipped())
+			}
+		})
+	}
+}
+
+func TestScheduleSkipsWhatIsLongOver(t *testing.T) {
+	start := time.Now()
+	s := New(start, 2, 1000)
+	const limit = 1 << 20
+	if n, _ := s.Due(start.Add(-time.Second), limit); n != 0 {
+		t.Fatalf("%d slots before the start", n)
+	}
+	n, late := s.Due(start.Add(time.Second), limit)
+	if n != 50 && n != 51 || late > Patience {
+		t.Errorf("%d slots, the first %v late, after a second of standing still", n, late)
+	}
+	if got := s.Skipped() + 2*uint64(n); got != 1002 {
+		t.Errorf("%d packets sent or skipped, want 1002", got)
+	}
+	if n, _ := s.Due(start.Add(time.Second), limit); n != 0 {
+		t.Errorf("%d slots handed out twice", n)
+	}
+}
+
+func TestSleeperNeverWakesEarly(t *testing.T) {
+	s := NewSleeper()
+	defer s.Release()
+	for _, d := range []time.Duration{-time.Second, 0, 50 * time.Microsecond, 3 * time.Millisecond} {
+		until := time.Now().Add(d)
+		s.Until(until)
+		if early := time.Until(until); early > 0 {
+			t.Errorf("a sleep of %v ended %v early", d, early)
+		}
+	}
+}

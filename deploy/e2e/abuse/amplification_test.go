@@ -1,0 +1,168 @@
+package abuse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"icebox/deploy/e2e/abuse/stun"
+	"icebox/deploy/e2e/abuse/turn"
+)
+
+// Bytes of IP and UDP headers.
+const (
+	headers4 = 20 + 8
+	headers6 = 40 + 8
+)
+
+// What anybody may send from a forged address draws few bytes: 1.5 times as many in answer to a Binding request, 2.2
+// times in answer to anything else, with a realm of sixteen bytes.
+func TestAmplification(t *testing.T) {
+	b := start(t, settings{})
+	for name, tt := range map[string]struct {
+		request []byte
+		most    float64
+		silent  bool
+	}{
+		"binding":                       {request: stun.Build(stun.Binding, stun.NewID()), most: 1.5},
+		"binding, unknown attribute":    {request: stun.Build(stun.Binding, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 1.5},
+		"binding, 12 unknown":           {request: stun.Build(stun.Binding, stun.NewID(), unknown(12)...), most: 1.5},
+		"binding, CHANGE-REQUEST":       {request: stun.Build(stun.Binding, stun.NewID(), stun.Uint32(0x0003, 6)), most: 1.5},
+		"allocate":                      {request: bareAllocate(), most: 2.2},
+		"allocate, transport":           {request: stun.Build(stun.Allocate, stun.NewID(), stun.UDPTransport()), most: 2.2},
+		"allocate, unknown attribute":   {request: stun.Build(stun.Allocate, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 2.2},
+		"allocate, empty signature":     {request: stun.Sign(bareAllocate(), nil), most: 2.2},
+		"allocate, made-up nonce":       {request: forged(), most: 2.2},
+		"refresh":                       {request: stun.Build(stun.Refresh, stun.NewID()), most: 2.2},
+		"permission":                    {request: stun.Build(stun.CreatePermission, stun.NewID()), most: 2.2},
+		"channel":                       {request: stun.Build(stun.ChannelBind, stun.NewID()), most: 2.2},
+		"connect (RFC 6062)":            {request: stun.Build(0x000A, stun.NewID()), silent: true},
+		"send":                          {request: stun.Build(stun.Send, stun.NewID()), silent: true},
+		"binding indication":            {request: stun.Build(0x0011, stun.NewID()), silent: true},
+		"an answer":                     {request: stun.Build(stun.Binding+stun.Success, stun.NewID()), silent: true},
+		"channel data":                  {request: stun.ChannelData(0x4000, []byte("1234")), silent: true},
+		"empty":                         {request: nil, silent: true},
+		"one byte":                      {request: []byte{0}, silent: true},
+		"19 bytes":                      {request: bareAllocate()[:19], silent: true},
+		"text":                          {request: []byte("GET / HTTP/1.1\r\n\r\n"), silent: true},
+		"RFC 3489 (no cookie)":          {request: make([]byte, 20), silent: true},
+		"ClientHello on the plain port": {request: clientHello(), silent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for family, ip := range map[string]netip.Addr{"IPv4": here4, "IPv6": here6} {
+				overhead := headers4
+				if ip.Is6() {
+					overhead = headers6
+				}
+				replies := provoke(t, b.at(turn.UDP, ip), tt.request)
+				got := 0
+				for _, r := range replies {
+					got += len(r) + overhead
+				}
+				factor := float64(got) / float64(len(tt.request)+overhead)
+				t.Logf("%s: %d bytes draw %d, %.3f times (payload: %d draw %d)", family, len(tt.request)+overhead, got,
+					factor, len(tt.request), got-len(replies)*overhead)
+				if factor > tt.most || len(replies) > 1 || tt.silent == (len(replies) > 0) {
+					t.Errorf("%s: %d replies, %.3f times the bytes, want %.1f at most", family, len(replies), factor, tt.most)
+				}
+			}
+		})
+	}
+}
+
+// One ClientHello draws one HelloVerifyRequest and no retransmission of it (RFC 6347 section 4.2.1).
+func TestAmplificationDTLS(t *testing.T) {
+	b := start(t, settings{})
+	for _, ip := range []netip.Addr{here4, here6} {
+		c := connect(t, b.at(turn.DTLS, ip))
+		send(t, c, clientHello())
+		deadline := time.Now().Add(4 * time.Second) // three retransmissions of 1 s
+		var got [][]byte
+		for {
+			r := receive(t, c, deadline)
+			if r == nil {
+				break
+			}
+			got = append(got, r)
+		}
+		if len(got) != 1 || len(got[0]) > len(clientHello()) {
+			t.Errorf("%d answers to one ClientHello: %x", len(got), got)
+			continue
+		}
+		t.Logf("%v: a ClientHello of %d bytes draws %d bytes", ip, len(clientHello()), len(got[0]))
+	}
+}
+
+func unknown(n int) []stun.Attr {
+	var attrs []stun.Attr
+	for i := range n {
+		attrs = append(attrs, stun.Attr{Type: 0x7F00 + uint16(i)})
+	}
+	return attrs
+}
+
+// forged is an Allocate with everything that one has, but none of it is true.
+func forged() []byte {
+	return stun.Sign(stun.Build(stun.Allocate, stun.NewID(), stun.UDPTransport(), stun.Text(stun.Username, "u"),
+		stun.Text(stun.Realm, "sixteen-b.realm!"), stun.Text(stun.Nonce, "n")), []byte("k"))
+}
+
+// provoke sends a request and then a Binding request, and returns what came before the answer to that.
+func provoke(t *testing.T, to netip.AddrPort, request []byte) (replies [][]byte) {
+	t.Helper()
+	c := connect(t, to)
+	send(t, c, request)
+	last := stun.Build(stun.Binding, stun.NewID())
+	send(t, c, last)
+	deadline := time.Now().Add(patience)
+	for {
+		r := receive(t, c, deadline)
+		if r == nil {
+			t.Fatal("the daemon does not answer any more")
+		}
+		if len(r) >= 20 && bytes.Equal(r[8:20], last[8:20]) {
+			return replies
+		}
+		replies = append(replies, r)
+	}
+}
+
+func connect(t *testing.T, to netip.AddrPort) net.Conn {
+	t.Helper()
+	var d net.Dialer
+	c, err := d.DialContext(context.Background(), "udp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func send(t *testing.T, c net.Conn, b []byte) {
+	t.Helper()
+	if _, err := c.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// receive returns a datagram, nil when none comes.
+func receive(t *testing.T, c net.Conn, deadline time.Time) []byte {
+	t.Helper()
+	if err := c.SetReadDeadline(deadline); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 4096)
+	n, err := c.Read(b)
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
+}

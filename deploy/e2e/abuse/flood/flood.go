@@ -1,0 +1,123 @@
+// Package flood sends datagrams from many addresses at a steady rate, as a botnet or forged sources would, and counts
+// what comes back. It is bounded: a run has a rate and an end.
+package flood
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	perCall = 50 // datagrams of one system call, all from one source
+	tick    = time.Millisecond
+	// arrears bounds what is made up for when the scheduler was late, so that no burst overruns the receiver.
+	arrears = 4 * perCall
+	reply   = 2048 // the longest reply that is counted in full
+)
+
+// Sources are sockets that talk to one server. They are for one goroutine.
+type Sources struct {
+	fds  []int
+	next int
+}
+
+// Open binds a socket to each address, at any port, and connects it to the server.
+func Open(server netip.AddrPort, from []netip.Addr) (*Sources, error) {
+	s := &Sources{}
+	for _, a := range from {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open a source: %w", err), s.Close())
+		}
+		s.fds = append(s.fds, fd)
+		if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: a.As4()}),
+			unix.Connect(fd, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})); err != nil {
+			return nil, errors.Join(fmt.Errorf("source %v: %w", a, err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Close closes the sockets.
+func (s *Sources) Close() error {
+	var errs []error
+	for _, fd := range s.fds {
+		errs = append(errs, unix.Close(fd))
+	}
+	s.fds = nil
+	return errors.Join(errs...)
+}
+
+// Result is what a run did.
+type Result struct {
+	Sent, Replies, ReplyBytes int
+	Took                      time.Duration
+}
+
+// Rate is datagrams sent a second.
+func (r Result) Rate() float64 { return float64(r.Sent) / r.Took.Seconds() }
+
+// Run sends message at a rate a second, for a time or until ctx ends. Eight of its bytes, from offset counter on, are
+// different each time.
+func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d time.Duration) Result {
+	out, in := newBatch(perCall, len(message)), newBatch(perCall, reply)
+	for _, b := range out.bufs {
+		copy(b, message)
+	}
+	var r Result
+	start := time.Now()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	scheduled := 0 // what should have been sent, but for what was let off
+	for ctx.Err() == nil && time.Since(start) < d {
+		<-t.C
+		due := int(time.Since(start).Seconds()*float64(rate)) - scheduled
+		scheduled += due
+		for due = min(due, arrears+rate/1000); due > 0; {
+			n := min(due, perCall)
+			due -= n
+			for i := range n {
+				binary.BigEndian.PutUint64(out.bufs[i][counter:], uint64(r.Sent+i))
+			}
+			fd := s.fds[s.next]
+			s.next = (s.next + 1) % len(s.fds)
+			r.drain(in, fd)
+			r.Sent += out.send(fd, n)
+		}
+	}
+	r.Took = time.Since(start)
+	for _, fd := range s.fds {
+		r.drain(in, fd)
+	}
+	return r
+}
+
+func (r *Result) drain(in *batch, fd int) {
+	for {
+		n, bytes := in.receive(fd)
+		r.Replies += n
+		r.ReplyBytes += bytes
+		if n < perCall {
+			return
+		}
+	}
+}
+
+// Addresses returns n IPv4 addresses, each in a /24 of its own, from first on.
+func Addresses(first netip.Addr, n int) []netip.Addr {
+	b := first.As4()
+	base := binary.BigEndian.Uint32(b[:])
+	out := make([]netip.Addr, n)
+	for i := range out {
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], base+uint32(i)<<8)
+		out[i] = netip.AddrFrom4(a)
+	}
+	return out
+}

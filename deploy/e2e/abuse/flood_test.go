@@ -1,0 +1,160 @@
+package abuse
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"icebox/deploy/e2e/abuse/flood"
+	"icebox/deploy/e2e/abuse/procfs"
+	"icebox/deploy/e2e/abuse/stun"
+	"icebox/deploy/e2e/abuse/turn"
+)
+
+const (
+	floodRate = 50000
+	floodFor  = 10 * time.Second
+	// repliesInTotal, repliesPerPrefix and repliesBurst are the daemon's defaults.
+	repliesInTotal   = 25000
+	repliesPerPrefix = 50
+	repliesBurst     = 500
+	// idCounter is where a transaction id has room for a counter.
+	idCounter = 12
+)
+
+var attacker = netip.MustParseAddr("127.10.0.66")
+
+// bareAllocate is the cheapest Allocate, 20 bytes.
+func bareAllocate() []byte { return stun.Build(stun.Allocate, stun.NewID()) }
+
+// In a flood of 50,000 requests a second without credentials, from 600 networks, new honest clients get through with
+// their retransmissions, and the daemon's memory stays where it was.
+func TestFlood(t *testing.T) {
+	for name, message := range map[string][]byte{
+		"allocate": bareAllocate(),
+		"binding":  stun.Build(stun.Binding, stun.NewID()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, settings{})
+			c, _ := b.allocate(t, turn.UDP, honest, "before") // warms up
+			if err := c.Release(); err != nil {
+				t.Fatal(err)
+			}
+			sources, err := flood.Open(b.plain, flood.Addresses(attacker, 600))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sources.Close()
+			memory, cpu := b.memory(t), b.cpu(t)
+			limited := b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`)
+			done := make(chan flood.Result, 1)
+			go func() { done <- sources.Run(context.Background(), message, idCounter, floodRate, floodFor) }()
+			r, peak, honest := b.endure(t, done)
+
+			used := b.cpu(t) - cpu
+			lost := must(t)(procfs.Lost(b.plain))
+			limited = b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`) - limited
+			rate := float64(r.Replies) / r.Took.Seconds()
+			t.Logf("%.0f a second sent for %s, %.0f a second answered; %.0f over the limit, %d lost before the socket",
+				r.Rate(), r.Took.Round(time.Millisecond), rate, limited, lost)
+			t.Logf("daemon: %.0f%% of a processor, %.1f us a request; memory %.1f MiB before, %.1f MiB at most", 100*used.Seconds()/r.Took.Seconds(),
+				float64(used.Microseconds())/float64(r.Sent-lost), mib(memory), mib(peak))
+			honest.log(t)
+			if r.Rate() < floodRate/2 {
+				t.Errorf("the flood was %.0f a second: this machine is too busy to tell", r.Rate())
+			}
+			if rate > repliesInTotal*1.1 {
+				t.Errorf("%.0f replies a second, want %d at most", rate, repliesInTotal)
+			}
+			if peak-memory > 16<<20 {
+				t.Errorf("memory grew from %.1f MiB to %.1f MiB", mib(memory), mib(peak))
+			}
+		})
+	}
+}
+
+func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
+
+// newcomers are honest clients that arrived during a flood.
+type newcomers struct {
+	took  []time.Duration // from the first packet to the relayed address
+	sends []int           // requests, of which two are needed
+}
+
+func (n *newcomers) log(t *testing.T) {
+	t.Helper()
+	if len(n.took) == 0 {
+		t.Error("no honest client came during the flood")
+		return
+	}
+	slices.Sort(n.took)
+	slices.Sort(n.sends)
+	t.Logf("%d honest newcomers: median %s, slowest %s; requests sent: median %d, most %d (2 are needed)", len(n.took),
+		n.took[len(n.took)/2].Round(time.Microsecond), n.took[len(n.took)-1].Round(time.Microsecond), n.sends[len(n.sends)/2], n.sends[len(n.sends)-1])
+}
+
+// endure lets honest clients come, one after the other and each from a network of its own, until the flood is over. peak is
+// the most memory that the daemon had meanwhile.
+func (b *box) endure(t *testing.T, done <-chan flood.Result) (r flood.Result, peak int, n newcomers) {
+	t.Helper()
+	addrs := flood.Addresses(honest, 200)
+	pause := time.NewTicker(100 * time.Millisecond)
+	defer pause.Stop()
+	for i := 0; ; i++ {
+		peak = max(peak, b.memory(t))
+		select {
+		case r = <-done:
+			return r, peak, n
+		case <-pause.C:
+		}
+		start := time.Now()
+		c := b.dial(t, turn.UDP, addrs[i%len(addrs)], "newcomer")
+		if _, err := c.Allocate(); err != nil {
+			t.Errorf("an honest client from %v after %d requests and %s: %v", c.Local(), c.Sends, time.Since(start), err)
+			continue
+		}
+		n.took, n.sends = append(n.took, time.Since(start)), append(n.sends, c.Sends)
+		if err := c.Release(); err != nil {
+			t.Errorf("release during the flood: %v", err)
+		}
+	}
+}
+
+// One address, whatever it sends, draws 50 replies a second after a burst of 500; its neighbours in the /24 share them.
+func TestFloodOfOneAddress(t *testing.T) {
+	const rate, seconds = 4000, 4
+	for name, from := range map[string][]netip.Addr{
+		"one address":      {attacker},
+		"two of one /24":   {attacker, attacker.Next()},
+		"seven of one /24": sevenFrom(attacker),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, settings{})
+			sources, err := flood.Open(b.plain, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sources.Close()
+			r := sources.Run(context.Background(), bareAllocate(), idCounter, rate, seconds*time.Second)
+			most := repliesBurst + repliesPerPrefix*(r.Took.Seconds()+1)
+			t.Logf("%d requests in %s: %d replies (at most %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
+			if float64(r.Replies) > most || r.Replies < repliesBurst {
+				t.Errorf("%d replies, want %d to %.0f", r.Replies, repliesBurst, most)
+			}
+			c, _ := b.allocate(t, turn.UDP, honest, "neighbour")
+			if c.Sends != 2 {
+				t.Errorf("a client from elsewhere needed %d requests", c.Sends)
+			}
+		})
+	}
+}
+
+func sevenFrom(a netip.Addr) (out []netip.Addr) {
+	for range 7 {
+		out = append(out, a)
+		a = a.Next()
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package abuse
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"icebox/deploy/e2e/abuse/turn"
+)
+
+// latency is what round trips through the relay took.
+type latency struct {
+	median, p99 time.Duration
+	lost        int
+}
+
+func (l latency) String() string {
+	return fmt.Sprintf("median %s, p99 %s, %d lost", l.median.Round(time.Microsecond), l.p99.Round(time.Microsecond), l.lost)
+}
+
+// near tells whether l is at most twice what it was before, or 5 ms more.
+func (l latency) near(before latency) bool {
+	ok := func(now, then time.Duration) bool { return now <= max(2*then, then+5*time.Millisecond) }
+	return ok(l.median, before.median) && ok(l.p99, before.p99)
+}
+
+// roundTrips makes n round trips over a channel to the echo peer.
+func roundTrips(c *turn.Client, number uint16, n int) (latency, error) {
+	var times []time.Duration
+	var l latency
+	for i := range n {
+		payload := fmt.Sprintf("%08d", i)
+		start := time.Now()
+		if err := c.SendOn(number, []byte(payload)); err != nil {
+			return l, err
+		}
+		for {
+			b, err := c.Receive(time.Second)
+			if errors.Is(err, turn.ErrSilence) {
+				l.lost++
+				break
+			}
+			if err != nil {
+				return l, err
+			}
+			if strings.HasSuffix(string(b), payload) { // else a late one
+				times = append(times, time.Since(start))
+				break
+			}
+		}
+	}
+	if len(times) == 0 {
+		return l, fmt.Errorf("all of %d round trips were lost", n)
+	}
+	slices.Sort(times)
+	l.median, l.p99 = times[len(times)/2], times[len(times)*99/100]
+	return l, nil
+}
+
+// observer is a UDP client whose round trips are measured all the time, in windows.
+type observer struct {
+	t    *testing.T
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	windows []latency
+	err     error
+}
+
+const windowSize = 300
+
+// observe allocates, binds a channel to an echo peer and starts measuring.
+func (b *box) observe(t *testing.T) *observer {
+	t.Helper()
+	c, _ := b.allocate(t, turn.UDP, honest, "observer")
+	if err := c.Bind(0x4000, startEcho(t)); err != nil {
+		t.Fatal(err)
+	}
+	o := &observer{t: t, stop: make(chan struct{}), done: make(chan struct{})}
+	go o.run(c)
+	t.Cleanup(func() {
+		close(o.stop)
+		<-o.done
+	})
+	return o
+}
+
+func (o *observer) run(c *turn.Client) {
+	defer close(o.done)
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		l, err := roundTrips(c, 0x4000, windowSize)
+		o.mu.Lock()
+		o.windows = append(o.windows, l)
+		o.err = err
+		o.mu.Unlock()
+		select {
+		case <-o.stop:
+			return
+		case <-pause.C:
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// during returns what round trips are like while do runs, and for six windows at least: the median of the windows.
+func (o *observer) during(do func()) latency {
+	o.t.Helper()
+	o.mu.Lock()
+	from := len(o.windows) + 1 // the one under way began before
+	o.mu.Unlock()
+	do()
+	var seen []latency
+	eventually(o.t, patience, func() error {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.err != nil {
+			o.t.Fatalf("measure round trips: %v", o.err)
+		}
+		if len(o.windows) < from+6 {
+			return fmt.Errorf("%d windows", len(o.windows)-from)
+		}
+		seen = slices.Clone(o.windows[from:])
+		return nil
+	})
+	var l latency
+	by := func(pick func(latency) time.Duration) time.Duration {
+		slices.SortFunc(seen, func(a, b latency) int { return cmp.Compare(pick(a), pick(b)) })
+		return pick(seen[len(seen)/2])
+	}
+	l.median = by(func(l latency) time.Duration { return l.median })
+	l.p99 = by(func(l latency) time.Duration { return l.p99 })
+	for _, w := range seen {
+		l.lost += w.lost
+	}
+	return l
+}
+
+// unharmed runs do and asserts that round trips are meanwhile like those before.
+func (o *observer) unharmed(what string, before latency, do func()) {
+	o.t.Helper()
+	l := o.during(do)
+	o.t.Logf("round trips, %s: %v (before: %v)", what, l, before)
+	if !l.near(before) || l.lost > 0 {
+		o.t.Errorf("round trips suffer from %s", what)
+	}
+}

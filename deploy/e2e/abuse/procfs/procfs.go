@@ -1,0 +1,72 @@
+// Package procfs reads what Linux knows about a process: memory, processor time, open files, and the datagrams that its
+// sockets lost.
+package procfs
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ticks is USER_HZ, which is 100 on every Linux that Go runs on.
+const ticks = 100
+
+// Memory returns the resident memory in bytes.
+func Memory(pid int) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+			kib, err := strconv.Atoi(f[1])
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+// CPU returns the processor time used so far, by the process and by the kernel for it.
+func CPU(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, ok := strings.Cut(string(b), ") ") // the name may hold anything
+	f := strings.Fields(after)
+	if !ok || len(f) < 13 {
+		return 0, fmt.Errorf("unknown format: %s", b)
+	}
+	user, err1 := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
+}
+
+// Files returns how many descriptors are open.
+func Files(pid int) (int, error) {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return len(list), err
+}
+
+// Lost returns how many datagrams the kernel dropped at the IPv4 UDP socket that is bound to a, for want of room.
+func Lost(a netip.AddrPort) (int, error) {
+	f, err := os.Open("/proc/net/udp")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	ip := a.Addr().As4()
+	want := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), a.Port())
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if f := strings.Fields(s.Text()); len(f) > 2 && f[1] == want {
+			return strconv.Atoi(f[len(f)-1])
+		}
+	}
+	return 0, fmt.Errorf("no socket at %v", a)
+}

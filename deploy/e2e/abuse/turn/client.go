@@ -1,0 +1,240 @@
+// Package turn is a TURN client (RFC 8656) that does what it is told and nothing on its own: it keeps no timers,
+// refreshes nothing and shows every code that the server answers. Over UDP it retransmits as RFC 8489 section 6.2.1 says.
+//
+// A Client belongs to one goroutine.
+package turn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"icebox/deploy/e2e/abuse/stun"
+)
+
+// Retransmissions of RFC 8489 section 6.2.1.
+const (
+	rto      = 500 * time.Millisecond
+	maxSends = 7
+	lastWait = 16 * rto
+)
+
+// patience is how long an answer over a reliable transport may take.
+const patience = 20 * time.Second
+
+// Refused is an answer with an error code.
+type Refused struct{ Code int }
+
+func (r *Refused) Error() string { return fmt.Sprintf("the relay answers %d", r.Code) }
+
+// ErrSilence is no answer at all.
+var ErrSilence = errors.New("the relay does not answer")
+
+// Client is one 5-tuple.
+type Client struct {
+	Sends  int // of requests so far, retransmissions included
+	conn   net.Conn
+	stream bool // messages have to be cut out of it
+	lossy  bool // requests may have to be sent again
+	login  Login
+	realm  string
+	nonce  string
+	key    []byte
+	rest   []byte   // of a stream, not yet cut
+	data   [][]byte // what came while an answer was awaited
+	buf    []byte
+}
+
+// New makes a client of a connection to a relay, which it owns from then on.
+func New(c net.Conn, login Login) *Client {
+	_, stream := c.RemoteAddr().(*net.TCPAddr)
+	return &Client{conn: c, stream: stream, lossy: !stream, login: login, buf: make([]byte, 4096)}
+}
+
+// Connect dials and makes a client.
+func Connect(ctx context.Context, t Transport, from netip.Addr, to netip.AddrPort, login Login) (*Client, error) {
+	c, err := Dial(ctx, t, from, to)
+	if err != nil {
+		return nil, err
+	}
+	return New(c, login), nil
+}
+
+// Close closes the connection. The relay notices at once on a stream, and not at all over UDP.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Local is the client's own address.
+func (c *Client) Local() net.Addr { return c.conn.LocalAddr() }
+
+// Request runs one transaction, signed once the relay has given a nonce. An error code is a *Refused.
+func (c *Client) Request(typ uint16, attrs ...stun.Attr) (stun.Message, error) {
+	if c.nonce != "" {
+		attrs = append(attrs, stun.Text(stun.Username, c.login.User), stun.Text(stun.Realm, c.realm), stun.Text(stun.Nonce, c.nonce))
+	}
+	id := stun.NewID()
+	b := stun.Build(typ, id, attrs...)
+	if c.nonce != "" {
+		b = stun.Sign(b, c.key)
+	}
+	m, err := c.transact(b, id)
+	if err == nil && m.Code() != 0 {
+		err = &Refused{m.Code()}
+	}
+	return m, err
+}
+
+// transact sends a request until it is answered.
+func (c *Client) transact(b []byte, id stun.ID) (stun.Message, error) {
+	sends, wait := maxSends, rto
+	if !c.lossy {
+		sends, wait = 1, patience
+	}
+	for i := range sends {
+		if _, err := c.conn.Write(b); err != nil {
+			return stun.Message{}, err
+		}
+		c.Sends++
+		if c.lossy && i == maxSends-1 {
+			wait = lastWait
+		}
+		m, err := c.await(id, time.Now().Add(wait))
+		if !errors.Is(err, ErrSilence) {
+			return m, err
+		}
+		wait *= 2
+	}
+	return stun.Message{}, ErrSilence
+}
+
+// await reads until the answer to id; other messages are kept for Receive.
+func (c *Client) await(id stun.ID, until time.Time) (stun.Message, error) {
+	if err := c.conn.SetReadDeadline(until); err != nil {
+		return stun.Message{}, err
+	}
+	for {
+		b, err := c.read()
+		if err != nil {
+			return stun.Message{}, silence(err)
+		}
+		m, err := stun.Parse(b)
+		switch {
+		case err == nil && m.ID == id:
+			return m, nil
+		case len(c.data) < 1024:
+			c.data = append(c.data, b)
+		}
+	}
+}
+
+func silence(err error) error {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return fmt.Errorf("%w: %w", ErrSilence, err)
+	}
+	return err
+}
+
+// read returns a copy of the next message.
+func (c *Client) read() ([]byte, error) {
+	if !c.stream {
+		n, err := c.conn.Read(c.buf)
+		return append([]byte(nil), c.buf[:n]...), err
+	}
+	for {
+		if size := stun.Frame(c.rest); size > 0 && size <= len(c.rest) {
+			b := append([]byte(nil), c.rest[:size]...)
+			c.rest = c.rest[size:]
+			return b, nil
+		}
+		n, err := c.conn.Read(c.buf)
+		if err != nil {
+			return nil, err
+		}
+		c.rest = append(c.rest, c.buf[:n]...)
+	}
+}
+
+// SignIn takes realm and nonce from a challenge.
+func (c *Client) SignIn() error {
+	c.nonce = ""
+	m, err := c.Request(stun.Allocate, stun.UDPTransport())
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Code != 401 {
+		return fmt.Errorf("no challenge: %w", err)
+	}
+	c.realm, c.nonce = string(m.Get(stun.Realm)), string(m.Get(stun.Nonce))
+	c.key = c.login.key(c.realm)
+	return nil
+}
+
+// Family asks for a relayed address of a family: 1 is IPv4, 2 is IPv6.
+func Family(family byte) stun.Attr {
+	return stun.Uint32(stun.RequestedAddressFamily, uint32(family)<<24)
+}
+
+// Allocate signs in, allocates and returns the relayed address.
+func (c *Client) Allocate(attrs ...stun.Attr) (netip.AddrPort, error) {
+	if err := c.SignIn(); err != nil {
+		return netip.AddrPort{}, err
+	}
+	m, err := c.Request(stun.Allocate, append([]stun.Attr{stun.UDPTransport()}, attrs...)...)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	a, ok := m.Address(stun.XORRelayedAddress)
+	if !ok {
+		return a, errors.New("a success without a relayed address")
+	}
+	return a, nil
+}
+
+// Permit creates permissions.
+func (c *Client) Permit(peers ...netip.AddrPort) error {
+	var attrs []stun.Attr
+	for _, p := range peers {
+		attrs = append(attrs, stun.Peer(p))
+	}
+	_, err := c.Request(stun.CreatePermission, attrs...)
+	return err
+}
+
+// Bind binds a channel.
+func (c *Client) Bind(number uint16, peer netip.AddrPort) error {
+	_, err := c.Request(stun.ChannelBind, stun.Channel(number), stun.Peer(peer))
+	return err
+}
+
+// Release ends the allocation.
+func (c *Client) Release() error {
+	_, err := c.Request(stun.Refresh, stun.Uint32(stun.Lifetime, 0))
+	return err
+}
+
+// SendOn sends on a channel.
+func (c *Client) SendOn(number uint16, data []byte) error {
+	_, err := c.conn.Write(stun.ChannelData(number, data))
+	return err
+}
+
+// SendTo sends an indication.
+func (c *Client) SendTo(peer netip.AddrPort, data []byte) error {
+	_, err := c.conn.Write(stun.Build(stun.Send, stun.NewID(), stun.Peer(peer), stun.Attr{Type: stun.DataValue, Value: data}))
+	return err
+}
+
+// Receive returns the next message that is no answer to a request: ChannelData or a Data indication.
+func (c *Client) Receive(within time.Duration) ([]byte, error) {
+	if len(c.data) > 0 {
+		b := c.data[0]
+		c.data = c.data[1:]
+		return b, nil
+	}
+	if err := c.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return nil, err
+	}
+	b, err := c.read()
+	return b, silence(err)
+}

@@ -1,0 +1,282 @@
+package turnserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"icebox/turnserver/wire"
+)
+
+// conversation is what a client with channel 0x4000 to memoryPeer writes, and how many
+// payloads and answers come of it.
+func (c *client) conversation() (b []byte, payloads []string, answers int) {
+	for _, p := range []string{"", "a", "ab", "abc", "abcd", strings.Repeat("x", 1200)} {
+		payloads = append(payloads, p)
+		frame := make([]byte, wire.ChannelHeaderSize)
+		wire.PutChannelHeader(frame, 0x4000, len(p))
+		frame = append(frame, p...)
+		b = append(b, append(frame, make([]byte, wire.Pad4(len(p))-len(p))...)...)
+	}
+	b = append(b, message(wire.Request, wire.Binding, nil)...)
+	b = append(b, c.message(wire.Refresh, nil)...)
+	b = append(b, message(wire.Indication, wire.Send, with(peers(memoryPeer), data("sent")))...)
+	return b, append(payloads, "sent"), 2
+}
+
+// However TCP cuts a stream into pieces, the server cuts it into the same messages.
+func TestStreamFraming(t *testing.T) {
+	network := newMemoryNet()
+	ts := serveInMemory(t, network, nil)
+	peer, err := network.listen(memoryPeer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ts.pipe(t, memoryHome, TCP)
+	c.allocate(0)
+	c.must(c.bind(0x4000, memoryPeer), 0)
+	talk := func(write func(b []byte)) {
+		t.Helper()
+		b, payloads, answers := c.conversation()
+		read := make(chan struct{})
+		go func() { // a pipe has no buffer: read while writing
+			defer close(read)
+			for range answers {
+				c.read()
+			}
+		}()
+		write(b)
+		<-read
+		for _, want := range payloads {
+			if d := <-peer.(*memoryConn).in; string(d.payload) != want {
+				t.Fatalf("the peer got %q, want %q", d.payload, want)
+			}
+		}
+	}
+	all, _, _ := c.conversation()
+	for at := 1; at < len(all); at++ {
+		talk(func(b []byte) { c.writeRaw(b[:at]); c.writeRaw(b[at:]) })
+	}
+	talk(c.writeRaw)
+	talk(func(b []byte) {
+		for i := range b {
+			c.writeRaw(b[i : i+1])
+		}
+	})
+	for _, size := range []int{2, 3, 5, 7, 19, 64, 1000} {
+		talk(func(b []byte) {
+			for len(b) > 0 {
+				n := min(size, len(b))
+				c.writeRaw(b[:n])
+				b = b[n:]
+			}
+		})
+	}
+	for _, d := range dropCounts(ts) {
+		if d != 0 {
+			t.Errorf("drops %v", dropCounts(ts))
+		}
+	}
+}
+
+// writeRaw writes bytes as they are.
+func (c *client) writeRaw(b []byte) {
+	c.t.Helper()
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Streams that start no message end at once; nobody else does.
+func TestStreamGarbage(t *testing.T) {
+	ts := serve(t, relayApart)
+	long := func(n int) []byte {
+		return message(wire.Request, wire.Binding, attr(wire.AttrSoftware, make([]byte, n-24)...))
+	}
+	tests := map[string][]byte{
+		"http":                      []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"tls":                       {0x16, 3, 1, 1, 0, 1, 0, 0, 0xFC, 3, 3},
+		"ssh":                       []byte("SSH-2.0-OpenSSH_9.2\r\n"),
+		"no cookie":                 make([]byte, 20),
+		"length not by four":        {0, 1, 0, 3, 0x21, 0x12, 0xA4, 0x42},
+		"channel 0x8000":            {0x80, 0, 0, 4, 1, 2, 3, 4},
+		"rtp":                       {0x80, 0x60, 0, 1, 0, 0, 0, 1},
+		"longer than for strangers": long(strangerFrame + 4),
+		"channel data of 64 KiB":    {0x40, 0, 0xFF, 0xFF},
+	}
+	for name, b := range tests {
+		for _, transport := range []string{"tcp4", "tls4"} {
+			t.Run(name+" over "+transport, func(t *testing.T) {
+				good, bad, behind := ts.dial(t, transport), ts.dial(t, transport), ts.dial(t, transport)
+				good.login()
+				ts.awaitDrop(t, DropMalformed, func() { bad.writeRaw(b) })
+				bad.wantClosed()
+				behind.login() // garbage comes in one piece with what is well-formed
+				ts.awaitDrop(t, DropMalformed, func() { behind.writeRaw(append(message(wire.Indication, wire.Binding, nil), b...)) })
+				behind.wantClosed()
+				good.must(good.do(wire.Allocate, udpTransport), 0)
+				ts.End(func(*SessionInfo) bool { return true })
+			})
+		}
+	}
+	stranger := ts.dial(t, "tcp4")
+	stranger.exchange(long(strangerFrame)) // the longest
+	c := ts.dial(t, "tcp4")
+	c.allocate(0)
+	c.exchange(long(wire.HeaderSize + 65532))
+	c.wantNothing()
+}
+
+// Garbage on a client's stream ends its session, with the reason.
+func TestStreamGarbageEndsTheSession(t *testing.T) {
+	ts := serve(t, relayApart)
+	for i, transport := range []string{"tcp4", "tls6"} {
+		c := ts.dial(t, transport)
+		c.allocate(0)
+		c.writeRaw([]byte("\xFFgarbage"))
+		c.wantClosed()
+		ts.awaitNoSession(t)
+		if n := testutil.ToFloat64(ts.ended[EndClosed]); n != float64(i+1) {
+			t.Errorf("%v sessions ended as closed", n)
+		}
+	}
+}
+
+// awaitNoSession waits until the last session has ended.
+func (ts *testServer) awaitNoSession(t testing.TB) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); len(ts.Sessions()) > 0; <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("a session stays")
+		}
+	}
+}
+
+// A session ends with its stream, however that ends.
+func TestStreamEndsSession(t *testing.T) {
+	ts := serve(t, relayApart)
+	ended := 0.0
+	for _, transport := range []string{"tcp4", "tls4", "dtls4"} {
+		t.Run(transport, func(t *testing.T) {
+			c := ts.dial(t, transport)
+			c.allocate(0)
+			c.conn.Close()
+			ts.awaitNoSession(t)
+			if ended++; testutil.ToFloat64(ts.ended[EndClosed]) != ended {
+				t.Errorf("%v sessions ended as closed", testutil.ToFloat64(ts.ended[EndClosed]))
+			}
+		})
+	}
+	reset := ts.dial(t, "tcp4")
+	reset.allocate(0)
+	if err := reset.conn.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	reset.conn.Close()
+	ts.awaitNoSession(t)
+}
+
+// Connections are capped in all and for each address, /64 in IPv6; those that end make room.
+func TestStreamCaps(t *testing.T) {
+	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = 2, 4 })
+	dial := func(ip string) *client { return ts.pipe(t, netip.AddrPortFrom(netip.MustParseAddr(ip), 5000), TCP) }
+	a, _ := welcome(dial("198.51.100.1")), welcome(dial("198.51.100.1"))
+	dial("198.51.100.1").wantClosed()
+	dial("::ffff:198.51.100.1").wantClosed() // the same
+	welcome(dial("2001:db8:1:2::1"))
+	welcome(dial("2001:db8:1:2:ffff::2"))
+	dial("2001:db8:1:2::3").wantClosed()
+	dial("198.51.100.2").wantClosed() // one too many in all
+	if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 4 {
+		t.Errorf("%v connections refused", n)
+	}
+	a.conn.Close()
+	ts.awaitStreams(t, 3)
+	welcome(dial("198.51.100.2"))
+}
+
+// welcome asserts that c is served.
+func welcome(c *client) *client {
+	c.t.Helper()
+	c.login()
+	return c
+}
+
+func (ts *testServer) awaitStreams(t testing.TB, n int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); ; <-tick.C {
+		ts.streams.mu.Lock()
+		total := ts.streams.total
+		ts.streams.mu.Unlock()
+		if total == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d streams, want %d", total, n)
+		}
+	}
+}
+
+// A connection that fails its handshake, or never begins it, is closed and makes room.
+func TestTLSHandshake(t *testing.T) {
+	ts := serve(t, relayApart)
+	addr := ts.addrs["tls4"].String()
+	try := func(edit func(*tls.Config)) (tls.ConnectionState, error) {
+		config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a certificate of the test's own
+		edit(config)
+		conn, err := tls.Dial("tcp", addr, config)
+		if err != nil {
+			return tls.ConnectionState{}, err
+		}
+		defer conn.Close()
+		return conn.ConnectionState(), nil
+	}
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		if _, err := try(func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }); err == nil {
+			t.Errorf("version %#x is served", version)
+		}
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		if _, err := try(func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }); err != nil {
+			t.Errorf("version %#x: %v", version, err)
+		}
+	}
+	for _, alpn := range []string{"", "stun.turn", "stun.nat-discovery"} {
+		state, err := try(func(c *tls.Config) {
+			if alpn != "" {
+				c.NextProtos = []string{"h2", alpn}
+			}
+		})
+		if err != nil || state.NegotiatedProtocol != alpn {
+			t.Errorf("ALPN %q: %q, %v", alpn, state.NegotiatedProtocol, err)
+		}
+	}
+	if _, err := try(func(c *tls.Config) { c.NextProtos = []string{"h2"} }); err == nil {
+		t.Error("ALPN h2 is served")
+	}
+	garbage, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer garbage.Close()
+	ts.awaitDrop(t, DropHandshake, func() {
+		if _, err := garbage.Write([]byte("this is no handshake")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := io.Copy(io.Discard, garbage); err != nil && errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	ts.awaitStreams(t, 0)
+}
