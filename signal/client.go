@@ -32,6 +32,8 @@ type Conn interface {
 // Resumable is a Conn that outlives its transports.
 type Resumable interface {
 	Conn
+	// Bind tells it whose connection it is, before anything else is called.
+	Bind(*Client)
 	// Silent gives the present transport up, which showed no sign of life in time, and reports whether the
 	// connection goes on waiting for another one. It doesn't block.
 	Silent() bool

@@ -127,6 +127,9 @@ func (h *Hub) Draining() bool {
 // reads, and calls [Client.Close] when reading ends: Shutdown waits for that.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	c := newClient(h, conn, p, v)
+	if r, ok := conn.(Resumable); ok {
+		r.Bind(c)
+	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.draining {

@@ -110,9 +110,10 @@
 //	-> {"type":"hangup","call":"k3v9..."}
 //	<- {"type":"ended","call":"k3v9...","reason":"hangup","from":"...","fromName":"bob"}
 //
-// ends it for all. Other reasons are unjoined and empty. An ID that has ended is never used again.
+// ends it for all. Other reasons are unjoined and empty. An ID that was made here is never used again.
 //
 // Where a JWT lists calls, its bearer may join those and no others, and joining one that doesn't exist makes it.
+// Nobody else can join such a call.
 //
 // # Sequence numbers
 //
@@ -166,11 +167,11 @@
 //	too-large       reconnect; a message was above the limit
 //	protocol        reconnect; a message was not UTF-8, or not completed in time
 //	error           reconnect; the server is at fault
-//	timeout         reconnect; there was no hello in time
 //	elsewhere       don't: the session was resumed on another connection
 //	replaced        don't: a new session took the name over
 //
-// {"type":"bye"} from a client ends its session at once.
+// A WebSocket that has not signed in yet is closed without one. {"type":"bye"} from a client ends its session at
+// once.
 //
 // # Errors
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/broker"
 )
 
 // Session is a protocol's side of one client. Only the goroutine that reads the client calls it.
@@ -39,10 +40,44 @@ type Service struct {
 // Serve upgrades the request and returns. The client is served by a goroutine that the hub waits for. Done
 // is called once, when the client has gone or could not be served; a failed upgrade has been answered.
 func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
-	var header http.Header
+	// A browser that offered subprotocols fails the connection when none is chosen.
+	var chosen string
 	if offered := websocket.Subprotocols(r); len(offered) > 0 {
-		// A browser that offered subprotocols fails the connection when none is chosen.
-		header = http.Header{"Sec-Websocket-Protocol": offered[:1]}
+		chosen = offered[0]
+	}
+	h := Host{Hub: s.Hub, Logger: s.Logger, Accept: func(c signal.Conn) (Peer, Session, error) {
+		client, err := s.Hub.Connect(c, s.Profile, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		return client, s.Session(client), nil
+	}}
+	h.Serve(w, r, chosen, done)
+}
+
+// Peer is who a WebSocket is read for. A [signal.Client] is one.
+type Peer interface {
+	ID() broker.ID
+	Done() <-chan struct{} // closed when nothing more should be read
+	Seen()
+	Admit(size int) (tooFast bool)
+	End(signal.Reason)
+	Close() // called once, when reading has ended
+}
+
+// Host serves WebSockets whose peers aren't clients from their first moment.
+type Host struct {
+	Hub    *signal.Hub
+	Logger *slog.Logger
+	// Accept makes a peer of a connection. The hub must wait for it.
+	Accept func(signal.Conn) (Peer, Session, error)
+}
+
+// Serve upgrades the request to a subprotocol, if any, and returns. Done is called as by [Service.Serve].
+func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string, done func()) {
+	var header http.Header
+	if subprotocol != "" {
+		header = http.Header{"Sec-Websocket-Protocol": {subprotocol}}
 	}
 	ws, err := upgrader.Upgrade(w, r, header)
 	if err != nil {
@@ -50,22 +85,22 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 		return
 	}
 	c := &conn{ws: ws}
-	client, err := s.Hub.Connect(c, s.Profile, v)
+	peer, session, err := h.Accept(c)
 	if err != nil {
 		c.Close(signal.Restarting)
 		c.Abort()
 		done()
 		return
 	}
-	l := &link{service: s, ws: ws, client: client}
+	l := &link{host: h, ws: ws, client: peer, session: session}
 	go l.run(done)
 }
 
 // link is the reader of one client.
 type link struct {
-	service *Service
+	host    *Host
 	ws      *websocket.Conn
-	client  *signal.Client
+	client  Peer
 	session Session
 }
 
@@ -85,7 +120,6 @@ func (l *link) run(done func()) {
 		_ = l.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(closeWait))
 		return nil
 	})
-	l.session = l.service.Session(l.client)
 	l.session.Open()
 	l.read()
 }
@@ -93,7 +127,7 @@ func (l *link) run(done func()) {
 // caught keeps a panic in one client's session from ending everybody's.
 func (l *link) caught() {
 	if p := recover(); p != nil {
-		l.service.Logger.Error("client's session panicked",
+		l.host.Logger.Error("client's session panicked",
 			slog.String("client", l.client.ID().String()), slog.String("panic", fmt.Sprint(p)),
 			slog.String("stack", string(debug.Stack())))
 		l.client.End(signal.Broken)
@@ -129,7 +163,7 @@ func (l *link) message(kind int, r io.Reader) bool {
 			buffers.Put(buf)
 		}
 	}()
-	limit := l.service.Hub.Limits().MaxMessage
+	limit := l.host.Hub.Limits().MaxMessage
 	_ = l.ws.SetReadDeadline(time.Now().Add(messageWait))
 	_, err := buf.ReadFrom(io.LimitReader(r, limit+1))
 	_ = l.ws.SetReadDeadline(time.Time{})
@@ -159,7 +193,7 @@ func (l *link) message(kind int, r io.Reader) bool {
 }
 
 func (l *link) refuse(e *signal.Error) {
-	l.service.Hub.Refuse(e)
+	l.host.Hub.Refuse(e)
 	l.session.Refuse(e)
 }
 

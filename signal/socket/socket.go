@@ -111,6 +111,8 @@ func closing(why signal.Reason) (code int, text string) {
 		return websocket.ClosePolicyViolation, "no answer to a ping"
 	case signal.Stalled:
 		return websocket.ClosePolicyViolation, "message not completed in time"
+	case signal.Unsaid:
+		return websocket.ClosePolicyViolation, "no sign-in in time"
 	case signal.Broken:
 		return websocket.CloseInternalServerErr, "internal error"
 	default:

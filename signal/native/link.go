@@ -1,0 +1,214 @@
+package native
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+	"icebox/signal/native/wire"
+)
+
+// carrier is a WebSocket as a transport.
+type carrier struct {
+	signal.Conn
+	once sync.Once
+	gone chan struct{} // closed when nothing more should be read
+}
+
+// Answers implements transport.
+func (c *carrier) Answers() bool { return true }
+
+// Close implements signal.Conn.
+func (c *carrier) Close(why signal.Reason) {
+	c.over()
+	c.Conn.Close(why)
+}
+
+// Abort implements signal.Conn.
+func (c *carrier) Abort() {
+	c.over()
+	c.Conn.Abort()
+}
+
+func (c *carrier) over() { c.once.Do(func() { close(c.gone) }) }
+
+// link is a WebSocket, from its upgrade to its end: first nobody's, then a session's transport. It is what
+// package socket reads for, and its carrier what the session writes to.
+type link struct {
+	*carrier
+	handler *Handler
+	visitor signal.Visitor
+	left    func()      // tells the hub that nothing of it is left
+	timer   *time.Timer // until there is a session
+
+	// The reader's.
+	slot  func() // nil when a session has it
+	tries int
+
+	mu      sync.Mutex
+	session *session
+}
+
+func newLink(h *Handler, c signal.Conn, v signal.Visitor, slot func()) (*link, error) {
+	l := &link{carrier: &carrier{Conn: c, gone: make(chan struct{})}, handler: h, visitor: v, slot: slot}
+	l.timer = time.AfterFunc(helloWait, func() { l.orphan(signal.Unsaid) })
+	var err error
+	if l.left, err = h.hub.Attend(func() { l.orphan(signal.Restarting) }, l.Abort); err != nil {
+		l.timer.Stop()
+		slot()
+	}
+	return l, err
+}
+
+// orphan ends a link that has no session.
+func (l *link) orphan(why signal.Reason) {
+	if l.owner() == nil {
+		l.carrier.Close(why)
+	}
+}
+
+func (l *link) owner() *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session
+}
+
+// ID implements socket.Peer.
+func (l *link) ID() broker.ID {
+	if s := l.owner(); s != nil {
+		return s.client.ID()
+	}
+	return broker.ID{}
+}
+
+// Done implements socket.Peer.
+func (l *link) Done() <-chan struct{} { return l.gone }
+
+// Seen implements socket.Peer.
+func (l *link) Seen() {
+	if s := l.owner(); s != nil && s.carriedBy(l.carrier) {
+		s.confirm()
+		s.live()
+	}
+}
+
+// Admit implements socket.Peer.
+func (l *link) Admit(size int) (tooFast bool) {
+	s := l.owner()
+	return s != nil && s.admit(size)
+}
+
+// End implements socket.Peer: what can't be read ends the session, or it would come again.
+func (l *link) End(why signal.Reason) {
+	if s := l.owner(); s != nil && s.carriedBy(l.carrier) {
+		s.client.End(why)
+		return
+	}
+	l.orphan(why)
+}
+
+// Open implements socket.Session.
+func (l *link) Open() {}
+
+// Close implements socket.Peer: reading has ended.
+func (l *link) Close() {
+	l.timer.Stop()
+	if s := l.owner(); s != nil {
+		s.lose(l.carrier)
+	}
+	l.Abort()
+	if l.slot != nil {
+		l.slot()
+	}
+	l.left()
+}
+
+// Refuse implements socket.Session.
+func (l *link) Refuse(e *signal.Error) {
+	m := failure(&wire.Request{}, e)
+	if s := l.owner(); s != nil {
+		s.tell(m)
+		return
+	}
+	l.say(m)
+}
+
+// say writes to a link that has no session. Only its reader does.
+func (l *link) say(m *wire.Message) {
+	if l.Write(m.Encode(), time.Now().Add(byeWait)) != nil {
+		l.Abort()
+	}
+}
+
+// Text implements socket.Session.
+func (l *link) Text(text []byte) {
+	if s := l.owner(); s != nil {
+		s.handle(l.carrier, text)
+		return
+	}
+	r, ok := wire.Decode(text)
+	var err *signal.Error
+	switch l.tries++; {
+	case !ok:
+		err = signal.ErrBadMessage
+	case r.Type != wire.Hello:
+		err = signal.ErrNotSignedIn
+	default:
+		err = l.hello(&r)
+	}
+	if err == nil {
+		return
+	}
+	l.handler.hub.Refuse(err)
+	l.say(failure(&r, err))
+	if l.tries >= maxHellos {
+		l.orphan(signal.Unsaid)
+	}
+}
+
+// hello makes the link a session's.
+func (l *link) hello(r *wire.Request) *signal.Error {
+	if r.V != wire.Version {
+		return signal.ErrVersion
+	}
+	if r.Resume != "" {
+		return l.resume(r)
+	}
+	ctx, cancel := context.WithTimeout(l.handler.hub.Context(), helloWait)
+	defer cancel()
+	s, welcome, err := l.handler.signIn(ctx, l.visitor, r, l.slot)
+	if err != nil {
+		return err
+	}
+	l.slot = nil
+	l.adopt(s)
+	if err := s.attach(l.carrier, 0, func() *wire.Message { return welcome }); err != nil {
+		l.adopt(nil)
+		return err
+	}
+	l.timer.Stop()
+	return nil
+}
+
+func (l *link) resume(r *wire.Request) *signal.Error {
+	s, ok := l.handler.find(r.Resume)
+	if ok {
+		l.adopt(s) // before anything is written that its client may answer
+	}
+	if _, err := l.handler.resume(l.carrier, r.Resume, r.Seq); err != nil {
+		l.adopt(nil)
+		return err
+	}
+	l.timer.Stop()
+	l.slot() // the session has one
+	l.slot = nil
+	return nil
+}
+
+func (l *link) adopt(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session = s
+}
