@@ -57,7 +57,7 @@ func (s *session) evict() {
 	if old == nil {
 		return
 	}
-	if s.writing.TryLock() {
+	if s.writing.lockWithin(byeWait) {
 		farewell(old, signal.Elsewhere)
 		s.writing.Unlock()
 		return

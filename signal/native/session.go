@@ -33,7 +33,7 @@ type session struct {
 	unacked  int           // numbered messages since the last ack
 
 	// The frames go out in order, and by one writer. Taken before mu.
-	writing sync.Mutex
+	writing turn
 
 	mu        sync.Mutex
 	transport transport // nil while there is none
@@ -48,10 +48,28 @@ type session struct {
 }
 
 func newSession(h *Handler, slot func()) *session {
-	s := &session{handler: h, slot: slot, ended: make(chan struct{}), fresh: make(map[string]*time.Timer)}
+	s := &session{handler: h, writing: make(turn, 1), slot: slot, ended: make(chan struct{}), fresh: make(map[string]*time.Timer)}
 	s.hear()
 	h.metrics.detached.Inc()
 	return s
+}
+
+// turn is a lock that one can get tired of waiting for.
+type turn chan struct{}
+
+func (t turn) Lock() { t <- struct{}{} }
+
+func (t turn) Unlock() { <-t }
+
+func (t turn) lockWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // confirm notes that the client has said something, so that its session is worth waiting for.
@@ -228,75 +246,4 @@ func (s *session) Abort() {
 		return // a transport that was closed with a goodbye lingers for a second at most
 	}
 	t.Abort()
-}
-
-// goodbyes says what a client is told when its connection ends, and whether it should come back.
-var goodbyes = map[signal.Reason]struct {
-	reason    string
-	reconnect bool
-}{
-	signal.Restarting:  {"restarting", true},
-	signal.SlowReader:  {"slow-reader", true},
-	signal.WriteFailed: {"slow-reader", true},
-	signal.TooLarge:    {"too-large", true},
-	signal.BadText:     {"protocol", true},
-	signal.Stalled:     {"protocol", true},
-	signal.Broken:      {"error", true},
-	signal.Expired:     {"token-expired", true},
-	signal.Elsewhere:   {"elsewhere", false},
-	signal.Replaced:    {"replaced", false},
-}
-
-// farewell says goodbye on a transport. The caller holds writing.
-func farewell(t transport, why signal.Reason) {
-	if g, ok := goodbyes[why]; ok {
-		bye := wire.Message{Type: wire.Bye, Reason: g.reason, Reconnect: wire.Bool(g.reconnect)}
-		if t.Write(bye.Encode(), time.Now().Add(byeWait)) != nil {
-			t.Abort()
-			return
-		}
-	}
-	t.Close(why)
-}
-
-// Close implements signal.Conn: the session is over.
-func (s *session) Close(why signal.Reason) {
-	s.mu.Lock()
-	t := s.transport
-	s.retire()
-	s.mu.Unlock()
-	if t != nil {
-		s.writing.Lock()
-		farewell(t, why)
-		s.writing.Unlock()
-	}
-	go s.finish() // which waits for the hub's writer, who is the caller
-}
-
-// retire marks the session as over and stops its timers. The caller holds mu.
-func (s *session) retire() {
-	s.over = true
-	for _, t := range []*time.Timer{s.probing, s.lapse, s.expiry} {
-		if t != nil {
-			t.Stop()
-		}
-	}
-	for _, t := range s.fresh {
-		t.Stop()
-	}
-	s.fresh = nil
-}
-
-// finish frees what the session holds. The hub's Shutdown waits for it.
-func (s *session) finish() {
-	s.handler.calls.Drop(party{s})
-	s.mu.Lock()
-	if s.transport == nil {
-		s.handler.metrics.detached.Dec()
-	}
-	slot := s.slot
-	s.mu.Unlock()
-	slot()
-	s.client.Close()
-	close(s.ended)
 }

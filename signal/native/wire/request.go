@@ -126,3 +126,9 @@ func ValidKind(kind string) bool {
 	}
 	return true
 }
+
+// Encode returns the request as text.
+func (r Request) Encode() []byte {
+	b, _ := json.Marshal(r) // Ref and Data are for the caller to make valid JSON
+	return b
+}
