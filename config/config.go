@@ -183,6 +183,8 @@ type Admin struct {
 
 // Shutdown says how long a stopping daemon waits for calls to end.
 type Shutdown struct {
+	AlternateServers []netip.AddrPort `yaml:"alternate_servers"` // where clients are sent meanwhile, one for each family
+
 	Drain time.Duration `yaml:"drain"`
 }
 

@@ -50,6 +50,9 @@ func (s *Server) allocate(r *request) *reply {
 	if r.msg.Has(wire.AttrDontFragment) && !packetio.CanDontFragment {
 		return unknownAttributes([]wire.AttrType{wire.AttrDontFragment})
 	}
+	if alternate, ok := s.alternate(r.remote.Addr()); ok {
+		return &reply{code: wire.TryAlternate, attributes: func(b *wire.Builder) { b.Address(wire.AttrAlternateServer, alternate) }}
+	}
 	g, code := s.plan(r, w)
 	if code != 0 {
 		return fail(code)
@@ -81,6 +84,22 @@ func (s *Server) allocate(r *request) *reply {
 	defer sess.mu.Unlock()
 	sess.remember(&r.msg, rep.sign(r))
 	return rep
+}
+
+// alternate is the server that a draining one sends a client to, of the client's
+// address family (RFC 8489 section 10).
+func (s *Server) alternate(client netip.Addr) (a netip.AddrPort, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		return a, false
+	}
+	for _, a := range s.limits.Load().AlternateServers {
+		if a.Addr().Is4() == client.Is4() {
+			return a, true
+		}
+	}
+	return a, false
 }
 
 // plan finds the addresses for a wish, or the code that refuses it.

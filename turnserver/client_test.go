@@ -463,3 +463,8 @@ func (c *client) wantClosed() {
 		c.t.Fatal("the connection stays open")
 	}
 }
+
+// withID matches one session.
+func withID(id uint64) func(*SessionInfo) bool {
+	return func(i *SessionInfo) bool { return i.ID == id }
+}

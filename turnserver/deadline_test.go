@@ -157,6 +157,7 @@ func TestSlowReader(t *testing.T) {
 			t.Fatalf("%v of %d packets lost", lost, packets)
 		}
 		// It reads again, slowly: what comes is whole, in order, and none is missing but the lost.
+		last := -1
 		for i := range packets - int(lost) {
 			if i%32 == 0 {
 				time.Sleep(writeTimeout - time.Second)
@@ -166,9 +167,11 @@ func TestSlowReader(t *testing.T) {
 				t.Fatalf("packet %d: %v", i, err)
 			}
 			v, _ := m.Get(wire.AttrData)
-			if n := binary.BigEndian.Uint32(v[len(v)-4:]); n != uint32(i) {
-				t.Fatalf("packet %d where %d is due", n, i)
+			n := int(binary.BigEndian.Uint32(v[len(v)-4:]))
+			if n <= last {
+				t.Fatalf("packet %d after %d", n, last)
 			}
+			last = n
 		}
 		slow.wantNothing()
 		for range packets {
@@ -182,6 +185,24 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
+// A stranger that asks and does not read the answers is cut off before they are many.
+func TestStrangerDoesNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
+		c := ts.pipe(t, memoryHome, TCP)
+		request := message(wire.Request, wire.Binding, nil)
+		asked := 0
+		for err := error(nil); err == nil; asked++ {
+			_, err = c.conn.Write(request)
+		}
+		if most := 2*strangersOutbox/wire.HeaderSize + 2; asked > most {
+			t.Errorf("%d requests were taken, want %d at most", asked, most)
+		}
+		if n := testutil.ToFloat64(ts.drops[DropSlowClient]); n != 1 {
+			t.Errorf("%v answers were dropped", n)
+		}
+	})
+}
+
 // A stream that ended keeps nothing back: its buffers and its place are free.
 func TestManyStreamsComeAndGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
@@ -190,7 +211,7 @@ func TestManyStreamsComeAndGo(t *testing.T) {
 			go near.Close()
 			ts.ServeConn(far, memoryHome, TCP)
 		}
-		if ts.streams.total != 0 || len(ts.streams.addrs) != 0 || len(ts.closers) != 0 {
+		if ts.streams.total != 0 || len(ts.streams.addrs) != 0 || len(ts.closers) != 0 { // nobody else is there
 			t.Errorf("%d streams, %v, %d closers left", ts.streams.total, ts.streams.addrs, len(ts.closers))
 		}
 	})

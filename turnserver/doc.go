@@ -10,7 +10,7 @@
 // messages and tells STUN, ChannelData and DTLS apart by the first byte. It
 // answers Binding requests, drops what is not well-formed, authenticates, and admits TURN
 // requests in the order that the RFCs give. A client without an allocation costs no
-// memory on UDP: nonces are signed, not stored.
+// memory on UDP: nonces are signed, not stored, and so are the cookies of DTLS (package dtlsgate).
 //
 // The engine (package engine) is Pion's state machine of allocations,
 // permissions and channels, timers included. It is called with requests that the front has

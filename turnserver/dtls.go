@@ -1,35 +1,21 @@
 package turnserver
 
 import (
-	"context"
-	"crypto/tls"
-	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/pion/dtls/v3"
-
-	"icebox/turnserver/engine"
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/packetio"
 )
 
 // isDTLS tells a DTLS record by its first byte (RFC 7983 section 7).
 func isDTLS(first byte) bool { return first >= 20 && first <= 63 }
 
-// Sizes of DTLS connections.
-const (
-	dtlsQueue   = 64   // datagrams that wait for a connection's reader
-	dtlsRecord  = 8192 // the longest record that is read
-	dtlsHalf    = 512  // handshakes under way on one socket; one more ends another, picked at random
-	recordType  = 22   // handshake
-	helloOffset = 13   // the handshake type in a record
-	clientHello = 1
-)
+// dtlsHalf is how many handshakes may be under way on one socket; one more ends another, picked at random.
+const dtlsHalf = 512
 
 // dtlsPaths are the DTLS clients of one UDP socket. A datagram belongs to the client
-// of its source address; only a ClientHello makes a new one.
+// of its source address; only a ClientHello that has shown its address makes a new one.
 type dtlsPaths struct {
 	server *Server
 	conn   packetio.Conn
@@ -48,37 +34,66 @@ func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
 	}
 }
 
-// receive hands a datagram to its connection.
+// receive hands a datagram to its connection, or to the gate. It is for the socket's reader alone.
 func (d *dtlsPaths) receive(p *packetio.Packet) {
 	b := p.Payload()
-	d.mu.RLock()
-	path := d.paths[p.Addr]
-	d.mu.RUnlock()
-	if path == nil {
-		if len(b) <= helloOffset || b[0] != recordType || b[helloOffset] != clientHello {
-			d.server.drop(DropMalformed)
-			return
-		}
-		if path = d.open(p.Addr); path == nil {
-			d.server.drop(DropConnections)
-			return
-		}
+	if len(b) > dtlsRecord {
+		d.server.drop(DropOversized)
+		return
 	}
-	if !path.wire.put(b) {
-		d.server.drop(DropSlowClient)
+	if hello, ok := dtlsgate.Parse(b); ok {
+		d.hello(p.Addr, hello, b)
+		return
+	}
+	path := d.path(p.Addr)
+	if path == nil {
+		d.server.drop(DropMalformed)
+		return
+	}
+	path.receive(b)
+}
+
+func (d *dtlsPaths) path(remote netip.AddrPort) *dtlsPath {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.paths[remote]
+}
+
+// hello answers a ClientHello from an address that may be forged, within the limits for
+// such answers, or lets the client in: for the first time, again because the datagram was repeated,
+// or anew in place of a connection that the client has lost (RFC 6347 section 4.2.8).
+func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
+	s := d.server
+	if now := s.clock(); !s.gate.Valid(h, remote, now) {
+		if !s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
+			s.drop(DropReplyRate)
+			return
+		}
+		d.write(remote, s.gate.Challenge(h, remote, now))
+		return
+	}
+	if path := d.path(remote); path != nil {
+		if path.random == h.Random() {
+			path.receive(b)
+			return
+		}
+		_ = path.wire.Close() // it ends, and its session with it
+	}
+	if !d.open(remote, h, b) {
+		s.drop(DropConnections)
 	}
 }
 
-// open starts a connection for a new client; nil if there are too many. A ClientHello
-// may come from a forged address, so handshakes under way are few: a flood of them
-// pushes out its own, and rarely an honest one, which takes a few round trips only.
-func (d *dtlsPaths) open(remote netip.AddrPort) *dtlsPath {
+// open starts a connection for a client that has shown its address; false if there are
+// too many. Handshakes cost processor time and memory, so those under way are few: a flood of
+// them pushes out its own, and rarely an honest one, which takes a few round trips only.
+func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) bool {
 	s := d.server
 	release, ok := s.streams.take(remote.Addr(), s.limits.Load())
 	if !ok {
-		return nil
+		return false
 	}
-	p := &dtlsPath{paths: d, remote: remote, wire: newDTLSWire(d.conn, remote)}
+	p := newDTLSPath(d, remote, h, b)
 	d.mu.Lock()
 	if len(d.half) >= dtlsHalf {
 		for victim := range d.half { // in random order
@@ -97,9 +112,8 @@ func (d *dtlsPaths) open(remote netip.AddrPort) *dtlsPath {
 	if err != nil {
 		d.forget(p)
 		release()
-		return nil
 	}
-	return p
+	return err == nil
 }
 
 func (d *dtlsPaths) forget(p *dtlsPath) {
@@ -118,75 +132,11 @@ func (d *dtlsPaths) established(p *dtlsPath) {
 	delete(d.half, p)
 }
 
-// dtlsPath serves one DTLS client. Each record carries one message.
-type dtlsPath struct {
-	paths  *dtlsPaths
-	remote netip.AddrPort
-	wire   *dtlsWire
-	conn   atomic.Pointer[dtls.Conn] // once the handshake is done
-	sess   atomic.Pointer[session]
-}
-
-// serve runs the handshake and then reads records until the connection ends.
-func (p *dtlsPath) serve() {
-	s := p.paths.server
-	conn, err := dtls.ServerWithOptions(p.wire, net.UDPAddrFromAddrPort(p.remote),
-		dtls.WithGetCertificate(func(*dtls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() }),
-		dtls.WithLoggerFactory(engine.Silent()))
-	if err == nil {
-		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
-		err = conn.HandshakeContext(ctx)
-		cancel()
-	}
-	p.paths.established(p)
-	if err != nil {
-		s.drop(DropHandshake)
-		return
-	}
-	p.conn.Store(conn)
-	p.read(conn)
-	if sess := p.sess.Load(); sess != nil {
-		s.end(sess, EndClosed)
-	}
-	_ = conn.Close() // says goodbye if it still can
-}
-
-func (p *dtlsPath) read(conn *dtls.Conn) {
-	pkt := packetio.NewPacket(dtlsRecord)
-	for {
-		deadline := time.Time{}
-		if p.sess.Load() == nil {
-			deadline = time.Now().Add(idleTimeout)
-		}
-		if err := conn.SetReadDeadline(deadline); err != nil {
-			return
-		}
-		n, err := conn.Read(pkt.Buf[packetio.Headroom : packetio.Headroom+dtlsRecord])
-		if err != nil {
-			return
-		}
-		pkt.Off, pkt.End = packetio.Headroom, packetio.Headroom+n
-		p.paths.server.receive(p, p.remote, pkt)
-	}
-}
-
-func (p *dtlsPath) transport() Transport  { return DTLS }
-func (p *dtlsPath) local() netip.AddrPort { return p.paths.conn.LocalAddr() }
-
-func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
-	if conn := p.conn.Load(); conn != nil {
-		if _, err := conn.Write(pkt.Payload()); err == nil {
-			return
-		}
-	}
-	p.paths.server.drop(DropClientWrite)
-}
-
-func (p *dtlsPath) session(netip.AddrPort) *session { return p.sess.Load() }
-func (p *dtlsPath) attach(sess *session)            { p.sess.Store(sess) }
-
-func (p *dtlsPath) detach(sess *session) {
-	if conn := p.conn.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
-		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that nobody reads
-	}
+// write sends one datagram. Like any, what the kernel refuses is lost.
+func (d *dtlsPaths) write(remote netip.AddrPort, b []byte) {
+	p := packetio.NewPacket(len(b))
+	copy(p.Buf[packetio.Headroom:], b)
+	p.Set(p.Buf, packetio.Headroom, packetio.Headroom+len(b))
+	p.Addr = remote
+	d.conn.WriteBatch(p.Alone())
 }

@@ -7,15 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"icebox/turnserver/packetio"
+	"icebox/turnserver/dtlsgate"
 )
 
 // dtlsWire is the net.PacketConn that a DTLS connection believes to own: it reads
 // what the socket received from one client, and writes to that client.
 type dtlsWire struct {
-	conn   packetio.Conn
+	paths  *dtlsPaths
 	remote netip.AddrPort
 	in     chan []byte
+	// challenged is called in place of sending a HelloVerifyRequest, which the client has had. Set before the handshake.
+	challenged func()
 
 	once   sync.Once
 	closed chan struct{}
@@ -26,9 +28,9 @@ type dtlsWire struct {
 	timer   *time.Timer
 }
 
-func newDTLSWire(conn packetio.Conn, remote netip.AddrPort) *dtlsWire {
+func newDTLSWire(d *dtlsPaths, remote netip.AddrPort) *dtlsWire {
 	return &dtlsWire{
-		conn:    conn,
+		paths:   d,
 		remote:  remote,
 		in:      make(chan []byte, dtlsQueue),
 		closed:  make(chan struct{}),
@@ -61,13 +63,13 @@ func (w *dtlsWire) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// WriteTo implements net.PacketConn. Like any datagram, what the kernel refuses is lost.
+// WriteTo implements net.PacketConn.
 func (w *dtlsWire) WriteTo(b []byte, _ net.Addr) (int, error) {
-	p := packetio.NewPacket(len(b))
-	copy(p.Buf[packetio.Headroom:], b)
-	p.Set(p.Buf, packetio.Headroom, packetio.Headroom+len(b))
-	p.Addr = w.remote
-	w.conn.WriteBatch(p.Alone())
+	if dtlsgate.IsChallenge(b) {
+		w.challenged()
+	} else {
+		w.paths.write(w.remote, b)
+	}
 	return len(b), nil
 }
 
@@ -78,7 +80,7 @@ func (w *dtlsWire) Close() error {
 }
 
 // LocalAddr implements net.PacketConn.
-func (w *dtlsWire) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(w.conn.LocalAddr()) }
+func (w *dtlsWire) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(w.paths.conn.LocalAddr()) }
 
 // SetDeadline implements net.PacketConn.
 func (w *dtlsWire) SetDeadline(t time.Time) error { return w.SetReadDeadline(t) }

@@ -106,6 +106,19 @@ func TestReleaseIsRepeated(t *testing.T) {
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
 }
 
+// An Allocate that was refused for want of room and is sent again is refused again: its client may have gone away.
+func TestRefusalIsRepeated(t *testing.T) {
+	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AllocationsPerUser = 1 })
+	first, c := ts.dial(t, "udp4"), ts.dial(t, "udp4")
+	first.allocate(0)
+	c.login()
+	refused := c.message(wire.Allocate, udpTransport)
+	c.must(c.exchange(refused), wire.AllocationQuotaReached)
+	first.must(first.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+	c.must(c.exchange(refused), wire.AllocationQuotaReached)
+	c.must(c.do(wire.Allocate, udpTransport), 0)
+}
+
 func TestEndAndSetLimits(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)

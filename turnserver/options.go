@@ -127,6 +127,9 @@ type Limits struct {
 	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
 	// that have not shown that their source address is theirs, see replylimit.go.
 	RepliesPerPrefix, Replies int
+	// AlternateServers, one for each address family, are where a draining server sends
+	// clients that would allocate: 300. Without one they get 508.
+	AlternateServers []netip.AddrPort
 	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections.
 	StreamsTotal, StreamsPerAddr int
 }

@@ -10,11 +10,15 @@ import (
 const (
 	// outboxSize is how many bytes may wait for a slow stream, beside those being written.
 	outboxSize = 256 << 10
+	// strangersOutbox is the same before there is an allocation: a hundred answers.
+	strangersOutbox = 8 << 10
 	// outboxKeep is the longest buffer kept for the next time.
 	outboxKeep = 16 << 10
 	// writeTimeout is how long a client may take for writeChunk bytes before the stream is closed.
 	writeTimeout = 10 * time.Second
 	writeChunk   = 32 << 10
+	// flushTimeout is how long a stream that has ended waits for its last answers to be written.
+	flushTimeout = time.Second
 )
 
 // outbox carries messages to a stream without making their senders wait. While
@@ -29,13 +33,14 @@ type outbox struct {
 	spare   []byte // the buffer that waiting does not use
 	writing bool
 	closed  bool
+	flushed chan struct{} // closed when writing ends, if somebody waits for it
 }
 
-// put queues one message and tells whether it was taken. b is copied.
-func (o *outbox) put(b []byte) bool {
+// put queues one message, if no more than limit bytes wait with it, and tells whether it was taken. b is copied.
+func (o *outbox) put(b []byte, limit int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.waiting)+len(b) > outboxSize {
+	if o.closed || len(o.waiting)+len(b) > limit {
 		return false
 	}
 	o.waiting = append(o.waiting, b...)
@@ -60,7 +65,7 @@ func (o *outbox) write() {
 			}
 			if err != nil {
 				_ = o.close() // the reader notices
-				return
+				break
 			}
 		}
 		if cap(batch) <= outboxKeep {
@@ -77,11 +82,34 @@ func (o *outbox) next() []byte {
 	defer o.mu.Unlock()
 	if o.closed || len(o.waiting) == 0 {
 		o.writing = false
+		if o.flushed != nil {
+			close(o.flushed)
+			o.flushed = nil
+		}
 		return nil
 	}
 	batch := o.waiting
 	o.waiting, o.spare = o.spare, nil
 	return batch
+}
+
+// flush waits for a moment until what was queued is written, for a client that has
+// said its last word and still listens.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	if !o.writing {
+		o.mu.Unlock()
+		return
+	}
+	flushed := make(chan struct{})
+	o.flushed = flushed
+	o.mu.Unlock()
+	timeout := time.NewTimer(flushTimeout)
+	defer timeout.Stop()
+	select {
+	case <-flushed:
+	case <-timeout.C:
+	}
 }
 
 // close closes the stream; nothing is queued any more.

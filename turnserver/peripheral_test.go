@@ -1,6 +1,9 @@
 package turnserver
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -74,4 +77,30 @@ func TestClosedPeerPort(t *testing.T) {
 	if a := ts.Sessions()[0].Relayed[0]; a != netip.AddrPortFrom(own4, relayed.Port()) {
 		t.Errorf("relayed address %v", a)
 	}
+}
+
+// A draining server names another one, of the client's family; those with an allocation go on.
+func TestTryAlternate(t *testing.T) {
+	other := netip.MustParseAddrPort("198.51.100.9:3478")
+	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AlternateServers = []netip.AddrPort{other} })
+	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+	relayed := c.allocate(0)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := ts.Drain(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Drain: %v", err)
+	}
+	d := ts.dial(t, "udp4")
+	d.login()
+	m := d.do(wire.Allocate, udpTransport)
+	d.must(m, wire.TryAlternate)
+	if v, _ := m.Get(wire.AttrAlternateServer); !bytes.Equal(v, []byte{0, 1, 3478 >> 8, 3478 & 0xFF, 198, 51, 100, 9}) {
+		t.Errorf("ALTERNATE-SERVER %x", v)
+	}
+	six := ts.dial(t, "udp6")
+	six.login()
+	six.must(six.do(wire.Allocate, udpTransport), wire.InsufficientCapacity)
+	c.must(c.permit(p.addr), 0)
+	c.sendTo(p.addr, "goes on")
+	p.want(relayed, "goes on")
 }

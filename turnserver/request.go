@@ -74,7 +74,7 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 			s.write(r, raw)
 			return
 		}
-	} else if raw := s.released.find(r); raw != nil {
+	} else if raw := s.graves.find(r); raw != nil {
 		s.write(r, raw)
 		return
 	}
@@ -93,9 +93,11 @@ func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
 	raw := rep.sign(r)
 	if r.session != nil {
 		r.session.remember(&r.msg, raw)
-		if r.session.over.Load() {
-			s.released.add(r, raw)
-		}
+	}
+	ended := r.session != nil && r.session.over.Load()
+	noRoom := r.session == nil && (rep.code == wire.AllocationQuotaReached || rep.code == wire.InsufficientCapacity)
+	if ended || noRoom {
+		s.graves.add(r, raw)
 	}
 	s.write(r, raw)
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
 )
 
@@ -27,12 +28,13 @@ type Server struct {
 	engine       *engine.Engine
 	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
 	nonces       *nonces
+	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
-	released     *tombstones
+	graves       *tombstones
 	epoch        time.Time
 	tls          *tls.Config
 	listen       listenRelay
@@ -76,7 +78,7 @@ func New(o Options, l Limits) (*Server, error) {
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
-		released:     new(tombstones),
+		graves:       newTombstones(),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
@@ -89,6 +91,9 @@ func New(o Options, l Limits) (*Server, error) {
 		s.hosts[a.Local], s.hosts[a.Advertised] = h, h
 	}
 	if s.nonces, err = newNonces(s.epoch); err == nil {
+		s.gate, err = dtlsgate.New(s.epoch)
+	}
+	if err == nil {
 		err = s.SetLimits(l)
 	}
 	if err == nil {

@@ -95,6 +95,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 		return
 	}
 	defer release()
+	limitUnsent(c)
 	if t == TLS {
 		c = tls.Server(c, s.tls)
 	}
@@ -117,6 +118,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
+	p.out.flush()
 }
 
 // hold makes p one of the things that Close closes, and its reader, who calls, one
@@ -151,6 +153,7 @@ type streamPath struct {
 	remote    netip.AddrPort
 	out       outbox
 	sess      atomic.Pointer[session]
+	known     atomic.Bool // it has had an allocation
 }
 
 func (p *streamPath) transport() Transport  { return p.kind }
@@ -158,13 +161,25 @@ func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 	pkt.Pad() // RFC 8656 section 12.5
-	if !p.out.put(pkt.Payload()) {
-		p.server.drop(DropSlowClient)
+	limit := strangersOutbox
+	if p.known.Load() {
+		limit = outboxSize
+	}
+	if p.out.put(pkt.Payload(), limit) {
+		return
+	}
+	p.server.drop(DropSlowClient)
+	if limit == strangersOutbox {
+		_ = p.Close() // it has asked for more than it reads
 	}
 }
 
 func (p *streamPath) session(netip.AddrPort) *session { return p.sess.Load() }
-func (p *streamPath) attach(sess *session)            { p.sess.Store(sess) }
+
+func (p *streamPath) attach(sess *session) {
+	p.known.Store(true)
+	p.sess.Store(sess)
+}
 
 func (p *streamPath) detach(sess *session) {
 	if p.sess.CompareAndSwap(sess, nil) {

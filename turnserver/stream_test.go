@@ -1,9 +1,7 @@
 package turnserver
 
 import (
-	"crypto/tls"
-	"errors"
-	"io"
+	"bytes"
 	"net"
 	"net/netip"
 	"strings"
@@ -185,6 +183,25 @@ func TestStreamEndsSession(t *testing.T) {
 	ts.awaitNoSession(t)
 }
 
+// A client that says all it has to say and closes its side still gets its answers.
+func TestAnswersToHalfClosedStream(t *testing.T) {
+	const requests = 100
+	ts := serve(t, relayApart)
+	for _, transport := range []string{"tcp4", "tls4"} {
+		c := ts.dial(t, transport)
+		c.writeRaw(bytes.Repeat(message(wire.Request, wire.Binding, nil), requests))
+		if err := c.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range requests {
+			if _, err := c.tryRead(); err != nil {
+				t.Fatalf("%s: %d answers, then %v", transport, i, err)
+			}
+		}
+		c.wantClosed()
+	}
+}
+
 // Connections are capped in all and for each address, /64 in IPv6; those that end make room.
 func TestStreamCaps(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = 2, 4 })
@@ -216,9 +233,7 @@ func (ts *testServer) awaitStreams(t testing.TB, n int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); ; <-tick.C {
-		ts.streams.mu.Lock()
-		total := ts.streams.total
-		ts.streams.mu.Unlock()
+		total := ts.streams.count()
 		if total == n {
 			return
 		}
@@ -226,57 +241,4 @@ func (ts *testServer) awaitStreams(t testing.TB, n int) {
 			t.Fatalf("%d streams, want %d", total, n)
 		}
 	}
-}
-
-// A connection that fails its handshake, or never begins it, is closed and makes room.
-func TestTLSHandshake(t *testing.T) {
-	ts := serve(t, relayApart)
-	addr := ts.addrs["tls4"].String()
-	try := func(edit func(*tls.Config)) (tls.ConnectionState, error) {
-		config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a certificate of the test's own
-		edit(config)
-		conn, err := tls.Dial("tcp", addr, config)
-		if err != nil {
-			return tls.ConnectionState{}, err
-		}
-		defer conn.Close()
-		return conn.ConnectionState(), nil
-	}
-	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		if _, err := try(func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }); err == nil {
-			t.Errorf("version %#x is served", version)
-		}
-	}
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		if _, err := try(func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }); err != nil {
-			t.Errorf("version %#x: %v", version, err)
-		}
-	}
-	for _, alpn := range []string{"", "stun.turn", "stun.nat-discovery"} {
-		state, err := try(func(c *tls.Config) {
-			if alpn != "" {
-				c.NextProtos = []string{"h2", alpn}
-			}
-		})
-		if err != nil || state.NegotiatedProtocol != alpn {
-			t.Errorf("ALPN %q: %q, %v", alpn, state.NegotiatedProtocol, err)
-		}
-	}
-	if _, err := try(func(c *tls.Config) { c.NextProtos = []string{"h2"} }); err == nil {
-		t.Error("ALPN h2 is served")
-	}
-	garbage, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer garbage.Close()
-	ts.awaitDrop(t, DropHandshake, func() {
-		if _, err := garbage.Write([]byte("this is no handshake")); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if _, err := io.Copy(io.Discard, garbage); err != nil && errors.Is(err, net.ErrClosed) {
-		t.Error(err)
-	}
-	ts.awaitStreams(t, 0)
 }

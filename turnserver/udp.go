@@ -9,8 +9,13 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// datagramSize is the longest UDP payload.
-const datagramSize = 65535
+const (
+	// datagramSize is the longest UDP payload.
+	datagramSize = 65535
+	// receiveBuffer is what the kernel is asked to keep while a client socket's reader is busy:
+	// 5,000 short datagrams, a tenth of a second of a heavy flood. net.core.rmem_max may make it less.
+	receiveBuffer = 4 << 20
+)
 
 // udpPath serves the clients of one UDP socket.
 type udpPath struct {
@@ -35,6 +40,9 @@ func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 	if conn.LocalAddr().Addr().IsUnspecified() {
 		_ = conn.Close() // it was never used
 		return fmt.Errorf("udp socket %v is bound to no single address", conn.LocalAddr())
+	}
+	if err := c.SetReadBuffer(receiveBuffer); err != nil {
+		s.log.Warn("receive buffer stays short", "listener", conn.LocalAddr(), "err", err)
 	}
 	u := &udpPath{server: s, conn: conn, sessions: make(map[netip.AddrPort]*session)}
 	if o.DTLS && s.opts.GetCertificate != nil {

@@ -99,6 +99,7 @@ func (d *daemon) turnLimits() (turnserver.Limits, error) {
 		Replies:                l.Replies,
 		RepliesPerPrefix:       l.RepliesPerPrefix,
 		StrictChannels:         d.cfg.TURN.StrictChannels,
+		AlternateServers:       d.cfg.Shutdown.AlternateServers,
 	}, nil
 }
 

@@ -33,7 +33,7 @@ func TestServesFiles(t *testing.T) {
 		"/assets/call/main.js":           {"text/javascript; charset=utf-8", "import"},
 		"/assets/trickle/trickle.css":    {"text/css; charset=utf-8", ".findings"},
 		"/assets/icon.svg":               {"image/svg+xml", "<svg"},
-		"/assets/shared/../call/main.js": {"text/html; charset=utf-8", "no such page"},
+		"/assets/basics/../call/main.js": {"text/html; charset=utf-8", "no such page"},
 	} {
 		t.Run(target, func(t *testing.T) {
 			got := ask(t, http.MethodGet, target)

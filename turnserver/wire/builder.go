@@ -63,6 +63,12 @@ func (b *Builder) XORAddress(typ AttrType, a netip.AddrPort) *Builder {
 	return b.padded()
 }
 
+// Address adds an attribute in the form of MAPPED-ADDRESS, such as ALTERNATE-SERVER (RFC 8489 section 14.15).
+func (b *Builder) Address(typ AttrType, a netip.AddrPort) *Builder {
+	value := binary.BigEndian.AppendUint16([]byte{0, byte(FamilyOf(a.Addr()))}, a.Port())
+	return b.Attribute(typ, append(value, a.Addr().AsSlice()...))
+}
+
 // Lifetime adds LIFETIME in whole seconds (RFC 8656 section 18.2).
 func (b *Builder) Lifetime(d time.Duration) *Builder {
 	return b.Attribute(AttrLifetime, binary.BigEndian.AppendUint32(nil, uint32(d/time.Second)))

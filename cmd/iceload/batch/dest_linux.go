@@ -22,13 +22,14 @@ type Dest struct {
 	nameLen uint32
 	plain   int // bytes of control that name the source
 	segment int // and of those and UDP_SEGMENT
+	size    int // of the datagrams that may be handed over as one, 0 for none
 }
 
 // NewDest returns the way to the address to: through a connected socket if to is not
 // valid. from is the source address on a shared socket, and not valid on others. segment,
 // if above 0, is the size of the datagrams that may be handed over as one.
 func NewDest(to netip.AddrPort, from netip.Addr, segment int) *Dest {
-	d := new(Dest)
+	d := &Dest{size: segment}
 	if to.IsValid() {
 		d.nameLen = putSockaddr(&d.name, to)
 	}

@@ -82,7 +82,7 @@ func (w *Writer) Add(d *Dest, size int) []byte {
 // joins tells whether a datagram of size bytes to d may ride on the last one.
 func (w *Writer) joins(d *Dest, size int) bool {
 	last := w.n - 1
-	return d == w.dests[last] && d.segment > d.plain && w.count[last] < maxSegments &&
+	return d == w.dests[last] && size == d.size && w.count[last] < maxSegments &&
 		int(w.iovs[last].Len) == size*w.count[last] && size*(w.count[last]+1) <= maxCoalesced
 }
 

@@ -67,9 +67,6 @@ func (f *Flow) Next() uint64 {
 	return f.Sent - 1
 }
 
-// Unsend takes the last n numbers back, whose packets did not leave this host.
-func (f *Flow) Unsend(n uint64) { f.Sent -= n }
-
 // Accept counts the packet with number seq, and tells whether it is the first with
 // it. A number that was never sent is not accepted.
 func (f *Flow) Accept(seq uint64) bool {

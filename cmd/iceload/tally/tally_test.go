@@ -92,13 +92,3 @@ func TestFlowAgainstASet(t *testing.T) {
 		t.Errorf("flow %+v, want %d received, %d duplicates", f, len(set), duplicates)
 	}
 }
-
-func TestUnsend(t *testing.T) {
-	var f Flow
-	f.Next()
-	f.Next()
-	f.Unsend(1)
-	if f.Accept(1) || !f.Accept(0) || f.Lost() != 0 {
-		t.Errorf("flow %+v after one of two was taken back", f)
-	}
-}

@@ -1,7 +1,6 @@
 package abuse
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"testing"
@@ -26,6 +25,33 @@ const (
 
 var attacker = netip.MustParseAddr("127.10.0.66")
 
+// openFlood opens sources that are closed when the test ends.
+func openFlood(t *testing.T, server netip.AddrPort, from []netip.Addr) *flood.Sources {
+	t.Helper()
+	s, err := flood.Open(server, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// unleash runs a flood beside the test, to the test's end at most.
+func unleash(t *testing.T, s *flood.Sources, message []byte, counter, rate int, d time.Duration) <-chan flood.Result {
+	t.Helper()
+	result, over := make(chan flood.Result, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		result <- s.Run(t.Context(), message, counter, rate, d)
+	}()
+	t.Cleanup(func() { <-over }) // the context has ended
+	return result
+}
+
 // bareAllocate is the cheapest Allocate, 20 bytes.
 func bareAllocate() []byte { return stun.Build(stun.Allocate, stun.NewID()) }
 
@@ -42,16 +68,10 @@ func TestFlood(t *testing.T) {
 			if err := c.Release(); err != nil {
 				t.Fatal(err)
 			}
-			sources, err := flood.Open(b.plain, flood.Addresses(attacker, 600))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer sources.Close()
+			sources := openFlood(t, b.plain, flood.Addresses(attacker, 600))
 			memory, cpu := b.memory(t), b.cpu(t)
 			limited := b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`)
-			done := make(chan flood.Result, 1)
-			go func() { done <- sources.Run(context.Background(), message, idCounter, floodRate, floodFor) }()
-			r, peak, honest := b.endure(t, done)
+			r, peak, honest := b.endure(t, unleash(t, sources, message, idCounter, floodRate, floodFor))
 
 			used := b.cpu(t) - cpu
 			lost := must(t)(procfs.Lost(b.plain))
@@ -132,12 +152,7 @@ func TestFloodOfOneAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, settings{})
-			sources, err := flood.Open(b.plain, from)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer sources.Close()
-			r := sources.Run(context.Background(), bareAllocate(), idCounter, rate, seconds*time.Second)
+			r := openFlood(t, b.plain, from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
 			most := repliesBurst + repliesPerPrefix*(r.Took.Seconds()+1)
 			t.Logf("%d requests in %s: %d replies (at most %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
 			if float64(r.Replies) > most || r.Replies < repliesBurst {

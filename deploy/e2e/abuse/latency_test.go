@@ -112,37 +112,67 @@ func (o *observer) run(c *turn.Client) {
 	}
 }
 
-// during returns what round trips are like while do runs, and for six windows at least: the median of the windows.
+// during returns what round trips are like while do runs, and for six windows at least: the lower quartile of the
+// windows, for what harms lasts and what other programs on the machine do comes and goes.
 func (o *observer) during(do func()) latency {
 	o.t.Helper()
-	o.mu.Lock()
-	from := len(o.windows) + 1 // the one under way began before
-	o.mu.Unlock()
+	from := o.count() + 1 // the one under way began before
 	do()
-	var seen []latency
 	eventually(o.t, patience, func() error {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.err != nil {
-			o.t.Fatalf("measure round trips: %v", o.err)
+		if n := o.count(); n < from+6 {
+			return fmt.Errorf("%d windows", n-from)
 		}
-		if len(o.windows) < from+6 {
-			return fmt.Errorf("%d windows", len(o.windows)-from)
-		}
-		seen = slices.Clone(o.windows[from:])
 		return nil
 	})
-	var l latency
+	return o.since(from)
+}
+
+// since sums up the windows from one on.
+func (o *observer) since(from int) latency {
+	o.mu.Lock()
+	seen := slices.Clone(o.windows[from:])
+	o.mu.Unlock()
 	by := func(pick func(latency) time.Duration) time.Duration {
 		slices.SortFunc(seen, func(a, b latency) int { return cmp.Compare(pick(a), pick(b)) })
-		return pick(seen[len(seen)/2])
+		return pick(seen[len(seen)/4])
 	}
-	l.median = by(func(l latency) time.Duration { return l.median })
-	l.p99 = by(func(l latency) time.Duration { return l.p99 })
+	l := latency{
+		median: by(func(l latency) time.Duration { return l.median }),
+		p99:    by(func(l latency) time.Duration { return l.p99 }),
+	}
 	for _, w := range seen {
 		l.lost += w.lost
 	}
 	return l
+}
+
+// count is how many windows there are.
+func (o *observer) count() int {
+	o.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		o.t.Fatalf("measure round trips: %v", o.err)
+	}
+	return len(o.windows)
+}
+
+// settle waits until round trips are what they were before, but for no more than the patience: the caller judges.
+func (o *observer) settle(before latency) {
+	o.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for from := o.count() + 1; ; {
+		select {
+		case <-deadline:
+			return
+		case <-tick.C:
+		}
+		if n := o.count(); n > from+6 && o.since(max(from, n-12)).near(before) {
+			return
+		}
+	}
 }
 
 // unharmed runs do and asserts that round trips are meanwhile like those before.

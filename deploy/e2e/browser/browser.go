@@ -23,7 +23,6 @@ type Options struct {
 	Name    string                                              // for the log
 	Command func(ctx context.Context, argv ...string) *exec.Cmd // where it runs; nil: right here
 	CA      string                                              // PEM file of an authority the browser is told to trust
-	Policy  string                                              // iceTransportPolicy of every connection; empty: the page's own
 }
 
 // Browser is one Chromium with one page and a home of its own.
@@ -44,7 +43,7 @@ type request struct {
 	Body     string `json:"body,omitempty"`
 	Args     any    `json:"args,omitempty"`
 	Selector string `json:"selector,omitempty"`
-	Text     string `json:"text,omitempty"`
+	Text     string `json:"text"`
 	Path     string `json:"path,omitempty"`
 }
 
@@ -63,7 +62,7 @@ func Start(t testing.TB, o Options) *Browser {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := o.Command(ctx, "node", filepath.Join(dir(), "driver.mjs"))
 	b := &Browser{t: t, name: o.Name, log: &tail{}}
-	c.Env = append(os.Environ(), "HOME="+home, "E2E_PROFILE="+filepath.Join(home, "profile"), "E2E_POLICY="+o.Policy)
+	c.Env = append(os.Environ(), "HOME="+home, "E2E_PROFILE="+filepath.Join(home, "profile"))
 	c.Stderr = b.log
 	c.WaitDelay = 5 * time.Second
 	out, err := c.StdoutPipe()

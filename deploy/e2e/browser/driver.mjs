@@ -4,17 +4,17 @@
 // Operations: goto {url}; run {body, args}: the body of an async function, run in the page, whose JSON result is the value;
 // click {selector}, fill {selector, text}, press {key}: as a person would, through the browser's own input; shot {path}.
 //
-// Before any script of the page, RTCPeerConnection is wrapped so that window.e2ePeers lists the connections it makes, with
-// the `iceTransportPolicy` of the environment's E2E_POLICY when that is set. Console errors and uncaught ones go to standard error.
+// Before any script of the page, RTCPeerConnection is wrapped so that window.e2ePeers lists the connections it makes. Console
+// errors and uncaught ones go to standard error.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const instrument = (policy) => {
+const instrument = () => {
 	const Native = window.RTCPeerConnection;
 	window.e2ePeers = [];
 	window.RTCPeerConnection = class extends Native {
-		constructor(config, ...rest) {
-			super(policy ? { ...config, iceTransportPolicy: policy } : config, ...rest);
+		constructor(...args) {
+			super(...args);
 			window.e2ePeers.push(this);
 		}
 	};
@@ -29,7 +29,7 @@ const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, 
 		"--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 	],
 });
-await context.addInitScript(instrument, process.env.E2E_POLICY || "");
+await context.addInitScript(instrument);
 const page = context.pages()[0] ?? (await context.newPage());
 page.setDefaultTimeout(20_000);
 page.on("console", (m) => { if (m.type() === "error") console.error(`console: ${m.text()}`); });
@@ -44,12 +44,19 @@ const operations = {
 	shot: async ({ path }) => { await page.screenshot({ path, fullPage: true }); },
 };
 
+// Nothing may keep a test waiting for ever.
+const within = (ms, promise) => {
+	let timer;
+	const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms); });
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+};
+
 process.stdout.write(`${JSON.stringify({ id: 0, value: context.browser()?.version() ?? "" })}\n`);
 for await (const line of createInterface({ input: process.stdin })) {
 	const request = JSON.parse(line);
 	let reply;
 	try {
-		reply = { id: request.id, value: (await operations[request.op](request)) ?? null };
+		reply = { id: request.id, value: (await within(90_000, operations[request.op](request))) ?? null };
 	} catch (e) {
 		reply = { id: request.id, error: e.message };
 	}

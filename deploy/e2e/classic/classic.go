@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,16 +58,21 @@ func Dial(t testing.TB, url string, o Options) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
 	return c
 }
 
-// TryDial is Dial for a connection that may be refused; the answer's status is 0 when there was none.
+// TryDial is Dial, as a page of the same host does it, for a connection that may be refused; the answer's status is 0 when there was none.
 func TryDial(url string, o Options) (*Client, int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Within)
 	defer cancel()
 	d := websocket.Dialer{TLSClientConfig: o.TLS, NetDialContext: o.Dial}
-	conn, reply, err := d.DialContext(ctx, url, o.Header)
+	header := o.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Origin", origin(url))
+	conn, reply, err := d.DialContext(ctx, url, header)
 	status := 0
 	if reply != nil {
 		status = reply.StatusCode
@@ -141,4 +147,11 @@ func (c *Client) Expect(t testing.TB, kind string) Message {
 		t.Fatalf("received %+v, want a message of type %s", m, kind)
 	}
 	return m
+}
+
+// origin is what a browser would say of a page from the host that serves the WebSocket.
+func origin(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return strings.Replace(scheme, "ws", "http", 1) + "://" + host
 }

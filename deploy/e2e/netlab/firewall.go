@@ -19,6 +19,8 @@ const (
 	DTLS    Class = "turn_dtls"
 	Relay   Class = "relay" // UDP of the relay range: what relayed addresses say to the outside
 	Between Class = "between"
+	Errors  Class = "icmp_errors" // ICMP: somebody has hung up before the other knows
+	IPv4    Class = "ipv4"        // all of IPv4, besides the class
 	Other   Class = "other"
 	Hairpin Class = "hairpin"
 )
@@ -61,7 +63,7 @@ func (l *Lab) counters(host string) map[Class]Count {
 			}
 		}
 	}
-	out := l.run("ip", "netns", "exec", l.prefix+host, "nft", "-j", "list", "counters")
+	out := l.ip("netns", "exec", l.prefix+host, "nft", "-j", "list", "counters")
 	if err := json.Unmarshal(out, &reply); err != nil {
 		l.t.Fatalf("netlab: read nft's counters: %v", err)
 	}
@@ -77,7 +79,7 @@ func (l *Lab) counters(host string) map[Class]Count {
 // firewall replaces a host's rules.
 func (l *Lab) firewall(host, rules string) {
 	l.t.Helper()
-	l.feed("flush ruleset\n"+rules, "ip", "netns", "exec", l.prefix+host, "nft", "-f", "-")
+	l.feed("flush ruleset\n"+rules, "netns", "exec", l.prefix+host, "nft", "-f", "-")
 }
 
 // natRules is a home router: it lets answers in, lets out what is allowed, and maps with a random port per destination.
@@ -138,9 +140,13 @@ func (l *Lab) inetRules() string {
 table inet count {
 	%s
 	counter between { }
+	counter icmp_errors { }
+	counter ipv4 { }
 	counter other { }
 	chain forward {
 		type filter hook forward priority filter;
+		meta nfproto ipv4 counter name ipv4
+		meta l4proto { icmp, icmpv6 } counter name icmp_errors accept
 		iifname { left, right } oifname { left, right } counter name between %s
 		%s
 		counter name other

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"os/exec"
+
+	"icebox/deploy/e2e/sandbox"
 )
 
 // Host is one host of a lab, as a place where programs run.
@@ -29,4 +31,9 @@ func (h Host) Dial(ctx context.Context, network, address string) (net.Conn, erro
 		return err
 	})
 	return c, err
+}
+
+// Do calls f on a thread that is in a host's network namespace; see sandbox.InNetwork.
+func (l *Lab) Do(host string, f func() error) error {
+	return sandbox.InNetwork("/run/netns/"+l.prefix+host, f)
 }

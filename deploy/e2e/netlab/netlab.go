@@ -14,7 +14,7 @@
 // With Options.Cloud, vps has private addresses behind cloud, a 1:1 NAT that drops hairpinned packets (from vps to
 // its own public address).
 //
-// Tests that use it start with Run, which puts all of it in private namespaces.
+// Tests that use it start with sandbox.Run, so that all of it goes away with them.
 package netlab
 
 import (
@@ -71,9 +71,9 @@ func New(t testing.TB, o Options) *Lab {
 	t.Helper()
 	l := &Lab{t: t, o: o, prefix: fmt.Sprintf("lab%d-", labs.Add(1)), dir: t.TempDir()}
 	for _, h := range l.hosts() {
-		l.run("ip", "netns", "add", l.prefix+h)
+		l.ip("netns", "add", l.prefix+h)
 		t.Cleanup(func() { l.remove(h) })
-		l.run("ip", "-n", l.prefix+h, "link", "set", "lo", "up")
+		l.ip("-n", l.prefix+h, "link", "set", "lo", "up")
 		l.sysctl(h, "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
 	}
 	l.home(Left, 1)
@@ -161,20 +161,20 @@ func (l *Lab) Command(ctx context.Context, host string, argv ...string) *exec.Cm
 }
 
 func (l *Lab) link(a, aName, b, bName string) {
-	l.run("ip", "-n", l.prefix+a, "link", "add", aName, "type", "veth", "peer", "name", bName, "netns", l.prefix+b)
-	l.run("ip", "-n", l.prefix+a, "link", "set", aName, "up")
-	l.run("ip", "-n", l.prefix+b, "link", "set", bName, "up")
+	l.ip("-n", l.prefix+a, "link", "add", aName, "type", "veth", "peer", "name", bName, "netns", l.prefix+b)
+	l.ip("-n", l.prefix+a, "link", "set", aName, "up")
+	l.ip("-n", l.prefix+b, "link", "set", bName, "up")
 }
 
 func (l *Lab) addr(host, dev string, prefixes ...string) {
 	for _, p := range prefixes {
-		l.run("ip", "-n", l.prefix+host, "addr", "add", p, "dev", dev)
+		l.ip("-n", l.prefix+host, "addr", "add", p, "dev", dev)
 	}
 }
 
 func (l *Lab) route(host, dev string, gateways ...string) {
 	for _, g := range gateways {
-		l.run("ip", "-n", l.prefix+host, "route", "add", "default", "via", g, "dev", dev)
+		l.ip("-n", l.prefix+host, "route", "add", "default", "via", g, "dev", dev)
 	}
 }
 
@@ -183,7 +183,7 @@ func (l *Lab) forwards(host string) {
 }
 
 func (l *Lab) sysctl(host string, settings ...string) {
-	l.run("ip", append([]string{"netns", "exec", l.prefix + host, "sysctl", "-q", "-w"}, settings...)...)
+	l.ip(append([]string{"netns", "exec", l.prefix + host, "sysctl", "-q", "-w"}, settings...)...)
 }
 
 func (l *Lab) remove(host string) {
@@ -193,26 +193,26 @@ func (l *Lab) remove(host string) {
 		l.t.Logf("netlab: processes left on %s: %s", host, kill[1:])
 		_ = exec.Command("kill", kill...).Run() // one that has just gone is no failure
 	}
-	l.run("ip", "netns", "del", l.prefix+host)
+	l.ip("netns", "del", l.prefix+host)
 }
 
-// run runs one command that has to work.
-func (l *Lab) run(name string, args ...string) []byte {
+// ip runs one command of iproute2 that has to work.
+func (l *Lab) ip(args ...string) []byte {
 	l.t.Helper()
-	return l.feed("", name, args...)
+	return l.feed("", args...)
 }
 
-func (l *Lab) feed(stdin, name string, args ...string) []byte {
+func (l *Lab) feed(stdin string, args ...string) []byte {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	c := exec.CommandContext(ctx, name, args...)
+	c := exec.CommandContext(ctx, "ip", args...)
 	c.Stdin = strings.NewReader(stdin)
 	var errs strings.Builder
 	c.Stderr = &errs
 	out, err := c.Output()
 	if err != nil {
-		l.t.Fatalf("netlab: %s %s: %v: %s", name, strings.Join(args, " "), err, errs.String())
+		l.t.Fatalf("netlab: ip %s: %v: %s", strings.Join(args, " "), err, errs.String())
 	}
 	return out
 }

@@ -7,9 +7,11 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"icebox/deploy/e2e/sandbox"
 )
 
-func TestMain(m *testing.M) { os.Exit(Run(m)) }
+func TestMain(m *testing.M) { os.Exit(sandbox.Run(m)) }
 
 // listen opens a UDP socket on a host.
 func listen(t *testing.T, l *Lab, host, address string) *net.UDPConn {

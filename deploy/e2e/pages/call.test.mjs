@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import { assertQuiet, eventually, launch, open } from './lib/browser.mjs';
-import { accept, call, connect, figure, notice, reach, signIn, watch } from './lib/callpage.mjs';
+import { accept, call, connect, figure, holdOffers, notice, reach, signIn, watch } from './lib/callpage.mjs';
 import { runClassic } from './lib/classic.mjs';
 import { Daemon } from './lib/daemon.mjs';
 
@@ -130,11 +130,22 @@ test('declining, giving up, and being busy', async () => {
 });
 
 test('both call each other at once', async () => {
-  const [alice, bob] = await people(['alice', 'bob']);
-  for (const [page, name] of [[alice, 'bob'], [bob, 'alice']]) await page.getByLabel('Their name').fill(name);
-  await Promise.all([alice, bob].map((page) => page.getByRole('button', { name: 'Call', exact: true }).click()));
-  await Promise.all([alice, bob].map((page) => reach(page, 'in-call')));
-  await Promise.all([watch(alice, 10), watch(bob, 10)]);
+  const both = [];
+  for (const name of ['alice', 'bob']) {
+    const page = await open(browser, 'about:blank');
+    pages.push(page);
+    const release = await holdOffers(page);
+    await page.goto(daemon.url);
+    await signIn(page, name);
+    both.push({ page, release });
+  }
+  const [alice, bob] = both;
+  await call(alice.page, 'bob');
+  await call(bob.page, 'alice');
+  for (const { page } of both) await reach(page, 'ringing');
+  for (const { release } of both) release();
+  for (const { page } of both) await reach(page, 'in-call');
+  await Promise.all([watch(alice.page, 10), watch(bob.page, 10)]);
 });
 
 for (const who of ['the page', 'the other client']) {

@@ -101,7 +101,7 @@ test('trickle ICE by keyboard alone', async () => {
   assert.ok(await page.getByLabel('Relay only').isChecked());
   await tabTo(page, 'gather');
   await page.keyboard.press('Enter');
-  await page.locator('main[data-gathering="done"]').waitFor({ timeout: 30_000 });
+  await page.locator('main[data-gathering="done"]').waitFor();
   await focusIs(page, 'gather');
   assertQuiet(page);
 });

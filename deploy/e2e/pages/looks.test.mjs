@@ -89,7 +89,7 @@ test('the trickle-ICE page', async () => {
     await page.getByRole('button', { name: 'Add server' }).click();
   }
   await page.getByRole('button', { name: 'Gather candidates' }).click();
-  await page.locator('main[data-gathering="done"]').waitFor({ timeout: 30_000 });
+  await page.locator('main[data-gathering="done"]').waitFor();
   await look(page, 'trickle-2-gathered');
   assertQuiet(page);
 });

@@ -21,8 +21,9 @@ import (
 // Icebox is a running daemon.
 type Icebox struct {
 	*Process
-	Admin string // host:port
-	http  *http.Client
+	Admin  string // host:port
+	Config string // file
+	http   *http.Client
 }
 
 // IceboxOptions are what differs from test to test.
@@ -47,7 +48,7 @@ func StartIcebox(t testing.TB, o IceboxOptions) *Icebox {
 	}
 	text := fmt.Sprintf("%s\nstate_dir: %s\nadmin: {address: %q}\n", strings.TrimSpace(o.Config), o.StateDir, o.Admin)
 	path := write(t, filepath.Join(t.TempDir(), "icebox.yaml"), text)
-	i := &Icebox{Admin: o.Admin, http: &http.Client{
+	i := &Icebox{Admin: o.Admin, Config: path, http: &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DialContext: o.Host.Dial, DisableKeepAlives: true},
 	}}
@@ -126,7 +127,7 @@ func Root() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// Binary is the daemon under test: $ICEBOX_BIN, else one built here and now.
+// Binary is the daemon under test: $ICEBOX_BIN, else what `make build` builds.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()
@@ -140,11 +141,10 @@ var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("ICEBOX_BIN"); path != "" {
 		return filepath.Abs(path)
 	}
-	path := filepath.Join(Root(), "bin", "icebox")
-	build := exec.Command("go", "build", "-o", path, "./cmd/icebox")
+	build := exec.Command("make", "build")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the daemon: %w: %s", err, out)
 	}
-	return path, nil
+	return filepath.Join(Root(), "bin", "icebox"), nil
 })

@@ -12,9 +12,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -53,22 +55,30 @@ type Process struct {
 	log  tail
 	done chan struct{} // closed when the process has been waited for
 	err  error         // how it ended; valid once done is closed
+	told atomic.Bool   // it was told to end
 }
 
 // start runs a command as a server and stops it when the test ends.
-func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
+func start(t testing.TB, name string, c *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: c, done: make(chan struct{})}
-	c.Env = append(environment(), env...)
+	c.Env = Environment()
 	c.Stdout, c.Stderr = &p.log, &p.log
 	c.WaitDelay = 5 * time.Second
-	if err := c.Start(); err != nil {
-		t.Fatalf("start %s: %v", name, err)
-	}
+	started := make(chan error)
 	go func() {
 		defer close(p.done)
-		p.err = c.Wait()
+		runtime.LockOSThread() // Pdeathsig is about the thread that started the child
+		defer runtime.UnlockOSThread()
+		err := c.Start()
+		started <- err
+		if err == nil {
+			p.err = c.Wait()
+		}
 	}()
+	if err := <-started; err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() {
@@ -78,8 +88,8 @@ func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	return p
 }
 
-// environment is this process's own without the variables that icebox would take for settings.
-func environment() []string {
+// Environment is this process's own without the variables that icebox would take for settings.
+func Environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "ICEBOX_") && !strings.HasPrefix(e, "NOTIFY_SOCKET=") {
@@ -92,7 +102,11 @@ func environment() []string {
 // Stop asks the server to end, and makes it end when it doesn't. It may be called more than once.
 func (p *Process) Stop() {
 	p.t.Helper()
+	if p.told.Swap(true) {
+		return
+	}
 	if p.over() {
+		p.t.Errorf("%s ended on its own: %v", p.name, p.err)
 		return
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has just ended is no failure
@@ -106,6 +120,7 @@ func (p *Process) Stop() {
 
 // Kill ends the server without asking.
 func (p *Process) Kill() {
+	p.told.Store(true)
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
@@ -161,7 +176,7 @@ func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
-		if free("127.0.0.1", port) && free("::1", port) {
+		if free("127.0.0.1", port) && free("127.0.0.9", port) && free("::1", port) {
 			return port
 		}
 	}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { hasRelay, IceServers } from '../static/assets/call/ice.js';
-import { beside, fetchIceServers, hubAddress, knownServers, Refusal, timeToLive } from '../static/assets/shared/server.js';
+import { beside, fetchIceServers, hubAddress, knownServers, Refusal, timeToLive } from '../static/assets/basics/server.js';
 
 test('addresses beside the page, with its key and nothing else', () => {
   for (const [name, page, want] of [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { explainUnreachable, parse, Signalling } from '../static/assets/call/signalling.js';
-import { Refusal } from '../static/assets/shared/server.js';
+import { Refusal } from '../static/assets/basics/server.js';
 
 beforeEach(() => {
   mock.timers.reset();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { bitrate, bytes, counted, duration, listed } from '../static/assets/shared/format.js';
+import { bitrate, bytes, counted, duration, listed } from '../static/assets/basics/format.js';
 import { addressWords, hops, pathWords, rates, sample } from '../static/assets/call/stats.js';
 
 /** A report as Chromium gives it, with the members that are read. */

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	perCall = 50 // datagrams of one system call, all from one source
+	perCall = 50 // the most datagrams of one system call, all from one source
 	tick    = time.Millisecond
 	// arrears bounds what is made up for when the scheduler was late, so that no burst overruns the receiver.
 	arrears = 4 * perCall
@@ -23,13 +23,15 @@ const (
 
 // Sources are sockets that talk to one server. They are for one goroutine.
 type Sources struct {
-	fds  []int
-	next int
+	// PerCall is how many datagrams a source sends before it is the next one's turn, 50 at most.
+	PerCall int
+	fds     []int
+	next    int
 }
 
 // Open binds a socket to each address, at any port, and connects it to the server.
 func Open(server netip.AddrPort, from []netip.Addr) (*Sources, error) {
-	s := &Sources{}
+	s := &Sources{PerCall: perCall}
 	for _, a := range from {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -80,7 +82,7 @@ func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d 
 		due := int(time.Since(start).Seconds()*float64(rate)) - scheduled
 		scheduled += due
 		for due = min(due, arrears+rate/1000); due > 0; {
-			n := min(due, perCall)
+			n := min(due, s.PerCall)
 			due -= n
 			for i := range n {
 				binary.BigEndian.PutUint64(out.bufs[i][counter:], uint64(r.Sent+i))

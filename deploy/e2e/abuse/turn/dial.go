@@ -52,13 +52,18 @@ func dialDTLS(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	c, err := dtls.ClientWithOptions(raw, net.UDPAddrFromAddrPort(to), dtls.WithInsecureSkipVerify(true))
-	if err == nil {
-		err = c.HandshakeContext(ctx)
-	}
+	c, err := SecureUDP(ctx, raw, to)
 	if err != nil {
 		_ = raw.Close() // it was never used
+	}
+	return c, err
+}
+
+// SecureUDP runs a DTLS handshake over a socket. The socket is closed with the connection.
+func SecureUDP(ctx context.Context, raw net.PacketConn, to netip.AddrPort) (net.Conn, error) {
+	c, err := dtls.ClientWithOptions(raw, net.UDPAddrFromAddrPort(to), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c, c.HandshakeContext(ctx)
 }

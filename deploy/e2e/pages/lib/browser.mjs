@@ -13,6 +13,9 @@ const FLAGS = [
 ];
 const FAKE_CAMERA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 
+/** How long to wait for anything: long, for what passes takes no time of it. */
+const PATIENCE_MS = 45_000;
+
 /** Starts Chromium; CHROMIUM names another one than Debian's. */
 export function launch({ flags = FAKE_CAMERA } = {}) {
   return chromium.launch({
@@ -27,7 +30,7 @@ export function launch({ flags = FAKE_CAMERA } = {}) {
  */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   page.complaints = [];
   page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
@@ -36,10 +39,13 @@ export async function open(browser, url, options = {}) {
   return page;
 }
 
-/** Fails if a page complained, other than about a network the test took away. */
+/** What Chromium says of a network the test took away, and of a page over plain http. */
+const EXPECTED = /ERR_CONNECTION_REFUSED|WebSocket connection|Cross-Origin-Opener-Policy header has been ignored/;
+
+/** Fails if a page complained of anything else. */
 export function assertQuiet(...pages) {
   for (const page of pages) {
-    assert.deepEqual(page.complaints.filter((text) => !/ERR_CONNECTION_REFUSED|WebSocket connection/.test(text)), []);
+    assert.deepEqual(page.complaints.filter((text) => !EXPECTED.test(text)), []);
   }
 }
 
@@ -52,7 +58,7 @@ export async function assertAccessible(page, state) {
 }
 
 /** Waits until a check returns something true, and returns that. */
-export async function eventually(check, what, milliseconds = 15_000) {
+export async function eventually(check, what, milliseconds = PATIENCE_MS) {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     const value = await check();

@@ -46,3 +46,28 @@ export async function notice(page) {
   await target.waitFor();
   return target.innerText();
 }
+
+/**
+ * Holds back what the hub sends to a page that is not open yet, from the first
+ * offer on.
+ * @returns a function that lets it through
+ */
+export async function holdOffers(page) {
+  let deliver;
+  let held = null;
+  await page.routeWebSocket(/\/ws/, (route) => {
+    const server = route.connectToServer();
+    deliver = (message) => route.send(message);
+    server.onMessage((message) => {
+      if (!held && !released && JSON.parse(message).type === 'offer') held = [];
+      if (held) held.push(message);
+      else deliver(message);
+    });
+  });
+  let released = false;
+  return () => {
+    released = true;
+    for (const message of held ?? []) deliver(message);
+    held = null;
+  };
+}

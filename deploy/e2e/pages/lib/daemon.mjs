@@ -50,7 +50,7 @@ export class Daemon {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ICEBOX_')));
     this.#child = spawn(this.#binary, ['serve', '--config', this.#file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on('data', (data) => this.#output.push(data));
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + 30_000;
     for (;;) {
       const answer = await fetch(this.url).catch(() => null);
       if (answer?.ok) return;

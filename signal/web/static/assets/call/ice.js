@@ -1,6 +1,6 @@
 /** The ICE servers for the next call. They come with a sign-in and grow old. */
 
-import { fetchIceServers, knownServers, timeToLive } from '../shared/server.js';
+import { fetchIceServers, knownServers, timeToLive } from '../basics/server.js';
 
 /** Credentials are replaced when they have less than this to live. */
 const MARGIN_MS = 60_000;

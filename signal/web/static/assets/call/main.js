@@ -1,7 +1,7 @@
 /** The call page: joins its parts. What they do is in their own modules. */
 
-import { byId, byKind, setMessage } from '../shared/dom.js';
-import { hubAddress } from '../shared/server.js';
+import { byId, byKind, setMessage } from '../basics/dom.js';
+import { hubAddress } from '../basics/server.js';
 import { Calls } from './calls.js';
 import { hasRelay, IceServers } from './ice.js';
 import { enable, openMedia, release } from './media.js';

@@ -3,8 +3,8 @@
  * person as text and for a program, unrounded, as data-value.
  */
 
-import { byId, element, setText } from '../shared/dom.js';
-import { bitrate, bytes } from '../shared/format.js';
+import { byId, element, setText } from '../basics/dom.js';
+import { bitrate, bytes } from '../basics/format.js';
 import { addressWords, hops, pathWords, rates, sample, typeWords } from './stats.js';
 
 /** @typedef {import('./stats.js').Sample} Sample */

@@ -10,7 +10,7 @@
  *                             <- error {code, name?, message}
  */
 
-import { fetchIceServers, Refusal } from '../shared/server.js';
+import { fetchIceServers, Refusal } from '../basics/server.js';
 
 /**
  * @typedef {object} Message

@@ -1,7 +1,7 @@
 /** Shows presence and calls in the page. It decides nothing. */
 
-import { byId, byKind, setMessage, setText } from '../shared/dom.js';
-import { duration } from '../shared/format.js';
+import { byId, byKind, setMessage, setText } from '../basics/dom.js';
+import { duration } from '../basics/format.js';
 
 /** @typedef {import('./presence.js').Presence} Presence */
 /** @typedef {import('./calls.js').Calls} Calls */

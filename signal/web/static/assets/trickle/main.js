@@ -1,7 +1,7 @@
 /** The trickle-ICE page: joins its parts. What they do is in their own modules. */
 
-import { byId, byKind, setMessage, setText } from '../shared/dom.js';
-import { fetchIceServers } from '../shared/server.js';
+import { byId, byKind, setMessage, setText } from '../basics/dom.js';
+import { fetchIceServers } from '../basics/server.js';
 import { mediaWords } from '../call/media.js';
 import { Gathering } from './gather.js';
 import { join, merge, replace, split } from './servers.js';

@@ -1,6 +1,6 @@
 /** What a gathering's outcome means, in words. No DOM. */
 
-import { counted, listed } from '../shared/format.js';
+import { counted, listed } from '../basics/format.js';
 import { errorWords, mostTelling } from './errors.js';
 import { isTurn, sameUri, transportOf } from './uri.js';
 

@@ -1,6 +1,6 @@
 /** Shows servers, candidates and findings in the page. It decides nothing. */
 
-import { byId, element, setText } from '../shared/dom.js';
+import { byId, element, setText } from '../basics/dom.js';
 import { errorWords } from './errors.js';
 import { isTurn } from './uri.js';
 

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+// pkg is what `go list` says of a package.
+type pkg struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "icebox/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// The arrows between packages go one way. Each edge that may not be has its reason.
+func TestArrows(t *testing.T) {
+	forbidden := []struct{ from, to, reason string }{
+		{"icebox/turnserver", "icebox/signal", "the relay and the hub are joined in cmd/icebox alone"},
+		{"icebox/signal", "icebox/turnserver", "the relay and the hub are joined in cmd/icebox alone"},
+		{"icebox/turnserver", "icebox/config", "the relay takes Options and Limits and does not know the file"},
+		{"icebox/signal", "icebox/config", "the hub takes Options and Limits and does not know the file"},
+		{"icebox/config", "icebox/turnserver", "the file's shape must not follow from how the relay is built"},
+		{"icebox/config", "icebox/signal", "the file's shape must not follow from how the hub is built"},
+		{"icebox/config", "icebox/cmd", "commands use packages, not the other way"},
+		{"icebox/turnserver", "icebox/cmd", "commands use packages, not the other way"},
+		{"icebox/signal", "icebox/cmd", "commands use packages, not the other way"},
+		{"icebox/turnserver/wire", "icebox/turnserver", "the codec is a leaf"},
+		{"icebox/turnserver/credential", "icebox/turnserver", "credentials are a leaf without I/O"},
+		{"icebox/turnserver/peer", "icebox/turnserver", "the peer policy is a leaf without I/O"},
+		{"icebox/turnserver/flow", "icebox/turnserver", "forwarding state is a leaf"},
+		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets know nothing of TURN"},
+		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
+		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
+		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
+	}
+	for _, p := range list(t) {
+		for _, imported := range append(p.Imports, append(p.TestImports, p.XTestImports...)...) {
+			for _, f := range forbidden {
+				within := imported == f.to || strings.HasPrefix(imported, f.to+"/")
+				leaf := strings.HasPrefix(f.from, f.to+"/") && within // a leaf imports nothing of its tree but itself
+				if below(p.ImportPath, f.from) && within && (!leaf || !below(imported, f.from)) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, f.reason)
+				}
+			}
+		}
+	}
+}
+
+func below(p, root string) bool { return p == root || strings.HasPrefix(p, root+"/") }
+
+// Nobody's favourite: packages that are named for nothing.
+func TestPackageNames(t *testing.T) {
+	for _, p := range list(t) {
+		switch path.Base(p.ImportPath) {
+		case "util", "utils", "common", "helpers", "types", "defs", "misc", "shared":
+			t.Errorf("%s says nothing about what is in it", p.ImportPath)
+		}
+	}
+}
+
+// Every direct dependency of this module is here with its reason; a new one needs one too.
+func TestDependencies(t *testing.T) {
+	reasons := map[string]string{
+		"github.com/google/go-cmp":            "tests: differences of configurations one can read",
+		"github.com/gorilla/websocket":        "WebSocket for signalling (fixed by the design)",
+		"github.com/pion/dtls/v3":             "DTLS for TURN clients; v2, which Pion's TURN v3 brings, is no longer mended",
+		"github.com/pion/logging":             "the logger interface that Pion's packages ask for",
+		"github.com/pion/stun/v2":             "the codec of the TURN state machine (fixed by the design)",
+		"github.com/pion/turn/v3":             "the TURN state machine (fixed by the design)",
+		"github.com/prometheus/client_golang": "metrics",
+		"github.com/spf13/cobra":              "the command line",
+		"github.com/spf13/pflag":              "flags as cobra has them",
+		"github.com/spf13/viper":              "merging file, environment and flags (fixed by the design)",
+		"go.uber.org/goleak":                  "tests: no goroutine is left",
+		"go.yaml.in/yaml/v3":                  "the node tree, for errors that name key and line",
+		"golang.org/x/sys":                    "socket options that the standard library lacks",
+	}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatalf("go list -m: %v", err)
+	}
+	direct := strings.Fields(string(out))
+	for _, d := range direct {
+		if reasons[d] == "" {
+			t.Errorf("%s is a direct dependency without a reason", d)
+		}
+		delete(reasons, d)
+	}
+	for d := range reasons {
+		t.Errorf("%s has a reason, but is no direct dependency", d)
+	}
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"icebox/cmd/iceload/contender"
+	"icebox/cmd/iceload/generator"
+	"icebox/cmd/iceload/procstat"
+)
+
+const (
+	maxRounds = 100
+	// throwAway is how long the first run after a start is, which does not count.
+	throwAway = time.Second
+)
+
+// comparison is what `iceload compare` was asked for.
+type comparison struct {
+	contenders []contender.Contender
+	reference  int
+	tests      []test
+	rounds     int
+	address    netip.Addr
+	target     target // what all runs have in common
+	churn      bool
+	memory     bool
+	counts     []int
+	traffic    traffic // tick, duration and warm-up of all rows
+}
+
+func (p *program) compareCommand() *cobra.Command {
+	var cmp comparison
+	var icebox, coturn, rows []string
+	var set, reference, address string
+	c := &cobra.Command{
+		Use:   "compare",
+		Short: "Run icebox and coturn in turn, and print the ratios",
+		Long: `Compare starts each contender on a loopback address, loads it with one test after the
+other, and stops it before it starts the next. It does so for several rounds, each in the
+reverse order of the last; the first run after a start does not count. It prints the median
+of each figure, with the least and the greatest, and the median ratio to the reference
+in the same round: the first coturn, unless --reference names another.
+
+A contender is NAME=PATH:ARGS, where NAME= and :ARGS may be left out.
+A row is KEY=VALUE,... with the keys name, transport, direction, size, burst, rate, allocations, peers,
+indications, gso, gro; what is left out is as in "iceload turn".`,
+		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
+  iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
+      --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			err := errors.Join(
+				cmp.enter(contender.Icebox, icebox),
+				cmp.enter(contender.Coturn, coturn),
+				cmp.refer(reference),
+				cmp.plan(set, rows),
+				cmp.listen(address))
+			if err != nil {
+				return err
+			}
+			report, err := p.compare(c.Context(), &cmp)
+			if report != nil {
+				err = errors.Join(p.print(report), err)
+			}
+			return failed(err)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&icebox, "icebox", nil, "an icebox to compare, `[NAME=]PATH[:ARGS]` (repeatable)")
+	f.StringArrayVar(&coturn, "coturn", nil, "a coturn to compare, `[NAME=]PATH[:ARGS]` (repeatable)")
+	f.StringVar(&reference, "reference", "", "`name` of the contender that ratios are to")
+	f.StringVar(&set, "set", "standard", "rows to run: standard (two), full (all transports and directions) or none")
+	f.StringArrayVar(&rows, "row", nil, "a row of your own, `KEY=VALUE,...` (repeatable)")
+	f.BoolVar(&cmp.churn, "churn", false, "also churn")
+	f.BoolVar(&cmp.memory, "memory", false, "also measure memory for each allocation, on a fresh server")
+	f.IntSliceVar(&cmp.counts, "counts", []int{1000, 10_000}, "at how many allocations to read the memory")
+	f.IntVar(&cmp.rounds, "rounds", 5, "how many rounds")
+	f.StringVar(&address, "address", "127.0.0.1", "loopback `address` that contenders listen on")
+	f.StringVar(&cmp.target.peerAddress, "peer-address", "", "`address` of the first peer (default: 127.0.0.2, or ::1 in IPv6)")
+	f.IntVar(&cmp.target.workers, "workers", 1, "threads of the generator")
+	f.IntVar(&cmp.target.window, "window", 32, "requests under way at a time; clients at a time of --churn")
+	f.BoolVar(&cmp.target.ownSockets, "own-sockets", false, "give each UDP client a socket of its own")
+	f.DurationVar(&cmp.traffic.duration, "duration", 5*time.Second, "how long to measure each row")
+	f.DurationVar(&cmp.traffic.warmup, "warmup", 500*time.Millisecond, "how long to send before that")
+	f.DurationVar(&cmp.traffic.tick, "tick", defaultTick, "least time between two sends")
+	return c
+}
+
+// enter adds contenders of a kind.
+func (c *comparison) enter(kind contender.Kind, texts []string) error {
+	var errs []error
+	for _, text := range texts {
+		entrant, err := contender.Parse(kind, text)
+		if slices.ContainsFunc(c.contenders, func(o contender.Contender) bool { return o.Name == entrant.Name }) {
+			err = errors.Join(err, fmt.Errorf("two contenders are called %q: name them with NAME=PATH", entrant.Name))
+		}
+		errs = append(errs, err)
+		c.contenders = append(c.contenders, entrant)
+	}
+	return errors.Join(errs...)
+}
+
+// refer finds the contender that ratios are to.
+func (c *comparison) refer(name string) error {
+	if len(c.contenders) == 0 {
+		return errors.New("--icebox and --coturn are missing")
+	}
+	c.reference = max(0, slices.IndexFunc(c.contenders, func(o contender.Contender) bool { return o.Kind == contender.Coturn }))
+	if name == "" {
+		return nil
+	}
+	c.reference = slices.IndexFunc(c.contenders, func(o contender.Contender) bool { return o.Name == name })
+	if c.reference < 0 {
+		return fmt.Errorf("--reference: no contender is called %q", name)
+	}
+	return nil
+}
+
+// plan makes the tests.
+func (c *comparison) plan(set string, texts []string) error {
+	if c.rounds < 1 || c.rounds > maxRounds || c.traffic.duration <= 0 || c.traffic.duration > generator.MaxDuration {
+		return fmt.Errorf("--rounds must be 1 to %d, --duration at most %v", maxRounds, generator.MaxDuration)
+	}
+	rows, ok := rowSets[set]
+	if !ok {
+		return fmt.Errorf("--set is %q: must be standard, full or none", set)
+	}
+	rows = slices.Clone(rows)
+	for _, text := range texts {
+		r, err := parseRow(text)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, r)
+	}
+	for _, r := range rows {
+		c.tests = append(c.tests, trafficTest(c, r))
+	}
+	if c.churn {
+		c.tests = append(c.tests, churnTest(c))
+	}
+	if c.memory {
+		if len(c.counts) < 2 || !slices.IsSorted(c.counts) {
+			return errors.New("--counts must be two or more, in ascending order")
+		}
+		c.tests = append(c.tests, memoryTest(c))
+	}
+	if len(c.tests) == 0 {
+		return errors.New("there is nothing to compare")
+	}
+	return nil
+}
+
+// listen reads the address of the contenders.
+func (c *comparison) listen(text string) error {
+	a, err := netip.ParseAddr(text)
+	if err == nil && !a.IsLoopback() {
+		err = fmt.Errorf("%v is not a loopback address", a)
+	}
+	if err != nil {
+		return fmt.Errorf("--address: %w", err)
+	}
+	c.address, c.target.ipv6 = a, a.Is6()
+	c.target.user, c.target.password = contender.User, contender.Password
+	return nil
+}
+
+// compare runs all rounds.
+func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, error) {
+	results := newResults(c)
+	for round := range c.rounds {
+		order := make([]int, len(c.contenders))
+		for i := range order {
+			order[i] = i
+			if round%2 == 1 {
+				order[i] = len(order) - 1 - i
+			}
+		}
+		for _, i := range order {
+			for _, fresh := range []bool{false, true} {
+				p.visit(ctx, c, visit{i, round, fresh}, results)
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return newCompareReport(c, results)
+}
+
+// visit is one start of a contender: for the tests that want a fresh server, or the others.
+type visit struct {
+	contender, round int
+	fresh            bool
+}
+
+// visit starts a contender and runs tests against it. What fails is in the results.
+func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][][]sample) {
+	var due []int
+	for i := range c.tests {
+		if c.tests[i].fresh == v.fresh {
+			due = append(due, i)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	fail := func(err error) {
+		for _, i := range due {
+			results[i][v.contender][v.round] = sample{Error: err.Error()}
+		}
+	}
+	dir, err := os.MkdirTemp("", "iceload-")
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Dir: dir, Env: environment()})
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer func() { _ = server.Stop() }()
+	process, err := procstat.Open(server.PID())
+	if err != nil {
+		fail(err)
+		return
+	}
+	if !v.fresh {
+		first := c.tests[due[0]]
+		first.duration = min(throwAway, first.duration)
+		_, _ = p.quietly().try(ctx, first, server, process) // what is wrong shows up in the next run too
+	}
+	for _, i := range due {
+		results[i][v.contender][v.round] = p.measure(ctx, c, v, i, server, process)
+	}
+}
+
+// measure runs one test.
+func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, server *contender.Server, process *procstat.Process) sample {
+	t := c.tests[i]
+	name := c.contenders[v.contender].Name
+	s, err := p.quietly().try(ctx, t, server, process)
+	if err != nil {
+		s = sample{Error: err.Error()}
+		p.progress("round %d of %d, %s, %s: %v", v.round+1, c.rounds, name, t.name, err)
+		return s
+	}
+	p.progress("round %d of %d, %s, %s: %.3f %s", v.round+1, c.rounds, name, t.name, s.Value, t.unit)
+	return s
+}
+
+func (p *program) try(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
+	if err := ctx.Err(); err != nil {
+		return sample{}, err
+	}
+	return t.run(ctx, p, t.duration, server, process)
+}
+
+// quietly is the program without progress.
+func (p *program) quietly() *program {
+	q := *p
+	q.quiet = true
+	return &q
+}
+
+// environment is this program's, without what would configure icebox.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "ICEBOX_") })
+}

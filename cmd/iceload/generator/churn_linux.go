@@ -1,0 +1,143 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"icebox/cmd/iceload/link"
+	"icebox/cmd/iceload/quantile"
+	"icebox/cmd/iceload/turnclient"
+)
+
+// cycle is what a client does from its first request to its last.
+var cycle = []turnclient.Step{
+	turnclient.Allocate, turnclient.Permission, turnclient.Channel, turnclient.Refresh, turnclient.Release,
+}
+
+// discard is the port of the peers of clients that relay nothing (RFC 863).
+const discard = 9
+
+// Churned is what making and releasing allocations came to.
+type Churned struct {
+	Cycles   uint64 // that were completed
+	Elapsed  time.Duration
+	Cycle    quantile.Histogram // how long each took
+	Times    map[turnclient.Step]*quantile.Histogram
+	Repeated uint64
+	Failures []Failure
+}
+
+// Churn is a number of clients that make an allocation, use each kind of request
+// once, release it and begin anew as strangers, each at another address. As many
+// are at it at a time as the options have allocations.
+type Churn struct {
+	load   *Load
+	cycles atomic.Uint64
+}
+
+// NewChurn opens the sockets of a churn. Of the options what concerns traffic is not used.
+func NewChurn(o Options) (*Churn, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Churn{load: &Load{o: o}}
+	for i := range o.Workers {
+		part := o
+		first := share(o.Allocations, i, o.Workers)
+		part.Allocations = share(o.Allocations, i+1, o.Workers) - first
+		part.Window = part.Allocations
+		w := &worker{o: part, first: first, failures: failures{}}
+		var err error
+		if w.link, err = openLink(part, first, 0); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		w.makeSessions(func(int) netip.AddrPort { return netip.AddrPortFrom(o.PeerAddress, discard) })
+		c.load.workers = append(c.load.workers, w)
+	}
+	return c, nil
+}
+
+// Run churns until ctx ends, d has passed or limit cycles have been completed,
+// whichever comes first; cycles under way are completed.
+func (c *Churn) Run(ctx context.Context, d time.Duration, limit uint64) (*Churned, error) {
+	start := time.Now()
+	c.cycles.Store(0)
+	durations := make([]quantile.Histogram, len(c.load.workers))
+	for i, w := range c.load.workers {
+		w.cycles = &durations[i]
+	}
+	err := c.load.each(func(w *worker) error {
+		return w.churn(func() bool {
+			return ctx.Err() == nil && time.Since(start) < d && c.cycles.Load() < limit
+		}, &c.cycles)
+	})
+	r := &Churned{Cycles: c.cycles.Load(), Elapsed: time.Since(start)}
+	for i, w := range c.load.workers {
+		r.Cycle.Merge(&durations[i])
+		r.Repeated += w.runner.Repeated
+	}
+	r.Times = c.load.times()
+	r.Failures = c.load.failures()
+	return r, err
+}
+
+// Progress is how many cycles were completed. Any goroutine may call it.
+func (c *Churn) Progress() uint64 { return c.cycles.Load() }
+
+// Close closes all sockets.
+func (c *Churn) Close() error { return c.load.Close() }
+
+// churn takes all clients through cycles as long as more says so.
+func (w *worker) churn(more func() bool, count *atomic.Uint64) error {
+	var ended []int // clients whose cycle is over, to be renewed when nothing is being read
+	var begin func(client int)
+	begin = func(client int) {
+		start := time.Now()
+		w.runner.Start(client, start, cycle, func(err error) {
+			if err != nil {
+				w.failures.add(err)
+			} else {
+				w.cycles.Record(time.Since(start))
+				count.Add(1)
+			}
+			ended = append(ended, client)
+		})
+	}
+	for client := range w.sessions {
+		begin(client)
+	}
+	for !w.runner.Idle() || len(ended) > 0 {
+		w.link.Flush()
+		for _, client := range ended {
+			if err := w.link.Renew(client); err != nil {
+				return err
+			}
+			w.sessions[client].Reset()
+			if more() {
+				begin(client)
+			}
+		}
+		ended = ended[:0]
+		if w.runner.Idle() {
+			return nil
+		}
+		if err := w.exchange(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openLink opens the clients of a worker, whose runs of messages of segment bytes leave
+// as one if that is above 0.
+func openLink(o Options, first, segment int) (link.Link, error) {
+	return link.Open(link.Options{
+		Server: o.Server, Transport: o.Transport, TLS: o.TLS,
+		Clients: o.Allocations, First: first,
+		MessageSize: o.Size + overhead,
+		OwnSockets:  o.OwnSockets, Coalesce: o.Coalesce, Segment: segment,
+	})
+}

@@ -1,0 +1,164 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"icebox/cmd/iceload/quantile"
+	"icebox/cmd/iceload/turnclient"
+)
+
+// startDelay is how long after they are told to the workers begin to send, together.
+const startDelay = 5 * time.Millisecond
+
+// tearDownTimeout bounds releasing allocations.
+const tearDownTimeout = 15 * time.Second
+
+// Load is a number of allocations and their peers. Its methods are for one goroutine.
+type Load struct {
+	o       Options
+	workers []*worker
+}
+
+// New opens the sockets of a load; its allocations are not made yet.
+func New(o Options) (*Load, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	l := &Load{o: o}
+	for i := range o.Workers {
+		first, next := share(o.Allocations, i, o.Workers), share(o.Allocations, i+1, o.Workers)
+		part := o
+		part.Allocations = next - first
+		part.Window = max(1, o.Window/o.Workers)
+		part.Peers = min(part.Allocations, max(1, o.Peers/o.Workers))
+		part.Rate = max(1, share(o.Rate, i+1, o.Workers)-share(o.Rate, i, o.Workers))
+		w, err := openWorker(part, first)
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		l.workers = append(l.workers, w)
+	}
+	return l, nil
+}
+
+// share is where part i of n equal parts of all begins.
+func share(all, i, n int) int { return all * i / n }
+
+// each calls f for all workers at once and waits for them.
+func (l *Load) each(f func(*worker) error) error {
+	errs := make([]error, len(l.workers))
+	var group sync.WaitGroup
+	for i, w := range l.workers {
+		group.Go(func() { errs[i] = f(w) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// SetUp makes allocations until there are upTo of them. It fails if not all can be
+// made, and tells how many were.
+func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUp, error) {
+	start := time.Now()
+	err := l.each(func(w *worker) error { return w.setUp(ctx, upTo) })
+	s := &SetUp{Elapsed: time.Since(start)}
+	for _, w := range l.workers {
+		s.Made += w.made
+		s.Repeated += w.runner.Repeated
+	}
+	s.Times = l.times()
+	s.Failures = l.failures()
+	if err == nil && len(s.Failures) > 0 {
+		err = fmt.Errorf("only %d allocations could be set up: %v", s.Made, s.Failures[0])
+	}
+	return s, err
+}
+
+// failures are those since they were asked for last.
+func (l *Load) failures() []Failure {
+	all := failures{}
+	for _, w := range l.workers {
+		for text, n := range w.failures {
+			all[text] += n
+		}
+		clear(w.failures)
+	}
+	return all.list()
+}
+
+// times are those of all requests so far.
+func (l *Load) times() map[turnclient.Step]*quantile.Histogram {
+	times := make(map[turnclient.Step]*quantile.Histogram)
+	for _, w := range l.workers {
+		for step := range w.runner.Times {
+			h := &w.runner.Times[step]
+			if h.Count() == 0 {
+				continue
+			}
+			if times[turnclient.Step(step)] == nil {
+				times[turnclient.Step(step)] = new(quantile.Histogram)
+			}
+			times[turnclient.Step(step)].Merge(h)
+		}
+	}
+	return times
+}
+
+// Traffic sends for d, or until ctx ends, and counts what arrives.
+func (l *Load) Traffic(ctx context.Context, d time.Duration) (*Traffic, error) {
+	now := time.Now()
+	for _, w := range l.workers {
+		w.begin(now)
+	}
+	refused, _ := l.refused()
+	start := time.Now().Add(startDelay)
+	err := l.each(func(w *worker) error { return w.traffic(ctx, start, d) })
+	all := l.workers[0].outcome()
+	for _, w := range l.workers[1:] {
+		all.add(w.outcome())
+	}
+	all.Failures = l.failures()
+	var reason error
+	all.Refused, reason = l.refused()
+	if all.Refused -= refused; all.Refused > 0 {
+		all.RefusedFor = reason
+	}
+	return all, err
+}
+
+// refused is how many messages and packets this host would not send so far, and why.
+func (l *Load) refused() (n uint64, err error) {
+	for _, w := range l.workers {
+		for _, lost := range []func() (uint64, error){w.link.Lost, w.peers.Lost} {
+			m, reason := lost()
+			n += m
+			if err == nil {
+				err = reason
+			}
+		}
+	}
+	return n, err
+}
+
+// Progress is how many packets of the present phase of traffic were sent and arrived so
+// far. It may be called meanwhile, by any goroutine.
+func (l *Load) Progress() (sent, received uint64) {
+	for _, w := range l.workers {
+		sent += w.progress.sent.Load()
+		received += w.progress.received.Load()
+	}
+	return sent, received
+}
+
+// TearDown releases all allocations, even if ctx has ended.
+func (l *Load) TearDown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tearDownTimeout)
+	defer cancel()
+	return l.each(func(w *worker) error { return w.tearDown(ctx) })
+}
+
+// Close closes all sockets.
+func (l *Load) Close() error { return l.each((*worker).close) }

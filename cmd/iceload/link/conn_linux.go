@@ -1,0 +1,151 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialTimeout bounds connecting, and each wait for a byte of a TLS handshake.
+const dialTimeout = 10 * time.Second
+
+// conn is a TCP connection that does not block, behind the net.Conn that crypto/tls
+// wants: Read returns os.ErrDeadlineExceeded where it would block, unless patient is
+// set; Write puts what the kernel does not take into pending.
+type conn struct {
+	fd      int
+	patient bool
+	pending []byte
+}
+
+// dial connects to server, from source if that is valid.
+func dial(server netip.AddrPort, source netip.Addr) (*conn, error) {
+	family := unix.AF_INET6
+	if server.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	c := &conn{fd: fd}
+	if err := c.connect(server, source); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to %v: %w", server, err), c.Close())
+	}
+	return c, nil
+}
+
+func (c *conn) connect(server netip.AddrPort, source netip.Addr) error {
+	if source.IsValid() {
+		// The port is chosen when the destination is known, so that all of them serve each source.
+		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err := unix.Bind(c.fd, sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
+			return os.NewSyscallError("bind", err)
+		}
+	}
+	if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	err := unix.Connect(c.fd, sockaddr(server))
+	if err == nil || !errors.Is(err, unix.EINPROGRESS) {
+		return os.NewSyscallError("connect", err)
+	}
+	if err := c.await(unix.POLLOUT); err != nil {
+		return err
+	}
+	status, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && status != 0 {
+		err = unix.Errno(status)
+	}
+	return os.NewSyscallError("connect", err)
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+// await waits for an event of poll(2).
+func (c *conn) await(event int16) error {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: event}}, int(dialTimeout/time.Millisecond))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("poll", err)
+		case n == 0:
+			return os.ErrDeadlineExceeded
+		default:
+			return nil
+		}
+	}
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		n, err := unix.Read(c.fd, b)
+		switch {
+		case err == nil && n > 0:
+			return n, nil
+		case err == nil:
+			return 0, io.EOF
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EAGAIN):
+			return 0, os.NewSyscallError("read", err)
+		case !c.patient:
+			return 0, os.ErrDeadlineExceeded
+		default:
+			if err := c.await(unix.POLLIN); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// Write takes all of b; push sends it.
+func (c *conn) Write(b []byte) (int, error) {
+	c.pending = append(c.pending, b...)
+	if c.patient {
+		return len(b), c.push()
+	}
+	return len(b), nil
+}
+
+// push sends as much of what is pending as the kernel takes.
+func (c *conn) push() error {
+	sent := 0
+	for sent < len(c.pending) {
+		n, err := unix.Write(c.fd, c.pending[sent:])
+		switch {
+		case err == nil:
+			sent += n
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EAGAIN):
+			c.pending = c.pending[:0]
+			return os.NewSyscallError("write", err)
+		default:
+			c.pending = c.pending[:copy(c.pending, c.pending[sent:])]
+			return nil
+		}
+	}
+	c.pending = c.pending[:0]
+	return nil
+}
+
+func (c *conn) Close() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
+
+// The rest of net.Conn, of which crypto/tls makes no use here.
+
+func (c *conn) LocalAddr() net.Addr              { return nil }
+func (c *conn) RemoteAddr() net.Addr             { return nil }
+func (c *conn) SetDeadline(time.Time) error      { return nil }
+func (c *conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

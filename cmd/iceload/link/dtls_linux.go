@@ -1,0 +1,204 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/dtls/v3"
+)
+
+// maxInbox bounds what waits to be received on all DTLS connections: more is lost.
+const maxInbox = 1 << 16
+
+// writeTimeout bounds one write.
+const writeTimeout = time.Second
+
+// dtlsLink is the DTLS clients. Pion's connections have goroutines of their own, and
+// one of ours reads each: of all transports this one costs the generator most.
+type dtlsLink struct {
+	o       Options
+	clients []dtlsClient
+	queue   []byte // messages since the last flush
+	queued  []queued
+	lost    uint64
+	err     error
+	arrived chan struct{} // has an element if the inbox has
+	spare   []arrival
+	readers sync.WaitGroup
+
+	mu    sync.Mutex
+	inbox []arrival
+}
+
+type dtlsClient struct {
+	socket *net.UDPConn
+	conn   *dtls.Conn
+	next   int // the number of its next connection
+}
+
+type queued struct{ client, size int }
+
+type arrival struct {
+	client  int
+	conn    *dtls.Conn
+	message []byte
+	at      int64
+}
+
+func openDTLS(o Options) (Link, error) {
+	l := &dtlsLink{o: o, clients: make([]dtlsClient, o.Clients), arrived: make(chan struct{}, 1)}
+	for i := range l.clients {
+		l.clients[i].next = o.First + i
+		if err := l.connect(i); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	return l, nil
+}
+
+// connect opens the connection of a client and starts to read it.
+func (l *dtlsLink) connect(client int) error {
+	c := &l.clients[client]
+	source := unspecified(l.o.Server.Addr())
+	if isLoopback4(l.o.Server.Addr()) {
+		source = clientLayout.at(c.next % clientLayout.size())
+		c.next += l.o.Clients
+	}
+	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0)))
+	if err != nil {
+		return err
+	}
+	conn, err := l.handshake(socket)
+	if err != nil {
+		return errors.Join(fmt.Errorf("DTLS handshake with %v: %w", l.o.Server, err), socket.Close())
+	}
+	c.socket, c.conn = socket, conn
+	l.readers.Go(func() { l.read(client, conn) })
+	return nil
+}
+
+func (l *dtlsLink) handshake(socket *net.UDPConn) (*dtls.Conn, error) {
+	conn, err := dtls.ClientWithOptions(socket, net.UDPAddrFromAddrPort(l.o.Server),
+		dtls.WithInsecureSkipVerify(l.o.TLS.InsecureSkipVerify), dtls.WithServerName(l.o.TLS.ServerName))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// read puts what arrives into the inbox, until the connection is closed.
+func (l *dtlsLink) read(client int, conn *dtls.Conn) {
+	buf := make([]byte, maxFrame)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		if len(l.inbox) < maxInbox {
+			l.inbox = append(l.inbox, arrival{client, conn, append([]byte(nil), buf[:n]...), time.Now().UnixNano()})
+		}
+		l.mu.Unlock()
+		select {
+		case l.arrived <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (l *dtlsLink) Message(client, size int) []byte {
+	at := len(l.queue)
+	l.queue = append(l.queue, make([]byte, size)...)
+	l.queued = append(l.queued, queued{client, size})
+	return l.queue[at : at+size : at+size]
+}
+
+func (l *dtlsLink) Flush() {
+	queue, deadline := l.queue, time.Now().Add(writeTimeout)
+	for _, q := range l.queued {
+		c := &l.clients[q.client]
+		err := c.socket.SetWriteDeadline(deadline)
+		if err == nil {
+			_, err = c.conn.Write(queue[:q.size])
+		}
+		if err != nil {
+			l.lost++
+			if l.err == nil {
+				l.err = err
+			}
+		}
+		queue = queue[q.size:]
+	}
+	l.queue, l.queued = l.queue[:0], l.queued[:0]
+}
+
+func (l *dtlsLink) Receive(f Handler) error {
+	l.mu.Lock()
+	all := l.inbox
+	l.inbox = l.spare[:0]
+	l.mu.Unlock()
+	for i, a := range all {
+		if l.clients[a.client].conn == a.conn { // and not one that was renewed
+			f(a.client, a.message, a.at)
+		}
+		all[i] = arrival{}
+	}
+	l.spare = all
+	return nil
+}
+
+func (l *dtlsLink) Wait(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-l.arrived:
+	case <-timer.C:
+	}
+	return nil
+}
+
+func (l *dtlsLink) Renew(client int) error {
+	if err := l.clients[client].close(); err != nil {
+		return err
+	}
+	return l.connect(client)
+}
+
+func (c *dtlsClient) close() error {
+	if c.conn == nil {
+		return nil
+	}
+	err := errors.Join(c.conn.Close(), ignoreClosed(c.socket.Close()))
+	c.conn = nil
+	return err
+}
+
+// ignoreClosed is nil for a socket that was closed with its connection.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (l *dtlsLink) Lost() (uint64, error) { return l.lost, l.err }
+
+// Close closes all connections and waits for their readers.
+func (l *dtlsLink) Close() error {
+	var errs []error
+	for i := range l.clients {
+		errs = append(errs, l.clients[i].close())
+	}
+	l.readers.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"icebox/cmd/iceload/generator"
+	"icebox/cmd/iceload/procstat"
+)
+
+// gauge reads what the server, this process and the host use.
+type gauge struct {
+	server *procstat.Process // nil: not measured
+	own    *procstat.Process
+}
+
+func newGauge(server *procstat.Process) (*gauge, error) {
+	own, err := procstat.Open(os.Getpid())
+	return &gauge{server, own}, err
+}
+
+// usage is what was used since the gauge was read before.
+type usage struct {
+	at          time.Time
+	server, own procstat.Usage
+	host        procstat.Host
+}
+
+func (g *gauge) read() (u usage, err error) {
+	u.at = time.Now()
+	if u.own, err = g.own.Usage(); err != nil {
+		return u, err
+	}
+	if u.host, err = procstat.ReadHost(); err != nil || g.server == nil {
+		return u, err
+	}
+	u.server, err = g.server.Usage()
+	return u, err
+}
+
+// since is what was used between two readings.
+func (u usage) since(earlier usage) usage {
+	return usage{
+		at:     u.at,
+		server: u.server.Sub(earlier.server),
+		own:    u.own.Sub(earlier.own),
+		host:   u.host.Sub(earlier.host),
+	}
+}
+
+// resident is the server's memory, 0 if it isn't measured.
+func (g *gauge) resident() (uint64, error) {
+	if g.server == nil {
+		return 0, nil
+	}
+	return g.server.Resident()
+}
+
+// trafficPlan is a run of `iceload turn`.
+type trafficPlan struct {
+	options          generator.Options
+	warmup, duration time.Duration
+}
+
+// progressInterval is how often a long run says how far it is.
+const progressInterval = 2 * time.Second
+
+// measureTraffic runs a plan against a server.
+func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *procstat.Process) (r *turnReport, err error) {
+	g, err := newGauge(server)
+	if err != nil {
+		return nil, err
+	}
+	r = newTurnReport(plan)
+	if r.memory[0], err = g.resident(); err != nil {
+		return nil, err
+	}
+	load, err := generator.New(plan.options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, load.Close()) }()
+	defer func() { err = errors.Join(err, load.TearDown(ctx)) }()
+
+	setUp, err := load.SetUp(ctx, plan.options.Allocations)
+	if err != nil {
+		return nil, err
+	}
+	r.setUp(setUp)
+	if r.memory[1], err = g.resident(); err != nil {
+		return nil, err
+	}
+	if plan.warmup > 0 {
+		if _, err = load.Traffic(ctx, plan.warmup); err != nil {
+			return nil, err
+		}
+	}
+	traffic, used, err := p.measurePhase(ctx, load, plan.duration, g)
+	if err != nil {
+		return nil, err
+	}
+	if r.memory[2], err = g.resident(); err != nil {
+		return nil, err
+	}
+	r.traffic(traffic, used, server != nil)
+	return r, ctx.Err()
+}
+
+// measurePhase runs one phase of traffic.
+func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time.Duration, g *gauge) (*generator.Traffic, usage, error) {
+	before, err := g.read()
+	if err != nil {
+		return nil, usage{}, err
+	}
+	stop := p.report(d, func() string {
+		sent, received := load.Progress()
+		return fmt.Sprintf("%d packets sent, %d arrived", sent, received)
+	})
+	traffic, err := load.Traffic(ctx, d)
+	stop()
+	if err != nil {
+		return nil, usage{}, err
+	}
+	after, err := g.read()
+	return traffic, after.since(before), err
+}
+
+// report prints progress every now and then until stop is called.
+func (p *program) report(d time.Duration, line func() string) (stop func()) {
+	if p.quiet || d <= 2*progressInterval {
+		return func() {}
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		start := time.Now()
+		for {
+			select {
+			case <-quit:
+				return
+			case now := <-ticker.C:
+				p.progress("%.0f of %.0f s: %s", now.Sub(start).Seconds(), d.Seconds(), line())
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"icebox/cmd/iceload/generator"
+)
+
+// traffic are the flags that say what is relayed.
+type traffic struct {
+	allocations, rate, size, burst int
+	direction                      string
+	channels, indications          bool
+	gso, gro                       bool
+	tick, duration, warmup         time.Duration
+}
+
+// defaultTick: waking up can cost 20 µs in a virtual machine, as much as ten packets.
+const defaultTick = 200 * time.Microsecond
+
+func (p *program) turnCommand() *cobra.Command {
+	var t target
+	var f traffic
+	c := &cobra.Command{
+		Use:   "turn",
+		Short: "Relay packets: loss, latency, the server's CPU for each packet",
+		Long: `Turn makes allocations, each with a permission and a channel to a peer, has packets relayed
+at an even rate, and releases them again. Clients and peers are both in this process.
+
+A packet counts as relayed when it has arrived at the other end. CPU time is per relayed packet.`,
+		Example: `  iceload turn --server 127.0.0.1 --user u --password p --pid $(pidof turnserver) \
+      --allocations 50 --rate 100000 --size 1000 --burst 8`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			plan, err := f.plan(c, &t)
+			if err != nil {
+				return err
+			}
+			server, err := t.process()
+			if err != nil {
+				return err
+			}
+			report, err := p.measureTraffic(c.Context(), plan, server)
+			if err != nil {
+				return failed(err)
+			}
+			return failed(p.print(report))
+		},
+	}
+	set := c.Flags()
+	t.flags(set)
+	set.IntVar(&t.peers, "peers", 1, "how many peers, IP addresses, the allocations share")
+	set.IntVar(&f.allocations, "allocations", 50, "how many allocations")
+	set.IntVar(&f.rate, "rate", 10_000, "packets per second in total, both directions together")
+	set.IntVar(&f.size, "size", 160, "payload of a packet in bytes")
+	set.IntVar(&f.burst, "burst", 1, "packets of one allocation in one direction that follow each other at once")
+	set.StringVar(&f.direction, "direction", "both", "up (from clients to peers), down or both")
+	set.BoolVar(&f.channels, "channels", true, "wrap packets in ChannelData")
+	set.BoolVar(&f.indications, "indications", false, "wrap packets in Send and Data indications")
+	set.BoolVar(&f.gso, "gso", false, "send a burst as one (UDP_SEGMENT): the server may find it coalesced")
+	set.BoolVar(&f.gro, "gro", false, "take bursts as one (UDP_GRO): the kernel need not take apart what the server sends coalesced")
+	set.DurationVar(&f.tick, "tick", defaultTick, "least time between two sends; what is due leaves together")
+	set.DurationVar(&f.duration, "duration", 10*time.Second, "how long to measure")
+	set.DurationVar(&f.warmup, "warmup", time.Second, "how long to send before that")
+	c.MarkFlagsMutuallyExclusive("channels", "indications")
+	return c
+}
+
+// plan is what the flags ask for.
+func (f *traffic) plan(c *cobra.Command, t *target) (trafficPlan, error) {
+	if f.duration <= 0 || f.duration > generator.MaxDuration || f.warmup < 0 || f.warmup > time.Minute {
+		return trafficPlan{}, fmt.Errorf("--duration must be at most %v and --warmup at most 1m", generator.MaxDuration)
+	}
+	o, err := t.options(c.Context(), f.allocations)
+	if err != nil {
+		return trafficPlan{}, err
+	}
+	o.Rate, o.Size, o.Burst, o.Tick = f.rate, f.size, f.burst, f.tick
+	o.Direction = generator.Direction(f.direction)
+	o.Indications = f.indications || !f.channels
+	o.Segment, o.Coalesce = f.gso, f.gro
+	return trafficPlan{o, f.warmup, f.duration}, o.Validate()
+}

@@ -1,0 +1,161 @@
+// Package turnclient is the client's side of TURN (RFC 8656) for very many clients in
+// one thread. It does no I/O.
+//
+// A [Session] is one client: it writes requests and digests the answers. A [Runner]
+// takes many sessions through scripts of requests, a bounded number of them at a time,
+// repeats over UDP what is not answered (RFC 8489 section 6.2.1), and keeps how long
+// each kind of request took.
+//
+// A client begins as one that knows nothing: its first Allocate is unsigned, and the
+// challenge that answers it costs a round trip, as with a browser.
+package turnclient
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"icebox/turnserver/credential"
+	"icebox/turnserver/wire"
+)
+
+// Step is a request of a client's script.
+type Step uint8
+
+// The steps.
+const (
+	Allocate   Step = iota
+	Permission      // for the IP address of the peer
+	Channel         // to the peer
+	Refresh         // for as long as the server likes
+	Release         // a Refresh with lifetime 0
+	steps
+)
+
+// String names the step.
+func (s Step) String() string {
+	return [steps]string{"allocate", "permission", "channel", "refresh", "release"}[s]
+}
+
+// Account is what a client signs in with.
+type Account struct{ Username, Password string }
+
+// ErrIntegrity reports an answer that the server could not have signed.
+var ErrIntegrity = errors.New("the answer's message-integrity is wrong or missing")
+
+// CodeError is a request that was refused for good.
+type CodeError struct {
+	Step Step
+	Code wire.Code
+}
+
+func (e *CodeError) Error() string {
+	return fmt.Sprintf("%v: %d %s%s", e.Step, e.Code, e.Code.Reason(), hints[e.Code])
+}
+
+// hints say what a user of a load generator can do about a refusal.
+var hints = map[wire.Code]string{
+	wire.Unauthorized:           " (is the user name or password wrong?)",
+	wire.Forbidden:              " (does the server allow this peer address?)",
+	wire.AllocationQuotaReached: " (raise the server's quotas; with a shared secret each allocation has a user of its own)",
+	wire.InsufficientCapacity:   " (is the range of relay ports or a limit of the server used up?)",
+}
+
+// Session is one client. Its exported fields up to Relayed are set before the first request.
+type Session struct {
+	Account Account
+	Peer    netip.AddrPort
+	Channel uint16
+
+	// Relayed is the relayed transport address, once there is an allocation.
+	Relayed netip.AddrPort
+
+	realm, nonce string
+	key          []byte
+}
+
+// Reset forgets the allocation, and all that the server said.
+func (s *Session) Reset() {
+	s.Relayed = netip.AddrPort{}
+	s.realm, s.nonce, s.key = "", "", nil
+}
+
+// request appends the request of a step to buf.
+func (s *Session) request(buf []byte, step Step, id [wire.TransactionIDSize]byte) []byte {
+	b := wire.NewBuilder(buf, step.method(), wire.Request, id)
+	switch step {
+	case Allocate:
+		b.Attribute(wire.AttrRequestedTransport, []byte{17, 0, 0, 0}) // UDP
+		if s.Peer.Addr().Is6() {
+			b.Attribute(wire.AttrRequestedAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
+		}
+	case Permission:
+		b.XORAddress(wire.AttrXORPeerAddress, s.Peer)
+	case Channel:
+		b.Attribute(wire.AttrChannelNumber, []byte{byte(s.Channel >> 8), byte(s.Channel), 0, 0}).
+			XORAddress(wire.AttrXORPeerAddress, s.Peer)
+	case Release:
+		b.Lifetime(0)
+	}
+	if s.key != nil {
+		b.Text(wire.AttrUsername, s.Account.Username).
+			Text(wire.AttrRealm, s.realm).
+			Text(wire.AttrNonce, s.nonce).
+			Integrity(s.key)
+	}
+	return b.Bytes()
+}
+
+func (s Step) method() wire.Method {
+	return [steps]wire.Method{wire.Allocate, wire.CreatePermission, wire.ChannelBind, wire.Refresh, wire.Refresh}[s]
+}
+
+// answer digests the answer to a step. retry tells that it was a challenge, after
+// which the request is to be sent again.
+func (s *Session) answer(step Step, m *wire.Message) (retry bool, err error) {
+	if m.Class == wire.Error {
+		return s.refused(step, m)
+	}
+	if !m.CheckIntegrity(s.key) {
+		return false, fmt.Errorf("%v: %w", step, ErrIntegrity)
+	}
+	if step != Allocate {
+		return false, nil
+	}
+	value, _ := m.Get(wire.AttrXORRelayedAddress)
+	relayed, ok := m.XORAddress(value)
+	if !ok {
+		return false, errors.New("allocate: the answer has no relayed address")
+	}
+	s.Relayed = relayed
+	return false, nil
+}
+
+// refused digests an error response.
+func (s *Session) refused(step Step, m *wire.Message) (retry bool, err error) {
+	code := errorCode(m)
+	stranger := code == wire.Unauthorized && s.key == nil
+	if !stranger && code != wire.StaleNonce {
+		return false, &CodeError{step, code}
+	}
+	realm, _ := m.Get(wire.AttrRealm)
+	nonce, ok := m.Get(wire.AttrNonce)
+	if !ok {
+		return false, fmt.Errorf("%v: the server's %d has no nonce", step, code)
+	}
+	s.nonce = string(nonce)
+	if stranger {
+		s.realm = string(realm)
+		s.key = credential.LongTermKey(s.Account.Username, s.realm, s.Account.Password)
+	}
+	return true, nil
+}
+
+// errorCode reads ERROR-CODE; it is 0 if there is none.
+func errorCode(m *wire.Message) wire.Code {
+	value, _ := m.Get(wire.AttrErrorCode)
+	if len(value) < 4 {
+		return 0
+	}
+	return wire.Code(int(value[2]&7)*100 + int(value[3]))
+}

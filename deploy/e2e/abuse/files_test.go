@@ -1,0 +1,65 @@
+package abuse
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"icebox/deploy/e2e/abuse/turn"
+)
+
+// When connections have used up all file descriptors, running calls go on, an Allocate is refused with 508, and all
+// service comes back with the descriptors.
+func TestFileExhaustion(t *testing.T) {
+	b := start(t, settings{})
+	o := b.observe(t)
+	before := o.during(func() {})
+	limit := b.files(t) + 60
+	if err := unix.Prlimit(b.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	waiting := b.dial(t, turn.UDP, crowdAddr, "waiting") // asks once all are gone
+	var held []net.Conn
+	o.unharmed("file exhaustion", before, func() {
+		for range 90 { // more than fit: the kernel takes some that the daemon can't accept
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			c, err := turn.Dial(ctx, turn.TCP, crowdAddr, b.plain)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, c)
+		}
+		eventually(t, patience, func() error {
+			if n := b.files(t); n < limit {
+				return fmt.Errorf("%d of %d descriptors are in use", n, limit)
+			}
+			return nil
+		})
+		_, err := waiting.Allocate()
+		wantCode(t, "Allocate without descriptors", err, 508)
+	})
+	for _, c := range held {
+		c.Close()
+	}
+	released := time.Now()
+	for _, tr := range []turn.Transport{turn.UDP, turn.TCP, turn.TLS, turn.DTLS} {
+		eventually(t, patience, func() error {
+			c, err := b.tryDial(tr, honest, "after")
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Allocate()
+			return err
+		})
+		t.Logf("allocated over %s again %s after the release", tr, time.Since(released).Round(time.Millisecond))
+	}
+	if n := b.Metric("icebox_turn_sessions", `transport="udp"`); n < 1 { // over HTTP, which has recovered too
+		t.Errorf("%v sessions over UDP", n)
+	}
+}

@@ -1,0 +1,153 @@
+package shipped
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"icebox/deploy/e2e/machine"
+	"icebox/deploy/e2e/server"
+)
+
+// install does what the head of the unit tells an administrator to do, with the shipped example as the configuration. In
+// the environment file are a shared secret, for the client below, and a port that takes the capability.
+const install = `
+install -m 755 /mnt/install/icebox /usr/bin/icebox
+install -m 644 /mnt/install/icebox.service /etc/systemd/system/icebox.service
+useradd --system --home-dir /var/lib/icebox --shell /usr/sbin/nologin icebox
+install -d /etc/icebox
+install -m 640 -g icebox /mnt/install/icebox.yaml /etc/icebox/icebox.yaml
+cat >/etc/default/icebox <<'END'
+ICEBOX_CREDENTIALS_SECRETS='[{secret: a secret of this test}]'
+ICEBOX_SHUTDOWN_DRAIN=100ms
+ICEBOX_HTTP_LISTEN='[{address: "127.0.0.1:80"}]'
+END
+`
+
+func TestUnit(t *testing.T) {
+	binary, err := os.ReadFile(server.Binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machine.Boot(t, map[string][]byte{
+		"install.sh":     []byte(install),
+		"icebox":         binary,
+		"icebox.service": ship(t, "deploy", "systemd", "icebox.service"),
+		"icebox.yaml":    ship(t, "deploy", "icebox.yaml"),
+	})
+	if out := m.Run("systemd-analyze", "verify", "icebox.service"); out != "" {
+		t.Errorf("systemd-analyze verify: %s", out)
+	}
+	m.Run("systemctl", "daemon-reload")
+	if out, err := m.Try("systemctl", "start", "icebox"); err != nil {
+		t.Fatalf("start: %v: %s\n%s", err, out, m.Run("journalctl", "--no-pager", "-u", "icebox"))
+	}
+	ready(t, m)
+	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
+	t.Run("privileges", func(t *testing.T) { privileges(t, m, pid) })
+	t.Run("state directory", func(t *testing.T) { state(t, m) })
+	t.Run("relays in its sandbox", func(t *testing.T) { relays(t, m) })
+	t.Run("restart and stop", func(t *testing.T) { life(t, m) })
+}
+
+// ready asks the daemon itself, from inside the machine.
+func ready(t *testing.T, m *machine.Machine) {
+	t.Helper()
+	web := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
+	for url, want := range map[string]int{"http://127.0.0.1:9641/readyz": http.StatusOK, "http://127.0.0.1/": http.StatusOK} {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, err := web.Do(r)
+		if err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		body, _ := io.ReadAll(reply.Body) // for the message alone
+		reply.Body.Close()
+		if reply.StatusCode != want {
+			t.Errorf("%s: %s: %s", url, reply.Status, body)
+		}
+	}
+}
+
+// privileges: the daemon is an ordinary user who may bind low ports and gain nothing.
+func privileges(t *testing.T, m *machine.Machine, pid string) {
+	status := m.Run("cat", "/proc/"+pid+"/status")
+	uid, gid := m.Run("id", "-u", "icebox"), m.Run("id", "-g", "icebox")
+	const bindService = "0000000000000400" // 1 << CAP_NET_BIND_SERVICE
+	for field, want := range map[string]string{
+		"Uid": strings.Join([]string{uid, uid, uid, uid}, "\t"), "Gid": strings.Join([]string{gid, gid, gid, gid}, "\t"),
+		"CapEff": bindService, "CapBnd": bindService, "NoNewPrivs": "1", "Seccomp": "2",
+	} {
+		got := regexp.MustCompile(`(?m)^` + field + `:\t(.*)$`).FindStringSubmatch(status)
+		if got == nil || got[1] != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+}
+
+// state: what was generated is the daemon's alone.
+func state(t *testing.T, m *machine.Machine) {
+	if got := m.Run("stat", "--format=%U:%G %a", "/var/lib/icebox"); got != "icebox:icebox 700" {
+		t.Errorf("/var/lib/icebox is %s", got)
+	}
+	files := m.Run("find", "/var/lib/icebox", "-type", "f", "-printf", "%f %u %m\n")
+	if !strings.Contains(files, ".secret icebox 600") {
+		t.Errorf("the state directory holds %q, want a secret for icebox alone", files)
+	}
+	if others := m.Run("find", "/var/lib/icebox", "-type", "f", "-perm", "/077"); others != "" {
+		t.Errorf("others may read %s", others)
+	}
+}
+
+// relays: whole relayed conversations, which need every system call the daemon makes when it works.
+func relays(t *testing.T, m *machine.Machine) {
+	for _, transport := range [][]string{{}, {"-t"}} {
+		args := append(transport, "-y", "-c", "-n", "10", "-u", "user", "-W", "a secret of this test", machine.Address)
+		out := m.Run(append([]string{"turnutils_uclient"}, args...)...)
+		if !strings.Contains(out, "Total lost packets 0 ") {
+			t.Errorf("turnutils_uclient %s:\n%s", strings.Join(args, " "), out)
+		}
+	}
+}
+
+// life: a restart keeps the secrets, a stop is clean, and the sandbox kept the daemon from nothing it wanted.
+func life(t *testing.T, m *machine.Machine) {
+	secrets := func() string { return m.Run("sh", "-c", "sha256sum /var/lib/icebox/*.secret") }
+	before := secrets()
+	m.Run("systemctl", "restart", "icebox")
+	ready(t, m)
+	if after := secrets(); after != before {
+		t.Errorf("the generated secrets changed with a restart")
+	}
+	m.Run("systemctl", "stop", "icebox")
+	want := "Result=success\nExecMainStatus=0"
+	if got := m.Run("systemctl", "show", "--property=Result,ExecMainStatus", "icebox"); got != want {
+		t.Errorf("after a stop: %s, want %s", got, want)
+	}
+	log := m.Run("journalctl", "--no-pager", "--output=cat", "--unit=icebox")
+	for _, bad := range []string{"not permitted", "denied", "panic"} {
+		if strings.Contains(log, bad) {
+			t.Errorf("the journal says %q:\n%s", bad, log)
+		}
+	}
+}
+
+// TestUnitExposure holds the unit to systemd's own measure; 10.0 is no sandbox at all.
+func TestUnitExposure(t *testing.T) {
+	const threshold = 15 // tenths
+	path := filepath.Join(server.Root(), "deploy", "systemd", "icebox.service")
+	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%d", threshold), path).CombinedOutput()
+	if err != nil {
+		t.Errorf("systemd-analyze security: %v:\n%s", err, out)
+	}
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The whole test: sets up a bare Debian 12 that has Go and Node, runs every step in two lanes side by side, and ends
+# with the count. LONG=1 runs what takes too long for every day, and nothing else.
+set -u
+cd "$(dirname "$0")/../.."
+top=$PWD
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+export ICEBOX_BIN=$top/bin/icebox
+began=$SECONDS
+
+packages=(
+	chromium        # the browsers
+	coturn          # its clients, and the server that icebox replaces
+	nginx           # the shipped site
+	libnss3-tools   # certutil: an authority in Chromium's own store
+	nftables iproute2 # namespaces with real NATs
+	buildah podman  # the image
+	systemd         # systemd-analyze
+	util-linux ca-certificates gcc libc6-dev make git
+)
+
+setup() {
+	local missing=()
+	for p in "${packages[@]}"; do
+		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing+=("$p")
+	done
+	if [ ${#missing[@]} -gt 0 ]; then
+		echo "installing ${missing[*]}"
+		apt-get update -q &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" || return 1
+	fi
+	(cd deploy/e2e && npm ci --no-audit --no-fund) && make build
+}
+
+# Tests of minutes, which load both cores: floods, crowds and the soak.
+long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
+
+# step NAME COMMAND...: runs a step, keeps its output, says how it ended. Steps of one lane run one after the other.
+step() {
+	local name=$1 start=$SECONDS
+	shift
+	if timeout -k 10 "${STEP_TIMEOUT:-600}" "$@" >"$logs/$name" 2>&1; then
+		echo ok >"$logs/$name.end"
+	else
+		echo "exit code $?" >"$logs/$name.end"
+	fi
+	echo "$name: $(cat "$logs/$name.end"), $((SECONDS - start)) s"
+}
+
+unformatted() { [ -z "$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" ]; }
+e2e() { cd deploy/e2e && go test -v -count=1 -timeout 10m "$@"; }
+pages() { cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test --test-reporter=tap --test-concurrency=2 pages/; }
+scripts() { node --test --test-reporter=tap signal/web/; }
+export -f unformatted e2e pages scripts
+
+static_lane() {
+	step race go test -race -v -timeout 10m ./...
+	step gofmt bash -c unformatted
+	step tidy go mod tidy -diff
+	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
+	step vet go vet ./...
+	step vet-e2e bash -c 'cd deploy/e2e && go vet ./...'
+	step portable bash -c 'GOOS=darwin go build ./turnserver/... ./signal/... ./config/ ./cmd/icebox/... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
+	step lint make lint
+}
+
+e2e_lane() {
+	step calls bash -c 'e2e ./calls/ ./netlab/'
+	step pages bash -c pages
+	step scripts bash -c scripts
+	step loopback bash -c 'e2e ./loopback/'
+	step shipped bash -c 'e2e ./shipped/'
+	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
+}
+
+long_lane() {
+	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
+	STEP_TIMEOUT=7200 step fuzz deploy/e2e/fuzz.sh "${FUZZTIME:-10m}"
+}
+
+# count PATTERN: how many lines of all logs match.
+count() { cat "$logs"/* | grep -cE "$1"; }
+
+step setup bash -c "$(declare -p packages); $(declare -f setup); setup"
+if [ "$(cat "$logs/setup.end")" = ok ]; then
+	if [ "${LONG:-}" = 1 ]; then
+		long_lane
+	else
+		make -s "$(go env GOPATH)/bin/golangci-lint-v2.15.0" >"$logs/golangci" 2>&1 &
+		static_lane &
+		e2e_lane &
+		wait
+	fi
+fi
+
+failed_steps=0
+for end in "$logs"/*.end; do
+	name=$(basename "$end" .end)
+	[ "$(cat "$end")" = ok ] && continue
+	failed_steps=$((failed_steps + 1))
+	echo
+	echo "==== $name: $(cat "$end")"
+	{ grep -nE '^\s*--- FAIL|^(not ok|panic:|FAIL|\s*# Subtest)|DATA RACE' "$logs/$name" | grep -v '# Subtest' | head -n 40; echo "----"; tail -n 120 "$logs/$name"; }
+done
+passed=$(count '^[[:space:]]*--- PASS|^[[:space:]]*ok [0-9]+ ')
+failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
+skipped=$(count '^[[:space:]]*--- SKIP|^[[:space:]]*ok [0-9]+ .* # SKIP')
+[ "$failed" -ge "$failed_steps" ] || failed=$failed_steps
+echo
+grep -hE -A3 '^[[:space:]]*--- SKIP' "$logs"/* | sed 's/^/left out: /'
+[ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/} and the fuzz targets"
+echo "took $((SECONDS - began)) s"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

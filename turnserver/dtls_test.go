@@ -1,0 +1,277 @@
+package turnserver
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"icebox/turnserver/dtlsgate"
+	"icebox/turnserver/packetio"
+	"icebox/turnserver/wire"
+)
+
+// memoryUDP serves UDP and DTLS at memoryServer.
+func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
+	t.Helper()
+	conn, err := network.listen(memoryServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &udpPath{server: ts.Server, conn: conn, sessions: make(map[netip.AddrPort]*session), dtls: newDTLSPaths(ts.Server, conn)}
+	if err := ts.own(conn, u.read); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func (d *dtlsPaths) count() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.paths)
+}
+
+func (l *streamLimit) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
+// memoryWire is a client's socket on network, with a reader that ends with the test.
+func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
+	t.Helper()
+	conn, err := network.listen(remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newDTLSWire(&dtlsPaths{conn: conn}, memoryServer)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := packetio.NewPacket(datagramSize); ; {
+			if _, err := conn.ReadBatch(p.Alone()); err != nil {
+				return
+			}
+			w.put(p.Payload())
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return w
+}
+
+// dialMemoryDTLS connects a client from remote.
+func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
+	t.Helper()
+	w := memoryWire(t, network, remote)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		w.Close()
+	})
+	return &client{t: t, conn: conn, user: testUser, password: testPass}
+}
+
+// clientHello is the first datagram of a DTLS client.
+func clientHelloOf(t testing.TB) []byte {
+	t.Helper()
+	network := newMemoryNet()
+	server, err := network.listen(memoryServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := memoryWire(t, network, memoryHome)
+	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = conn.Handshake() // never answered
+	}()
+	hello := <-server.(*memoryConn).in
+	conn.Close()
+	w.Close()
+	<-done
+	return hello.payload
+}
+
+func home(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 5000)
+}
+
+// Datagrams of DTLS from nobody's client are dropped, unless one might begin a handshake.
+func TestDTLSFromNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		w := memoryWire(t, network, memoryHome)
+		for name, b := range map[string][]byte{
+			"application data": {23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF},
+			"alert":            {21, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0},
+			"ServerHello":      {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2},
+			"short record":     {22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+			"one byte":         {63},
+		} {
+			before := testutil.ToFloat64(ts.drops[DropMalformed])
+			if _, err := w.WriteTo(b, nil); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if testutil.ToFloat64(ts.drops[DropMalformed]) != before+1 || u.dtls.count() != 0 {
+				t.Errorf("%s: %d connections", name, u.dtls.count())
+			}
+		}
+	})
+}
+
+// halfOpen is how many handshakes are under way.
+func (d *dtlsPaths) halfOpen() int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return len(d.half)
+}
+
+// Handshakes that nobody goes on with, after the cookie was sent back: so many are
+// waited for, one more pushes out another, and those who are through are left alone.
+func TestDTLSHalfOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		const tooMany = 88
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range dtlsHalf + tooMany {
+			memoryWireOnce(network, home(i), ts.answered(t, hello, home(i)))
+			synctest.Wait()
+		}
+		if out := testutil.ToFloat64(ts.drops[DropHandshake]); out != tooMany || u.dtls.halfOpen() != dtlsHalf {
+			t.Errorf("%v pushed out, %d half open", out, u.dtls.halfOpen())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf+tooMany || u.dtls.halfOpen() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.halfOpen(), u.dtls.count(), ts.streams.count())
+		}
+		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
+	})
+}
+
+// answered is the ClientHello of a client at from who has got and sends back its cookie.
+func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) []byte {
+	t.Helper()
+	h, ok := dtlsgate.Parse(hello)
+	if !ok {
+		t.Fatal("not a ClientHello")
+	}
+	challenge := ts.gate.Challenge(h, from, time.Now())
+	cookie := challenge[len(challenge)-dtlsgate.CookieSize:]
+	const message, body = 13, 13 + 12 // where the headers of record and message end
+	at := body + 2 + 32 + 1 + int(hello[body+34])
+	b := append([]byte(nil), hello[:at]...)
+	b = append(append(append(b, dtlsgate.CookieSize), cookie...), hello[at+1:]...)
+	b[10], b[message+5] = 1, 1           // the second record and the second message
+	b[message-1] += dtlsgate.CookieSize  // the record's length
+	b[message+3] += dtlsgate.CookieSize  // the message's
+	b[message+11] += dtlsgate.CookieSize // and its fragment's
+	return b
+}
+
+// memoryWireOnce sends one datagram from an address that reads nothing.
+func memoryWireOnce(network *memoryNet, from netip.AddrPort, b []byte) {
+	(&memoryConn{net: network, addr: from}).send(memoryServer, b)
+}
+
+// Handshakes that turn into garbage end, and leave the others alone.
+func TestDTLSGarbage(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		live := dialMemoryDTLS(t, network, memoryHome)
+		live.allocate(0)
+		hello := clientHelloOf(t)
+		for i := range len(hello) {
+			cut, bent := hello[:i], append([]byte(nil), hello...)
+			bent[i] ^= 0xFF
+			memoryWireOnce(network, home(2*i), cut)
+			memoryWireOnce(network, home(2*i+1), bent)
+			memoryWireOnce(network, home(2*i+1), cut)
+			// The same in the name of a client who is there.
+			memoryWireOnce(network, memoryHome, cut)
+			memoryWireOnce(network, memoryHome, bent)
+		}
+		synctest.Wait()
+		live.must(live.do(wire.Refresh, nil), 0)
+		time.Sleep(handshakeTimeout + time.Second)
+		synctest.Wait()
+		if n := u.dtls.count(); n != 1 || u.dtls.halfOpen() != 0 {
+			t.Errorf("%d connections, %d half open", n, u.dtls.halfOpen())
+		}
+		live.must(live.do(wire.Refresh, nil), 0)
+	})
+}
+
+// DTLS clients are kept as long as those of streams.
+func TestDTLSIdle(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		gone := func(after time.Duration) {
+			t.Helper()
+			time.Sleep(after - time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 1 {
+				t.Errorf("gone before %v", after)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if u.dtls.count() != 0 || ts.streams.count() != 0 {
+				t.Errorf("still there after %v", after)
+			}
+		}
+		dialMemoryDTLS(t, network, home(1)).login()
+		gone(idleTimeout)
+		c := dialMemoryDTLS(t, network, home(2))
+		c.allocate(0)
+		gone(defaultLifetime + idleTimeout)
+		if testutil.ToFloat64(ts.ended[EndExpired]) != 1 {
+			t.Error("the session did not expire")
+		}
+		c = dialMemoryDTLS(t, network, home(3))
+		c.allocate(0)
+		c.must(c.do(wire.Refresh, attr(wire.AttrLifetime, 0, 0, 0, 0)), 0)
+		gone(idleTimeout)
+	})
+}
+
+// DTLS connections count as streams do.
+func TestDTLSCaps(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
+		u := ts.memoryUDP(t, network)
+		limits := testLimits(t)
+		limits.StreamsPerAddr = 2
+		if err := ts.SetLimits(limits); err != nil {
+			t.Fatal(err)
+		}
+		hello := clientHelloOf(t)
+		for port := range uint16(5) {
+			from := netip.AddrPortFrom(memoryHome.Addr(), 6000+port)
+			memoryWireOnce(network, from, ts.answered(t, hello, from))
+		}
+		synctest.Wait()
+		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {
+			t.Errorf("%v refused, %d connections", n, u.dtls.count())
+		}
+	})
+}

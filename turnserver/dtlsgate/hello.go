@@ -1,0 +1,135 @@
+package dtlsgate
+
+import (
+	"encoding/binary"
+)
+
+// Types of records (RFC 6347 section 4.3.1).
+const (
+	TypeHandshake = 22
+
+	clientHello        = 1
+	helloVerifyRequest = 3
+)
+
+// Sizes of headers (RFC 6347 sections 4.1 and 4.2.2).
+const (
+	recordHeader  = 13
+	messageHeader = 12
+)
+
+// versionAndRandom is where a ClientHello begins.
+const versionAndRandom = 2 + 32
+
+// Hello is a ClientHello in one piece. It shares memory with the datagram it was in.
+type Hello struct {
+	Cookie []byte // empty in the first one of a handshake
+
+	record   []byte // the whole record
+	body     []byte // of the message
+	cookieAt int    // where the cookie's length is in body
+	fixedEnd int    // and where the extensions begin
+}
+
+// Random returns the client's random bytes, which tell one attempt to connect from another.
+func (h *Hello) Random() [32]byte { return [32]byte(h.body[2:]) }
+
+// Parse reads a datagram that starts with a whole ClientHello, in a plain record of its own.
+func Parse(b []byte) (*Hello, bool) {
+	size, ok := record(b)
+	if !ok || b[0] != TypeHandshake || epoch(b) != 0 || size < recordHeader+messageHeader {
+		return nil, false
+	}
+	m := b[recordHeader:size]
+	length := uint24(m[1:])
+	if m[0] != clientHello || uint24(m[6:]) != 0 || uint24(m[9:]) != length || len(m) != messageHeader+length {
+		return nil, false
+	}
+	h := &Hello{record: b[:size], body: m[messageHeader:]}
+	at := versionAndRandom
+	if at, ok = h.skip(at, 1); !ok { // session id
+		return nil, false
+	}
+	h.cookieAt = at
+	if at, ok = h.skip(at, 1); !ok {
+		return nil, false
+	}
+	h.Cookie = h.body[h.cookieAt+1 : at]
+	if at, ok = h.skip(at, 2); !ok { // cipher suites
+		return nil, false
+	}
+	if at, ok = h.skip(at, 1); !ok { // compression methods
+		return nil, false
+	}
+	h.fixedEnd = at
+	return h, true
+}
+
+// skip returns where the vector at at ends, whose length takes width bytes.
+func (h *Hello) skip(at, width int) (int, bool) {
+	if at+width > len(h.body) {
+		return 0, false
+	}
+	n := int(h.body[at])
+	if width == 2 {
+		n = int(binary.BigEndian.Uint16(h.body[at:]))
+	}
+	at += width + n
+	return at, at <= len(h.body)
+}
+
+// First returns the ClientHello that the client must have sent before this one: the same without a cookie.
+func (h *Hello) First() []byte {
+	size := len(h.body) - len(h.Cookie)
+	b := make([]byte, 0, recordHeader+messageHeader+size)
+	b = append(b, h.record[:recordHeader]...)
+	number := binary.BigEndian.Uint64(b[3:]) // behind an epoch of 0
+	if number == 0 {
+		number = 2 // a client that starts over with its numbers
+	}
+	binary.BigEndian.PutUint64(b[3:], number-1) // which this client has used up
+	binary.BigEndian.PutUint16(b[recordHeader-2:], uint16(messageHeader+size))
+	b = append(b, clientHello, 0, byte(size>>8), byte(size), 0, 0, 0, 0, 0, 0, byte(size>>8), byte(size))
+	b = append(b, h.body[:h.cookieAt]...)
+	b = append(b, 0)
+	return append(b, h.body[h.cookieAt+1+len(h.Cookie):]...)
+}
+
+// IsChallenge tells whether a record is a HelloVerifyRequest.
+func IsChallenge(b []byte) bool {
+	size, ok := record(b)
+	return ok && size > recordHeader && b[0] == TypeHandshake && epoch(b) == 0 && b[recordHeader] == helloVerifyRequest
+}
+
+// Sealed moves the encrypted records of a datagram to its front and returns them. What is
+// left out is plain, broken, or a change of cipher that has happened. handshake is how many bytes of them are of handshakes.
+func Sealed(b []byte) (sealed []byte, handshake int) {
+	sealed = b[:0]
+	for len(b) > 0 {
+		size, ok := record(b)
+		if !ok {
+			break
+		}
+		if epoch(b) > 0 {
+			if b[0] == TypeHandshake {
+				handshake += size
+			}
+			sealed = append(sealed, b[:size]...)
+		}
+		b = b[size:]
+	}
+	return sealed, handshake
+}
+
+// record returns the size of the record at the start of b.
+func record(b []byte) (size int, ok bool) {
+	if len(b) < recordHeader {
+		return 0, false
+	}
+	size = recordHeader + int(binary.BigEndian.Uint16(b[recordHeader-2:]))
+	return size, size <= len(b)
+}
+
+func epoch(b []byte) uint16 { return binary.BigEndian.Uint16(b[3:]) }
+
+func uint24(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }

@@ -1,0 +1,139 @@
+package turnserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/dtls/v3"
+
+	"icebox/turnserver/dtlsgate"
+	"icebox/turnserver/engine"
+	"icebox/turnserver/packetio"
+)
+
+// Sizes of DTLS connections.
+const (
+	dtlsQueue  = 64   // datagrams that wait for a connection's reader
+	dtlsRecord = 8192 // the longest record that is read
+	// dtlsHandshake is how many bytes of handshake a client may send in all. Pion keeps
+	// the pieces of unfinished messages, 2 MB for each connection.
+	dtlsHandshake = 64 << 10
+)
+
+// dtlsPath serves one DTLS client. Each record carries one message.
+type dtlsPath struct {
+	// Static.
+	paths  *dtlsPaths
+	remote netip.AddrPort
+	wire   *dtlsWire
+	random [32]byte // of its ClientHello
+	cookie []byte   // that its ClientHello carried
+	hello  []byte   // that ClientHello, whole
+
+	handshake int // bytes of handshake that were received; owned by the socket's reader
+
+	conn atomic.Pointer[dtls.Conn] // once the handshake is done
+	sess atomic.Pointer[session]
+}
+
+// newDTLSPath makes the path of a client whose ClientHello h, in the datagram b, has a valid
+// cookie. Pion is given the ClientHello without a cookie first, as if it had seen it before us.
+func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byte) *dtlsPath {
+	p := &dtlsPath{paths: d, remote: remote, wire: newDTLSWire(d, remote), random: h.Random()}
+	p.cookie, p.hello = bytes.Clone(h.Cookie), bytes.Clone(b)
+	p.wire.put(h.First())
+	return p
+}
+
+// receive queues a datagram of the client's. Once the handshake is done, nothing plain
+// is let in: Pion ends the connection at a plain record that anybody may have forged.
+func (p *dtlsPath) receive(b []byte) {
+	s, size := p.paths.server, len(b)
+	if p.conn.Load() != nil {
+		if b, size = dtlsgate.Sealed(b); len(b) == 0 {
+			s.drop(DropMalformed)
+			return
+		}
+	}
+	if size > 0 && p.handshake+size > dtlsHandshake {
+		s.drop(DropHandshake) // it may be forged, so the connection goes on without it
+		return
+	}
+	p.handshake += size
+	if !p.wire.put(b) {
+		s.drop(DropSlowClient)
+	}
+}
+
+// serve runs the handshake and then reads records until the connection ends.
+func (p *dtlsPath) serve() {
+	s := p.paths.server
+	conn, err := dtls.ServerWithOptions(p.wire, net.UDPAddrFromAddrPort(p.remote),
+		dtls.WithGetCertificate(func(*dtls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() }),
+		dtls.WithLoggerFactory(engine.Silent()))
+	if err == nil {
+		p.wire.challenged = func() {
+			setCookie(conn, p.cookie)
+			p.wire.put(p.hello)
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
+		err = conn.HandshakeContext(ctx)
+		cancel()
+	}
+	p.paths.established(p)
+	if err != nil {
+		s.drop(DropHandshake)
+		return
+	}
+	p.conn.Store(conn)
+	p.read(conn)
+	if sess := p.sess.Load(); sess != nil {
+		s.end(sess, EndClosed)
+	}
+	_ = conn.Close() // says goodbye if it still can
+}
+
+func (p *dtlsPath) read(conn *dtls.Conn) {
+	pkt := packetio.NewPacket(dtlsRecord)
+	for {
+		err := conn.SetReadDeadline(time.Time{})
+		if p.sess.Load() == nil { // asked now, lest it ends in between and detach comes too early
+			err = conn.SetReadDeadline(time.Now().Add(idleTimeout))
+		}
+		if err != nil {
+			return
+		}
+		n, err := conn.Read(pkt.Buf[packetio.Headroom : packetio.Headroom+dtlsRecord])
+		if err != nil {
+			return
+		}
+		pkt.Off, pkt.End = packetio.Headroom, packetio.Headroom+n
+		p.paths.server.receive(p, p.remote, pkt)
+	}
+}
+
+func (p *dtlsPath) transport() Transport  { return DTLS }
+func (p *dtlsPath) local() netip.AddrPort { return p.paths.conn.LocalAddr() }
+
+func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
+	if conn := p.conn.Load(); conn != nil {
+		if _, err := conn.Write(pkt.Payload()); err == nil {
+			return
+		}
+	}
+	p.paths.server.drop(DropClientWrite)
+}
+
+func (p *dtlsPath) session(netip.AddrPort) *session { return p.sess.Load() }
+func (p *dtlsPath) attach(sess *session)            { p.sess.Store(sess) }
+
+func (p *dtlsPath) detach(sess *session) {
+	if conn := p.conn.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
+		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that nobody reads
+	}
+}

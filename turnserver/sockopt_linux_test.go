@@ -1,0 +1,60 @@
+package turnserver
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel keeps little of what a TCP client does not read.
+func TestUnsentIsLimited(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	limitUnsent(c)
+	if got := sockopt(t, c.(*net.TCPConn), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); got != unsent {
+		t.Errorf("%d bytes, want %d", got, unsent)
+	}
+	near, far := net.Pipe() // no socket
+	limitUnsent(near)
+	near.Close()
+	far.Close()
+}
+
+// A client socket outlasts a pause of its reader's better than others.
+func TestReceiveBuffer(t *testing.T) {
+	ts := serve(t, relayApart)
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := sockopt(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err := ts.AddUDP(c, UDPOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if after := sockopt(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF); after <= before {
+		t.Errorf("%d bytes, %d before", after, before)
+	}
+}
+
+func sockopt(t *testing.T, c syscall.Conn, level, name int) (value int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { value, failed = unix.GetsockoptInt(int(fd), level, name) }); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	return value
+}
