@@ -103,3 +103,9 @@ func (k *keeper) cut() {
 	}
 	k.all = nil
 }
+
+func (k *keeper) dialer() *websocket.Dialer { return &websocket.Dialer{NetDialContext: k.open} }
+
+func direct(ctx context.Context, network, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
