@@ -79,6 +79,11 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 	if c.probe(ctx, n.hub.opts.ProbeWait) {
 		return true
 	}
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
 	// Who waits for another transport keeps its name meanwhile.
 	r, ok := c.conn.(Resumable)
 	return ok && ctx.Err() == nil && r.Silent()
