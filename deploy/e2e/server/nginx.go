@@ -19,6 +19,8 @@ type NginxOptions struct {
 	HTTP    string // host:port to redirect from; empty: port 80 as shipped
 	HTTPS   string // host:port; empty: port 443 as shipped
 	Backend string // icebox's host:port; empty: as shipped
+	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
+	Buffered bool
 }
 
 // StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
@@ -66,6 +68,9 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 	}
 	if o.HTTPS != "" {
 		pairs = append(pairs, [2]string{"\tlisten [::]:443 ssl http2;\n", ""}, [2]string{"listen 443 ", "listen " + o.HTTPS + " "})
+	}
+	if o.Buffered {
+		pairs = append(pairs, [2]string{"\t\tproxy_buffering    off;\n", ""})
 	}
 	if o.Backend != "" {
 		if _, _, err := net.SplitHostPort(o.Backend); err != nil {
