@@ -140,7 +140,8 @@ func (s *session) wrote(t transport) {
 	s.mu.Lock()
 	first := s.probing == nil && s.transport == t
 	if first {
-		s.probing = time.AfterFunc(answer, func() { s.probed(t) })
+		asked := time.Now().UnixMilli()
+		s.probing = time.AfterFunc(answer, func() { s.probed(t, asked) })
 	}
 	s.mu.Unlock()
 	if first && t.Ping(time.Now().Add(answer)) != nil {
@@ -148,13 +149,13 @@ func (s *session) wrote(t transport) {
 	}
 }
 
-// probed gives a transport up that hasn't answered.
-func (s *session) probed(t transport) {
+// probed gives a transport up that hasn't been heard since it was asked.
+func (s *session) probed(t transport, asked int64) {
 	s.mu.Lock()
 	s.probing = nil
 	present := s.transport == t
 	s.mu.Unlock()
-	if present && s.silence() >= answer {
+	if present && s.heard.Load() < asked {
 		s.lose(t)
 	}
 }
