@@ -79,21 +79,18 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 		}
 		_ = path.wire.Close() // it ends, and its session with it
 	}
-	if !d.open(remote, h, b) {
-		s.drop(DropConnections)
-	}
+	d.open(remote, h, b)
 }
 
-// open starts a connection for a client that has shown its address; false if there are
+// open starts a connection for a client that has shown its address, unless there are
 // too many. Handshakes cost processor time and memory, so those under way are few: a flood of
 // them pushes out its own, and rarely an honest one, which takes a few round trips only.
-func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) bool {
-	s := d.server
-	release, ok := s.streams.take(remote.Addr(), s.limits.Load())
-	if !ok {
-		return false
-	}
+func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	p := newDTLSPath(d, remote, h, b)
+	p.place = d.server.place(remote.Addr(), func() { _ = p.wire.Close() }) // the reader notices
+	if p.place == nil {
+		return
+	}
 	d.mu.Lock()
 	if len(d.half) >= dtlsHalf {
 		for victim := range d.half { // in random order
@@ -104,16 +101,15 @@ func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) boo
 	}
 	d.half[p], d.paths[remote] = struct{}{}, p // before it can end and be forgotten
 	d.mu.Unlock()
-	err := s.own(p.wire, func() {
-		defer release()
+	err := d.server.own(p.wire, func() {
+		defer p.place.release()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
 		d.forget(p)
-		release()
+		p.place.release()
 	}
-	return err == nil
 }
 
 func (d *dtlsPaths) forget(p *dtlsPath) {

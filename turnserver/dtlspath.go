@@ -34,6 +34,7 @@ type dtlsPath struct {
 	random [32]byte // of its ClientHello
 	cookie []byte   // that its ClientHello carried
 	hello  []byte   // that ClientHello, whole
+	place  *place
 
 	handshake int // bytes of handshake that were received; owned by the socket's reader
 
@@ -130,10 +131,15 @@ func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 }
 
 func (p *dtlsPath) session(netip.AddrPort) *session { return p.sess.Load() }
-func (p *dtlsPath) attach(sess *session)            { p.sess.Store(sess) }
+
+func (p *dtlsPath) attach(sess *session) {
+	p.place.keep(true)
+	p.sess.Store(sess)
+}
 
 func (p *dtlsPath) detach(sess *session) {
 	if conn := p.conn.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
+		p.place.keep(false)
 		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that nobody reads
 	}
 }

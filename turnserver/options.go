@@ -130,7 +130,8 @@ type Limits struct {
 	// AlternateServers, one for each address family, are where a draining server sends
 	// clients that would allocate: 300. Without one they get 508.
 	AlternateServers []netip.AddrPort
-	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections.
+	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections. At
+	// the total, a newcomer takes the place of one without an allocation.
 	StreamsTotal, StreamsPerAddr int
 }
 

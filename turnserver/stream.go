@@ -88,18 +88,18 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	release, ok := s.streams.take(remote.Addr(), s.limits.Load())
-	if !ok {
-		s.drop(DropConnections)
+	raw := c
+	place := s.place(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
+	if place == nil {
 		_ = c.Close() // it was never used
 		return
 	}
-	defer release()
+	defer place.release()
 	limitUnsent(c)
 	if t == TLS {
 		c = tls.Server(c, s.tls)
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, out: outbox{server: s, conn: c}}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, out: outbox{server: s, conn: c}}
 	if !s.hold(p) {
 		return
 	}
@@ -151,6 +151,7 @@ type streamPath struct {
 	kind      Transport
 	localAddr netip.AddrPort
 	remote    netip.AddrPort
+	place     *place
 	out       outbox
 	sess      atomic.Pointer[session]
 	known     atomic.Bool // it has had an allocation
@@ -178,11 +179,13 @@ func (p *streamPath) session(netip.AddrPort) *session { return p.sess.Load() }
 
 func (p *streamPath) attach(sess *session) {
 	p.known.Store(true)
+	p.place.keep(true)
 	p.sess.Store(sess)
 }
 
 func (p *streamPath) detach(sess *session) {
 	if p.sess.CompareAndSwap(sess, nil) {
+		p.place.keep(false)
 		// The reader may wait without a deadline. An error means that it does not.
 		_ = p.out.conn.SetReadDeadline(time.Now().Add(idleTimeout))
 	}

@@ -202,15 +202,17 @@ func TestAnswersToHalfClosedStream(t *testing.T) {
 	}
 }
 
-// Connections are capped in all and for each address, /64 in IPv6; those that end make room.
+// Connections are capped for each address, /64 in IPv6, and in all; those that end make room.
 func TestStreamCaps(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = 2, 4 })
 	dial := func(ip string) *client { return ts.pipe(t, netip.AddrPortFrom(netip.MustParseAddr(ip), 5000), TCP) }
-	a, _ := welcome(dial("198.51.100.1")), welcome(dial("198.51.100.1"))
+	a := dial("198.51.100.1")
+	a.allocate(0)
+	dial("198.51.100.1").allocate(0)
 	dial("198.51.100.1").wantClosed()
 	dial("::ffff:198.51.100.1").wantClosed() // the same
-	welcome(dial("2001:db8:1:2::1"))
-	welcome(dial("2001:db8:1:2:ffff::2"))
+	dial("2001:db8:1:2::1").allocate(0)
+	dial("2001:db8:1:2:ffff::2").allocate(0)
 	dial("2001:db8:1:2::3").wantClosed()
 	dial("198.51.100.2").wantClosed() // one too many in all
 	if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 4 {
@@ -219,6 +221,34 @@ func TestStreamCaps(t *testing.T) {
 	a.conn.Close()
 	ts.awaitStreams(t, 3)
 	welcome(dial("198.51.100.2"))
+}
+
+// A crowd without allocations that holds all connections keeps nobody out: a newcomer takes the place of one of them, and
+// never that of a client with an allocation.
+func TestStrangersGiveWay(t *testing.T) {
+	const total = 10
+	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = total, total })
+	dial := func(ip string) *client { return ts.pipe(t, netip.AddrPortFrom(netip.MustParseAddr(ip), 5000), TCP) }
+	served := dial("198.51.100.1")
+	served.allocate(0)
+	for range total - 1 {
+		welcome(dial("203.0.113.1"))
+	}
+	for i := range 3 {
+		dial("198.51.100.2").allocate(0)
+		if n := testutil.ToFloat64(ts.drops[DropConnections]); int(n) != i+1 {
+			t.Errorf("%v connections were ended for %d newcomers", n, i+1)
+		}
+		ts.awaitStreams(t, total)
+	}
+	served.must(served.do(wire.Refresh, nil), 0)
+	// One that has released its allocation is a stranger again.
+	served.must(served.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+	for range total - 3 {
+		dial("198.51.100.3").allocate(0)
+	}
+	served.wantClosed()
+	dial("198.51.100.4").wantClosed()
 }
 
 // welcome asserts that c is served.

@@ -27,6 +27,8 @@ type usage struct {
 	at          time.Time
 	server, own procstat.Usage
 	host        procstat.Host
+	// Datagrams dropped at the sockets of the server, and at ours.
+	serverDrops, ownDrops uint64
 }
 
 func (g *gauge) read() (u usage, err error) {
@@ -34,7 +36,13 @@ func (g *gauge) read() (u usage, err error) {
 	if u.own, err = g.own.Usage(); err != nil {
 		return u, err
 	}
+	if u.ownDrops, _, err = g.own.Drops(); err != nil {
+		return u, err
+	}
 	if u.host, err = procstat.ReadHost(); err != nil || g.server == nil {
+		return u, err
+	}
+	if u.serverDrops, _, err = g.server.Drops(); err != nil {
 		return u, err
 	}
 	u.server, err = g.server.Usage()
@@ -48,6 +56,9 @@ func (u usage) since(earlier usage) usage {
 		server: u.server.Sub(earlier.server),
 		own:    u.own.Sub(earlier.own),
 		host:   u.host.Sub(earlier.host),
+
+		serverDrops: u.serverDrops - min(u.serverDrops, earlier.serverDrops), // sockets may have been closed
+		ownDrops:    u.ownDrops - min(u.ownDrops, earlier.ownDrops),
 	}
 }
 

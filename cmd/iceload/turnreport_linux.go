@@ -90,6 +90,7 @@ type serverReport struct {
 	SystemPercent     float64 `json:"system_percent_of_cpu"`
 	Cores             float64 `json:"cores"`
 	SwitchesPerPacket float64 `json:"switches_per_packet"`
+	SocketDrops       uint64  `json:"socket_drops"` // datagrams that it did not fetch in time
 	ResidentBefore    uint64  `json:"resident_bytes_before"`
 	ResidentSetUp     uint64  `json:"resident_bytes_set_up"`
 	ResidentAfter     uint64  `json:"resident_bytes_after"`
@@ -104,6 +105,7 @@ type generatorReport struct {
 	Skipped         uint64       `json:"skipped"`
 	Unsent          uint64       `json:"unsent"`
 	Refused         uint64       `json:"refused"`
+	SocketDrops     uint64       `json:"socket_drops"`
 	HostInterrupts  float64      `json:"host_interrupts_cores"`
 	HostStolenCores float64      `json:"host_stolen_cores"`
 }
@@ -172,6 +174,7 @@ func (r *turnReport) traffic(t *generator.Traffic, used usage, measured bool) {
 			SystemPercent:     100 * per(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds()),
 			Cores:             per(used.server.CPU.Seconds(), seconds),
 			SwitchesPerPacket: per(float64(used.server.Switches), received),
+			SocketDrops:       used.serverDrops,
 			ResidentBefore:    r.memory[0],
 			ResidentSetUp:     r.memory[1],
 			ResidentAfter:     r.memory[2],
@@ -185,6 +188,7 @@ func (r *turnReport) traffic(t *generator.Traffic, used usage, measured bool) {
 		Skipped:         t.Skipped,
 		Unsent:          t.Unsent,
 		Refused:         t.Refused,
+		SocketDrops:     used.ownDrops,
 		HostInterrupts:  per(used.host.Interrupts.Seconds(), seconds),
 		HostStolenCores: per(used.host.Stolen.Seconds(), seconds),
 	}
@@ -229,6 +233,7 @@ func (r *turnReport) warn(t *generator.Traffic) []string {
 	add(g.Lateness.P99 > tooLateUS, "1 %% of the sends were more than %.0f ms late: the host is too busy", g.Lateness.P99/1000)
 	add(t.Unsent > 0, "%d packets were not sent, as the server reads its streams too slowly", t.Unsent)
 	add(t.Refused > 0, "this host refused to send %d packets: %v", t.Refused, t.RefusedFor)
+	add(g.SocketDrops > 0, "the generator lost %d packets that it did not fetch in time", g.SocketDrops)
 	add(r.Server != nil && g.Cores > r.Server.Cores, "the generator used more CPU than the server: latency may be its own")
 	add(g.HostStolenCores > tooMuchStolen, "the hypervisor gave %.2f cores to others", g.HostStolenCores)
 	add(a.Misdelivered > 0, "%d packets came to or from a wrong address", a.Misdelivered)
@@ -262,6 +267,9 @@ func (r *turnReport) text(out io.Writer) {
 	}
 	if s := r.Server; s != nil {
 		line("server", "%.3f us CPU per packet (%.0f %% system), %.2f cores, %.3f switches per packet", s.CPUPerPacket, s.SystemPercent, s.Cores, s.SwitchesPerPacket)
+		if s.SocketDrops > 0 {
+			line("  lost", "%d datagrams at its sockets, which it did not read in time", s.SocketDrops)
+		}
 		line("  memory", "%.1f MiB before, %.1f with allocations, %.1f after", mib(s.ResidentBefore), mib(s.ResidentSetUp), mib(s.ResidentAfter))
 	}
 	g := r.Generator

@@ -88,7 +88,7 @@ type Server struct {
 	status        error
 }
 
-// Start starts a contender and waits until it answers.
+// Start starts a contender and waits until it answers. It ends with ctx, or by Stop.
 func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{exited: make(chan struct{})}
 	var err error
@@ -105,7 +105,9 @@ func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
 	if s.log, err = os.Create(filepath.Join(o.Dir, "log")); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.Command(c.Path, append(args, c.Args...)...) //nolint:gosec // the user named it
+	s.cmd = exec.CommandContext(ctx, c.Path, append(args, c.Args...)...) //nolint:gosec // the user named it
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
+	s.cmd.WaitDelay = stopTimeout
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Dir, s.cmd.Env = o.Dir, o.Env
 	if err := s.cmd.Start(); err != nil {

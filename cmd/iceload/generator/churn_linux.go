@@ -93,8 +93,7 @@ func (c *Churn) Close() error { return c.load.Close() }
 // churn takes all clients through cycles as long as more says so.
 func (w *worker) churn(more func() bool, count *atomic.Uint64) error {
 	var ended []int // clients whose cycle is over, to be renewed when nothing is being read
-	var begin func(client int)
-	begin = func(client int) {
+	begin := func(client int) {
 		start := time.Now()
 		w.runner.Start(client, start, cycle, func(err error) {
 			if err != nil {

@@ -12,6 +12,13 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
+// Flows of a client.
+const (
+	up = iota
+	down
+	ways
+)
+
 // Anomalies are what should not happen at all, in packets.
 type Anomalies struct {
 	// Strays are not of this run.

@@ -49,13 +49,13 @@ func (w *worker) traffic(ctx context.Context, start time.Time, d time.Duration) 
 	defer sleeper.Release()
 	sleeper.Until(start)
 	schedule := pace.New(start, w.o.Burst, w.o.Rate)
-	fetched, every := start, w.fetchEvery()
-	for {
+	end, fetched, every := start.Add(d), start, w.fetchEvery()
+	for ctx.Err() == nil {
 		now := time.Now()
-		if now.Sub(start) >= d || ctx.Err() != nil {
+		more := w.sendDue(schedule, earliest(now, end))
+		if !more && !now.Before(end) {
 			break
 		}
-		more := w.sendDue(schedule, now)
 		if now.Sub(fetched) >= every {
 			if err := w.fetch(now); err != nil {
 				return err
@@ -64,7 +64,7 @@ func (w *worker) traffic(ctx context.Context, start time.Time, d time.Duration) 
 		}
 		if !more {
 			w.counts.wakeups++
-			sleeper.Until(earliest(latest(schedule.Next(), now.Add(w.o.Tick)), fetched.Add(every), start.Add(d)))
+			sleeper.Until(earliest(latest(schedule.Next(), now.Add(w.o.Tick)), fetched.Add(every), end))
 		}
 	}
 	w.counts.skipped = schedule.Skipped()

@@ -15,13 +15,6 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Flows of a client.
-const (
-	up = iota
-	down
-	ways
-)
-
 const (
 	channel = wire.MinChannel
 	// overhead is more than what any server wraps a payload in.

@@ -33,7 +33,7 @@ func (l layout) size() int {
 	if l.spread {
 		return spreadSecond * spreadThird * spreadFourth
 	}
-	return int(127<<24 | 1<<24 - 1 - l.base)
+	return int(128<<24 - 1 - l.base) // 127.255.255.255 is for broadcasts
 }
 
 // at is address number i.

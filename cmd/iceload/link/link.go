@@ -14,7 +14,6 @@ package link
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -76,17 +75,4 @@ type Options struct {
 	Coalesce bool
 	// TLS configures TLS and DTLS clients.
 	TLS *tls.Config
-}
-
-// Open opens the ways of all clients.
-func Open(o Options) (Link, error) {
-	switch o.Transport {
-	case UDP:
-		return openUDP(o)
-	case TCP, TLS:
-		return openStreams(o)
-	case DTLS:
-		return openDTLS(o)
-	}
-	return nil, fmt.Errorf("open a link: unknown transport %q", o.Transport)
 }

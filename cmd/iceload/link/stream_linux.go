@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (l *streams) connect(client int) error {
 func (s *stream) handshake(config *tls.Config) error {
 	s.conn.patient = true
 	s.tls = tls.Client(s.conn, config)
-	err := s.tls.Handshake()
+	err := s.tls.HandshakeContext(context.Background()) // the patience of conn is its time limit
 	s.conn.patient = false
 	return err
 }

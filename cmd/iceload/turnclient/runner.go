@@ -173,13 +173,6 @@ func (r *Runner) end(session int, now time.Time, err error) {
 	r.fill(now)
 }
 
-// Fail ends a session's script, if it is at a request, because its connection is gone.
-func (r *Runner) Fail(session int, now time.Time, err error) {
-	if j := &r.jobs[session]; j.busy {
-		r.end(session, now, fmt.Errorf("%v: %w", j.script[0], err))
-	}
-}
-
 // Tick repeats requests and gives them up. It returns when it wants to be called
 // again at the latest, the zero time if nothing is under way.
 func (r *Runner) Tick(now time.Time) (next time.Time) {

@@ -64,7 +64,7 @@ func TestAmplification(t *testing.T) {
 					got += len(r) + overhead
 				}
 				factor := float64(got) / float64(len(tt.request)+overhead)
-				t.Logf("%s: %d bytes draw %d, %.3f times (payload: %d draw %d)", family, len(tt.request)+overhead, got,
+				t.Logf("%s over %s: %d bytes draw %d, %.3f times (payload: %d draw %d)", name, family, len(tt.request)+overhead, got,
 					factor, len(tt.request), got-len(replies)*overhead)
 				if factor > tt.most || len(replies) > 1 || tt.silent == (len(replies) > 0) {
 					t.Errorf("%s: %d replies, %.3f times the bytes, want %.1f at most", family, len(replies), factor, tt.most)

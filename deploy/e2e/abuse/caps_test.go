@@ -1,7 +1,6 @@
 package abuse
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,54 +12,99 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// An address holds as many connections as it may, all addresses together no more than the total, and room that is
-// given back can be taken again.
+const (
+	capTotal = 300
+	capEach  = 100
+)
+
+// An address holds as many connections as it may. When all together hold as many as they may, newcomers are still
+// served, in place of connections without an allocation.
 func TestConnectionCaps(t *testing.T) {
-	const total, each = 300, 100
-	b := start(t, settings{limits: fmt.Sprintf("{connections: %d, connections_per_address: %d}", total, each)})
-	o := b.observe(t)
-	before := o.during(func() {})
-	addrs := flood.Addresses(crowdAddr, 5)
 	for name, tr := range map[string]turn.Transport{"TCP": turn.TCP, "TLS": turn.TLS} {
 		t.Run(name, func(t *testing.T) {
-			var held []net.Conn
-			defer func() { closeAll(held) }()
-			take := func(from netip.Addr, n, want int) {
-				t.Helper()
-				alive := b.press(t, tr, from, n)
-				held = append(held, alive...)
-				if len(alive) != want {
-					t.Errorf("%v holds %d connections after %d attempts, want %d", from, len(alive), n, want)
-				}
-			}
+			b := start(t, settings{limits: fmt.Sprintf("{connections: %d, connections_per_address: %d}", capTotal, capEach)})
+			o := b.observe(t)
+			before, files := o.during(func() {}), b.files(t)
+			addrs := flood.Addresses(crowdAddr, 4)
 			o.unharmed("clients at the cap", before, func() {
-				take(addrs[0], each+50, each)
-				take(addrs[1], each, each)
-				take(addrs[2], each+50, each)
-				take(addrs[3], 50, 0)
-			})
-			closeAll(held[:each])
-			held = held[each:]
-			eventually(t, patience, func() error {
-				c, err := b.tryDial(tr, addrs[3], "late")
-				if err != nil {
-					return err
+				for i, tt := range []struct{ attempts, want int }{{capEach + 50, capEach}, {capEach, capEach}, {capEach + 50, capEach}, {50, 50}} {
+					if n := len(b.press(t, tr, addrs[i], tt.attempts)); n != tt.want {
+						t.Errorf("%v holds %d connections after %d attempts, want %d", addrs[i], n, tt.attempts, tt.want)
+					}
 				}
-				defer c.Close()
-				_, err = c.Allocate()
-				return err
 			})
+			eventually(t, patience, func() error {
+				if n := b.files(t) - files; n != capTotal {
+					return fmt.Errorf("%d connections are open, want %d", n, capTotal)
+				}
+				return nil
+			})
+			b.allocate(t, tr, honest, "newcomer")
 		})
-		eventually(t, patience, func() error { return empty(b, t, each) })
 	}
 }
 
-// empty waits until a crowd has gone.
-func empty(b *box, t *testing.T, most int) error {
-	if n := b.files(t); n > most {
-		return fmt.Errorf("%d files are open", n)
+// Connections with allocations stay, and their end makes room.
+func TestConnectionCapsWithAllocations(t *testing.T) {
+	b := start(t, settings{limits: fmt.Sprintf("{connections: %d, connections_per_address: %d}", capTotal, capEach)})
+	addrs := flood.Addresses(crowdAddr, 4)
+	clients := make([]*turn.Client, capTotal)
+	err := parallel(capTotal, func(i int) error {
+		c, err := b.tryDial(turn.TCP, addrs[i/capEach], fmt.Sprint("user", i))
+		if err != nil {
+			return err
+		}
+		clients[i] = c
+		_, err = c.Allocate()
+		return err
+	})
+	defer func() {
+		for _, c := range clients {
+			if c != nil {
+				c.Close()
+			}
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	if n := len(b.press(t, turn.TCP, addrs[3], 50)); n != 0 {
+		t.Errorf("%d connections beyond the total", n)
+	}
+	for _, c := range clients {
+		if _, err := c.Request(stun.Refresh); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clients[0].Close()
+	eventually(t, patience, func() error {
+		c, err := b.tryDial(turn.TCP, addrs[3], "late")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Allocate()
+		return err
+	})
+}
+
+// press attempts n connections and returns those that are served. They are open until the test ends.
+func (b *box) press(t *testing.T, tr turn.Transport, from netip.Addr, n int) (alive []net.Conn) {
+	t.Helper()
+	conns := make([]net.Conn, n)
+	_ = parallel(n, func(i int) error {
+		if c, err := turn.Dial(t.Context(), tr, from, b.at(tr, from)); err == nil && served(c) {
+			conns[i] = c
+		}
+		return nil // to be refused is no error
+	})
+	for _, c := range conns {
+		if c != nil {
+			alive = append(alive, c)
+		}
+	}
+	t.Cleanup(func() { closeAll(alive) })
+	return alive
 }
 
 func closeAll(conns []net.Conn) {
@@ -69,41 +113,19 @@ func closeAll(conns []net.Conn) {
 	}
 }
 
-// press attempts n connections and returns those that are served.
-func (b *box) press(t *testing.T, tr turn.Transport, from netip.Addr, n int) (alive []net.Conn) {
-	t.Helper()
-	conns := make([]net.Conn, n)
-	_ = parallel(n, func(i int) error {
-		c, err := turn.Dial(t.Context(), tr, from, b.at(tr, from))
-		if err != nil {
-			return nil // TLS: closed before the handshake
-		}
-		request := stun.Build(stun.Binding, stun.NewID())
-		deadline := time.Now().Add(patience)
-		if err = errors.Join(c.SetDeadline(deadline), write(c, request), read(c, 32)); err != nil {
-			c.Close()
-			return nil
-		}
-		conns[i] = c
-		return nil
-	})
-	for _, c := range conns {
-		if c != nil {
-			alive = append(alive, c)
-		}
+// served tells whether a Binding request is answered; c is closed where it is not.
+func served(c net.Conn) bool {
+	err := c.SetDeadline(time.Now().Add(patience))
+	if err == nil {
+		_, err = c.Write(stun.Build(stun.Binding, stun.NewID()))
 	}
-	return alive
-}
-
-func write(c net.Conn, b []byte) error {
-	_, err := c.Write(b)
-	return err
-}
-
-func read(c net.Conn, n int) error {
-	b := make([]byte, n)
-	_, err := c.Read(b)
-	return err
+	if err == nil {
+		_, err = c.Read(make([]byte, 64))
+	}
+	if err != nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 // Whatever the number of ClientHellos from everywhere, an honest DTLS client gets through with its retransmissions, and

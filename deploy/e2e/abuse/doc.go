@@ -7,6 +7,6 @@
 // send from all of 127.0.0.0/8, which is as good as forged sources. No root is needed, but for the 20,000 open files that
 // the hard limit has to allow.
 //
-// Floods are paced and end after seconds. The soak runs for SOAK_FOR (5 s when unset, a smoke test); from ten minutes on
-// it demands 200,000 allocations as well.
+// Floods are paced and end after seconds. The soak runs for SOAK_FOR, a duration: 10m where LONG=1, else 5s, a smoke
+// test. From ten minutes on it demands 200,000 allocations as well.
 package abuse

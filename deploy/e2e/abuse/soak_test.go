@@ -77,7 +77,10 @@ func TestSoak(t *testing.T) {
 func soakFor(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SOAK_FOR")
-	if text == "" {
+	switch {
+	case text == "" && os.Getenv("LONG") == "1":
+		return soakLong
+	case text == "":
 		return soakBrief
 	}
 	d, err := time.ParseDuration(text)

@@ -17,7 +17,7 @@ const (
 	perCall = 50 // the most datagrams of one system call, all from one source
 	tick    = time.Millisecond
 	// arrears bounds what is made up for when the scheduler was late, so that no burst overruns the receiver.
-	arrears = 4 * perCall
+	arrears = 40 * perCall
 	reply   = 2048 // the longest reply that is counted in full
 )
 
@@ -81,7 +81,7 @@ func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d 
 		<-t.C
 		due := int(time.Since(start).Seconds()*float64(rate)) - scheduled
 		scheduled += due
-		for due = min(due, arrears+rate/1000); due > 0; {
+		for due = min(due, arrears); due > 0; {
 			n := min(due, s.PerCall)
 			due -= n
 			for i := range n {

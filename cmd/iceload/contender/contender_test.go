@@ -1,0 +1,105 @@
+package contender
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestParse(t *testing.T) {
+	cases := map[string]Contender{
+		"/usr/bin/turnserver":                    {Coturn, "coturn", "/usr/bin/turnserver", nil},
+		"4.17=/opt/turnserver":                   {Coturn, "4.17", "/opt/turnserver", nil},
+		"gso=./turnserver:--udp-gso --threads=2": {Coturn, "gso", "./turnserver", []string{"--udp-gso", "--threads=2"}},
+		"./turnserver:--cpus=2":                  {Coturn, "coturn", "./turnserver", []string{"--cpus=2"}},
+	}
+	for text, want := range cases {
+		got, err := Parse(Coturn, text)
+		if d := cmp.Diff(want, got, cmp.Transformer("nil", func(s []string) string { return strings.Join(s, " ") })); err != nil || d != "" {
+			t.Errorf("%q: %v, -want +got:\n%s", text, err, d)
+		}
+	}
+	for _, text := range []string{"", "=path", "name=", "name=:--arg"} {
+		if c, err := Parse(Icebox, text); err == nil {
+			t.Errorf("%q is %+v", text, c)
+		}
+	}
+}
+
+func TestConfigurations(t *testing.T) {
+	s := &Server{Plain: netip.MustParseAddrPort("127.0.0.1:1111"), Secure: netip.MustParseAddrPort("127.0.0.1:2222")}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	for kind, want := range map[Kind][]string{
+		Icebox: {"127.0.0.1:1111", "127.0.0.1:2222", Realm, User, Password, "127.0.0.0/8", "certificate.pem", "key.pem"},
+		Coturn: {"listening-port=1111\n", "tls-listening-port=2222\n", "user=" + User + ":" + Password + "\n", "allow-loopback-peers\n"},
+	} {
+		args, err := Contender{Kind: kind, Name: string(kind)}.configure(s, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(args[len(args)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(b), w) {
+				t.Errorf("%s: there is no %q in\n%s", kind, w, b)
+			}
+		}
+		if kind == Icebox {
+			if err := yaml.Unmarshal(b, new(map[string]any)); err != nil {
+				t.Errorf("icebox's configuration is no YAML: %v", err)
+			}
+		}
+	}
+	if _, err := tls.LoadX509KeyPair(filepath.Join(o.Dir, "certificate.pem"), filepath.Join(o.Dir, "key.pem")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartSaysWhatWentWrong(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "server")
+	if err := os.WriteFile(script, []byte("#!"+sh+"\necho no such port; exit 3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	for path, want := range map[string]string{
+		script:                             "no such port",
+		filepath.Join(t.TempDir(), "none"): "no such file",
+	} {
+		_, err := Contender{Kind: Coturn, Name: "x", Path: path}.Start(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Start: %v, want %q in it", err, want)
+		}
+	}
+}
+
+func TestStartIsGivenUp(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "server")
+	if err := os.WriteFile(script, []byte("#!"+sh+"\nexec tail -f /dev/null\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	if _, err := (Contender{Kind: Icebox, Name: "x", Path: script}).Start(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("Start: %v, want it canceled", err)
+	}
+}

@@ -1,0 +1,356 @@
+package link
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"go.uber.org/goleak"
+
+	"icebox/turnserver/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 10 * time.Second
+
+// echo is a server that sends everything back.
+type echo struct {
+	addr    netip.AddrPort
+	mu      sync.Mutex
+	clients map[string]bool
+}
+
+func (e *echo) saw(client net.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.clients[client.String()] = true
+}
+
+func (e *echo) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.clients)
+}
+
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// startEcho starts an echo server for a transport on host.
+func startEcho(t *testing.T, transport Transport, host string) *echo {
+	t.Helper()
+	e := &echo{clients: make(map[string]bool)}
+	address := net.JoinHostPort(host, "0")
+	if transport == UDP {
+		c, err := net.ListenPacket("udp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.addr = c.LocalAddr().(*net.UDPAddr).AddrPort()
+		stopWith(t, c, func() {
+			buf := make([]byte, 2000)
+			for {
+				n, from, err := c.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				e.saw(from)
+				_, _ = c.WriteTo(buf[:n], from)
+			}
+		})
+		return e
+	}
+	l, err := listen(t, transport, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch a := l.Addr().(type) {
+	case *net.TCPAddr:
+		e.addr = a.AddrPort()
+	case *net.UDPAddr:
+		e.addr = a.AddrPort()
+	}
+	var conns sync.WaitGroup
+	stopWith(t, l, func() {
+		defer conns.Wait()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				e.saw(c.RemoteAddr())
+				_, _ = io.Copy(c, c)
+				_ = c.Close()
+			})
+		}
+	})
+	return e
+}
+
+func listen(t *testing.T, transport Transport, address string) (net.Listener, error) {
+	switch transport {
+	case TCP:
+		return net.Listen("tcp", address)
+	case TLS:
+		return tls.Listen("tcp", address, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+	default:
+		at := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address))
+		return dtls.ListenWithOptions("udp", at, dtls.WithCertificates(certificate(t)))
+	}
+}
+
+// stopWith runs serve until the end of the test closes c.
+func stopWith(t *testing.T, c io.Closer, serve func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); serve() }()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
+	})
+}
+
+func open(t *testing.T, o Options) Link {
+	t.Helper()
+	o.TLS = &tls.Config{InsecureSkipVerify: true}
+	l, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// put sends a ChannelData message whose data is text.
+func put(t *testing.T, l Link, client int, text string) {
+	t.Helper()
+	b := l.Message(client, wire.ChannelHeaderSize+len(text))
+	if b == nil {
+		t.Fatalf("no room for a message of client %d", client)
+	}
+	wire.PutChannelHeader(b, wire.MinChannel, len(text))
+	copy(b[wire.ChannelHeaderSize:], text)
+}
+
+// take waits for n messages and returns what came for whom.
+func take(t *testing.T, l Link, n int) []string {
+	t.Helper()
+	var all []string
+	for deadline := time.Now().Add(patience); len(all) < n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d messages came: %v", len(all), n, all)
+		}
+		if err := l.Wait(time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Receive(func(client int, message []byte, at int64) {
+			_, data, _ := wire.ChannelData(message)
+			all = append(all, fmt.Sprintf("%d: %s", client, data))
+			if age := time.Since(time.Unix(0, at)); age < -time.Second || age > patience {
+				t.Errorf("a message came %v ago", age)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestMessagesGoThereAndBack(t *testing.T) {
+	cases := map[string]struct {
+		host string
+		o    Options
+	}{
+		"udp, one socket":      {"127.0.0.1", Options{Transport: UDP}},
+		"udp, own sockets":     {"127.0.0.1", Options{Transport: UDP, OwnSockets: true}},
+		"udp, segments":        {"127.0.0.1", Options{Transport: UDP, Segment: 9, Coalesce: true}},
+		"udp, IPv6":            {"::1", Options{Transport: UDP}},
+		"tcp":                  {"127.0.0.1", Options{Transport: TCP}},
+		"tcp, IPv6":            {"::1", Options{Transport: TCP}},
+		"tls":                  {"127.0.0.1", Options{Transport: TLS}},
+		"dtls":                 {"127.0.0.1", Options{Transport: DTLS}},
+		"udp, not the first":   {"127.0.0.1", Options{Transport: UDP, First: 70}},
+		"udp, more than a few": {"127.0.0.1", Options{Transport: UDP, OwnSockets: true, Clients: 40}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			e := startEcho(t, c.o.Transport, c.host)
+			c.o.Server, c.o.MessageSize, c.o.Clients = e.addr, 100, max(3, c.o.Clients)
+			l := open(t, c.o)
+			var want []string
+			for client := range c.o.Clients {
+				for i := range 2 {
+					text := fmt.Sprintf("%02d-%d!", client, i) // five bytes: padded in streams
+					put(t, l, client, text)
+					want = append(want, fmt.Sprintf("%d: %s", client, text))
+				}
+			}
+			l.Flush()
+			slices.Sort(want)
+			if got := take(t, l, len(want)); !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+			if n := e.count(); n != c.o.Clients {
+				t.Errorf("the server saw %d clients", n)
+			}
+			if lost, err := l.Lost(); lost != 0 || err != nil {
+				t.Errorf("%d lost: %v", lost, err)
+			}
+		})
+	}
+}
+
+func TestRenewedClientIsAStranger(t *testing.T) {
+	for _, o := range []Options{{Transport: UDP}, {Transport: UDP, OwnSockets: true}, {Transport: TCP}, {Transport: TLS}, {Transport: DTLS}} {
+		t.Run(fmt.Sprint(o.Transport, " own ", o.OwnSockets), func(t *testing.T) {
+			e := startEcho(t, o.Transport, "127.0.0.1")
+			o.Server, o.MessageSize, o.Clients = e.addr, 100, 2
+			l := open(t, o)
+			for range 3 {
+				put(t, l, 0, "a")
+				put(t, l, 1, "b")
+				l.Flush()
+				if got := take(t, l, 2); !slices.Equal(got, []string{"0: a", "1: b"}) {
+					t.Fatalf("got %v", got)
+				}
+				if err := l.Renew(1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put(t, l, 1, "c")
+			l.Flush()
+			take(t, l, 1)
+			if n := e.count(); n != 1+4 {
+				t.Errorf("the server saw %d clients, want one and one four times renewed", n)
+			}
+		})
+	}
+}
+
+// Frames may come in any pieces.
+func TestStreamIsCutIntoMessages(t *testing.T) {
+	var stream []byte
+	var want []string
+	for i, size := range []int{0, 1, 4, 5, 1000, 3} {
+		data := bytes.Repeat([]byte{byte('a' + i)}, size)
+		frame := make([]byte, wire.Pad4(wire.ChannelHeaderSize+size))
+		wire.PutChannelHeader(frame, wire.MinChannel, size)
+		copy(frame[wire.ChannelHeaderSize:], data)
+		stream = append(stream, frame...)
+		want = append(want, string(data))
+	}
+	for _, piece := range []int{1, 3, 7, 500, len(stream)} {
+		var got []string
+		var rest []byte
+		for b := stream; len(b) > 0; {
+			n := min(piece, len(b))
+			var err error
+			rest, err = cut(append(slices.Clone(rest), b[:n]...), 0, func(_ int, m []byte, _ int64) {
+				_, data, _ := wire.ChannelData(m)
+				got = append(got, string(data))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = b[n:]
+		}
+		if !slices.Equal(got, want) || len(rest) != 0 {
+			t.Errorf("in pieces of %d: %q, %d bytes left", piece, got, len(rest))
+		}
+	}
+	if _, err := cut([]byte{0xFF, 0, 0, 0}, 0, nil); !errors.Is(err, wire.ErrFrame) {
+		t.Errorf("nonsense was cut: %v", err)
+	}
+}
+
+// A server that does not read fills its client's stream, and blocks nobody.
+func TestFullStreamDropsMessages(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	link := open(t, Options{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 2, MessageSize: 1004})
+	for range 100_000 {
+		b := link.Message(0, 1004)
+		if b == nil {
+			if link.Message(1, 1004) == nil {
+				t.Error("the other client's stream is full too")
+			}
+			return
+		}
+		link.Flush()
+	}
+	t.Error("a stream that nobody reads is never full")
+}
+
+func TestClosedStreamIsReported(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopWith(t, l, func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	})
+	link := open(t, Options{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 1, MessageSize: 100})
+	if err := link.Wait(patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Receive(func(int, []byte, int64) {}); !errors.Is(err, io.EOF) {
+		t.Errorf("Receive: %v, want EOF", err)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := l.Addr().(*net.TCPAddr).AddrPort()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []Transport{TCP, TLS, "sctp"} {
+		if _, err := Open(Options{Server: server, Transport: transport, Clients: 1, MessageSize: 10}); err == nil {
+			t.Errorf("a link over %s was opened", transport)
+		}
+	}
+}

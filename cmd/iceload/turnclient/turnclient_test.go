@@ -1,0 +1,268 @@
+package turnclient
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"icebox/turnserver/credential"
+	"icebox/turnserver/wire"
+)
+
+var (
+	testPeer    = netip.MustParseAddrPort("127.0.0.2:9")
+	testRelayed = netip.MustParseAddrPort("127.0.0.1:50000")
+	everything  = []Step{Allocate, Permission, Channel, Refresh, Release}
+)
+
+// server answers requests as a TURN server does. It keeps them until it is asked.
+type server struct {
+	t        *testing.T
+	password string
+	nonce    string
+	queue    []query
+	log      []string
+	forge    bool // sign answers with a wrong key
+	refuse   map[Step]wire.Code
+}
+
+type query struct {
+	session int
+	request []byte
+}
+
+func (s *server) send(session int, request []byte) {
+	s.queue = append(s.queue, query{session, slices.Clone(request)})
+}
+
+// step is what a request asks for.
+func step(m *wire.Message) Step {
+	lifetime, _ := m.Get(wire.AttrLifetime)
+	if d, ok := wire.Seconds(lifetime); ok && d == 0 {
+		return Release
+	}
+	return map[wire.Method]Step{wire.Allocate: Allocate, wire.CreatePermission: Permission, wire.ChannelBind: Channel, wire.Refresh: Refresh}[m.Method]
+}
+
+// answer makes the answer to a request.
+func (s *server) answer(request []byte) []byte {
+	var m wire.Message
+	if err := wire.Parse(request, &m); err != nil {
+		s.t.Fatalf("parse a request: %v", err)
+	}
+	what := step(&m)
+	s.log = append(s.log, what.String())
+	user, _ := m.Get(wire.AttrUsername)
+	nonce, _ := m.Get(wire.AttrNonce)
+	key := credential.LongTermKey(string(user), "realm", s.password)
+	refusal := func(code wire.Code) []byte {
+		return wire.NewBuilder(nil, m.Method, wire.Error, m.TransactionID).ErrorCode(code, "").
+			Text(wire.AttrRealm, "realm").Text(wire.AttrNonce, s.nonce).Bytes()
+	}
+	switch {
+	case !m.CheckIntegrity(key):
+		return refusal(wire.Unauthorized)
+	case string(nonce) != s.nonce:
+		return refusal(wire.StaleNonce)
+	case s.refuse[what] != 0:
+		return refusal(s.refuse[what])
+	case s.forge:
+		key = []byte("forged")
+	}
+	b := wire.NewBuilder(nil, m.Method, wire.Success, m.TransactionID)
+	if what == Allocate {
+		b.XORAddress(wire.AttrXORRelayedAddress, testRelayed)
+	}
+	return b.Integrity(key).Bytes()
+}
+
+// serve answers everything that was asked, and what follows from it.
+func (s *server) serve(r *Runner, now time.Time) {
+	for len(s.queue) > 0 {
+		q := s.queue[0]
+		s.queue = s.queue[1:]
+		if !r.Handle(q.session, s.answer(q.request), now) {
+			s.t.Errorf("an answer to session %d was not expected", q.session)
+		}
+	}
+}
+
+// setUp makes n sessions that sign in with the password "right".
+func setUp(t *testing.T, n, window int) (*server, *Runner, []*Session) {
+	s := &server{t: t, password: "right", nonce: "first", refuse: map[Step]wire.Code{}}
+	sessions := make([]*Session, n)
+	for i := range sessions {
+		sessions[i] = &Session{Account: Account{"alice", "right"}, Peer: testPeer, Channel: 0x4000}
+	}
+	return s, NewRunner(RunnerOptions{Sessions: sessions, Send: s.send, Window: window}), sessions
+}
+
+func TestScriptIsFollowed(t *testing.T) {
+	s, r, sessions := setUp(t, 1, 1)
+	now := time.Now()
+	var ended []error
+	r.Start(0, now, everything, func(err error) { ended = append(ended, err) })
+	s.serve(r, now.Add(time.Millisecond))
+	want := []string{"allocate", "allocate", "permission", "channel", "refresh", "release"}
+	if !slices.Equal(s.log, want) || !slices.Equal(ended, []error{nil}) || !r.Idle() || r.Busy(0) {
+		t.Errorf("asked %v, ended with %v", s.log, ended)
+	}
+	if sessions[0].Relayed != testRelayed {
+		t.Errorf("relayed address %v", sessions[0].Relayed)
+	}
+	for what := range steps {
+		if n := r.Times[what].Count(); n != 1 {
+			t.Errorf("%v was timed %d times", what, n)
+		}
+	}
+}
+
+func TestFreshNonceIsTaken(t *testing.T) {
+	s, r, _ := setUp(t, 1, 1)
+	now := time.Now()
+	r.Start(0, now, everything[:1], nil)
+	s.serve(r, now)
+	s.nonce = "second"
+	var got error
+	r.Start(0, now, []Step{Refresh}, func(err error) { got = err })
+	s.serve(r, now)
+	if want := []string{"allocate", "allocate", "refresh", "refresh"}; got != nil || !slices.Equal(s.log, want) {
+		t.Errorf("asked %v, ended with %v", s.log, got)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	cases := map[string]struct {
+		spoil func(*server)
+		want  string
+	}{
+		"wrong password":      {func(s *server) { s.password = "other" }, "allocate: 401 Unauthorized (is"},
+		"quota":               {func(s *server) { s.refuse[Allocate] = wire.AllocationQuotaReached }, "allocate: 486 Allocation Quota Reached (raise"},
+		"forbidden peer":      {func(s *server) { s.refuse[Channel] = wire.Forbidden }, "channel: 403 Forbidden (does"},
+		"nonces without end":  {func(s *server) { s.refuse[Permission] = wire.StaleNonce }, "permission: 438 Stale Nonce"},
+		"nobody's signature":  {func(s *server) { s.forge = true }, "allocate: the answer's message-integrity"},
+		"released, never had": {func(s *server) { s.refuse[Release] = wire.AllocationMismatch }, "release: 437 Allocation Mismatch"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s, r, _ := setUp(t, 1, 1)
+			c.spoil(s)
+			var got error
+			r.Start(0, time.Now(), everything, func(err error) { got = err })
+			s.serve(r, time.Now())
+			if got == nil || !strings.HasPrefix(got.Error(), c.want) || !r.Idle() {
+				t.Errorf("ended with %v, want %s...", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRequestsAreRepeated(t *testing.T) {
+	s, r, _ := setUp(t, 1, 1)
+	now := time.Now()
+	var got error
+	r.Start(0, now, everything, func(err error) { got = err })
+	var at []time.Duration
+	for elapsed := time.Duration(0); got == nil; elapsed += 100 * time.Millisecond {
+		next := r.Tick(now.Add(elapsed))
+		if len(s.queue) > 0 {
+			at = append(at, elapsed)
+			s.queue = nil
+		}
+		if got == nil && !next.After(now.Add(elapsed)) {
+			t.Fatalf("at %v the next tick is due at %v", elapsed, next.Sub(now))
+		}
+		if elapsed > time.Minute {
+			t.Fatal("a request is never given up")
+		}
+	}
+	ms := time.Millisecond
+	if want := []time.Duration{0, 500 * ms, 1500 * ms, 3500 * ms}; !slices.Equal(at, want) || !errors.Is(got, ErrTimeout) {
+		t.Errorf("sent at %v, ended with %v", at, got)
+	}
+	if r.Repeated != 3 || !r.Tick(now).IsZero() {
+		t.Errorf("%d repeated; next tick %v", r.Repeated, r.Tick(now))
+	}
+}
+
+// The answer to the first Release was lost: the second finds nothing to release.
+func TestRepeatedReleaseHasSucceeded(t *testing.T) {
+	s, r, _ := setUp(t, 1, 1)
+	now := time.Now()
+	r.Start(0, now, everything[:1], nil)
+	s.serve(r, now)
+	got := errors.New("it has not ended")
+	r.Start(0, now, []Step{Release}, func(err error) { got = err })
+	s.queue = nil
+	s.refuse[Release] = wire.AllocationMismatch
+	now = now.Add(firstTimeout)
+	r.Tick(now)
+	s.serve(r, now)
+	if got != nil {
+		t.Errorf("ended with %v", got)
+	}
+}
+
+func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
+	s, r, sessions := setUp(t, 20, 3)
+	now := time.Now()
+	ended := 0
+	for i := range sessions {
+		r.Start(i, now, everything[:2], func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			ended++
+		})
+	}
+	for !r.Idle() {
+		if len(s.queue) == 0 || len(s.queue) > 3 {
+			t.Fatalf("%d requests under way", len(s.queue))
+		}
+		q := s.queue[len(s.queue)-1] // answered out of order
+		s.queue = s.queue[:len(s.queue)-1]
+		r.Handle(q.session, s.answer(q.request), now)
+	}
+	if ended != 20 {
+		t.Errorf("%d of 20 scripts ended", ended)
+	}
+}
+
+func TestStrangersAreIgnored(t *testing.T) {
+	s, r, _ := setUp(t, 2, 2)
+	now := time.Now()
+	r.Start(0, now, everything, nil)
+	answer := s.answer(s.queue[0].request)
+	other := slices.Clone(answer)
+	other[10] ^= 1 // transaction ID
+	for name, got := range map[string]bool{
+		"another transaction": r.Handle(0, other, now),
+		"another session":     r.Handle(1, answer, now),
+		"no session":          r.Handle(7, answer, now),
+		"a request":           r.Handle(0, s.queue[0].request, now),
+		"nonsense":            r.Handle(0, []byte("nonsense"), now),
+	} {
+		if got {
+			t.Errorf("%s was taken for the answer", name)
+		}
+	}
+	if !r.Handle(0, answer, now) || r.Handle(0, answer, now) {
+		t.Error("the answer counts once")
+	}
+}
+
+func TestSessionBeginsAnew(t *testing.T) {
+	s, r, sessions := setUp(t, 1, 1)
+	r.Start(0, time.Now(), everything, nil)
+	s.serve(r, time.Now())
+	sessions[0].Reset()
+	s.log = nil
+	r.Start(0, time.Now(), everything[:1], nil)
+	s.serve(r, time.Now())
+	if want := []string{"allocate", "allocate"}; !slices.Equal(s.log, want) {
+		t.Errorf("asked %v, want a challenge again", s.log)
+	}
+}
