@@ -113,17 +113,17 @@ const (
 	Restarting
 	// Broken means that the code that serves it panicked.
 	Broken
-	// Lapsed: its connection was lost and not resumed in time.
+	// Lapsed says that its connection was lost and not resumed in time.
 	Lapsed
-	// Overflowed: its connection was lost, and more came for it than is kept.
+	// Overflowed says that its connection was lost, and more came for it than is kept.
 	Overflowed
-	// Replaced: a new session of the same client took its place.
+	// Replaced says that a new session of the same client took its place.
 	Replaced
-	// Elsewhere: the session goes on over another connection. It ends connections, not clients.
+	// Elsewhere says that the session goes on over another connection. It ends connections, not clients.
 	Elsewhere
-	// Expired: so has its token.
+	// Expired says that its token has expired.
 	Expired
-	// Unsaid: no sign-in came in time. It ends connections that are no clients yet.
+	// Unsaid says that no sign-in came in time. It ends connections that are no clients yet.
 	Unsaid
 	reasons
 )

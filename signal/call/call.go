@@ -69,7 +69,7 @@ func (c *call) join(p Party, listed bool, answer func(Info)) error {
 	for _, e := range c.take() {
 		_ = p.Tell(e) // who can't take it is being cut off, and its session's end tells the others
 	}
-	c.tellOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
+	_ = c.tellOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	return nil
 }
 

@@ -44,6 +44,9 @@ func (o *Options) openSocket(ctx context.Context, hello wire.Request) (conn, wir
 	dialer := *o.Dialer
 	dialer.Subprotocols = []string{wire.Subprotocol}
 	ws, resp, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(o.endpoint("/ws"), "http"), o.Header)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
 	if err != nil {
 		if resp != nil {
 			err = fmt.Errorf("%w: %s", err, resp.Status)
@@ -155,7 +158,7 @@ func (s *stream) open(seq uint64) ([]byte, error) {
 	}
 	s.opts.authorize(r, s.secret)
 	r.Header.Set("Last-Event-ID", strconv.FormatUint(seq, 10))
-	resp, err := s.opts.HTTP.Do(r)
+	resp, err := s.opts.HTTP.Do(r) //nolint:bodyclose // Close does, when the stream is over
 	if err != nil {
 		return nil, err
 	}

@@ -243,7 +243,7 @@ func TestBase(t *testing.T) {
 		"a stranger says":   {"198.51.100.7:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, "http://x"},
 		"a proxy is odd":    {"127.0.0.1:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, ""},
 	} {
-		got := identify(&http.Request{RemoteAddr: c.remote, Host: c.host, Header: http.Header(c.header)}, c.listener, trusted).base()
+		got := identify(&http.Request{RemoteAddr: c.remote, Host: c.host, Header: c.header}, c.listener, trusted).base()
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

@@ -3,6 +3,7 @@ package native_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -34,7 +35,6 @@ type server struct {
 	hub     *signal.Hub
 	handler *native.Handler
 	url     string
-	slots   chan int // how many connections and sessions count, after each change
 }
 
 // setup is what a test may change.
@@ -158,8 +158,7 @@ func (r *raw) closed() int {
 	for {
 		_, _, err := r.ws.ReadMessage()
 		var closed *websocket.CloseError
-		if e, ok := err.(*websocket.CloseError); ok {
-			closed = e
+		if errors.As(err, &closed) {
 			return closed.Code
 		}
 		if err != nil {

@@ -20,7 +20,6 @@ type bad struct {
 	rng   *rand.Rand
 	least int // bytes that a connection carries
 	most  int
-	calm  bool // connections last from now on
 	lost  atomic.Int64
 }
 
@@ -33,16 +32,7 @@ func (b *bad) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 	defer b.mu.Unlock()
 	f := &flaky{Conn: c, net: b}
 	f.budget.Store(int64(b.least + b.rng.IntN(b.most-b.least)))
-	if b.calm {
-		f.budget.Store(1 << 40)
-	}
 	return f, nil
-}
-
-func (b *bad) calmDown() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.calm = true
 }
 
 // flaky is a connection that swallows one write when its budget is spent, and is cut then.
