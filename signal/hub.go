@@ -152,22 +152,19 @@ func (h *Hub) Refuse(e *Error) { _ = h.metrics.refuse(e) }
 // Context ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
 func (h *Hub) Context() context.Context { return h.ctx }
 
+// Leaving ends when Shutdown begins, and Context when it stops waiting.
+func (h *Hub) Leaving() context.Context { return h.leaving }
+
 // Attend makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
-// until done is called. When Shutdown begins it calls leave, and when it stops waiting abort, unless
-// done comes first.
-func (h *Hub) Attend(leave, abort func()) (done func(), err error) {
+// until done is called. What it waits for should end with Leaving, and has to end with Context.
+func (h *Hub) Attend() (done func(), err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.draining {
 		return nil, ErrRestarting
 	}
 	h.serving.Add(1)
-	stopLeave, stopAbort := context.AfterFunc(h.leaving, leave), context.AfterFunc(h.ctx, abort)
-	return func() {
-		stopLeave()
-		stopAbort()
-		h.serving.Done()
-	}, nil
+	return h.serving.Done, nil
 }
 
 // Bearer returns the client that a token was given to, as long as it is connected and signed in.

@@ -12,6 +12,7 @@
 //   - A client ID is an opaque string, at most 64 bytes long. It is fresh for each session, nobody can guess
 //     it, and it says nothing about the client.
 //   - "from" and "fromName" are the server's word: what the sender was welcomed as, whatever it wrote.
+//   - A number that is 0, and a list or text that is empty, may be left out.
 //   - Times are whole seconds: Unix time in "expires" and "until", lengths in all others.
 //   - Payloads ("data") may be any JSON value. They are passed on byte for byte.
 //
@@ -26,7 +27,8 @@
 // alone, and where access is by JWT it gets the name in its token. "token" is a JWT or an API key, whichever
 // this server wants; the WebSocket's URL may carry it as ?token= or ?key= instead.
 //
-// "resume" is a secret: whoever shows it is this client. It works as a Bearer for ICE servers over HTTP too.
+// "resume" is a secret: whoever shows it is this client. It works as a Bearer for ICE servers over HTTP
+// too, if the client has a name.
 // The welcome can be handed to `new RTCPeerConnection` as it is. If there are no ICE servers to give,
 // "iceServers" is missing and "iceError" has a code and a message. "limits" has
 //
@@ -38,7 +40,7 @@
 //	resume              seconds for which a lost connection may be resumed
 //	resumeMessages      messages that are kept for resuming, and resumeBytes
 //
-// A refused hello is answered with an error; the client may send another one.
+// A refused hello is answered with an error; the client may send another one, five in all.
 //
 // # Fresh ICE servers
 //
@@ -78,8 +80,9 @@
 //	    "iceServers":[...],"expires":...,"ttl":...}
 //
 // makes a call with its maker in it. The call's ID is short and can't be guessed; who knows it may join. "max" is
-// how many may be in it, 2 if left out. "until" is when it ends if nobody else joins. The ICE servers
-// have a credential of their own for this client in this call.
+// how many may be in it, 2 if left out. "until" is when it ends if nobody else joins. "link" begins with the origin by
+// which the client reached the server; where that isn't known it is a path. The ICE servers have a credential of their own
+// for this client in this call.
 //
 //	-> {"type":"join","ref":2,"call":"k3v9..."}
 //	<- {"type":"joined","ref":2,"call":"k3v9...","link":"...","max":2,"parties":[{"id":"...","name":"alice"}],

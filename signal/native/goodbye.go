@@ -53,15 +53,15 @@ func (s *session) Close(why signal.Reason) {
 // retire marks the session as over and stops its timers. The caller holds mu.
 func (s *session) retire() {
 	s.over = true
-	for _, t := range []*time.Timer{s.probing, s.lapse, s.expiry} {
+	for _, t := range []*time.Timer{s.probing, s.lapse, s.expiry, s.freshICE} {
 		if t != nil {
 			t.Stop()
 		}
 	}
-	for _, t := range s.fresh {
+	for _, t := range s.freshCalls {
 		t.Stop()
 	}
-	s.fresh = nil
+	s.freshCalls = nil
 }
 
 // finish frees what the session holds. The hub's Shutdown waits for it.

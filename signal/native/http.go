@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -40,7 +41,7 @@ func (h *Handler) ServeHello(w http.ResponseWriter, r *http.Request, v signal.Vi
 			slot()
 		}
 	}()
-	done, err := h.hub.Attend(func() {}, func() {})
+	done, err := h.hub.Attend()
 	if err != nil {
 		h.fail(w, &wire.Request{}, signal.ErrRestarting)
 		return
@@ -149,12 +150,14 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 // ServeEvents serves a session's event stream for as long as it lasts.
 func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	t := newStream(w)
-	done, err := h.hub.Attend(func() {}, t.Abort)
+	done, err := h.hub.Attend()
 	if err != nil {
 		h.fail(w, &wire.Request{}, signal.ErrRestarting)
 		return
 	}
 	defer done()
+	stop := context.AfterFunc(h.hub.Context(), t.Abort)
+	defer stop()
 	secret, seq := bearer(r), lastEvent(r)
 	// The header says OK before the session is attached, whose first message follows it; so what can fail is
 	// looked at beforehand.

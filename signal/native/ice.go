@@ -73,14 +73,24 @@ func (s *session) refreshIn(call string, d time.Duration) {
 	if s.over {
 		return
 	}
-	if t := s.fresh[call]; t != nil {
+	if call == "" {
+		if s.freshICE != nil {
+			s.freshICE.Stop()
+		}
+		s.freshICE = time.AfterFunc(d, func() { s.refresh("") })
+		return
+	}
+	if t := s.freshCalls[call]; t != nil {
 		t.Stop()
 	}
-	s.fresh[call] = time.AfterFunc(d, func() { s.refresh(call) })
+	if s.freshCalls == nil {
+		s.freshCalls = make(map[string]*time.Timer)
+	}
+	s.freshCalls[call] = time.AfterFunc(d, func() { s.refresh(call) })
 }
 
 func (s *session) refresh(call string) {
-	done, err := s.handler.hub.Attend(func() {}, func() {})
+	done, err := s.handler.hub.Attend()
 	if err != nil {
 		return
 	}
@@ -99,8 +109,8 @@ func (s *session) refresh(call string) {
 func (s *session) stale(call string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.fresh[call]; t != nil {
+	if t := s.freshCalls[call]; t != nil {
 		t.Stop()
-		delete(s.fresh, call)
+		delete(s.freshCalls, call)
 	}
 }

@@ -2,6 +2,8 @@ package native
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,11 +42,11 @@ type link struct {
 	*carrier
 	handler *Handler
 	visitor signal.Visitor
-	left    func()      // tells the hub that nothing of it is left
-	timer   *time.Timer // until there is a session
+	left    func() // tells the hub that nothing of it is left
 
 	// The reader's.
-	slot  func() // nil when a session has it
+	timer *time.Timer // until there is a session
+	slot  func()      // nil when a session has it
 	tries int
 
 	mu      sync.Mutex
@@ -53,13 +55,57 @@ type link struct {
 
 func newLink(h *Handler, c signal.Conn, v signal.Visitor, slot func()) (*link, error) {
 	l := &link{carrier: &carrier{Conn: c, gone: make(chan struct{})}, handler: h, visitor: v, slot: slot}
-	l.timer = time.AfterFunc(helloWait, func() { l.orphan(signal.Unsaid) })
 	var err error
-	if l.left, err = h.hub.Attend(func() { l.orphan(signal.Restarting) }, l.Abort); err != nil {
-		l.timer.Stop()
+	if l.left, err = h.hub.Attend(); err != nil {
 		slot()
+		return l, err
 	}
-	return l, err
+	l.timer = time.AfterFunc(helloWait, func() { l.orphan(signal.Unsaid) })
+	h.orphans.add(l)
+	return l, nil
+}
+
+// orphans are the links that have no session, which nobody else would end when the hub is shut down.
+type orphans struct {
+	mu    sync.Mutex
+	links map[*link]struct{}
+	over  bool
+}
+
+func (o *orphans) add(l *link) {
+	o.mu.Lock()
+	o.links[l] = struct{}{}
+	over := o.over
+	o.mu.Unlock()
+	if over {
+		l.orphan(signal.Restarting)
+	}
+}
+
+func (o *orphans) remove(l *link) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.links, l)
+}
+
+// dismiss ends them all, and those that are yet to come.
+func (o *orphans) dismiss() {
+	o.mu.Lock()
+	o.over = true
+	all := slices.Collect(maps.Keys(o.links))
+	o.mu.Unlock()
+	for _, l := range all {
+		l.orphan(signal.Restarting)
+	}
+}
+
+// settle is for a link that has found its session, or its end.
+func (l *link) settle() {
+	l.handler.orphans.remove(l)
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
 }
 
 // orphan ends a link that has no session.
@@ -114,7 +160,7 @@ func (l *link) Open() {}
 
 // Close implements socket.Peer: reading has ended.
 func (l *link) Close() {
-	l.timer.Stop()
+	l.settle()
 	if s := l.owner(); s != nil {
 		s.lose(l.carrier)
 	}
@@ -188,7 +234,7 @@ func (l *link) hello(r *wire.Request) *signal.Error {
 		l.adopt(nil)
 		return err
 	}
-	l.timer.Stop()
+	l.settle()
 	return nil
 }
 
@@ -201,7 +247,7 @@ func (l *link) resume(r *wire.Request) *signal.Error {
 		l.adopt(nil)
 		return err
 	}
-	l.timer.Stop()
+	l.settle()
 	l.slot() // the session has one
 	l.slot = nil
 	return nil

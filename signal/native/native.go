@@ -53,6 +53,7 @@ type Handler struct {
 	calls   *call.Book
 	metrics *metrics
 	profile signal.Profile
+	orphans orphans
 }
 
 // New returns a Handler.
@@ -74,6 +75,8 @@ func New(o Options) (*Handler, error) {
 	h.profile = signal.Profile{
 		Protocol: Protocol, Encode: encode, Presence: presence, ByID: true, Pairs: maxPairs,
 	}
+	h.orphans.links = make(map[*link]struct{})
+	context.AfterFunc(o.Hub.Leaving(), h.orphans.dismiss)
 	o.Hub.Declare(Protocol)
 	return h, nil
 }

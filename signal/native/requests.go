@@ -88,7 +88,7 @@ func (s *session) answer(r *wire.Request) {
 	case wire.Join:
 		err, told = s.join(r), true
 	case wire.ICE:
-		err, told = s.freshICE(r), true
+		err, told = s.sendICE(r), true
 	default:
 		err = s.do(r)
 	}
@@ -157,8 +157,8 @@ func (s *session) send(r *wire.Request) error {
 	return s.client.SendTo(to, m)
 }
 
-// freshICE answers a request for ICE servers.
-func (s *session) freshICE(r *wire.Request) error {
+// sendICE answers a request for ICE servers.
+func (s *session) sendICE(r *wire.Request) error {
 	if r.Call != "" && !s.handler.calls.Member(s.client.Addr(), r.Call) {
 		return s.refused(signal.ErrNotInCall)
 	}

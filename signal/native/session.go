@@ -43,12 +43,16 @@ type session struct {
 	probing   *time.Timer
 	lapse     *time.Timer // ends a session without transport
 	expiry    *time.Timer // ends it with its token
-	fresh     map[string]*time.Timer
-	grant     signal.Grant
+
+	// When fresh ICE servers are due, of the session's own and of its calls'.
+	freshICE   *time.Timer
+	freshCalls map[string]*time.Timer
+
+	grant signal.Grant
 }
 
 func newSession(h *Handler, slot func()) *session {
-	s := &session{handler: h, writing: make(turn, 1), slot: slot, ended: make(chan struct{}), fresh: make(map[string]*time.Timer)}
+	s := &session{handler: h, writing: make(turn, 1), slot: slot, ended: make(chan struct{})}
 	s.hear()
 	h.metrics.detached.Inc()
 	return s
