@@ -64,9 +64,14 @@ func (d *dtlsPaths) path(remote netip.AddrPort) *dtlsPath {
 // or anew in place of a connection that the client has lost (RFC 6347 section 4.2.8).
 func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	s := d.server
-	if now := s.clock(); !s.gate.Valid(h, remote, now) {
+	if now := s.clock(); h.Outdated() || !s.gate.Valid(h, remote, now) {
 		if !s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
 			s.drop(DropReplyRate)
+			return
+		}
+		if h.Outdated() {
+			s.drop(DropHandshake)
+			d.write(remote, h.Refusal())
 			return
 		}
 		d.write(remote, s.gate.Challenge(h, remote, now))

@@ -188,3 +188,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Who knows DTLS 1.0 only is told so at once, in a record with the number it waits for.
+func TestOutdated(t *testing.T) {
+	old := hello(nil, 0, 0)
+	if parse(t, old).Outdated() {
+		t.Error("DTLS 1.2 is outdated")
+	}
+	old[recordHeader+messageHeader+1] = 0xff
+	h := parse(t, old)
+	want := append([]byte{21, 0xfe, 0xff}, old[3:11]...)
+	want = append(want, 0, 2, 2, 70)
+	if !h.Outdated() || !bytes.Equal(h.Refusal(), want) {
+		t.Errorf("refusal %x, want %x", h.Refusal(), want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 // Types of records (RFC 6347 section 4.3.1).
 const (
 	TypeHandshake = 22
+	typeAlert     = 21
 
 	clientHello        = 1
 	helloVerifyRequest = 3
@@ -17,6 +18,9 @@ const (
 	recordHeader  = 13
 	messageHeader = 12
 )
+
+// dtls10 is the version of DTLS 1.0, 1.2 is below it: they are negative numbers.
+const dtls10 = 0xfeff
 
 // versionAndRandom is where a ClientHello begins.
 const versionAndRandom = 2 + 32
@@ -33,6 +37,17 @@ type Hello struct {
 
 // Random returns the client's random bytes, which tell one attempt to connect from another.
 func (h *Hello) Random() [32]byte { return [32]byte(h.body[2:]) }
+
+// Outdated tells whether the client knows nothing newer than DTLS 1.0.
+func (h *Hello) Outdated() bool { return binary.BigEndian.Uint16(h.body) == dtls10 }
+
+// Refusal returns the alert, one record, that answers an outdated ClientHello. Its
+// record has the number of the client's, as that of a challenge: a client drops a number it has had.
+func (h *Hello) Refusal() []byte {
+	const fatal, protocolVersion = 2, 70 // RFC 5246 section 7.2
+	b := append([]byte{typeAlert, dtls10 >> 8, dtls10 & 0xff}, h.record[3:11]...)
+	return append(b, 0, 2, fatal, protocolVersion)
+}
 
 // Parse reads a datagram that starts with a whole ClientHello, in a plain record of its own.
 func Parse(b []byte) (*Hello, bool) {
