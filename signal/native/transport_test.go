@@ -79,9 +79,18 @@ func (l *line) got() (all []string) {
 func (l *line) is(t *testing.T, dead bool, frames ...string) {
 	t.Helper()
 	synctest.Wait()
-	if got := l.got(); !slices.Equal(got, frames) || l.dead != dead {
+	got := l.got()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Equal(got, frames) || l.dead != dead {
 		t.Errorf("dead %v, got %q, want %v, %q", l.dead, got, dead, frames)
 	}
+}
+
+func (l *line) pinged() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pings
 }
 
 // bubble is a hub in its own time.
@@ -135,15 +144,15 @@ func TestQuietTransportIsProbedWhenWrittenTo(t *testing.T) {
 		bo, _ := h.mustSignIn(t, "bo", true)
 		bo.note("al")
 		synctest.Wait()
-		if quietLine.pings != 0 {
+		if quietLine.pinged() != 0 {
 			t.Error("probed although it has just been heard")
 		}
 		pass(quiet)
 		bo.note("al")
 		bo.note("al")
 		quietLine.is(t, false, "welcome", "messagex", "messagex", "messagex")
-		if quietLine.pings != 1 {
-			t.Errorf("%d pings", quietLine.pings)
+		if quietLine.pinged() != 1 {
+			t.Errorf("%d pings", quietLine.pinged())
 		}
 		pass(answer + time.Millisecond)
 		quietLine.is(t, true, "welcome", "messagex", "messagex", "messagex")
