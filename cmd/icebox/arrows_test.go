@@ -52,6 +52,7 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/peer", "icebox/turnserver", "the peer policy is a leaf without I/O"},
 		{"icebox/turnserver/flow", "icebox/turnserver", "forwarding state is a leaf"},
 		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets know nothing of TURN"},
+		{"icebox/turnserver/dtlsgate", "icebox/turnserver", "the gate is a leaf without I/O"},
 		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
 		{"icebox/signal/broker", "icebox/signal", "who holds which name has nothing to do with protocols"},
 		{"icebox/signal/object", "icebox/signal", "reading JSON is a leaf"},

@@ -34,7 +34,7 @@ setup() {
 }
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.
-long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
+long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnectionCaps|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
 
 # step NAME COMMAND...: runs a step, keeps its output, says how it ended. Steps of one lane run one after the other.
 step() {

@@ -47,9 +47,12 @@ func TestOnlyTransport(t *testing.T) {
 	}
 }
 
+// onlyUDP is what the clients' routers let out where the relay is to be reached over UDP: browsers may try TCP as well.
+var onlyUDP = []string{"tcp dport 443", "udp dport 3478"}
+
 // TestIPv6Only has clients without any IPv4.
 func TestIPv6Only(t *testing.T) {
-	s := setUp(t, variant{lab: netlab.Options{NoV4: true}})
+	s := setUp(t, variant{lab: netlab.Options{NoV4: true, Allow: onlyUDP}})
 	s.signIn("")
 	s.watch().only(t, "udp", netlab.TURNUDP)
 	s.hangUp()
@@ -62,7 +65,7 @@ func TestIPv6Only(t *testing.T) {
 // of one relayed address for the other never leave the daemon.
 func TestBehindNAT(t *testing.T) {
 	s := setUp(t, variant{
-		lab:    netlab.Options{Cloud: true},
+		lab:    netlab.Options{Cloud: true, Allow: onlyUDP},
 		config: fmt.Sprintf("external_ip: [{public: %s, private: %s}]", netlab.PublicV4, netlab.PrivateV4),
 	})
 	s.signIn("?policy=relay")
