@@ -29,6 +29,15 @@ type Conn interface {
 	Abort()
 }
 
+// Prompt is a Conn that can write without waiting.
+type Prompt interface {
+	Conn
+	// TryWrite writes a message if that can be done at once. If it reports false the message has to be handed to Write
+	// next, before anything else is written: part of it may have gone. TryPing is likewise.
+	TryWrite(frame []byte) (done bool, err error)
+	TryPing() (done bool, err error)
+}
+
 // Resumable is a Conn that outlives its transports.
 type Resumable interface {
 	Conn
@@ -89,6 +98,7 @@ type Client struct {
 	// Fixed.
 	hub     *Hub
 	conn    Conn
+	prompt  Prompt // conn, if it is one
 	profile Profile
 	visitor Visitor
 	id      broker.ID
@@ -121,6 +131,7 @@ type Client struct {
 
 func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
+	c.prompt, _ = conn.(Prompt)
 	_, _ = rand.Read(c.secret[:]) // documented never to fail
 	c.seen.Store(int64(h.now()))
 	return c

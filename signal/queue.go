@@ -110,8 +110,11 @@ func (c *Client) enqueue(i item) error {
 		return broker.ErrOffline
 	}
 	c.queue.push(i)
-	c.startFlush()
+	mine := c.flushNow()
 	c.mu.Unlock()
+	if mine {
+		c.flushPromptly()
+	}
 	return nil
 }
 
@@ -124,23 +127,82 @@ func (c *Client) startFlush() {
 	c.flushes.Go(c.flush)
 }
 
+// flushNow is startFlush for who can call flushPromptly afterwards, if it returns true.
+func (c *Client) flushNow() (mine bool) {
+	if c.prompt == nil || c.queue.flushing {
+		c.startFlush()
+		return false
+	}
+	c.queue.flushing = true
+	c.flushes.Add(1)
+	return true
+}
+
 // flush writes until the queue is empty.
 func (c *Client) flush() {
-	for {
-		c.mu.Lock()
-		i, ok := c.queue.next()
+	for i, ok := c.due(); ok; i, ok = c.due() {
+		c.flushOne(i)
+	}
+}
+
+func (c *Client) flushOne(i item) {
+	if err := c.write(i); err != nil {
+		c.End(WriteFailed)
+	}
+	c.wrote(i)
+}
+
+// due takes the next item out of the queue. If there is none its caller flushes no longer.
+func (c *Client) due() (i item, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok = c.queue.next()
+	c.queue.flushing = ok
+	return i, ok
+}
+
+func (c *Client) wrote(i item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.wrote(i)
+}
+
+// promptly is how many frames one caller of flushPromptly writes, who has other things to do.
+const promptly = 16
+
+// flushPromptly writes what can be written at once, in the caller's goroutine: starting one for every message would
+// cost more than the message. The rest is written as by flush.
+func (c *Client) flushPromptly() {
+	defer c.flushes.Done()
+	for range promptly {
+		i, ok := c.due()
 		if !ok {
-			c.queue.flushing = false
-			c.mu.Unlock()
 			return
 		}
-		c.mu.Unlock()
-		if err := c.write(i); err != nil {
+		done, err := c.tryWrite(i)
+		if err != nil {
 			c.End(WriteFailed)
+		} else if !done {
+			c.flushes.Go(func() {
+				c.flushOne(i)
+				c.flush()
+			})
+			return
 		}
-		c.mu.Lock()
-		c.queue.wrote(i)
-		c.mu.Unlock()
+		c.wrote(i)
+	}
+	c.flushes.Go(c.flush)
+}
+
+func (c *Client) tryWrite(i item) (done bool, err error) {
+	switch i.kind {
+	case pingFrame:
+		c.notePing()
+		return c.prompt.TryPing()
+	case dataFrame:
+		return c.prompt.TryWrite(i.data)
+	default:
+		return false, nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"icebox/cmd/icebox/certs"
+	"icebox/signal/socket"
 )
 
 // webServer is an HTTP server and the goroutine it runs in.
@@ -33,7 +34,7 @@ func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Log
 	serve := func() error { return w.server.Serve(l) }
 	if source != nil {
 		w.server.TLSConfig = source.Config()
-		serve = func() error { return w.server.ServeTLS(l, "", "") }
+		serve = func() error { return w.server.ServeTLS(socket.Listen(l), "", "") }
 	}
 	go func() {
 		defer close(w.done)

@@ -85,7 +85,7 @@ func New(o Options) (*Handler, error) {
 // neither the connection nor a session that began on it is left.
 func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
 	var l *link
-	host := socket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Conn) (socket.Peer, socket.Session, error) {
+	host := socket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Prompt) (socket.Peer, socket.Session, error) {
 		var err error
 		l, err = newLink(h, c, v, done)
 		return l, l, err

@@ -27,11 +27,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type echo struct{ client *signal.Client }
 
 func (e echo) Open() { e.client.Send([]byte("welcome")) }
-func (e echo) Text(m []byte) {
+func (e echo) Text(m []byte) func() {
 	if string(m) == "panic" {
 		panic("asked to")
 	}
 	e.client.Send(bytes.Clone(m))
+	return nil
 }
 func (e echo) Refuse(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
 

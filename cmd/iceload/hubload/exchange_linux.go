@@ -36,7 +36,7 @@ func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Exchanged
 	if err := l.pairUp(ctx); err != nil {
 		return nil, err
 	}
-	l.failures() // of before
+	_, _ = l.failures() // of before
 	l.mu.Lock()
 	l.latency.Reset()
 	l.mu.Unlock()
@@ -53,7 +53,7 @@ func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Exchanged
 	latency := l.latency
 	l.mu.Unlock()
 	r.Latency = &latency
-	r.Failure, r.Failed = l.failures()
+	r.Failed, r.Failure = l.failures()
 	if err == nil && r.Received == 0 {
 		err = fmt.Errorf("nothing arrived: %w", r.Failure)
 	}

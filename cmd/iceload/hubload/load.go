@@ -154,13 +154,13 @@ func (l *Load) fail(err error) {
 	}
 }
 
-// failures returns the first failure since it was asked for before, and how many there were.
-func (l *Load) failures() (first error, count uint64) {
+// failures returns how many failures there were since it was called before, and the first.
+func (l *Load) failures() (count uint64, first error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first, count = l.failure, l.failed
-	l.failure, l.failed = nil, 0
-	return first, count
+	count, first = l.failed, l.failure
+	l.failed, l.failure = 0, nil
+	return count, first
 }
 
 var errNobody = errors.New("there are no two clients")
@@ -196,13 +196,13 @@ func (l *Load) introduce(ctx context.Context, c *client, kind string) error {
 	case <-c.peer.heard:
 		return nil
 	case <-ctx.Done():
-		err, _ := l.failures()
+		_, err := l.failures()
 		return fmt.Errorf("%s got no %s from %s: %w", c.peer.name, kind, c.name, errors.Join(ctx.Err(), err))
 	}
 }
 
 // Failure returns the first thing that went wrong since it was asked for before.
 func (l *Load) Failure() error {
-	err, _ := l.failures()
+	_, err := l.failures()
 	return err
 }
