@@ -1,8 +1,6 @@
 package native
 
 import (
-	"unicode/utf8"
-
 	"icebox/signal"
 	"icebox/signal/broker"
 	"icebox/signal/native/wire"
@@ -12,7 +10,8 @@ import (
 const ackEvery = 16
 
 // handle does what a message asks for. One that comes on a transport which is no longer the session's is
-// left for the client to send again; t is nil for what came on none. What may take its time is returned.
+// left for the client to send again; t is nil for what came on none. What may take its time is returned. The text
+// is UTF-8.
 func (s *session) handle(t transport, text []byte) (slow func()) {
 	if !s.reading.TryLock() { // somebody serves a message that came on another transport
 		return func() {
@@ -37,7 +36,6 @@ func (s *session) take(t transport, text []byte) (slow func()) {
 		return nil
 	}
 	r, ok := wire.Decode(text)
-	ok = ok && utf8.Valid(text)
 	if r.Ack > 0 {
 		s.mu.Lock()
 		s.kept.ack(min(r.Ack, s.kept.last))
