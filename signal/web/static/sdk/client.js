@@ -160,11 +160,14 @@ export class Client extends Emitter {
     this.#session.probe();
   }
 
-  /** Leaves all calls and ends the session. */
-  close() {
+  /**
+   * Leaves all calls and ends the session.
+   * @param {{unloading?: boolean}} [why] unloading: the page is being left
+   */
+  close({ unloading = false } = {}) {
     for (const call of this.calls) call.leave();
     this.#ringing.decline();
-    this.#session.close();
+    this.#session.close(unloading);
   }
 
   /** @param {CallOptions & {owned?: boolean}} options @returns {Promise<{media: LocalMedia, owned: boolean}>} */

@@ -32,9 +32,20 @@ export async function openEvents({ url, hello, environment }) {
     const resumed = await transport.open(seq);
     return { first: welcome ?? resumed, transport };
   } catch (failure) {
-    transport.close();
+    transport.close(welcome ? '{"type":"bye"}' : undefined); // nobody would ever use that session
     throw failure;
   }
+}
+
+/**
+ * Sends what shall arrive even if the page is left at once.
+ * @param {{url: string, environment: import('./websocket.js').Environment}} server
+ * @param {string} secret
+ * @param {string[]} texts
+ */
+export function farewell({ url, environment }, secret, texts) {
+  const get = environment.fetch ?? globalThis.fetch.bind(globalThis);
+  post(get, new URL('v1/send', url), secret, `[${texts.join()}]`, { keepalive: true, signal: null }).catch(() => {});
 }
 
 /**
@@ -157,9 +168,7 @@ class EventTransport {
     this.#sink = null;
     this.#over = true;
     clearTimeout(this.#silence);
-    if (last !== undefined) {
-      post(this.#get, new URL('v1/send', this.#url), this.#secret, last, { keepalive: true, signal: null }).catch(() => {});
-    }
+    if (last !== undefined) farewell({ url: this.#url, environment: { fetch: this.#get } }, this.#secret, [last]);
     this.#abort.abort();
   }
 

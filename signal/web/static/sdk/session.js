@@ -5,7 +5,7 @@
 
 import { Backlog } from './backlog.js';
 import { asError, IceboxError, refused } from './errors.js';
-import { openEvents } from './events.js';
+import { farewell, openEvents } from './events.js';
 import { openWebSocket } from './websocket.js';
 
 /** @typedef {import('./websocket.js').Transport} Transport */
@@ -39,6 +39,8 @@ const PONG_MS = 5_000;
 const PROBE_MS = 2_500;
 /** After so many refusals in a row somebody else has our name. */
 const TAKEN_LIMIT = 4;
+/** How many attempts are made with WebSockets alone, where they have worked. */
+const PATIENT = 4;
 /** Refusals that asking again won't change. */
 const FINAL = new Set(['token-missing', 'token-invalid', 'token-expired', 'bad-name', 'name-not-allowed', 'version', 'bad-message']);
 /** Refusals by the server itself: another transport would hear the same. */
@@ -122,9 +124,15 @@ export class Session {
     else if (this.state === 'connected') this.#askForLife(PROBE_MS);
   }
 
-  /** Ends the session on both sides. */
-  close() {
-    this.#end(null, JSON.stringify({ type: 'bye' }));
+  /**
+   * Ends the session on both sides.
+   * @param {boolean} [unloading] whether the page is being left, with which a WebSocket's last words may be lost
+   */
+  close(unloading = false) {
+    const bye = JSON.stringify({ type: 'bye' });
+    const { url, environment } = this.#options;
+    if (unloading && this.state !== 'closed') farewell({ url, environment }, this.secret, [...this.#backlog.texts, bye]);
+    this.#end(null, bye);
   }
 
   /**
@@ -193,7 +201,7 @@ export class Session {
     } catch (failure) {
       const { code } = asError(failure, 'unreachable');
       // A server that is just being restarted has no WebSockets for a moment: that's no reason to do without.
-      if (transport === 'websocket' || REACHED.has(code) || (this.#webSocketWorked && this.attempts < 2)) throw failure;
+      if (transport === 'websocket' || REACHED.has(code) || (this.#webSocketWorked && this.attempts < PATIENT)) throw failure;
       return openEvents(opening);
     }
   }

@@ -48,10 +48,11 @@ export class Devices {
 
   async #fill() {
     const media = this.#media;
-    const { cameras, microphones } = await listDevices();
+    const { cameras, microphones } = media ? await listDevices() : { cameras: [], microphones: [] };
+    byId('devices').hidden = cameras.length + microphones.length === 0;
     for (const [kind, devices] of /** @type {const} */ ([['audio', microphones], ['video', cameras]])) {
       const now = media?.device(kind) ?? '';
-      fields[kind].hidden = media === null || devices.length === 0;
+      fields[kind].hidden = devices.length === 0;
       const options = devices.map(({ id, label }, i) => option(id, label || `${NOUNS[kind]} ${i + 1}`, id === now));
       if (now === '') options.unshift(option('', 'None', true));
       selects[kind].replaceChildren(...options);

@@ -191,7 +191,7 @@ addEventListener('pagehide', () => {
   const { client } = presence;
   if (!client) return;
   keep({ name: presence.name, secret: client.secret });
-  client.close();
+  client.close({ unloading: true });
 });
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 

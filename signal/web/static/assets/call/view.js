@@ -30,6 +30,7 @@ export function showPresence(presence) {
   const wasInside = !byId('signed-in').hidden;
   const inside = presence.state === 'in' || presence.state === 'lost';
   main.dataset.presence = presence.state;
+  main.dataset.transport = presence.client?.transport ?? '';
 
   byId('sign-in').hidden = inside;
   byId('signed-in').hidden = !inside;
