@@ -30,7 +30,7 @@ const OUT_MS = { false: 1_200, true: 2_500 };
 /** How long a restart may take before another one. */
 const RESTART_MS = 7_000;
 /** A connection that never was is given up after so many restarts. */
-const TRIES = 2;
+const TRIES = 1;
 /** More candidates than any browser gathers. */
 const MOST_CANDIDATES = 256;
 /** What waits for a connection to be sent. */

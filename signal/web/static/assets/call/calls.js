@@ -7,10 +7,10 @@
 
 import { callWords, endWords, noRouteWords } from './words.js';
 
-/** @typedef {import('../../sdk/client.js').Client} Client */
-/** @typedef {import('../../sdk/call.js').Call} Call */
-/** @typedef {import('../../sdk/incoming.js').IncomingCall} IncomingCall */
-/** @typedef {import('../../sdk/media.js').LocalMedia} LocalMedia */
+/** @typedef {import('../../sdk/icebox.js').Client} Client */
+/** @typedef {import('../../sdk/icebox.js').Call} Call */
+/** @typedef {import('../../sdk/icebox.js').IncomingCall} IncomingCall */
+/** @typedef {import('../../sdk/icebox.js').LocalMedia} LocalMedia */
 /** @typedef {'idle' | 'preparing' | 'ringing' | 'waiting' | 'incoming' | 'connecting' | 'in-call' | 'interrupted'} CallState */
 
 /**

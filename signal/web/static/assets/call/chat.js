@@ -2,7 +2,7 @@
 
 import { byId, byKind, element, setText } from '../basics/dom.js';
 
-/** @typedef {import('../../sdk/call.js').Call} Call */
+/** @typedef {import('../../sdk/icebox.js').Call} Call */
 
 const MOST_LINES = 500;
 const box = byId('chat');

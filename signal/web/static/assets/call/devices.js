@@ -3,7 +3,7 @@
 import { listDevices } from '../../sdk/icebox.js';
 import { byId, byKind, element } from '../basics/dom.js';
 
-/** @typedef {import('../../sdk/media.js').LocalMedia} LocalMedia */
+/** @typedef {import('../../sdk/icebox.js').LocalMedia} LocalMedia */
 /** @typedef {'audio' | 'video'} Kind */
 
 const selects = { audio: byKind('microphone', HTMLSelectElement), video: byKind('camera', HTMLSelectElement) };
@@ -26,7 +26,7 @@ export class Devices {
   /**
    * What to open, with the devices that were chosen last.
    * @param {Record<Kind, boolean>} wish
-   * @returns {import('../../sdk/media.js').Wish}
+   * @returns {import('../../sdk/icebox.js').MediaWish}
    */
   wish(wish) {
     const of = (/** @type {Kind} */ kind) => {

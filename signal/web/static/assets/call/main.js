@@ -59,7 +59,7 @@ const calls = new Calls({
   changed,
 });
 
-/** @type {import('../../sdk/call.js').Call | null} The call that is shown. */
+/** @type {import('../../sdk/icebox.js').Call | null} The call that is shown. */
 let shown = null;
 
 function changed() {

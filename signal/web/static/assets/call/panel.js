@@ -7,8 +7,8 @@ import { byId, byKind, element, setText } from '../basics/dom.js';
 import { bitrate, bytes } from '../basics/format.js';
 import { addressWords, hops, pathWords, typeWords } from './path.js';
 
-/** @typedef {import('../../sdk/stats.js').Stats} Stats */
-/** @typedef {import('../../sdk/stats.js').End} End */
+/** @typedef {import('../../sdk/icebox.js').Stats} Stats */
+/** @typedef {import('../../sdk/icebox.js').End} End */
 /** @typedef {{name: string, stats: Stats}} Connection */
 
 const whose = byKind('whose', HTMLSelectElement);

@@ -1,6 +1,6 @@
 /** The way the media take, in words for people. No DOM. */
 
-/** @typedef {import('../../sdk/stats.js').Sample} Sample */
+/** @typedef {import('../../sdk/icebox.js').Stats} Sample */
 
 /**
  * The way the media take, in one or two sentences.

@@ -2,7 +2,7 @@
 
 import { signInWords } from './words.js';
 
-/** @typedef {import('../../sdk/client.js').Client} Client */
+/** @typedef {import('../../sdk/icebox.js').Client} Client */
 
 /**
  * @typedef {object} PresenceHooks

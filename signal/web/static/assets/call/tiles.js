@@ -3,7 +3,7 @@
 import { byId, element, setText } from '../basics/dom.js';
 import { qualityWords } from './words.js';
 
-/** @typedef {import('../../sdk/party.js').Party} Party */
+/** @typedef {import('../../sdk/icebox.js').Party} Party */
 /** @typedef {{root: HTMLElement, video: HTMLVideoElement, picture: HTMLElement, name: HTMLElement, muted: HTMLElement, quality: HTMLElement}} Tile */
 
 export class Tiles {
@@ -23,7 +23,7 @@ export class Tiles {
 
   /**
    * @param {Party} party
-   * @param {import('../../sdk/stats.js').Stats} stats
+   * @param {import('../../sdk/icebox.js').Stats} stats
    */
   showQuality(party, stats) {
     const quality = this.#tiles.get(party)?.quality;

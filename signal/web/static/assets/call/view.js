@@ -77,7 +77,7 @@ export function showCall(calls) {
   if (before !== state) moveFocus(onStage, before === 'idle' || before === 'incoming');
 }
 
-/** @param {import('../../sdk/media.js').LocalMedia | null} media */
+/** @param {import('../../sdk/icebox.js').LocalMedia | null} media */
 function showSelf(media) {
   const stream = media?.stream ?? null;
   if (localVideo.srcObject !== stream) localVideo.srcObject = stream;

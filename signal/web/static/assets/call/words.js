@@ -1,6 +1,6 @@
 /** What happened and what to do about it, for people. No DOM. */
 
-/** @typedef {import('../../sdk/errors.js').IceboxError} IceboxError */
+/** @typedef {import('../../sdk/icebox.js').IceboxError} IceboxError */
 
 /**
  * Why one could not sign in, or is not signed in any more.
@@ -85,7 +85,7 @@ export function noRouteWords(who) {
 
 /**
  * How good a connection is.
- * @param {import('../../sdk/stats.js').Stats} stats
+ * @param {import('../../sdk/icebox.js').Stats} stats
  * @returns {string}
  */
 export function qualityWords({ quality, loss, roundTrip }) {
