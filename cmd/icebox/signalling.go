@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -36,8 +38,13 @@ func (d *daemon) startSignalling() error {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	d.hub = hub
+	secret, err := hkdf.Key(sha256.New, d.secret, nil, "calls", sha256.Size)
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
 	gate, err := gateway.New(gateway.Options{
 		Hub:        hub,
+		Secret:     secret,
 		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), d.cfg.Credentials.TTL),
 		Pages:      web.Handler(web.Options{Registerer: d.registry}),
 		Logger:     log,

@@ -2,6 +2,7 @@ package call
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -56,27 +57,51 @@ type Info struct {
 	Max    int
 	Until  time.Time // when it ends if nobody joins
 	Others []Party
+	// Proof lets its holder make the call again, or join it, once this process is no more. Empty for a
+	// reserved call.
+	Proof string
+}
+
+// Pass is what a party shows to be let in, beside the call's ID.
+type Pass struct {
+	Listed bool   // its token lists the call
+	Proof  string // see [Info]
+}
+
+// Options are fixed for the life of a Book.
+type Options struct {
+	// Limits is asked whenever they matter.
+	Limits func() signal.CallLimits
+	// Secret is what proofs are made with; all processes that shall believe each other's have the same. Empty: no
+	// other process does.
+	Secret     []byte
+	Registerer prometheus.Registerer // nil: no registration
 }
 
 // Book has all calls of a process. It is safe for concurrent use.
 type Book struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
+	prover  *prover
 
 	mu      sync.Mutex // taken with a call's lock held, never the other way round
 	calls   map[string]*call
 	members map[broker.Addr]map[*call]struct{}
-	users   map[string]int // in how many calls
+	users   map[string]int      // in how many calls
+	forgone map[string]struct{} // calls that were made again and have ended
 }
 
-// New returns an empty Book, which asks for its limits whenever they matter.
-func New(limits func() signal.CallLimits, reg prometheus.Registerer) (*Book, error) {
+// errExists is for who was not the first to make a call.
+var errExists = errors.New("the call exists")
+
+// New returns an empty Book.
+func New(o Options) (*Book, error) {
 	b := &Book{
-		limits: limits, calls: make(map[string]*call),
-		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int),
+		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
+		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), forgone: make(map[string]struct{}),
 	}
 	var err error
-	if b.metrics, err = newMetrics(reg); err != nil {
+	if b.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, fmt.Errorf("make a book of calls: %w", err)
 	}
 	return b, nil
@@ -111,18 +136,18 @@ func ValidID(id string) bool {
 // Create makes a call for at most so many parties, with p in it; 0 means two. Answer is called
 // before p is told anything of the call.
 func (b *Book) Create(p Party, most int, answer func(Info)) error {
-	return b.make(p, newID(), most, false, answer)
-}
-
-func (b *Book) make(p Party, id string, most int, reserved bool, answer func(Info)) error {
-	l := b.limits()
 	if most == 0 {
 		most = 2
 	}
-	if most < 2 || most > l.Parties {
+	if most < 2 || most > b.limits().Parties {
 		return signal.ErrCallLimit
 	}
-	c := &call{book: b, id: id, max: most, reserved: reserved, until: time.Now().Add(l.Unjoined)}
+	return b.make(p, &call{book: b, id: newID(), max: most}, answer)
+}
+
+func (b *Book) make(p Party, c *call, answer func(Info)) error {
+	l := b.limits()
+	c.until = time.Now().Add(l.Unjoined)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.mu.Lock()
@@ -134,11 +159,11 @@ func (b *Book) make(p Party, id string, most int, reserved bool, answer func(Inf
 		b.mu.Unlock()
 		return signal.ErrCallLimit
 	}
-	if b.calls[id] != nil {
+	if b.calls[c.id] != nil {
 		b.mu.Unlock()
-		return signal.ErrUnavailable // somebody was faster in making a reserved one
+		return errExists
 	}
-	b.calls[id] = c
+	b.calls[c.id] = c
 	b.enter(p, c)
 	b.mu.Unlock()
 	c.parties = append(c.parties, p)
@@ -149,35 +174,53 @@ func (b *Book) make(p Party, id string, most int, reserved bool, answer func(Inf
 }
 
 // Join puts p into a call. What others are told comes after answer is called, and so does what was kept. Who has a token
-// that lists the call makes it by joining.
-func (b *Book) Join(p Party, id string, listed bool, answer func(Info)) error {
-	b.mu.Lock()
-	c := b.calls[id]
-	b.mu.Unlock()
-	switch {
-	case c != nil:
-		return c.join(p, listed, answer)
-	case listed && ValidID(id):
-		return b.make(p, id, b.limits().Parties, true, answer)
-	default:
-		return signal.ErrNoSuchCall
+// that lists the call makes it by joining, and so does who proves to have been in it before this process began.
+func (b *Book) Join(p Party, id string, pass Pass, answer func(Info)) error {
+	for {
+		c, missing := b.find(id, pass)
+		switch {
+		case c == nil:
+			return signal.ErrNoSuchCall
+		case !missing:
+			return c.join(p, pass.Listed, answer)
+		}
+		if err := b.make(p, c, answer); !errors.Is(err, errExists) {
+			return err
+		}
 	}
 }
 
-// Check reports what would keep p from joining a call, so that who asks needn't be given anything beforehand.
-func (b *Book) Check(p Party, id string, listed bool) error {
+// find returns a call, or one that may be made because it is missing.
+func (b *Book) find(id string, pass Pass) (c *call, missing bool) {
 	b.mu.Lock()
-	c := b.calls[id]
+	c = b.calls[id]
+	_, over := b.forgone[id]
+	over = over || len(b.forgone) >= maxForgone
 	b.mu.Unlock()
-	if c == nil && listed && ValidID(id) {
-		return nil
+	if c != nil || !ValidID(id) {
+		return c, false
 	}
-	if c == nil {
+	if pass.Listed {
+		return &call{book: b, id: id, max: b.limits().Parties, reserved: true}, true
+	}
+	if most, ok := b.prover.judge(id, pass.Proof, time.Now()); ok && !over {
+		return &call{book: b, id: id, max: min(most, b.limits().Parties), again: true, joined: true}, true
+	}
+	return nil, false
+}
+
+// Check reports what would keep p from joining a call, so that who asks needn't be given anything beforehand.
+func (b *Book) Check(p Party, id string, pass Pass) error {
+	c, missing := b.find(id, pass)
+	switch {
+	case missing:
+		return nil
+	case c == nil:
 		return signal.ErrNoSuchCall
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admits(p, listed); err != nil {
+	if err := c.admits(p, pass.Listed); err != nil {
 		return err
 	}
 	b.mu.Lock()

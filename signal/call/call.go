@@ -15,6 +15,7 @@ type call struct {
 	id       string
 	max      int
 	reserved bool
+	again    bool // an earlier process made it first
 
 	mu      sync.Mutex
 	ended   bool
@@ -27,6 +28,9 @@ type call struct {
 
 func (c *call) info(p Party) Info {
 	i := Info{ID: c.id, Max: c.max, Until: c.until}
+	if !c.reserved {
+		i.Proof = c.book.prover.issue(c.id, c.max)
+	}
 	for _, other := range c.parties {
 		if other.Addr() != p.Addr() {
 			i.Others = append(i.Others, other)
@@ -161,6 +165,9 @@ func (c *call) finish(e Event) {
 	c.take()
 	c.book.mu.Lock()
 	delete(c.book.calls, c.id)
+	if c.again {
+		c.book.forgone[c.id] = struct{}{}
+	}
 	for _, p := range c.parties {
 		c.book.exit(p, c)
 	}

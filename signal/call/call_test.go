@@ -54,7 +54,7 @@ func newBook(t *testing.T, change ...func(*signal.CallLimits)) *Book {
 	for _, f := range change {
 		f(&l)
 	}
-	b, err := New(func() signal.CallLimits { return l }, nil)
+	b, err := New(Options{Limits: func() signal.CallLimits { return l }, Secret: []byte("of all processes")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestLateJoinerIsToldInOrder(t *testing.T) {
 	send(t, b, al, id, "offer", "2")
 	send(t, b, al, id, "candidate", "2")
 	send(t, b, al, id, "candidate", "3")
-	must(t, b.Join(bo, id, false, func(i Info) {
+	must(t, b.Join(bo, id, Pass{}, func(i Info) {
 		if len(i.Others) != 1 || i.Others[0] != Party(al) || len(bo.told) > 0 {
 			t.Errorf("joined with %v, told %q", i, bo.told)
 		}
@@ -109,12 +109,12 @@ func TestLateJoinerIsToldInOrder(t *testing.T) {
 	al.wants(t, "answer boa")
 	must(t, b.Leave(bo, id))
 	al.wants(t, "left bo")
-	must(t, b.Join(bo, id, false, nothing))
+	must(t, b.Join(bo, id, Pass{}, nothing))
 	bo.wants(t) // nothing is told twice
 	must(t, b.Hangup(bo, id))
 	al.wants(t, "joined bo", "hangup bo")
 	bo.wants(t, "hangup bo")
-	wantErr(t, b.Join(bo, id, false, nothing), signal.ErrNoSuchCall)
+	wantErr(t, b.Join(bo, id, Pass{}, nothing), signal.ErrNoSuchCall)
 	if len(b.calls)+len(b.members)+len(b.users) != 0 {
 		t.Errorf("something is left: %v %v %v", b.calls, b.members, b.users)
 	}
@@ -126,13 +126,13 @@ func TestWhoMayBeInACall(t *testing.T) {
 	wantErr(t, b.Create(al, 4, nothing), signal.ErrCallLimit)
 	wantErr(t, b.Create(al, 1, nothing), signal.ErrCallLimit)
 	id := b.mustMake(t, al, 3)
-	wantErr(t, b.Join(al, id, false, nothing), signal.ErrInCall)
-	wantErr(t, b.Join(bo, "nowhere", false, nothing), signal.ErrNoSuchCall)
-	must(t, b.Join(bo, id, false, nothing))
-	must(t, b.Check(cy, id, false))
-	must(t, b.Join(cy, id, false, nothing))
-	wantErr(t, b.Check(di, id, false), signal.ErrCallFull)
-	wantErr(t, b.Join(di, id, false, nothing), signal.ErrCallFull)
+	wantErr(t, b.Join(al, id, Pass{}, nothing), signal.ErrInCall)
+	wantErr(t, b.Join(bo, "nowhere", Pass{}, nothing), signal.ErrNoSuchCall)
+	must(t, b.Join(bo, id, Pass{}, nothing))
+	must(t, b.Check(cy, id, Pass{}))
+	must(t, b.Join(cy, id, Pass{}, nothing))
+	wantErr(t, b.Check(di, id, Pass{}), signal.ErrCallFull)
+	wantErr(t, b.Join(di, id, Pass{}, nothing), signal.ErrCallFull)
 	wantErr(t, b.Send(di, id, broker.Addr{}, "x", nil), signal.ErrNotInCall)
 	wantErr(t, b.Leave(di, id), signal.ErrNotInCall)
 	wantErr(t, b.Hangup(di, id), signal.ErrNotInCall)
@@ -149,25 +149,25 @@ func TestOneCallPerUser(t *testing.T) {
 	wantErr(t, b.Create(al, 0, nothing), signal.ErrInCall)
 	wantErr(t, b.Create(again, 0, nothing), signal.ErrInCall)
 	other := b.mustMake(t, bo, 0)
-	wantErr(t, b.Join(al, other, false, nothing), signal.ErrInCall)
+	wantErr(t, b.Join(al, other, Pass{}, nothing), signal.ErrInCall)
 	b.Drop(al)
-	must(t, b.Join(again, id, false, nothing))
+	must(t, b.Join(again, id, Pass{}, nothing))
 }
 
 func TestReservedCalls(t *testing.T) {
 	b, al, bo := newBook(t), newPerson("al"), newPerson("bo")
-	must(t, b.Join(al, "room", true, nothing))
-	wantErr(t, b.Join(bo, "room", false, nothing), signal.ErrCallBarred)
-	must(t, b.Join(bo, "room", true, nothing))
-	wantErr(t, b.Join(bo, "no room", true, nothing), signal.ErrNoSuchCall)
+	must(t, b.Join(al, "room", Pass{Listed: true}, nothing))
+	wantErr(t, b.Join(bo, "room", Pass{}, nothing), signal.ErrCallBarred)
+	must(t, b.Join(bo, "room", Pass{Listed: true}, nothing))
+	wantErr(t, b.Join(bo, "no room", Pass{Listed: true}, nothing), signal.ErrNoSuchCall)
 }
 
 func TestMessagesToOne(t *testing.T) {
 	b := newBook(t, func(l *signal.CallLimits) { l.Parties = 3 })
 	al, bo, cy := newPerson("al"), newPerson("bo"), newPerson("cy")
 	id := b.mustMake(t, al, 3)
-	must(t, b.Join(bo, id, false, nothing))
-	must(t, b.Join(cy, id, false, nothing))
+	must(t, b.Join(bo, id, Pass{}, nothing))
+	must(t, b.Join(cy, id, Pass{}, nothing))
 	al.told, bo.told, cy.told = nil, nil, nil
 	must(t, b.Send(al, id, cy.addr, "offer", []byte("1")))
 	wantErr(t, b.Send(al, id, newPerson("x").addr, "offer", nil), signal.ErrPeerOffline)
@@ -207,16 +207,16 @@ func TestCallsEndByThemselves(t *testing.T) {
 		must(t, b.Leave(al, empty))
 		must(t, b.Leave(al, back))
 		<-time.After(EmptyWait - time.Second)
-		must(t, b.Join(al, back, false, nothing))
-		must(t, b.Join(bo, back, false, nothing))
+		must(t, b.Join(al, back, Pass{}, nothing))
+		must(t, b.Join(bo, back, Pass{}, nothing))
 		al.told = nil
 		<-time.After(2 * time.Second)
 		synctest.Wait()
-		wantErr(t, b.Join(bo, empty, false, nothing), signal.ErrNoSuchCall)
+		wantErr(t, b.Join(bo, empty, Pass{}, nothing), signal.ErrNoSuchCall)
 		<-time.After(10 * time.Minute)
 		synctest.Wait()
 		al.wants(t, "unjoined ")
-		wantErr(t, b.Join(bo, unjoined, false, nothing), signal.ErrNoSuchCall)
+		wantErr(t, b.Join(bo, unjoined, Pass{}, nothing), signal.ErrNoSuchCall)
 		must(t, b.Hangup(bo, back))
 	})
 }

@@ -7,6 +7,14 @@
 // knows it may join. An ID from a token is reserved: only bearers of tokens that list it may join, so it need not be
 // hard to guess.
 //
+// # Restarts
+//
+// Calls live in memory and end with the process. So that their parties can go on in the next one, each is given a
+// proof that it was in the call: who shows it to a later process, whose secret is the same, within
+// [RestoreWithin] of its start makes the call again, or joins it if another party was faster. A proof is worth
+// nothing to the process that issued it, where a call that isn't there has ended, nor for a call that was made again
+// and has ended since. It says how many may be in the call. Nobody can make one up, and knowing the ID alone is not enough.
+//
 // # What is kept
 //
 // What a party sends to all while nobody else is there is kept for the first who joins, and then forgotten: for each

@@ -27,6 +27,7 @@ type Options struct {
 	Hub        *signal.Hub
 	ICE        signal.ICEProvider    // nil: there are no ICE servers to give
 	Pages      http.Handler          // nil: there are no pages
+	Secret     []byte                // outlives the process; see native.Options
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no registration
 }
@@ -75,7 +76,7 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 		return nil, fmt.Errorf("make a gateway: %w", err)
 	}
 	g.native, err = native.New(native.Options{
-		Hub: o.Hub, ICE: g.signInICE, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
+		Hub: o.Hub, ICE: g.signInICE, Secret: o.Secret, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a gateway: %w", err)

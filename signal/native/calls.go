@@ -91,12 +91,13 @@ func (s *session) join(r *wire.Request) error {
 	if g.Limited && !listed {
 		return s.refused(signal.ErrCallBarred)
 	}
-	if err := s.handler.calls.Check(party{s}, r.Call, listed); err != nil {
+	pass := call.Pass{Listed: listed, Proof: r.Restore}
+	if err := s.handler.calls.Check(party{s}, r.Call, pass); err != nil {
 		return s.refused(refusal(err))
 	}
 	ice := wire.Message{Call: r.Call}
 	s.addICE(s.handler.hub.Context(), &ice)
-	err := s.handler.calls.Join(party{s}, r.Call, listed, func(i call.Info) {
+	err := s.handler.calls.Join(party{s}, r.Call, pass, func(i call.Info) {
 		m := s.callMessage(wire.Joined, r, i)
 		m.ICEServers, m.Expires, m.TTL, m.ICEError = ice.ICEServers, ice.Expires, ice.TTL, ice.ICEError
 		for _, p := range i.Others {
@@ -114,7 +115,7 @@ func (s *session) join(r *wire.Request) error {
 
 func (s *session) callMessage(kind string, r *wire.Request, i call.Info) *wire.Message {
 	link := s.client.Visitor().Base + "/#call=" + i.ID
-	return &wire.Message{Type: kind, Ref: r.Ref, Call: i.ID, Link: link, Max: i.Max}
+	return &wire.Message{Type: kind, Ref: r.Ref, Call: i.ID, Link: link, Max: i.Max, Restore: i.Proof}
 }
 
 func (s *session) sendInCall(r *wire.Request, to broker.Addr) error {

@@ -77,7 +77,7 @@
 //
 //	-> {"type":"create","ref":1,"max":2}
 //	<- {"type":"created","ref":1,"call":"k3v9...","link":"https://host/#call=k3v9...","max":2,"until":...,
-//	    "iceServers":[...],"expires":...,"ttl":...}
+//	    "restore":"...","iceServers":[...],"expires":...,"ttl":...}
 //
 // makes a call with its maker in it. The call's ID is short and can't be guessed; who knows it may join. "max" is
 // how many may be in it, 2 if left out. "until" is when it ends if nobody else joins. "link" begins with the origin by
@@ -86,7 +86,7 @@
 //
 //	-> {"type":"join","ref":2,"call":"k3v9..."}
 //	<- {"type":"joined","ref":2,"call":"k3v9...","link":"...","max":2,"parties":[{"id":"...","name":"alice"}],
-//	    "iceServers":[...],"expires":...,"ttl":...}
+//	    "restore":"...","iceServers":[...],"expires":...,"ttl":...}
 //
 // "parties" are the others. They are told
 //
@@ -114,6 +114,16 @@
 //	<- {"type":"ended","call":"k3v9...","reason":"hangup","from":"...","fromName":"bob"}
 //
 // ends it for all. Other reasons are unjoined and empty. An ID that was made here is never used again.
+//
+// A server that has restarted knows no calls. Who was in one goes on with
+//
+//	-> {"type":"join","ref":3,"call":"k3v9...","restore":"..."}
+//
+// where "restore" is what "created" or "joined" brought: the latest, for each server process gives another. The first to show
+// it makes the call again, with the same "max", the others join it as usual; parties have new IDs then, as all clients do. That
+// works for the first 10 minutes of a server, not for a call that has ended since then, nor on the server process that gave the
+// proof: the answer is no-such-call. "restore" is a secret of those who are in the call. It does no harm where
+// it isn't needed.
 //
 // Where a JWT lists calls, its bearer may join those and no others, and joining one that doesn't exist makes it.
 // Nobody else can join such a call.

@@ -37,6 +37,8 @@ type Options struct {
 	Hub *signal.Hub
 	// ICE is asked at every sign-in and call; nil means that there are no ICE servers.
 	ICE signal.ICEProvider
+	// Secret outlives the process, so that calls can be gone on with in the next one. Empty: they can't.
+	Secret []byte
 	// Admit judges the token of a hello, which may be empty, and returns the visitor with what it says. nil
 	// admits everybody. The error is an *signal.Error, perhaps wrapped.
 	Admit      func(context.Context, signal.Visitor, string) (signal.Visitor, error)
@@ -66,7 +68,9 @@ func New(o Options) (*Handler, error) {
 		h.admit = func(_ context.Context, v signal.Visitor, _ string) (signal.Visitor, error) { return v, nil }
 	}
 	var err error
-	if h.calls, err = call.New(func() signal.CallLimits { return o.Hub.Limits().Calls }, o.Registerer); err != nil {
+	if h.calls, err = call.New(call.Options{
+		Limits: func() signal.CallLimits { return o.Hub.Limits().Calls }, Secret: o.Secret, Registerer: o.Registerer,
+	}); err != nil {
 		return nil, fmt.Errorf("make a native handler: %w", err)
 	}
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {

@@ -34,6 +34,7 @@ type Message struct {
 	Call    string  `json:"call,omitempty"`
 	Link    string  `json:"link,omitempty"`
 	Max     int     `json:"max,omitempty"`
+	Restore string  `json:"restore,omitempty"`
 	Until   int64   `json:"until,omitempty"`
 	Parties []Party `json:"parties,omitempty"`
 

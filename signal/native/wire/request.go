@@ -34,6 +34,8 @@ type Request struct {
 	Data  json.RawMessage `json:"data,omitempty"`
 	Names []string        `json:"names,omitempty"`
 	Max   int             `json:"max,omitempty"`
+
+	Restore string `json:"restore,omitempty"` // of a join
 }
 
 // Decode reads a request, whose Ref and Data alias the text. It reports whether the text is a JSON object and each
@@ -79,6 +81,8 @@ func (r *Request) set(name, value []byte) (ok bool) {
 		return setString(&r.Resume, value)
 	case "replace":
 		return setString(&r.Replace, value)
+	case "restore":
+		return setString(&r.Restore, value)
 	case "to":
 		return setString(&r.To, value)
 	case "toId":

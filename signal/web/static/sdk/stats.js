@@ -1,7 +1,4 @@
-/**
- * What a connection's statistics say about the way its media take, in figures
- * and in words. No DOM.
- */
+/** What a connection's statistics say about the way its media take, and how well they do. */
 
 /**
  * One end of the candidate pair in use.
@@ -28,6 +25,19 @@
  * @property {number} height
  * @property {number} framesPerSecond
  * @property {number} packetsLost of what the other side sent
+ * @property {number} packetsReceived
+ * @property {number | null} lossSent the share of our packets that the other side missed lately, as it says
+ */
+
+/**
+ * A connection as it is now.
+ * @typedef {Sample & {
+ *   route: 'direct' | 'relayed' | 'none',
+ *   sendRate: number | null,
+ *   receiveRate: number | null,
+ *   loss: number | null,
+ *   quality: 'good' | 'fair' | 'poor' | 'unknown',
+ * }} Stats
  */
 
 /**
@@ -39,6 +49,9 @@ export function sample(report) {
   const all = new Map(report);
   const pair = pairInUse(all);
   const inbound = [...all.values()].filter(({ type }) => type === 'inbound-rtp');
+  const fractions = [...all.values()]
+    .filter(({ type, fractionLost }) => type === 'remote-inbound-rtp' && typeof fractionLost === 'number')
+    .map(({ fractionLost }) => fractionLost);
   const video = inbound.find(({ kind }) => kind === 'video') ?? {};
   return {
     time: pair?.timestamp ?? 0,
@@ -52,6 +65,8 @@ export function sample(report) {
     height: video.frameHeight ?? 0,
     framesPerSecond: video.framesPerSecond ?? 0,
     packetsLost: inbound.reduce((sum, { packetsLost = 0 }) => sum + packetsLost, 0),
+    packetsReceived: inbound.reduce((sum, { packetsReceived = 0 }) => sum + packetsReceived, 0),
+    lossSent: fractions.length > 0 ? Math.max(...fractions) : null,
   };
 }
 
@@ -100,73 +115,44 @@ export function rates(before, now) {
 }
 
 /**
- * The way the media take, in one or two sentences.
+ * A connection as it is, seen between two samples.
+ * @param {Sample | null} before null for the first one
+ * @param {Sample} now
+ * @param {boolean} connected
+ * @returns {Stats}
+ */
+export function judge(before, now, connected) {
+  const rate = rates(before, now);
+  const lost = before ? now.packetsLost - before.packetsLost : 0;
+  const received = before ? now.packetsReceived - before.packetsReceived : 0;
+  const lossReceived = before && received > 0 ? Math.max(0, lost) / (received + Math.max(0, lost)) : null;
+  const losses = [lossReceived, now.lossSent].filter((one) => one !== null);
+  const loss = losses.length > 0 ? Math.max(...losses) : null;
+  return {
+    ...now, loss, route: route(now), sendRate: rate?.sent ?? null, receiveRate: rate?.received ?? null,
+    quality: connected ? quality(now.roundTrip, loss) : 'unknown',
+  };
+}
+
+/**
  * @param {Sample} sample
- * @param {string} name the other side
- * @returns {string}
+ * @returns {Stats['route']}
  */
-export function pathWords({ local, remote }, name) {
-  if (!local || !remote) return 'No way is in use yet.';
-  const both = local.type === 'relay' && remote.type === 'relay';
-  if (local.type === 'relay') {
-    const over = (local.relayProtocol || local.protocol).toUpperCase();
-    const rest = both ? `${name} uses a relay, too.` : `From there it goes straight to ${name}.`;
-    return `Your video goes through this server’s relay over ${over}. ${rest}`;
-  }
-  const protocol = local.protocol.toUpperCase();
-  if (remote.type === 'relay') {
-    return `Your video goes over ${protocol} to a relay that ${name} uses. You need none yourself.`;
-  }
-  if (local.type === 'host' && remote.type === 'host') {
-    return `Your video goes straight to ${name} over ${protocol}, within one network or between public addresses. No relay is used.`;
-  }
-  return `Your video goes straight to ${name} over ${protocol}, through a router’s address translation. No relay is used.`;
+export function route({ local, remote }) {
+  if (!local || !remote) return 'none';
+  return local.type === 'relay' || remote.type === 'relay' ? 'relayed' : 'direct';
 }
 
 /**
- * The places on the way, each with how it is reached from the one before.
- * @param {Sample} sample
- * @param {string} name the other side
- * @returns {{place: string, relay: boolean, way: string}[]}
+ * What a person hears and sees of a connection: words overlap above a round trip of some 300 ms, and from 2 % of
+ * loss on pictures freeze.
+ * @param {number | null} roundTrip seconds
+ * @param {number | null} loss
+ * @returns {Stats['quality']}
  */
-export function hops({ local, remote }, name) {
-  if (!local || !remote) return [];
-  const places = [{ place: 'You', relay: false, way: '' }];
-  let way = local.protocol.toUpperCase();
-  if (local.type === 'relay') {
-    places.push({ place: 'Relay', relay: true, way: (local.relayProtocol || local.protocol).toUpperCase() });
-  }
-  if (remote.type === 'relay') {
-    places.push({ place: `${name}’s relay`, relay: true, way });
-    way = ''; // only they know how they reach it
-  }
-  places.push({ place: name, relay: false, way: way || '…' });
-  return places;
-}
-
-/** @type {Record<string, string>} */
-const TYPE_WORDS = {
-  host: 'own address',
-  srflx: 'public address seen by STUN',
-  prflx: 'public address seen by the other side',
-  relay: 'address on a relay',
-};
-
-/**
- * A candidate type with its meaning: "relay (address on a relay)".
- * @param {string} type
- * @returns {string}
- */
-export function typeWords(type) {
-  return TYPE_WORDS[type] ? `${type} (${TYPE_WORDS[type]})` : type;
-}
-
-/**
- * An address and port; brackets around IPv6.
- * @param {{address: string, port: number}} end
- * @returns {string}
- */
-export function addressWords({ address, port }) {
-  if (!address) return port ? `hidden by the browser, port ${port}` : 'hidden by the browser';
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+function quality(roundTrip, loss) {
+  if (roundTrip === null && loss === null) return 'unknown';
+  if ((roundTrip ?? 0) > 0.5 || (loss ?? 0) > 0.08) return 'poor';
+  if ((roundTrip ?? 0) > 0.25 || (loss ?? 0) > 0.02) return 'fair';
+  return 'good';
 }
