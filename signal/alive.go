@@ -10,7 +10,7 @@ import (
 // messageUnit is how many bytes count as one message against the rate.
 const messageUnit = 16 << 10
 
-// Seen notes a sign of life: a whole frame of any kind. Any goroutine may call it.
+// Seen notes a sign of life: that something came. Any goroutine may call it.
 func (c *Client) Seen() {
 	c.seen.Store(int64(c.hub.now()))
 	c.mu.Lock()

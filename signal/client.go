@@ -19,7 +19,7 @@ import (
 // Conn is a connection as the core sees it. Write and Ping are never called at the same time; Abort may be
 // called at any time.
 type Conn interface {
-	// Write sends one message, Ping asks for a sign of life. Both give up at the deadline.
+	// Write sends one message, which it doesn't keep; Ping asks for a sign of life. Both give up at the deadline.
 	Write(frame []byte, deadline time.Time) error
 	Ping(deadline time.Time) error
 	// Close tells the other side why and sees to it that reading ends soon, whatever the other side does.
@@ -58,9 +58,9 @@ type Profile struct {
 	Pairs int
 	// Presence makes the frame that tells a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte
-	// Encode makes the frame that tells a client of a message from another client. It must not keep the
+	// Encode appends the frame that tells a client of a message from another client. It must not keep the
 	// message's payload.
-	Encode func(broker.Message) []byte
+	Encode func([]byte, broker.Message) []byte
 	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
 	// correspondent's. Another's would end the wrong call.
 	OneCall bool

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"sync"
 	"time"
 
 	"icebox/signal/broker"
@@ -19,6 +20,19 @@ type item struct {
 	kind itemKind
 	from broker.ID
 	data []byte
+	room *[]byte // what data is in, if it is to be used again
+}
+
+// rooms are for the frames of messages from client to client, most of which are written at once.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// keepRoom is the largest room that is used again.
+const keepRoom = 16 << 10
+
+func (i *item) free() {
+	if i.room != nil && cap(*i.room) <= keepRoom {
+		rooms.Put(i.room)
+	}
 }
 
 // queue holds what waits for one client's connection, the frame being written included.
@@ -163,8 +177,9 @@ func (c *Client) due() (i item, ok bool) {
 
 func (c *Client) wrote(i item) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.queue.wrote(i)
+	c.mu.Unlock()
+	i.free()
 }
 
 // promptly is how many frames one caller of flushPromptly writes, who has other things to do.

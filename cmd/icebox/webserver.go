@@ -22,6 +22,7 @@ type webServer struct {
 // serveWeb serves l until shutdown, over TLS if there is a certificate. failed
 // is called when serving ends on its own.
 func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Logger, failed func(error)) *webServer {
+	l = socket.Listen(l)
 	w := &webServer{done: make(chan struct{}), server: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -34,7 +35,7 @@ func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Log
 	serve := func() error { return w.server.Serve(l) }
 	if source != nil {
 		w.server.TLSConfig = source.Config()
-		serve = func() error { return w.server.ServeTLS(socket.Listen(l), "", "") }
+		serve = func() error { return w.server.ServeTLS(l, "", "") }
 	}
 	go func() {
 		defer close(w.done)

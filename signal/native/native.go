@@ -101,18 +101,17 @@ func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signa
 	})
 }
 
-// encode makes the frame that tells a client of another's message.
-func encode(m broker.Message) []byte {
+// encode appends the frame that tells a client of another's message.
+func encode(b []byte, m broker.Message) []byte {
 	from := m.From.String()
 	if m.Gone {
-		return (&wire.Message{Type: wire.Gone, From: from, FromName: m.FromName}).Encode()
+		return append(b, (&wire.Message{Type: wire.Gone, From: from, FromName: m.FromName}).Encode()...)
 	}
 	kind, data := m.Label, m.Payload
 	if m.Kind != broker.Note {
 		kind = m.Kind.String()
 	}
-	size := len(data) + len(m.FromName) + 160
-	return wire.AppendDelivery(make([]byte, 0, size), "", from, m.FromName, kind, data)
+	return wire.AppendDelivery(b, "", from, m.FromName, kind, data)
 }
 
 func presence(name string, held bool) []byte {

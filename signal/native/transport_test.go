@@ -187,7 +187,7 @@ func TestSilentTransportIsGivenUpAndThenItsSession(t *testing.T) {
 		bo, line := h.mustSignIn(t, "bo", true)
 		pass(time.Second)
 		bo.note("al")
-		pass(40 * time.Second) // a ping each 25 s, 10 s to answer
+		pass(20 * time.Second) // a ping each 10 s, 5 s to answer
 		silent.is(t, true, "welcome", "messagex")
 		line.is(t, false, "welcome")
 		if err := bo.client.SignIn("al"); !errors.Is(err, signal.ErrNameTaken) {

@@ -8,37 +8,18 @@ package object
 import (
 	"bytes"
 	"encoding/json"
-	"sync"
 )
-
-var walkers = sync.Pool{New: func() any { return new(walker) }}
-
-// walk goes through a text with a walker that has room from earlier ones.
-func walk(text []byte) (w *walker, ok bool) {
-	w = walkers.Get().(*walker)
-	w.text, w.members, w.depth = text, w.members[:0], 0
-	return w, w.walk()
-}
-
-// keepMembers is for how many members a walker's room is kept.
-const keepMembers = 64
-
-func (w *walker) free() {
-	if w.text = nil; cap(w.members) <= keepMembers && len(w.open) <= keepMembers {
-		walkers.Put(w)
-	}
-}
 
 // Members calls f for every member of the object that a text is, in order. The name has no quotes and no
 // escapes; the value is as it was written. Both are lent from the text, or from a copy of the name. It
 // reports whether the text is a JSON object, and calls nothing if it isn't.
 func Members(text []byte, f func(name, value []byte)) (ok bool) {
-	w, ok := walk(text)
-	defer w.free()
-	if !ok || text[w.space(0)] != '{' {
+	w := walker{text: text}
+	if !w.walk() || text[w.space(0)] != '{' {
 		return false
 	}
-	for _, m := range w.members {
+	for i := range w.count {
+		m := w.member(i)
 		f(plain(text[m.name.from:m.name.to]), text[m.value.from:m.value.to:m.value.to])
 	}
 	return true
@@ -46,12 +27,12 @@ func Members(text []byte, f func(name, value []byte)) (ok bool) {
 
 // Elements returns the elements of the array that a text is, lent from it.
 func Elements(text []byte) (elements [][]byte, ok bool) {
-	w, ok := walk(text)
-	defer w.free()
-	if !ok || text[w.space(0)] != '[' {
+	w := walker{text: text}
+	if !w.walk() || text[w.space(0)] != '[' {
 		return nil, false
 	}
-	for _, m := range w.members {
+	for i := range w.count {
+		m := w.member(i)
 		elements = append(elements, text[m.value.from:m.value.to:m.value.to])
 	}
 	return elements, true

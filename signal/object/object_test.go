@@ -9,7 +9,7 @@ import (
 
 var seeds = []string{
 	`{}`, `[]`, `null`, `{`, ``, ` `, `"a"`, `{"a":1,"b":[{"c":"}]"}],"\u0061":null}`, ` { "type" : "x\"y" , "n" : -1.5e3 } `,
-	`[1, "a,]", {"b":[]}, [[]], true ]`, `[1,]`, `{"a\\":1}`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `[,1]`, `1.e1`, `-`, `01`, `1e+`, `tru`, `"\u12"`, `"\x"`, `{}{}`, `[{}`, "\xff", strings.Repeat("[", 50) + strings.Repeat("]", 50),
+	`[1, "a,]", {"b":[]}, [[]], true ]`, `[1,]`, `{"a\\":1}`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `[,1]`, `1.e1`, `-`, `01`, `1e+`, `tru`, `"\u12"`, `"\x"`, `{}{}`, `[{}`, `[` + strings.Repeat(`1,`, 40) + `2]`, "\xff", strings.Repeat("[", 50) + strings.Repeat("]", 50),
 }
 
 func FuzzObject(f *testing.F) {
@@ -67,7 +67,7 @@ func TestStringsOfEveryByte(t *testing.T) {
 
 func TestMembersAllocateNothing(t *testing.T) {
 	text := offer(4096)
-	if n := testing.AllocsPerRun(100, func() { Members(text, func(_, _ []byte) {}) }); n > 2 { // pools forget now and then under the race detector
+	if n := testing.AllocsPerRun(100, func() { Members(text, func(_, _ []byte) {}) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -17,31 +17,63 @@ type member struct{ name, value span }
 // walker goes through a text once: it finds out whether that is JSON (RFC 8259), and where the members of
 // the outermost value are. Its methods return where to go on, or -1 where the text is none.
 type walker struct {
-	text    []byte
-	members []member
-	open    []uint64 // a bit for each value that is open: 1 for an object
-	depth   int
+	text  []byte
+	depth int
+
+	first [usual]member // as many of the members as have room here, which costs no allocation
+	more  []member      // the others
+	count int
+
+	shallow [2]uint64 // a bit for each value that is open: 1 for an object
+	deep    []uint64  // those of deeper ones
+}
+
+const usual = 16
+
+// member returns the ith.
+func (w *walker) member(i int) *member {
+	if i < usual {
+		return &w.first[i]
+	}
+	return &w.more[i-usual]
+}
+
+func (w *walker) last() *member { return w.member(w.count - 1) }
+
+func (w *walker) add() {
+	if w.count >= usual {
+		w.more = append(w.more, member{})
+	}
+	w.count++
+}
+
+// bits returns the word of a depth, and the bit in it.
+func (w *walker) bits(depth int) (word *uint64, bit uint64) {
+	bit = 1 << (depth % 64)
+	if i := depth / 64; i < len(w.shallow) {
+		return &w.shallow[i], bit
+	}
+	return &w.deep[depth/64-len(w.shallow)], bit
 }
 
 func (w *walker) push(object bool) bool {
 	if w.depth >= maxDepth {
 		return false
 	}
-	if w.depth/64 == len(w.open) {
-		w.open = append(w.open, 0)
+	if w.depth/64 == len(w.shallow)+len(w.deep) {
+		w.deep = append(w.deep, 0)
 	}
-	bit := uint64(1) << (w.depth % 64)
-	w.open[w.depth/64] &^= bit
-	if object {
-		w.open[w.depth/64] |= bit
+	word, bit := w.bits(w.depth)
+	if *word &^= bit; object {
+		*word |= bit
 	}
 	w.depth++
 	return true
 }
 
 func (w *walker) inObject() bool {
-	d := w.depth - 1
-	return w.open[d/64]&(1<<(d%64)) != 0
+	word, bit := w.bits(w.depth - 1)
+	return *word&bit != 0
 }
 
 // walk reports whether the text is a JSON value.
@@ -50,8 +82,8 @@ func (w *walker) walk() bool {
 		if w.depth == 0 {
 			return w.space(i) == len(w.text)
 		}
-		if w.depth == 1 && len(w.members) > 0 {
-			w.members[len(w.members)-1].value.to = i
+		if w.depth == 1 {
+			w.last().value.to = i
 		}
 		i = w.after(w.space(i))
 	}
@@ -62,7 +94,7 @@ func (w *walker) walk() bool {
 func (w *walker) value(i int) int {
 	for i < len(w.text) {
 		if w.depth == 1 {
-			w.members[len(w.members)-1].value.from = i
+			w.last().value.from = i
 		}
 		switch c := w.text[i]; c {
 		case '"':
@@ -95,7 +127,7 @@ func (w *walker) value(i int) int {
 // next goes to the value of the next member or element.
 func (w *walker) next(i int) int {
 	if w.depth == 1 {
-		w.members = append(w.members, member{})
+		w.add()
 	}
 	if !w.inObject() {
 		return i
@@ -108,7 +140,7 @@ func (w *walker) next(i int) int {
 		return -1
 	}
 	if w.depth == 1 {
-		w.members[len(w.members)-1].name = span{i, end}
+		w.last().name = span{i, end}
 	}
 	if i = w.space(end); i >= len(w.text) || w.text[i] != ':' {
 		return -1

@@ -161,6 +161,7 @@ func (l *link) caught() {
 // bytes to be fed afterwards.
 func (l *link) feed(data []byte) (slow func(), rest []byte) {
 	defer l.caught()
+	l.client.Seen() // a part of a message is a sign of life as well: a pong has to wait for the rest
 	work, owned := data, len(l.held) > 0
 	if owned {
 		l.held = append(l.held, data...)
@@ -250,7 +251,6 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 
 // complete deals with a message.
 func (l *link) complete(op byte, message []byte) (slow func()) {
-	l.client.Seen()
 	wait, tooFast := l.client.Admit(len(message))
 	if wait == 0 && len(message) < large {
 		return l.deliver(op, message)
@@ -285,7 +285,6 @@ func (l *link) control(op byte, body []byte) (slow func()) {
 	if op == opClose {
 		return func() { l.farewell(body) }
 	}
-	l.client.Seen()
 	if op == opPing {
 		l.conn.pong(body)
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Listen returns a listener of TCP connections that the poller can read even when they are under TLS: hand it to
-// tls.NewListener, or to the ServeTLS of an HTTP server. Connections of other kinds pass through as they are.
+// Listen returns a listener of TCP connections that the poller can read even when they are wrapped by others, such as
+// TLS, that say so with a method NetConn. It belongs at the bottom. Connections of other kinds pass through as they are.
 func Listen(l net.Listener) net.Listener { return listener{l} }
 
 type listener struct{ net.Listener }

@@ -32,7 +32,7 @@ func serve(t *testing.T, secure bool, options signal.Options) (dial func() *webs
 	}
 	s := &Service{
 		Hub: hub, Logger: slog.New(slog.DiscardHandler),
-		Profile: signal.Profile{Protocol: "echo", Encode: func(broker.Message) []byte { return nil }},
+		Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
 		Session: func(c *signal.Client) Session { return echo{c} },
 	}
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

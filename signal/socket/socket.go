@@ -5,8 +5,8 @@
 //
 // On Linux one goroutine reads for all connections, so that an idle one costs neither a stack nor a buffer, and
 // what comes in at the same time is dealt with without switching. After the upgrade, a connection is taken out of
-// net/http and out of Go's poller for that; one over TLS has to come from a listener of [Listen], since
-// its bytes are otherwise out of reach. Whatever may have to wait (a sign-in, a client that sends too fast, a
+// net/http and out of Go's poller for that; one under TLS or another wrapping has to come from a listener
+// of [Listen], since its bytes are otherwise out of reach. Whatever may have to wait (a sign-in, a client that sends too fast, a
 // large message) goes to a goroutine of its own meanwhile. Other connections, and other systems, have a
 // goroutine that reads for each.
 //
@@ -23,7 +23,6 @@
 package socket
 
 import (
-	"crypto/tls"
 	"net"
 	"os"
 	"sync"
@@ -56,24 +55,37 @@ type conn struct {
 // newConn returns a conn of a connection that has been upgraded.
 func newConn(nc net.Conn) *conn {
 	c := &conn{nc: nc}
-	switch n := nc.(type) {
+	switch bottom := below(nc).(type) {
 	case *net.TCPConn:
-		if w, err := take(n); err == nil {
+		if nc != net.Conn(bottom) {
+			break // who is above it would go on using it
+		}
+		if w, err := take(bottom); err == nil {
 			c.nc, c.wire = w, w
 		}
 	case *Conn:
-		if w, err := take(n.TCPConn); err == nil {
-			c.nc, c.wire = w, w
+		if bottom.leave() != nil {
+			break
 		}
-	case *tls.Conn:
-		if below, ok := n.NetConn().(*Conn); ok && below.leave() == nil {
-			c.wire = below.wire
+		if c.wire = bottom.wire; nc == net.Conn(bottom) {
+			c.nc = c.wire
 		}
 	}
 	if c.wire == nil {
 		c.turn = make(chan struct{}, 1)
 	}
 	return c
+}
+
+// below is the connection that others, such as a *tls.Conn, are wrapped around.
+func below(nc net.Conn) net.Conn {
+	for {
+		outer, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = outer.NetConn()
+	}
 }
 
 var frames = sync.Pool{New: func() any { return new([]byte) }}
@@ -199,11 +211,7 @@ func (c *conn) Abort() {
 	if c.linger != nil {
 		c.linger.Stop()
 	}
-	nc := c.nc
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	_ = nc.Close()
+	_ = below(c.nc).Close()
 }
 
 // free gives up what Abort leaves to who reads.

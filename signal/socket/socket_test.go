@@ -63,7 +63,7 @@ func run(t *testing.T, test func(t *testing.T, dial func() *websocket.Conn)) {
 		}
 		s := &Service{
 			Hub: hub, Logger: slog.New(slog.DiscardHandler),
-			Profile: signal.Profile{Protocol: "echo", Encode: func(broker.Message) []byte { return nil }},
+			Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
 			Session: func(c *signal.Client) Session { return echo{c} },
 		}
 		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -230,8 +230,8 @@ func TestSilentSocketIsFoundByPings(t *testing.T) {
 	run(t, func(t *testing.T, dial func() *websocket.Conn) {
 		ws := dial()
 		ws.SetPingHandler(func(string) error { return nil })
-		if took := expectClose(t, ws, websocket.ClosePolicyViolation); took < 33*time.Second || took > 36*time.Second {
-			t.Errorf("found after %v, want 35s", took)
+		if took := expectClose(t, ws, websocket.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
+			t.Errorf("found after %v, want 15s", took)
 		}
 		idle := dial()
 		go func() {
