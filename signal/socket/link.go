@@ -161,7 +161,9 @@ func (l *link) caught() {
 // bytes to be fed afterwards.
 func (l *link) feed(data []byte) (slow func(), rest []byte) {
 	defer l.caught()
-	l.client.Seen() // a part of a message is a sign of life as well: a pong has to wait for the rest
+	if len(data) > 0 {
+		l.client.Seen() // a part of a message is a sign of life as well: a pong has to wait for the rest
+	}
 	work, owned := data, len(l.held) > 0
 	if owned {
 		l.held = append(l.held, data...)

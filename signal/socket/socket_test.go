@@ -143,7 +143,7 @@ func TestMessagesMayComeInPieces(t *testing.T) {
 			if _, err := w.Write([]byte(piece)); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(2 * time.Second)
+			<-time.After(time.Second)
 		}
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
