@@ -196,7 +196,7 @@ var errDraining = errors.New("server takes no new allocations")
 
 // establish creates the allocation in the state machine, which opens the relay sockets, and lets packets in.
 func (s *Server) establish(sess *session, w *wish, g *grant) error {
-	a, err := s.engine.Allocate(sess.id, w.lifetime, engine.Hooks{
+	a, err := s.engine.Allocate(sess.path.worker(), sess.id, w.lifetime, engine.Hooks{
 		Open:   func() (netip.AddrPort, error) { return s.openRelays(sess, w, g) },
 		Closed: func() { s.finish(sess) },
 	})

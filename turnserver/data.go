@@ -27,7 +27,7 @@ func (s *Server) receive(from path, remote netip.AddrPort, p *packetio.Packet) {
 		s.sendIndication(from, remote, p, &m)
 	case m.Class == wire.Indication && m.Method == wire.Binding: // a keep-alive
 	case m.Class == wire.Request:
-		s.request(from, remote, b)
+		s.request(from, remote, p, &m)
 	default:
 		s.drop(DropUnexpected)
 	}

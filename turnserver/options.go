@@ -60,7 +60,7 @@ type Options struct {
 	Workers int
 	// MaxSessionAge ends a session at the refresh that finds it older; 0: 24 h.
 	MaxSessionAge time.Duration
-	// Logger gets a line for each session's end; nil: no logs.
+	// Logger gets a line for each session that ends, 20 a second at most; nil: no logs.
 	Logger *slog.Logger
 	// Registerer gets the metrics; nil: none are registered.
 	Registerer prometheus.Registerer

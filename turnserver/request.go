@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"icebox/turnserver/credential"
+	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
 
@@ -11,6 +12,7 @@ import (
 type request struct {
 	from     path
 	remote   netip.AddrPort
+	packet   *packetio.Packet // that it came in
 	msg      wire.Message
 	session  *session            // of the 5-tuple, nil without one; its mu is held
 	identity credential.Identity // who signed the request, once authenticated
@@ -44,12 +46,9 @@ func unknownRequired(m *wire.Message) []wire.AttrType {
 }
 
 // request answers one request, in the order of RFC 8489 section 6.3 and 9.2.4 and
-// RFC 8656 sections 5 and 7.2. b is a whole and well-formed message.
-func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
-	r := &request{from: from, remote: remote}
-	if wire.Parse(b, &r.msg) != nil {
-		return // receive has parsed it before
-	}
+// RFC 8656 sections 5 and 7.2. m is the message in p.
+func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
+	r := &request{from: from, remote: remote, packet: p, msg: *m}
 	var handle func(*request) *reply
 	switch r.msg.Method {
 	case wire.Binding:

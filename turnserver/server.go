@@ -44,7 +44,11 @@ type Server struct {
 	limits atomic.Pointer[limits]
 	pipe   pipe
 	nextID atomic.Uint64
-	turn   atomic.Uint64 // of the next stream, to be given a loop
+
+	endLines   bucket       // of lines that say that a session has ended
+	endsUntold atomic.Int64 // since the last such line
+
+	turn atomic.Uint64 // of the next stream, to be given a loop
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
 	ctx     context.Context
@@ -177,10 +181,7 @@ func (s *Server) finish(sess *session) {
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())
 	s.metrics.finished(&i, reason)
-	s.log.Info("session ended", "session", i.ID, "user", i.User, "credential", i.CredentialID, "transport", i.Transport.String(),
-		"client", i.Client, "relayed", i.Relayed, "reason", string(reason), "seconds", int(s.clock().Sub(i.Started).Seconds()),
-		"to_peer_packets", i.ToPeerPackets, "to_peer_bytes", i.ToPeerBytes,
-		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes)
+	s.logEnd(&i, reason)
 }
 
 // signalIdle closes idle once draining is done. mu is held.

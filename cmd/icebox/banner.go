@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"icebox/config"
 )
@@ -18,10 +20,12 @@ func (d *daemon) banner(credential string) string {
 	b.WriteString(versionLine() + "\n")
 	for i, l := range d.cfg().HTTP.Listen {
 		at := d.address(l.Address, d.webGroup(i).Port)
-		if l.TLS {
+		switch {
+		case l.Redirect:
+		case l.TLS:
 			row("pages", "https://"+at+"/  https://"+at+"/trickle-ice/")
 			row("signalling", "wss://"+at+"/ws")
-		} else {
+		default:
 			row("pages", "http://"+at+"/  http://"+at+"/trickle-ice/")
 			row("signalling", "ws://"+at+"/ws")
 		}
@@ -34,7 +38,7 @@ func (d *daemon) banner(credential string) string {
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, w := range d.warnings {
+	for _, w := range append(slices.Clone(d.warnings), d.problems(time.Now())...) {
 		fmt.Fprintf(&b, "  ! %s\n", w)
 	}
 	return b.String()

@@ -23,6 +23,9 @@ func (p *program) checkCommand() *cobra.Command {
 		for _, warning := range cfg.Warnings() {
 			_, _ = fmt.Fprintf(p.stderr, "icebox: warning: %s\n", warning)
 		}
+		for _, shared := range cfg.Shared() {
+			_, _ = fmt.Fprintf(p.stderr, "icebox: note: %s\n", shared)
+		}
 		_, err = fmt.Fprint(p.stdout, cfg.Effective())
 		return failure(err)
 	}

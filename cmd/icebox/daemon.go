@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"icebox/cmd/icebox/admin"
-	"icebox/cmd/icebox/certs"
+	"icebox/cmd/icebox/intake"
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
@@ -32,9 +31,8 @@ type daemon struct {
 	registry *prometheus.Registry
 	network  network
 	state    *statedir.Dir
-	secret   []byte       // what our own credentials are signed with
-	source   certs.Source // nil without tls
-	files    *certs.Files // nil unless the certificate is in files
+	secret   []byte // what our own credentials are signed with
+	certificate
 
 	opened    []sockets.Group // in the order of specs
 	catalogue *catalogue
@@ -45,6 +43,7 @@ type daemon struct {
 	handlers []http.Handler // in the order of http.listen
 	web      []*webServer   // likewise
 	admin    *webServer
+	intakes  []*intake.Listener // between sockets and servers
 
 	running atomic.Pointer[config.Config] // what is in force
 	reloads *reloadMetrics
@@ -82,7 +81,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 			return nil, err
 		}
 	}
-	d.watch()
+	d.begin()
 	d.review()
 	d.ready.Store(true)
 	return d, nil
@@ -92,13 +91,11 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 // the same in all of them.
 func (d *daemon) cfg() *config.Config { return d.running.Load() }
 
-// watch starts what runs beside the servers.
-func (d *daemon) watch() {
+// begin starts what runs beside the servers.
+func (d *daemon) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.quit = cancel
-	if d.files != nil {
-		d.work.Go(func() { d.files.Watch(ctx) })
-	}
+	d.work.Go(func() { d.certificate.watch(ctx) })
 }
 
 func buildInfo() prometheus.Collector {
@@ -122,69 +119,8 @@ func (d *daemon) prepare() error {
 	if d.secret, err = d.state.Secret(mintingSecret); err != nil {
 		return err
 	}
-	return d.certificate()
+	return d.openCertificate()
 }
-
-// certificate finds the source of certificates.
-func (d *daemon) certificate() (err error) {
-	switch t := d.cfg().TLS; {
-	case t.SelfSigned:
-		d.source, err = certs.SelfSigned(d.state, d.network.names(d.cfg().PublicHost), nil)
-	case t.Enabled():
-		if d.files, err = certs.NewFiles(t.Certificate, t.Key, d.log.With("component", "tls")); err == nil {
-			d.source = d.files.Get
-		}
-	}
-	return err
-}
-
-// open opens all sockets; the groups are those of turn.listen, http.listen and
-// admin, in this order.
-func (d *daemon) open() error {
-	var specs []sockets.Spec
-	for i, l := range d.cfg().TURN.Listen {
-		udp, tcp := false, false
-		for _, t := range l.Transports {
-			udp, tcp = udp || !t.Stream(), tcp || t.Stream()
-		}
-		specs = append(specs, spec(fmt.Sprintf("turn.listen[%d]", i), l.Address, udp, tcp))
-	}
-	for i, l := range d.cfg().HTTP.Listen {
-		specs = append(specs, spec(fmt.Sprintf("http.listen[%d]", i), l.Address, l.STUN, true))
-	}
-	specs = append(specs, spec("admin.address", d.cfg().Admin.Address, false, true))
-
-	var err error
-	if d.opened, err = sockets.Open(specs, d.network.local); err != nil {
-		return err
-	}
-	d.catalogue = d.network.catalogue(d.cfg())
-	d.catalogue.services, d.catalogue.stunOnly = nil, nil
-	for i, l := range d.cfg().TURN.Listen {
-		d.catalogue.add(l, d.turnGroup(i).Port)
-	}
-	for i, l := range d.cfg().HTTP.Listen {
-		if l.STUN {
-			d.catalogue.stunOnly = append(d.catalogue.stunOnly, service{config.UDP, l.Address.Addr, d.webGroup(i).Port})
-		}
-	}
-	for _, g := range d.opened {
-		for _, a := range g.Skipped {
-			d.skipped = append(d.skipped, fmt.Sprintf("%s: %s cannot be bound yet and is not served until a restart", g.Key, a))
-		}
-	}
-	return nil
-}
-
-func spec(key string, e config.Endpoint, udp, tcp bool) sockets.Spec {
-	return sockets.Spec{Key: key, Addr: e.Addr, Port: e.Port, UDP: udp, TCP: tcp}
-}
-
-func (d *daemon) turnGroup(i int) *sockets.Group { return &d.opened[i] }
-
-func (d *daemon) webGroup(i int) *sockets.Group { return &d.opened[len(d.cfg().TURN.Listen)+i] }
-
-func (d *daemon) adminGroup() *sockets.Group { return &d.opened[len(d.opened)-1] }
 
 func (d *daemon) startAdmin() error {
 	token := admin.NewToken()
@@ -202,25 +138,11 @@ func (d *daemon) startAdmin() error {
 func (d *daemon) status() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := admin.Status{Ready: d.ready.Load(), Warnings: slices.Clone(d.warnings)}
-	if d.files != nil && d.files.Problem() != "" {
-		s.Warnings = append(s.Warnings, d.files.Problem())
-	}
+	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
 	if !d.until.IsZero() {
 		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
 	}
 	return s
-}
-
-func (d *daemon) startWeb() error {
-	for i, l := range d.cfg().HTTP.Listen {
-		var source certs.Source
-		if l.TLS {
-			source = d.source
-		}
-		d.web = append(d.web, serveWeb(d.webGroup(i).TCP, d.handlers[i], source, d.log, d.fail))
-	}
-	return nil
 }
 
 // fail stops the daemon.

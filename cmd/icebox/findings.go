@@ -78,7 +78,7 @@ func exposure(cfg *config.Config) []string {
 	}
 	var all []string
 	for i, l := range cfg.HTTP.Listen {
-		if !l.Address.Loopback() {
+		if (!l.Address.Loopback() || l.ProxyProtocol) && !l.Redirect {
 			all = append(all, fmt.Sprintf("anyone who reaches http.listen[%d] (%s) may sign in and relay at your cost: set signal.access: key", i, l.Address))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"icebox/cmd/icebox/sockets"
 	"icebox/config"
 	"icebox/turnserver"
 	"icebox/turnserver/credential"
@@ -39,18 +40,8 @@ func (d *daemon) startTURN() error {
 		return fmt.Errorf("start the relay: %w", err)
 	}
 	for i, l := range t.Listen {
-		dtls := slices.Contains(l.Transports, config.DTLS)
-		if err := d.addUDP(d.turnGroup(i).UDP, turnserver.UDPOptions{DTLS: dtls}); err != nil {
+		if err := d.addTURN(d.turnGroup(i), l); err != nil {
 			return fmt.Errorf("turn.listen[%d]: %w", i, err)
-		}
-		stream := turnserver.TCP
-		if slices.Contains(l.Transports, config.OverTLS) {
-			stream = turnserver.TLS
-		}
-		if listener := d.turnGroup(i).TCP; listener != nil {
-			if err := d.turn.AddListener(listener, stream); err != nil {
-				return fmt.Errorf("turn.listen[%d]: %w", i, err)
-			}
 		}
 	}
 	for i := range d.cfg().HTTP.Listen {
@@ -59,6 +50,20 @@ func (d *daemon) startTURN() error {
 		}
 	}
 	return nil
+}
+
+func (d *daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
+	if err := d.addUDP(g.UDP, turnserver.UDPOptions{DTLS: slices.Contains(l.Transports, config.DTLS)}); err != nil {
+		return err
+	}
+	if g.TCP == nil {
+		return nil
+	}
+	stream := turnserver.TCP
+	if slices.Contains(l.Transports, config.OverTLS) {
+		stream = turnserver.TLS
+	}
+	return d.turn.AddListener(d.believed(g, l.ProxyProtocol), stream)
 }
 
 // relayWorkers returns one worker for each core that the process may use, and gives

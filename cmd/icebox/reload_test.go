@@ -22,17 +22,28 @@ type call struct {
 	turns int
 }
 
-// ring begins a call between two clients with a user's name and password.
-func ring(t *testing.T, addr, username, password string) *call {
+// ring begins a call between two clients over UDP.
+func ring(t *testing.T, addr string) *call {
+	t.Helper()
+	return ringOver(t, addr, func() net.PacketConn { return udpClient(t) })
+}
+
+// ringOver begins a call between two clients over what dial gives them; both are the user alice.
+func ringOver(t *testing.T, addr string, dial func() net.PacketConn) *call {
 	t.Helper()
 	var relays [2]net.PacketConn
 	for i := range relays {
-		relay, release, err := allocate(t, udpClient(t), addr, username, password)
+		relay, release, err := allocate(t, dial(), addr, "alice", "secret")
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(release)
 		relays[i] = relay
+	}
+	for i, from := range relays {
+		if _, err := from.WriteTo([]byte(opening), relays[1-i].LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := &call{t: t, stop: make(chan struct{}), ended: make(chan struct{})}
 	heard := make(chan struct{}, 1)
@@ -62,31 +73,25 @@ func ring(t *testing.T, addr, username, password string) *call {
 	return c
 }
 
-// turnOf sends one packet there and one back, and says what was lost. The first
-// packets find no permission on the other side yet.
+// opening is what is sent before there are permissions on both sides, and may
+// be lost.
+const opening = "open"
+
+// turnOf sends one packet there and one back, and says what was lost.
 func turnOf(relays [2]net.PacketConn, n int) (lost string) {
 	for i, from := range relays {
 		to := relays[1-i]
 		text, buf := fmt.Sprintf("packet %d", n), make([]byte, 64)
-		for attempt := 0; ; attempt++ {
-			if _, err := from.WriteTo([]byte(text), to.LocalAddr()); err != nil {
-				return fmt.Sprintf("%s: %v", text, err)
-			}
-			limit := patience
-			if n == 0 {
-				limit = 50 * time.Millisecond
-			}
-			_ = to.SetReadDeadline(time.Now().Add(limit))
-			got, _, err := to.ReadFrom(buf)
-			if err == nil && string(buf[:got]) == text {
-				break
-			}
-			if n > 0 || attempt > 200 {
-				return fmt.Sprintf("%s: got %q, %v", text, buf[:got], err)
-			}
-			_, _ = to.WriteTo([]byte("open"), from.LocalAddr())
-			_ = from.SetReadDeadline(time.Now().Add(limit))
-			_, _, _ = from.ReadFrom(buf)
+		if _, err := from.WriteTo([]byte(text), to.LocalAddr()); err != nil {
+			return fmt.Sprintf("%s: %v", text, err)
+		}
+		_ = to.SetReadDeadline(time.Now().Add(patience))
+		got, _, err := to.ReadFrom(buf)
+		for err == nil && string(buf[:got]) == opening {
+			got, _, err = to.ReadFrom(buf)
+		}
+		if err != nil || string(buf[:got]) != text {
+			return fmt.Sprintf("%s: got %q, %v", text, buf[:got], err)
 		}
 	}
 	return ""
@@ -126,7 +131,7 @@ func TestReload(t *testing.T) {
 	h := newHome(t, withUser("alice"))
 	p := serve(t, h)
 	addr := "127.0.0.1:" + p.turn("turn:127.0.0.1:H?transport=udp")
-	call := ring(t, addr, "alice", "secret")
+	call := ring(t, addr)
 	if admitted(t, addr, "bob", "secret") {
 		t.Error("bob was let in")
 	}

@@ -36,6 +36,7 @@ func (d *daemon) shutdown(drain context.Context) error {
 	for _, w := range append(d.web, d.admin) {
 		problems = append(problems, within(closing, w.shutdown))
 	}
+	d.closeIntakes()
 	return errors.Join(problems...)
 }
 
@@ -80,5 +81,6 @@ func (d *daemon) close() {
 			_ = within(0, w.shutdown)
 		}
 	}
+	d.closeIntakes()
 	sockets.Close(d.opened)
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,13 +38,43 @@ func (d *daemon) startSignalling() error {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	for i, l := range d.cfg().HTTP.Listen {
-		h := d.gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
-		if l.Address.Loopback() {
+		if l.Redirect {
+			d.handlers = append(d.handlers, d.toHTTPS())
+			continue
+		}
+		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		if local {
 			h = d.watchForProxy(h, i)
 		}
 		d.handlers = append(d.handlers, h)
 	}
 	return nil
+}
+
+// toHTTPS sends everybody to the same place over https, at the first listener
+// that has it.
+func (d *daemon) toHTTPS() http.Handler {
+	port := ""
+	i := slices.IndexFunc(d.cfg().HTTP.Listen, func(l config.HTTPListen) bool { return l.TLS })
+	if i >= 0 && d.webGroup(i).Port != 443 {
+		port = fmt.Sprintf(":%d", d.webGroup(i).Port)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := d.cfg().PublicHost
+		if host == "" {
+			host = d.catalogue.client(hostOnly(r.Host))
+		}
+		http.Redirect(w, r, "https://"+bracketed(host)+port+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	})
+}
+
+// hostOnly is a Host header without its port.
+func hostOnly(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		return host
+	}
+	return header
 }
 
 func signalLimits(cfg *config.Config) signal.Limits {

@@ -12,7 +12,7 @@ began=$SECONDS
 packages=(
 	chromium        # the browsers
 	coturn          # its clients, and the server that icebox replaces
-	nginx           # the shipped site
+	nginx libnginx-mod-stream # the shipped site, and the stream in front of it
 	libnss3-tools   # certutil: an authority in Chromium's own store
 	nftables iproute2 # namespaces with real NATs
 	buildah podman  # the image
@@ -41,7 +41,7 @@ setup() {
 		apt-get update -q &&
 			DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" || return 1
 	fi
-	(cd deploy/e2e && npm ci --no-audit --no-fund) && make build
+	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build
 }
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.
@@ -130,6 +130,7 @@ done
 passed=$(count '^[[:space:]]*--- PASS|^[[:space:]]*ok [0-9]+ ')
 failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
 [ "$failed" -ge "$failed_steps" ] || failed=$failed_steps
+skipped=$(($(count '^[[:space:]]*--- SKIP|^[[:space:]]*ok [0-9]+ .* # SKIP') + $(cat "$logs/left-out" 2>/dev/null | wc -l)))
 echo
 grep -hE -A3 '^[[:space:]]*--- SKIP' "$logs"/* | sed 's/^/left out: /'
 [ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/} and the fuzz targets"

@@ -9,10 +9,12 @@ import (
 	"github.com/pion/logging"
 )
 
+var localAddr = &net.UDPAddr{IP: net.IPv6loopback, Port: 3478}
+
 // memoryAddr has the methods of a net.PacketConn that have no meaning in memory.
 type memoryAddr struct{}
 
-func (memoryAddr) LocalAddr() net.Addr              { return &net.UDPAddr{IP: net.IPv6loopback, Port: 3478} }
+func (memoryAddr) LocalAddr() net.Addr              { return localAddr }
 func (memoryAddr) SetDeadline(time.Time) error      { return nil }
 func (memoryAddr) SetReadDeadline(time.Time) error  { return nil }
 func (memoryAddr) SetWriteDeadline(time.Time) error { return nil }

@@ -14,13 +14,16 @@ const (
 	mostBytes    = 65000
 	// searchBack is how far back a run is looked for that a packet could join.
 	searchBack = 8
+	// mostParts is how many packets of a stream are gathered.
+	mostParts = 512
 	// scratchSize holds the copies that detach makes; there is always room for one.
 	scratchSize = 256 << 10
 )
 
-// batch holds what receivers have sent on since the last flush. Payloads stay where
+// Batch holds what was sent on behalf of packets since the last flush. Payloads stay where
 // they were read.
-type batch struct {
+type Batch struct {
+	later
 	parts   []part
 	runs    []run
 	queues  []queue
@@ -60,7 +63,15 @@ type queue struct {
 
 const none = -1
 
-func (b *batch) init() {
+// joins tells that packets of one buffer may be given to the batch.
+func (b *Batch) joins() bool {
+	if len(b.parts) >= mostParts {
+		b.Flush()
+	}
+	return true
+}
+
+func (b *Batch) init() {
 	const room = 2 * inboxSlots
 	b.parts, b.runs, b.queues = make([]part, 0, room), make([]run, 0, room), make([]queue, 0, room)
 	b.msgs, b.iovs = make([]mmsghdr, 0, room), make([]unix.Iovec, 0, room)
@@ -68,11 +79,11 @@ func (b *batch) init() {
 }
 
 // detach copies p to where it has room around it.
-func (b *batch) detach(p *Packet) {
+func (b *Batch) detach(p *Packet) {
 	size := p.End - p.Off
 	need := Headroom + size + Tailroom
 	if b.used+need > len(b.scratch) {
-		b.flush()
+		b.Flush()
 		if b.scratch == nil {
 			b.scratch = make([]byte, scratchSize)
 		}
@@ -84,7 +95,7 @@ func (b *batch) detach(p *Packet) {
 }
 
 // add takes p for s to send.
-func (b *batch) add(s *socket, p *Packet) {
+func (b *Batch) add(s *socket, p *Packet) {
 	data := p.Payload()
 	at := int32(len(b.parts))
 	b.parts = append(b.parts, part{data: data, next: none})
@@ -109,7 +120,7 @@ func (b *batch) add(s *socket, p *Packet) {
 }
 
 // queue returns the queue of s.
-func (b *batch) queue(s *socket) *queue {
+func (b *Batch) queue(s *socket) *queue {
 	for i := len(b.queues) - 1; i >= max(0, len(b.queues)-searchBack); i-- {
 		if b.queues[i].socket == s {
 			return &b.queues[i]
@@ -120,7 +131,7 @@ func (b *batch) queue(s *socket) *queue {
 }
 
 // joinable returns the run that p may be added to. Only the last one to its address may grow, to keep the order.
-func (b *batch) joinable(q *queue, p *Packet) *run {
+func (b *Batch) joinable(q *queue, p *Packet) *run {
 	for i, n := q.last, 0; i != none && n < searchBack; i, n = b.runs[i].prev, n+1 {
 		r := &b.runs[i]
 		if r.addr != p.Addr {
@@ -141,8 +152,13 @@ func (s *socket) inRuns(size int) bool {
 	return limit == 0 || size < limit
 }
 
-// flush sends everything.
-func (b *batch) flush() {
+// Flush sends everything.
+func (b *Batch) Flush() {
+	b.sendRuns()
+	b.flushLater()
+}
+
+func (b *Batch) sendRuns() {
 	b.used = 0
 	if len(b.runs) == 0 {
 		return
@@ -162,7 +178,7 @@ func (b *batch) flush() {
 }
 
 // send sends the runs of one socket.
-func (b *batch) send(q *queue) {
+func (b *Batch) send(q *queue) {
 	from := q.first
 	n := 0
 	for i := q.first; i != none; i = b.runs[i].next {
@@ -180,7 +196,7 @@ func (b *batch) send(q *queue) {
 }
 
 // sendMany sends n runs from first on.
-func (b *batch) sendMany(s *socket, first int32, n int) {
+func (b *Batch) sendMany(s *socket, first int32, n int) {
 	if n == 0 {
 		return
 	}
@@ -203,7 +219,7 @@ func (b *batch) sendMany(s *socket, first int32, n int) {
 }
 
 // assemble writes the kernel's form of n runs from first on.
-func (b *batch) assemble(first int32, n int) {
+func (b *Batch) assemble(first int32, n int) {
 	parts := 0
 	for i, k := first, 0; k < n; i, k = b.runs[i].next, k+1 {
 		parts += b.runs[i].count
@@ -247,7 +263,7 @@ func room[T any](s []T, n int) []T {
 // refused deals with a run that the kernel did not take. A run may be what it can't
 // do: EINVAL where a segment does not fit into the route's MTU, EIO where the device computes no
 // checksums. Then its packets are sent one by one, and such runs not tried again.
-func (b *batch) refused(s *socket, r *run, errno unix.Errno) {
+func (b *Batch) refused(s *socket, r *run, errno unix.Errno) {
 	if r.count == 1 || errno != unix.EINVAL && errno != unix.EIO && errno != unix.EMSGSIZE {
 		s.receiver.Lost(r.count)
 		return

@@ -91,13 +91,13 @@ func bare(t *testing.T) (*socket, *collector) {
 	return s.(*socket), r
 }
 
-func newBatch() *batch {
-	b := new(batch)
+func newBatch() *Batch {
+	b := new(Batch)
 	b.init()
 	return b
 }
 
-func (b *batch) addText(s *socket, to netip.AddrPort, data string) {
+func (b *Batch) addText(s *socket, to netip.AddrPort, data string) {
 	p := NewPacket(len(data))
 	p.Set(p.Buf, Headroom, Headroom+copy(p.Buf[Headroom:], data))
 	p.Addr = to
@@ -155,7 +155,7 @@ func TestPartialSend(t *testing.T) {
 		b.addText(s, peer.LocalAddr(), text(i, 10+i))
 		b.addText(s, netip.AddrPortFrom(loopback, 0), "to port 0")
 	}
-	b.flush()
+	b.Flush()
 	for i := range 3 {
 		got.want(t, s.LocalAddr(), text(i, 10+i))
 	}
@@ -208,7 +208,7 @@ func TestCloseWhileInUse(t *testing.T) {
 	}
 	b := newBatch()
 	b.addText(s, s.LocalAddr(), "too late")
-	b.flush()
+	b.Flush()
 	if n := r.lost.Load(); n != 1 {
 		t.Errorf("%d lost", n)
 	}

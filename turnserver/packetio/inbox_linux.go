@@ -52,7 +52,7 @@ func (b *inbox) full() bool { return b.used == inboxSlots }
 func (b *inbox) reset()     { b.used = 0 }
 
 // take reads what s has, up to a limit, and hands it to the receiver of s.
-func (b *inbox) take(s *socket, out *batch) {
+func (b *inbox) take(s *socket, out *Batch) {
 	if !s.acquire() {
 		return
 	}
@@ -81,7 +81,7 @@ func (b *inbox) take(s *socket, out *batch) {
 }
 
 // deal hands the datagrams in a slot to the receiver of s: one, or as many as the kernel has coalesced.
-func (b *inbox) deal(slot int, s *socket, out *batch) {
+func (b *inbox) deal(slot int, s *socket, out *Batch) {
 	m := &b.msgs[slot]
 	buf := b.buf[slot*slotSize : (slot+1)*slotSize]
 	size := int(m.n)

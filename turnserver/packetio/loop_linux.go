@@ -112,7 +112,7 @@ type loop struct {
 	events [maxEvents]unix.EpollEvent
 	ready  []*socket
 	in     inbox
-	out    batch
+	out    Batch
 	woken  time.Time
 	busy   int // rounds
 }
@@ -180,11 +180,11 @@ func (l *loop) run() {
 		for _, s := range l.ready {
 			l.in.take(s, &l.out)
 			if l.in.full() {
-				l.out.flush()
+				l.out.Flush()
 				l.in.reset()
 			}
 		}
-		l.out.flush()
+		l.out.Flush()
 		l.in.reset()
 	}
 	_, _ = unix.Close(l.epoll), unix.Close(l.stopper) // nothing is left in them

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what has to come.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 

@@ -3,6 +3,7 @@
 package packetio
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -19,7 +20,21 @@ func Share(c *net.UDPConn, _ int) []*net.UDPConn { return []*net.UDPConn{c} }
 
 func dontFragment(*net.UDPConn, netip.AddrPort, bool) bool { return false }
 
-// batch is of no use here: packets go out at once.
-type batch struct{}
+// Batch is of little use here: packets go out at once.
+type Batch struct{ later }
 
-func (*batch) detach(*Packet) {}
+// Flush flushes what was put off.
+func (b *Batch) Flush() { b.flushLater() }
+
+func (*Batch) init()          {}
+func (*Batch) joins() bool    { return false }
+func (*Batch) detach(*Packet) {}
+
+// DirectStreams tells whether Receive and Transmit work.
+const DirectStreams = false
+
+// Receive is of no use here.
+func Receive(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
+
+// Transmit takes nothing here.
+func Transmit(uintptr, []byte) (n int, err error) { return 0, nil }

@@ -1,6 +1,6 @@
 // Package certs is the one source of the daemon's certificate for HTTPS, TURN
-// over TLS and DTLS: two files, or one the daemon signs itself and keeps in its
-// state directory.
+// over TLS and DTLS: two files, one that an authority issues, or one the daemon
+// signs itself and keeps in its state directory.
 //
 // # Files
 //
@@ -10,6 +10,17 @@
 // does not fit together, or can't be read, is most likely half of an update:
 // the old certificate stays in use, and if it lasts the log says so. Connections
 // that are up keep what they were made with.
+//
+// # ACME
+//
+// An authority (RFC 8555) is asked for one certificate with all names, first
+// with HTTP-01, if some listener speaks plain HTTP, and then with TLS-ALPN-01. It is renewed when a
+// third of its life is left, and what the authority finds wrong is told in its
+// own words. Account and certificate are in the state directory.
+//
+// The client is golang.org/x/crypto/acme. certmagic would link ten modules more and two logs;
+// autocert says "no viable challenge type found" whatever the reason, has a certificate for each name
+// (a client without SNI gets none) and timers that nobody can stop.
 //
 // # Self-signed
 //
