@@ -121,6 +121,9 @@ func TestTranslation(t *testing.T) {
 			"- {address: 127.0.0.1:8081, transports: [udp, tcp]}", "- {address: 127.0.0.1:8083}", "address: 127.0.0.1:8082"}},
 		"aux": {"aux-server=192.0.2.1:3500\naux-server=192.0.2.1:3478\nrelay-ip=192.0.2.9\nno-udp=0\nno-udp", []string{"- {address: :", "- {address: 192", "relay_addresses"}, []string{
 			"- {address: :3478, transports: [tcp]}", "- {address: 192.0.2.1:3500, transports: [tcp]}", "relay_addresses: [192.0.2.9]"}},
+		"proxy": {"tcp-proxy-port=5555\nno-tcp", []string{"- {address: :"}, []string{
+			"- {address: :3478, transports: [udp]}", "- {address: :5555, transports: [tcp], proxy_protocol: true}"}},
+		"proxy on a port in use": {"tcp-proxy-port=3478", []string{"- {address: :"}, []string{"- {address: :3478, transports: [udp, tcp]}"}},
 		"nat": {"external-ip=203.0.113.7/10.0.0.5\nexternal-ip=2001:db8::7", []string{"- {public"}, []string{
 			"- {public: 203.0.113.7, private: 10.0.0.5}", "- {public: 2001:db8::7}"}},
 		"quotas": {"user-quota=12\ntotal-quota=1200\nmax-bps=3000000\nbps-capacity=5000000000", []string{"allocations", "bandwidth"}, []string{

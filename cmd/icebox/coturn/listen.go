@@ -12,6 +12,7 @@ type listener struct {
 	addr       netip.Addr // zero: all
 	port       uint16
 	transports []string
+	proxy      bool // clients come through one that sends the PROXY protocol
 }
 
 func (l listener) String() string {
@@ -38,7 +39,7 @@ func (t *translation) listeners() {
 	}
 	var all []listener
 	add := func(addr netip.Addr, port uint16, transports []string) {
-		all = t.merge(all, listener{addr, port, transports})
+		all = t.merge(all, listener{addr: addr, port: port, transports: transports})
 	}
 	plainAt, encryptedAt := t.ports("listening-port", "alt-listening-port", plainPort), t.ports("tls-listening-port", "alt-tls-listening-port", tlsPort)
 	for _, a := range addrs {
@@ -56,6 +57,7 @@ func (t *translation) listeners() {
 			t.refuse(l, "%q is no address with a port", l.value)
 		}
 	}
+	all = t.proxied(all, addrs)
 	t.listening = all
 	t.writeListeners(all)
 }
@@ -66,13 +68,38 @@ func (t *translation) writeListeners(all []listener) {
 	}
 	records := []record{}
 	for _, l := range all {
-		records = append(records, record{{"address", l.String()}, {"transports", l.transports}})
+		r := record{{"address", l.String()}, {"transports", l.transports}}
+		if l.proxy {
+			r = append(r, pair{"proxy_protocol", true})
+		}
+		records = append(records, r)
 	}
 	t.doc.set("turn.listen", records, "")
 	if t.tls && len(all) > 0 {
 		t.result.Warnings = append(t.result.Warnings, Note{Text: "coturn takes TLS on the plain port and plain TCP on the TLS port too; " +
 			"icebox takes each on its own: a client whose URI mixes them needs the other port"})
 	}
+}
+
+// proxied adds the port for clients behind a proxy.
+func (t *translation) proxied(all []listener, addrs []netip.Addr) []listener {
+	l, ok := t.last("tcp-proxy-port")
+	if !ok {
+		return all
+	}
+	n, ok := t.number(l, 1, 65535)
+	switch {
+	case !ok:
+		return all
+	case slices.ContainsFunc(all, func(o listener) bool { return o.port == uint16(n) }):
+		t.refuse(l, "the port is taken by another listener")
+		return all
+	}
+	for _, a := range addrs {
+		all = append(all, listener{addr: a, port: uint16(n), transports: []string{"tcp"}, proxy: true})
+	}
+	t.warn(l, "only proxies of http.trusted_proxies are believed, which is loopback unless you set it")
+	return all
 }
 
 // transports are those that no option turns off, given as pairs.

@@ -25,7 +25,6 @@ const (
 var network = map[string]fate{
 	"listening-device":                  {lost, noInterface},
 	"relay-device":                      {lost, noInterface},
-	"tcp-proxy-port":                    {lost, "a port of its own for the PROXY protocol has no counterpart"},
 	"udp-self-balance":                  {builtIn, ownLoop},
 	"relay-threads":                     {builtIn, ownLoop},
 	"cpus":                              {builtIn, ownLoop + "; GOMAXPROCS in /etc/default/icebox overrides their number"},
@@ -119,7 +118,7 @@ var encryption = map[string]fate{
 	"no-tlsv1_1":      {builtIn, noOldTLS},
 	"no-sslv2":        {builtIn, noOldTLS},
 	"no-sslv3":        {builtIn, noOldTLS},
-	"acme-redirect":   {lost, "Nginx in front answers the challenge, or point certbot at another port"},
+	"acme-redirect":   {lost, "icebox gets its certificate itself (tls.acme), or the web server in front of it does"},
 }
 
 // operation has the options about the process and those who run it.

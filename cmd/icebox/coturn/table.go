@@ -56,6 +56,7 @@ var kept = map[string]fate{
 	"alt-tls-listening-port": {translated, "turn.listen"},
 	"listening-ip":           {translated, "turn.listen"},
 	"aux-server":             {translated, "turn.listen"},
+	"tcp-proxy-port":         {translated, "turn.listen"},
 	"no-udp":                 {translated, "turn.listen"},
 	"no-tcp":                 {translated, "turn.listen"},
 	"no-tls":                 {translated, "turn.listen"},
