@@ -30,7 +30,8 @@ type comparison struct {
 	tests      []test
 	rounds     int
 	address    netip.Addr
-	target     target // what all runs have in common
+	peers      netip.Prefix // where peers are
+	target     target       // what all runs have in common
 	churn      bool
 	memory     bool
 	counts     []int
@@ -44,6 +45,12 @@ func (p *program) compareCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare",
 		Short: "Run icebox and coturn in turn, and print the ratios",
+		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
+  iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
+      --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json
+  # IPv6 needs addresses beside the server's:
+  ip -6 route add local fd00:1ceb::/64 dev lo
+  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver --address ::1 --peer-address fd00:1ceb::2`,
 		Long: `Compare starts each contender on a loopback address, loads it with one test after the
 other, and stops it before it starts the next. It does so for several rounds, each in the
 reverse order of the last; the first run after a start does not count. It prints the median
@@ -53,9 +60,6 @@ in the same round: the first coturn, unless --reference names another.
 A contender is NAME=PATH:ARGS, where NAME= and :ARGS may be left out.
 A row is KEY=VALUE,... with the keys name, transport, direction, size, burst, rate, allocations, peers,
 indications, gso, gro; what is left out is as in "iceload turn".`,
-		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
-  iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
-      --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := errors.Join(
@@ -171,7 +175,16 @@ func (c *comparison) listen(text string) error {
 	}
 	c.address, c.target.ipv6 = a, a.Is6()
 	c.target.user, c.target.password = contender.User, contender.Password
-	return nil
+	peer, err := c.target.peer(netip.AddrPortFrom(a, 1))
+	if err != nil {
+		return err
+	}
+	bits := 8 // all of the loopback
+	if peer.Is6() {
+		bits = 64
+	}
+	c.peers, err = peer.Prefix(bits)
+	return err
 }
 
 // compare runs all rounds.
@@ -189,13 +202,14 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 			for _, fresh := range []bool{false, true} {
 				p.visit(ctx, c, visit{i, round, fresh}, results)
 			}
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
 		}
 	}
-	return newCompareReport(c, results)
+	report, err := newCompareReport(c, results)
+	return report, errors.Join(err, ctx.Err())
 }
+
+// interrupted is the error of runs that there was no time for.
+const interrupted = "interrupted"
 
 // visit is one start of a contender: for the tests that want a fresh server, or the others.
 type visit struct {
@@ -219,13 +233,17 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 			results[i][v.contender][v.round] = sample{Error: err.Error()}
 		}
 	}
+	if ctx.Err() != nil {
+		fail(errors.New(interrupted))
+		return
+	}
 	dir, err := os.MkdirTemp("", "iceload-")
 	if err != nil {
 		fail(err)
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Dir: dir, Env: environment()})
+	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Peers: c.peers, Dir: dir, Env: environment()})
 	if err != nil {
 		fail(err)
 		return
@@ -252,6 +270,9 @@ func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, se
 	name := c.contenders[v.contender].Name
 	s, err := p.quietly().try(ctx, t, server, process)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New(interrupted)
+		}
 		s = sample{Error: err.Error()}
 		p.progress("round %d of %d, %s, %s: %v", v.round+1, c.rounds, name, t.name, err)
 		return s
@@ -261,8 +282,8 @@ func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, se
 }
 
 func (p *program) try(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
-	if err := ctx.Err(); err != nil {
-		return sample{}, err
+	if ctx.Err() != nil {
+		return sample{}, errors.New(interrupted)
 	}
 	return t.run(ctx, p, t.duration, server, process)
 }

@@ -77,7 +77,7 @@ func newCompareReport(c *comparison, results [][][]sample) (*compareReport, erro
 			cr := newContenderReport(entrant.Name, results[i][j], results[i][c.reference])
 			tr.Servers = append(tr.Servers, cr)
 			for round, s := range cr.Runs {
-				if s.Error != "" {
+				if s.Error != "" && s.Error != interrupted {
 					errs = append(errs, fmt.Errorf("round %d, %s, %s: %s", round+1, entrant.Name, t.name, s.Error))
 				}
 			}
@@ -116,12 +116,21 @@ func (r *compareReport) text(out io.Writer) {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintf(w, "\t%s\tratio\tp50 us\tp99 us\tloss %%\tswitches/packet\tdoubtful\n", t.Unit)
 		for _, s := range t.Servers {
+			if s.failed() {
+				_, _ = fmt.Fprintf(w, "%s\tfailed\n", s.Name)
+				continue
+			}
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\t%.4f\t%.3f\t%d of %d\n", s.Name, s.Value.format(2), s.Ratio.format(2),
 				s.P50.Median, s.P99.format(0), s.Loss.Median, s.Switches.Median, s.Doubtful, len(s.Runs))
 		}
 		_ = w.Flush()
 	}
 	r.warn(out)
+}
+
+// failed tells whether no run succeeded.
+func (r *contenderReport) failed() bool {
+	return !slices.ContainsFunc(r.Runs, func(s sample) bool { return s.Error == "" })
 }
 
 // warn prints what makes runs doubtful, each kind once.

@@ -225,7 +225,7 @@ func TestCompare(t *testing.T) {
 func TestCompareGoesOnAfterAFailure(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	status, stdout, stderr := iceload("compare", "--icebox", none, "--rounds", "1", "--duration", "10ms")
-	if status != exitFailure || !strings.Contains(stderr, "start icebox") || !strings.Contains(stdout, "medians of 1 rounds") {
+	if status != exitFailure || !strings.Contains(stderr, "start icebox") || !strings.Contains(stdout, "icebox  failed") {
 		t.Errorf("status %d: %s\n%s", status, stderr, stdout)
 	}
 }

@@ -44,8 +44,8 @@ type row struct {
 
 // Rows that stand for video (bursts of packets near the MTU) and for audio.
 var (
-	video = row{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000, peers: 1}
-	audio = row{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, peers: 1}
+	video = row{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000}
+	audio = row{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000}
 )
 
 func (r row) over(transport string, rate int) row { r.transport, r.rate = transport, rate; return r }
@@ -57,11 +57,11 @@ var rowSets = map[string][]row{
 	"standard": {video, audio},
 	"full": {
 		video, video.going("up"), video.going("down"),
-		{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000, peers: 1, gso: true, gro: true},
+		{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000, gso: true, gro: true},
 		audio, audio.going("up"), audio.going("down"),
-		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, peers: 200},
-		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, peers: 1, indications: true},
-		{transport: "udp", direction: "both", size: 200, burst: 4, allocations: 100, rate: 200_000, peers: 1},
+		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, peers: 1},
+		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, indications: true},
+		{transport: "udp", direction: "both", size: 200, burst: 4, allocations: 100, rate: 200_000},
 		video.over("tcp", 50_000), audio.over("tcp", 20_000),
 		video.over("tls", 25_000), audio.over("tls", 10_000),
 	},
@@ -102,7 +102,7 @@ func (r row) title() string {
 		return r.name
 	}
 	t := fmt.Sprintf("%d B x %d, %s, %s, %d allocations, %d pps", r.size, r.burst, r.direction, r.transport, r.allocations, r.rate)
-	if r.peers > 1 {
+	if r.peers > 0 {
 		t += fmt.Sprintf(", %d peers", r.peers)
 	}
 	for _, o := range []struct {
@@ -153,7 +153,7 @@ func trafficTest(c *comparison, r row) test {
 // churnTest compares the CPU time of a cycle.
 func churnTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
-		o, err := c.at(ctx, server, string(link.UDP), c.target.window, 1)
+		o, err := c.at(ctx, server, string(link.UDP), c.target.window, 0)
 		if err != nil {
 			return sample{}, err
 		}
@@ -173,7 +173,7 @@ func churnTest(c *comparison) test {
 // memoryTest compares the memory of an allocation.
 func memoryTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, _ time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
-		o, err := c.at(ctx, server, string(link.UDP), c.counts[len(c.counts)-1], 1)
+		o, err := c.at(ctx, server, string(link.UDP), c.counts[len(c.counts)-1], 0)
 		if err != nil {
 			return sample{}, err
 		}

@@ -59,7 +59,6 @@ func (t *target) options(ctx context.Context, allocations int) (generator.Option
 		Workers:     min(t.workers, max(1, allocations)),
 		Window:      t.window,
 		OwnSockets:  t.ownSockets,
-		Peers:       max(1, t.peers),
 		Rate:        1, Size: generator.MinSize, Burst: 1,
 		Direction: generator.Both,
 	}
@@ -72,6 +71,14 @@ func (t *target) options(ctx context.Context, allocations int) (generator.Option
 	}
 	if o.PeerAddress, err = t.peer(o.Server); err != nil {
 		return o, err
+	}
+	switch {
+	case t.peers != 0:
+		o.Peers = t.peers
+	case o.PeerAddress.Is4() && o.PeerAddress.IsLoopback():
+		o.Peers = max(1, allocations) // there are addresses enough, and one socket serves them all
+	default:
+		o.Peers = 1
 	}
 	o.Account, err = t.accounts(allocations)
 	return o, err

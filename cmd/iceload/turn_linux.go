@@ -52,7 +52,7 @@ A packet counts as relayed when it has arrived at the other end. CPU time is per
 	}
 	set := c.Flags()
 	t.flags(set)
-	set.IntVar(&t.peers, "peers", 1, "how many peers, IP addresses, the allocations share")
+	set.IntVar(&t.peers, "peers", 0, "how many peers the allocations share (0: one each on the IPv4 loopback, one in all elsewhere)")
 	set.IntVar(&f.allocations, "allocations", 50, "how many allocations")
 	set.IntVar(&f.rate, "rate", 10_000, "packets per second in total, both directions together")
 	set.IntVar(&f.size, "size", 160, "payload of a packet in bytes")

@@ -12,7 +12,6 @@
 package socket
 
 import (
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -87,11 +86,15 @@ func (c *conn) Abort() {
 	_ = below(c.ws.NetConn()).Close()
 }
 
+// below is the connection that others, such as a *tls.Conn, are wrapped around.
 func below(nc net.Conn) net.Conn {
-	if t, ok := nc.(*tls.Conn); ok {
-		return t.NetConn()
+	for {
+		outer, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = outer.NetConn()
 	}
-	return nc
 }
 
 // closing returns the close code (RFC 6455 section 7.4 and its registry) and the text for a reason.

@@ -17,6 +17,9 @@ type Options struct {
 	Remote netip.AddrPort
 	// Shared binds to the port of Local on every IPv4 address.
 	Shared bool
+	// Anywhere allows a Local that no interface has: an IPv6 prefix can be routed here
+	// as a whole (ip -6 route add local PREFIX dev lo), as 127.0.0.0/8 is.
+	Anywhere bool
 	// Coalesce takes runs of datagrams as one (UDP_GRO).
 	Coalesce bool
 	// Buffer is what the kernel may hold for this socket in each direction, in bytes;
@@ -61,6 +64,11 @@ func (s *Socket) open(o Options) error {
 	}
 	if o.Coalesce {
 		if err := s.set("UDP_GRO", unix.IPPROTO_UDP, unix.UDP_GRO, 1); err != nil {
+			return err
+		}
+	}
+	if o.Anywhere && local.Addr().Is6() {
+		if err := s.set("IPV6_FREEBIND", unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1); err != nil {
 			return err
 		}
 	}

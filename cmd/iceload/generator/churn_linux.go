@@ -17,8 +17,12 @@ var cycle = []turnclient.Step{
 	turnclient.Allocate, turnclient.Permission, turnclient.Channel, turnclient.Refresh, turnclient.Release,
 }
 
-// discard is the port of the peers of clients that relay nothing (RFC 863).
-const discard = 9
+const (
+	// discard is the port of the peers of clients that relay nothing (RFC 863).
+	discard = 9
+	// strangePeers is how many addresses such peers have in turn, where there are many.
+	strangePeers = 1 << 20
+)
 
 // Churned is what making and releasing allocations came to.
 type Churned struct {
@@ -31,7 +35,8 @@ type Churned struct {
 }
 
 // Churn is a number of clients that make an allocation, use each kind of request
-// once, release it and begin anew as strangers, each at another address. As many
+// once, release it and begin anew as strangers, each at another address and with another
+// peer. As many
 // are at it at a time as the options have allocations.
 type Churn struct {
 	load   *Load
@@ -49,12 +54,12 @@ func NewChurn(o Options) (*Churn, error) {
 		first := share(o.Allocations, i, o.Workers)
 		part.Allocations = share(o.Allocations, i+1, o.Workers) - first
 		part.Window = part.Allocations
-		w := &worker{o: part, first: first, failures: failures{}}
+		w := &worker{o: part, index: i, first: first, failures: failures{}}
 		var err error
 		if w.link, err = openLink(part, first, 0); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		w.makeSessions(func(int) netip.AddrPort { return netip.AddrPortFrom(o.PeerAddress, discard) })
+		w.makeSessions(w.nextPeer)
 		c.load.workers = append(c.load.workers, w)
 	}
 	return c, nil
@@ -92,42 +97,39 @@ func (c *Churn) Close() error { return c.load.Close() }
 
 // churn takes all clients through cycles as long as more says so.
 func (w *worker) churn(more func() bool, count *atomic.Uint64) error {
-	var ended []int // clients whose cycle is over, to be renewed when nothing is being read
-	begin := func(client int) {
-		start := time.Now()
-		w.runner.Start(client, start, cycle, func(err error) {
-			if err != nil {
-				w.failures.add(err)
-			} else {
-				w.cycles.Record(time.Since(start))
-				count.Add(1)
-			}
-			ended = append(ended, client)
-		})
-	}
 	for client := range w.sessions {
-		begin(client)
+		w.spin(client, more, count)
 	}
-	for !w.runner.Idle() || len(ended) > 0 {
-		w.link.Flush()
-		for _, client := range ended {
-			if err := w.link.Renew(client); err != nil {
-				return err
-			}
+	return w.control(context.Background())
+}
+
+// spin begins a cycle of a client, after which it begins the next.
+func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
+	start := time.Now()
+	w.runner.Start(client, start, cycle, func(err error) {
+		if err != nil {
+			w.failures.add(err)
+		} else {
+			w.cycles.Record(time.Since(start))
+			count.Add(1)
+		}
+		w.later = append(w.later, func() error {
 			w.sessions[client].Reset()
-			if more() {
-				begin(client)
+			w.sessions[client].Peer = w.nextPeer(client)
+			err := w.link.Renew(client)
+			if err == nil && more() {
+				w.spin(client, more, count)
 			}
-		}
-		ended = ended[:0]
-		if w.runner.Idle() {
-			return nil
-		}
-		if err := w.exchange(); err != nil {
 			return err
-		}
-	}
-	return nil
+		})
+	})
+}
+
+// nextPeer is a peer for the next cycle of a client: another each time, as clients are.
+func (w *worker) nextPeer(int) netip.AddrPort {
+	w.met++
+	i := (w.met*w.o.Workers + w.index) % strangePeers
+	return netip.AddrPortFrom(link.PeerAddr(w.o.PeerAddress, i), discard)
 }
 
 // openLink opens the clients of a worker, whose runs of messages of segment bytes leave

@@ -182,7 +182,7 @@ func (w *worker) fetch(now time.Time) error {
 	if err := w.peers.Receive(w.fromRelay); err != nil {
 		return err
 	}
-	if err := w.link.Receive(w.fromServer); err != nil {
+	if err := w.link.Receive(w.handle); err != nil {
 		return err
 	}
 	w.renew(now)

@@ -19,6 +19,8 @@ const (
 	channel = wire.MinChannel
 	// overhead is more than what any server wraps a payload in.
 	overhead = 128
+	// maxMoves is how often a client looks for an address that the server does not remember.
+	maxMoves = 5
 	// controlWait bounds one wait for an answer, so that an interrupt is seen.
 	controlWait = 100 * time.Millisecond
 )
@@ -34,6 +36,9 @@ type worker struct {
 	allotted int // clients that were told to set up
 	made     int // and did
 	failures failures
+	later    []func() error // to be done when nothing is being read
+	// handle is fromServer, made a value once: it would be allocated each time else.
+	handle link.Handler
 
 	// Of one phase of traffic.
 	run      uint32
@@ -49,7 +54,10 @@ type worker struct {
 	renewed  time.Time // when the next allocation is refreshed
 	renewals int
 
-	cycles *quantile.Histogram // of churning
+	// Of churning.
+	index  int // of this worker
+	met    int // peers so far
+	cycles *quantile.Histogram
 }
 
 // slot is whose turn it is.
@@ -77,6 +85,7 @@ func openWorker(o Options, first int) (*worker, error) {
 
 // makeSessions makes the clients, with the peers that peer tells.
 func (w *worker) makeSessions(peer func(client int) netip.AddrPort) {
+	w.handle = w.fromServer
 	w.sessions = make([]*turnclient.Session, w.o.Allocations)
 	for i := range w.sessions {
 		w.sessions[i] = &turnclient.Session{Account: w.o.Account(w.first + i), Channel: channel, Peer: peer(i)}
@@ -93,22 +102,36 @@ func (w *worker) makeSessions(peer func(client int) netip.AddrPort) {
 
 // setUp makes allocations of the clients whose number among all is below limit.
 func (w *worker) setUp(ctx context.Context, limit int) error {
+	for ; w.allotted < len(w.sessions) && w.first+w.allotted < limit; w.allotted++ {
+		w.allot(w.allotted, maxMoves)
+	}
+	return w.control(ctx)
+}
+
+// allot has a client make its allocation. A server may remember an allocation of an
+// earlier client with the same address and port; then the client moves to another (RFC
+// 8656 section 7.4), at most moves times.
+func (w *worker) allot(client, moves int) {
 	script := []turnclient.Step{turnclient.Allocate, turnclient.Permission, turnclient.Channel}
 	if w.o.Indications {
 		script = script[:2]
 	}
-	for ; w.allotted < len(w.sessions) && w.first+w.allotted < limit; w.allotted++ {
-		client := w.allotted
-		w.runner.Start(client, time.Now(), script, func(err error) {
-			if err != nil {
-				w.failures.add(err)
-				return
-			}
+	w.runner.Start(client, time.Now(), script, func(err error) {
+		var refused *turnclient.CodeError
+		switch {
+		case err == nil:
 			w.made++
 			w.peers.Connect(client, w.sessions[client].Relayed)
-		})
-	}
-	return w.control(ctx)
+		case moves > 0 && errors.As(err, &refused) && refused.Step == turnclient.Allocate && refused.Code == wire.AllocationMismatch:
+			w.later = append(w.later, func() error {
+				w.sessions[client].Reset()
+				defer w.allot(client, moves-1)
+				return w.link.Renew(client)
+			})
+		default:
+			w.failures.add(err)
+		}
+	})
 }
 
 // tearDown releases all allocations.
@@ -128,11 +151,27 @@ func (w *worker) tearDown(ctx context.Context) error {
 
 // control waits until all scripts have ended.
 func (w *worker) control(ctx context.Context) error {
-	for !w.runner.Idle() {
+	for !w.runner.Idle() || len(w.later) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := w.exchange(); err != nil {
+			return err
+		}
+		if err := w.catchUp(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp does what could not be done while messages were being read.
+func (w *worker) catchUp() error {
+	w.link.Flush()
+	for len(w.later) > 0 {
+		do := w.later[0]
+		w.later = w.later[1:]
+		if err := do(); err != nil {
 			return err
 		}
 	}
@@ -150,7 +189,7 @@ func (w *worker) exchange() error {
 	if err := w.link.Wait(max(wait, 0)); err != nil {
 		return err
 	}
-	return w.link.Receive(w.fromServer)
+	return w.link.Receive(w.handle)
 }
 
 func (w *worker) close() error {

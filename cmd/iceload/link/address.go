@@ -70,6 +70,15 @@ func (l layout) index(a netip.Addr) (i int, ok bool) {
 	return second + spreadSecond*(third+spreadThird*fourth), true
 }
 
+// PeerAddr is the address of peer i of those that count from base: there are many on
+// the IPv4 loopback, and base alone elsewhere.
+func PeerAddr(base netip.Addr, i int) netip.Addr {
+	if !isLoopback4(base) {
+		return base
+	}
+	return peerLayout(base).at(i)
+}
+
 // isLoopback4 tells whether many addresses can stand for one: Linux takes all of 127.0.0.0/8 as its own.
 func isLoopback4(a netip.Addr) bool { return a.Is4() && a.IsLoopback() }
 

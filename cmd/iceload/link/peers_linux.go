@@ -68,6 +68,7 @@ func (p *Peers) open() error {
 		s, err := batch.Open(batch.Options{
 			Local:    netip.AddrPortFrom(p.o.Address, 0),
 			Shared:   p.layout != nil,
+			Anywhere: true,
 			Coalesce: p.o.Coalesce,
 			Buffer:   buffer,
 		})

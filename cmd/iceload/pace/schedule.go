@@ -12,7 +12,7 @@ import (
 )
 
 // Patience is how late a slot may be and still be used.
-const Patience = 100 * time.Millisecond
+const Patience = 10 * time.Millisecond
 
 // Schedule hands out slots. It belongs to one goroutine.
 type Schedule struct {

@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		"/usr/bin/turnserver":                    {Coturn, "coturn", "/usr/bin/turnserver", nil},
 		"4.17=/opt/turnserver":                   {Coturn, "4.17", "/opt/turnserver", nil},
 		"gso=./turnserver:--udp-gso --threads=2": {Coturn, "gso", "./turnserver", []string{"--udp-gso", "--threads=2"}},
+		"4.17 gso=/opt/turnserver:--udp-gso":     {Coturn, "4.17 gso", "/opt/turnserver", []string{"--udp-gso"}},
 		"./turnserver:--cpus=2":                  {Coturn, "coturn", "./turnserver", []string{"--cpus=2"}},
 	}
 	for text, want := range cases {
@@ -37,10 +38,10 @@ func TestParse(t *testing.T) {
 
 func TestConfigurations(t *testing.T) {
 	s := &Server{Plain: netip.MustParseAddrPort("127.0.0.1:1111"), Secure: netip.MustParseAddrPort("127.0.0.1:2222")}
-	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Peers: netip.MustParsePrefix("127.0.0.0/8"), Dir: t.TempDir()}
 	for kind, want := range map[Kind][]string{
 		Icebox: {"127.0.0.1:1111", "127.0.0.1:2222", Realm, User, Password, "127.0.0.0/8", "certificate.pem", "key.pem"},
-		Coturn: {"listening-port=1111\n", "tls-listening-port=2222\n", "user=" + User + ":" + Password + "\n", "allow-loopback-peers\n"},
+		Coturn: {"listening-port=1111\n", "tls-listening-port=2222\n", "user=" + User + ":" + Password + "\n", "allow-loopback-peers\n", "allowed-peer-ip=127.0.0.0-127.255.255.255\n"},
 	} {
 		args, err := Contender{Kind: kind, Name: string(kind)}.configure(s, o)
 		if err != nil {
@@ -66,6 +67,17 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
+func TestLastAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"127.0.0.0/8": "127.255.255.255", "10.1.2.3/32": "10.1.2.3", "192.0.2.128/25": "192.0.2.255",
+		"fd00::/64": "fd00::ffff:ffff:ffff:ffff", "::1/128": "::1", "0.0.0.0/0": "255.255.255.255",
+	} {
+		if got := last(netip.MustParsePrefix(text)); got.String() != want {
+			t.Errorf("the last address of %s is %v, want %s", text, got, want)
+		}
+	}
+}
+
 func TestStartSaysWhatWentWrong(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -75,7 +87,7 @@ func TestStartSaysWhatWentWrong(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!"+sh+"\necho no such port; exit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Peers: netip.MustParsePrefix("127.0.0.0/8"), Dir: t.TempDir()}
 	for path, want := range map[string]string{
 		script:                             "no such port",
 		filepath.Join(t.TempDir(), "none"): "no such file",
@@ -98,7 +110,7 @@ func TestStartIsGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Peers: netip.MustParsePrefix("127.0.0.0/8"), Dir: t.TempDir()}
 	if _, err := (Contender{Kind: Icebox, Name: "x", Path: script}).Start(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("Start: %v, want it canceled", err)
 	}

@@ -19,14 +19,6 @@ import (
 // unlimited is more than any load has.
 const unlimited = 1_000_000
 
-// peers is the network of the peers: loopback, as the server's address is.
-func peers(a netip.Addr) string {
-	if a.Is4() {
-		return "127.0.0.0/8"
-	}
-	return "::1/128"
-}
-
 // iceboxConfig is icebox's configuration file.
 func iceboxConfig(s *Server, o Options, certificate, key string) string {
 	lines := []string{
@@ -39,7 +31,7 @@ func iceboxConfig(s *Server, o Options, certificate, key string) string {
 		fmt.Sprintf("    - {address: %q, transports: [tls, dtls]}", s.Secure),
 		fmt.Sprintf("  relay_addresses: [%q]", o.Address),
 		fmt.Sprintf("  users: [{name: %s, password: %q}]", User, Password),
-		fmt.Sprintf("  peers: [{allow: %q}]", peers(o.Address)),
+		fmt.Sprintf("  peers: [{allow: %q}]", o.Peers),
 		"  limits:",
 	}
 	for _, limit := range []string{"allocations_per_user", "allocations_per_address", "connections", "connections_per_address"} {
@@ -65,7 +57,9 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 		"lt-cred-mech",
 		"user=" + User + ":" + Password,
 		"allow-loopback-peers",
+		fmt.Sprintf("allowed-peer-ip=%v-%v", o.Peers.Masked().Addr(), last(o.Peers)),
 		"no-cli",
+		"dtls", // not by default since 4.17
 		"cert=" + certificate,
 		"pkey=" + key,
 		"pidfile=" + filepath.Join(o.Dir, "pid"),
@@ -73,6 +67,16 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 		"log-file=stdout",
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// last is the last address of a network.
+func last(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := range b {
+		b[i] |= byte(0xFF >> min(8, max(0, p.Bits()-8*i)))
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }
 
 // writeCertificate writes a certificate for a, and its key, into dir.

@@ -1,0 +1,99 @@
+package generator
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"icebox/cmd/iceload/batch"
+	"icebox/cmd/iceload/link"
+	"icebox/cmd/iceload/pace"
+	"icebox/cmd/iceload/turnclient"
+)
+
+// loopWorker is a worker whose server is a socket that keeps what it gets, and whose
+// peers send to themselves.
+func loopWorker(tb testing.TB, edit func(*Options)) (w *worker, discard func()) {
+	tb.Helper()
+	sink, err := batch.Open(batch.Options{Local: netip.MustParseAddrPort("127.0.0.1:0"), Buffer: 16 << 20})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	o := Options{
+		Server: sink.Local(), Transport: link.UDP, Account: func(int) turnclient.Account { return turnclient.Account{} },
+		Allocations: 50, Workers: 1, Window: 1, PeerAddress: netip.MustParseAddr("127.0.0.2"), Peers: 1,
+		Rate: MaxRate, Size: 160, Burst: 1, Direction: Both,
+	}
+	if edit != nil {
+		edit(&o)
+	}
+	if w, err = openWorker(o, 0); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _, _ = sink.Close(), w.close() })
+	for client, s := range w.sessions {
+		s.Relayed = w.peers.Addr(0)
+		w.peers.Connect(client, s.Relayed)
+	}
+	w.begin(time.Now())
+	r := batch.NewReader(64, 2000, false)
+	return w, func() {
+		if err := r.Read(sink, func(*batch.Datagram) {}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func TestNothingIsAllocatedPerPacket(t *testing.T) {
+	for name, edit := range map[string]func(*Options){
+		"channels":    nil,
+		"indications": func(o *Options) { o.Indications = true },
+		"segments":    func(o *Options) { o.Burst, o.Segment, o.Coalesce = 8, true, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, discard := loopWorker(t, edit)
+			schedule := pace.New(time.Now(), w.o.Burst, w.o.Rate)
+			allocs := testing.AllocsPerRun(20, func() {
+				w.sendDue(schedule, time.Now())
+				if err := w.fetch(time.Now()); err != nil {
+					t.Error(err)
+				}
+				discard()
+			})
+			if allocs != 0 || w.counts.sent == 0 {
+				t.Errorf("%v allocations for %d packets", allocs, w.counts.sent)
+			}
+		})
+	}
+}
+
+// BenchmarkSend is what a packet costs the generator to send, the kernel's delivery to
+// a socket that nobody waits at included. Each op is one packet.
+func BenchmarkSend(b *testing.B) {
+	for name, edit := range map[string]func(*Options){
+		"160x1":  nil,
+		"1000x8": func(o *Options) { o.Size, o.Burst = 1000, 8 },
+		"gso":    func(o *Options) { o.Size, o.Burst, o.Segment = 1000, 8, true },
+	} {
+		b.Run(name, func(b *testing.B) {
+			w, discard := loopWorker(b, func(o *Options) {
+				o.Direction = Up
+				if edit != nil {
+					edit(o)
+				}
+			})
+			b.ReportAllocs()
+			for n := 0; n < b.N; {
+				for range 8 {
+					w.send(w.slots[w.turn])
+					w.turn = (w.turn + 1) % len(w.slots)
+					n += w.o.Burst
+				}
+				w.link.Flush()
+				b.StopTimer()
+				discard()
+				b.StartTimer()
+			}
+		})
+	}
+}
