@@ -56,6 +56,7 @@ func TestUnit(t *testing.T) {
 	t.Run("state directory", func(t *testing.T) { state(t, m) })
 	t.Run("relays in its sandbox", func(t *testing.T) { relays(t, m) })
 	t.Run("reload", func(t *testing.T) { reloads(t, m) })
+	t.Run("watchdog", func(t *testing.T) { watchdog(t, m) })
 	t.Run("restart and stop", func(t *testing.T) { life(t, m) })
 }
 
@@ -147,6 +148,28 @@ func reloads(t *testing.T, m *machine.Machine) {
 	if journal, err := try("s/realm: other/realm: icebox/"); err != nil {
 		t.Errorf("the file as it was: %v: %s", err, journal)
 	}
+}
+
+// watchdog: a daemon that hangs is replaced.
+func watchdog(t *testing.T, m *machine.Machine) {
+	if got := m.Run("systemctl", "show", "--property=WatchdogUSec", "--value", "icebox"); got != "30s" {
+		t.Errorf("the unit's watchdog waits %s", got)
+	}
+	m.Run("sh", "-c", "mkdir -p /run/systemd/system/icebox.service.d; "+
+		"printf '[Service]\nWatchdogSec=1s\nRestartSec=100ms\nTimeoutAbortSec=1s\n' >/run/systemd/system/icebox.service.d/test.conf")
+	m.Run("systemctl", "daemon-reload")
+	m.Run("systemctl", "restart", "icebox")
+	ready(t, m)
+	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
+	m.Run("kill", "-STOP", pid)
+	m.Run("timeout", "20", "sh", "-c", "until [ \"$(systemctl show --property=NRestarts --value icebox)\" = 1 ]; do sleep 0.1; done")
+	m.Run("timeout", "20", "sh", "-c", "until systemctl is-active --quiet icebox; do sleep 0.1; done")
+	ready(t, m)
+	if now := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox"); now == pid {
+		t.Errorf("the process that hangs is still there: %s", pid)
+	}
+	m.Run("rm", "-r", "/run/systemd/system/icebox.service.d")
+	m.Run("systemctl", "daemon-reload")
 }
 
 // life: a restart keeps the secrets, a stop is clean, and the sandbox kept the daemon from nothing it wanted.
