@@ -317,6 +317,7 @@ export class Call extends Emitter {
     if (!guest || tag === this.host.tag) return;
     clearTimeout(guest.timer);
     let known = this.#parties.get(tag);
+    if (known && known.id !== from && known.absentSince === 0) return; // somebody else's tag
     if (known && !hi?.know?.includes(this.host.tag)) {
       this.remove(known, 'gone'); // it has given this connection up, or never had it
       known = undefined;
