@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"os"
@@ -22,11 +21,12 @@ type checker struct {
 
 func (c *checker) all() {
 	c.externalIPs()
-	c.tlsFiles()
+	c.tls()
 	c.turn()
 	c.credentials()
 	c.signal()
 	c.http()
+	c.proxyProtocol()
 	c.overlaps()
 	if c.StateDir == "" {
 		c.fail("state_dir", "is empty")
@@ -166,35 +166,5 @@ func (c *checker) unicast(path string, a netip.Addr) {
 	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Zone() != "" ||
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		c.fail(path, "%s is no address that one host can have for others", a)
-	}
-}
-
-func (c *checker) tlsFiles() {
-	t := &c.TLS
-	if t.SelfSigned || *t == (TLS{}) && !c.has("tls.certificate") && !c.has("tls.key") {
-		return
-	}
-	c.required("tls", "certificate", "key")
-	if t.Certificate == "" || t.Key == "" {
-		c.fail("tls", "certificate and key each need a file name")
-		return
-	}
-	t.Certificate, t.Key = c.resolve(t.Certificate), c.resolve(t.Key)
-	certificate, _, err := c.readFile(t.Certificate)
-	if err != nil {
-		c.fail("tls.certificate", "%w", err)
-	}
-	key, mode, err := c.readFile(t.Key)
-	if err != nil {
-		c.fail("tls.key", "%w", err)
-	}
-	if mode&0o004 != 0 {
-		c.warn("tls.key", "every user of this host may read %s: chmod 640 it", t.Key)
-	}
-	if certificate == nil || key == nil {
-		return
-	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
-		c.fail("tls", "%s and %s: %w", t.Certificate, t.Key, err)
 	}
 }

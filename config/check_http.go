@@ -76,6 +76,7 @@ func (c *checker) http() {
 			c.fail(join(path, "tls"), "needs a certificate: set tls at the top of the file")
 		}
 	}
+	c.redirects()
 	seen := make(unique)
 	for i := range h.Origins {
 		path := fmt.Sprintf("http.origins[%d]", i)
@@ -86,6 +87,21 @@ func (c *checker) http() {
 			c.fail(path, "%w", err)
 		}
 		seen.check(c, path, h.Origins[i].Origin, h.Origins[i].Origin)
+	}
+}
+
+// redirects checks the listeners that serve nothing themselves.
+func (c *checker) redirects() {
+	secure := slices.ContainsFunc(c.HTTP.Listen, func(l HTTPListen) bool { return l.TLS })
+	for i, l := range c.HTTP.Listen {
+		path := fmt.Sprintf("http.listen[%d].redirect", i)
+		switch {
+		case !l.Redirect:
+		case l.TLS || l.Classic != (Classic{}):
+			c.fail(path, "serves nothing but a way to https: tls and classic do not go with it")
+		case !secure && c.PublicHost == "":
+			c.fail(path, "leads nowhere: no http.listen has tls, and there is no public_host")
+		}
 	}
 }
 
@@ -112,6 +128,7 @@ type socket struct {
 	network string
 	at      Endpoint
 	path    string
+	secure  bool // for TLS, and the web or TURN
 }
 
 // overlaps reports every listener whose port another one takes.
@@ -120,25 +137,30 @@ func (c *checker) overlaps() {
 	for i, l := range c.TURN.Listen {
 		path := fmt.Sprintf("turn.listen[%d]", i)
 		if slices.ContainsFunc(l.Transports, Transport.Stream) {
-			all = append(all, socket{"tcp", l.Address, path})
+			all = append(all, socket{"tcp", l.Address, path, slices.Contains(l.Transports, OverTLS)})
 		}
 		if slices.ContainsFunc(l.Transports, func(t Transport) bool { return !t.Stream() }) {
-			all = append(all, socket{"udp", l.Address, path})
+			all = append(all, socket{"udp", l.Address, path, false})
 		}
 	}
 	for i, l := range c.HTTP.Listen {
 		path := fmt.Sprintf("http.listen[%d]", i)
-		all = append(all, socket{"tcp", l.Address, path})
+		all = append(all, socket{"tcp", l.Address, path, l.TLS})
 		if l.STUN {
-			all = append(all, socket{"udp", l.Address, path})
+			all = append(all, socket{"udp", l.Address, path, false})
 		}
 	}
-	all = append(all, socket{"tcp", c.Admin.Address, "admin"})
+	all = append(all, socket{"tcp", c.Admin.Address, "admin", false})
 	for i, s := range all {
 		for _, earlier := range all[:i] {
-			if s.network == earlier.network && s.at.covers(earlier.at) {
-				c.fail(join(s.path, "address"), "%s %s is taken by %s, %s", s.network, s.at, earlier.path, earlier.at)
+			if s.network != earlier.network || !s.at.covers(earlier.at) || s.network == "tcp" && c.shares(s.path, earlier.path) {
+				continue
 			}
+			hint := ""
+			if s.secure && earlier.secure && s.at != earlier.at {
+				hint = ": with the same address in both they would share it"
+			}
+			c.fail(join(s.path, "address"), "%s %s is taken by %s, %s%s", s.network, s.at, earlier.path, earlier.at, hint)
 		}
 	}
 }

@@ -20,7 +20,8 @@ type Config struct {
 	Admin       Admin        `yaml:"admin"`
 	Shutdown    Shutdown     `yaml:"shutdown"`
 
-	warnings []string
+	warnings  []string
+	positions map[string]position // of every value
 }
 
 // ExternalIP is one address pair of a 1:1 NAT. Private is the zero Addr when
@@ -37,15 +38,30 @@ type Log struct {
 }
 
 // TLS is the certificate of every TLS and DTLS listener. Its zero value is no
-// certificate. The file names are absolute or relative to the process.
+// certificate; at most one of SelfSigned, the two files, and ACME is there. The
+// file names are absolute or relative to the process.
 type TLS struct {
 	SelfSigned  bool   `yaml:"-"`
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
+	Certificate string `yaml:"certificate,omitempty"`
+	Key         string `yaml:"key,omitempty"`
+	ACME        ACME   `yaml:"acme,omitempty"`
+}
+
+// ACME says who issues the certificate. Directory is "" for nobody.
+type ACME struct {
+	Names     []Host `yaml:"names,omitempty"` // when left out: public_host, and the hosts of turn.listen[].public
+	Email     string `yaml:"email,omitempty"`
+	Directory string `yaml:"directory,omitempty"`
+	Authority string `yaml:"authority,omitempty"` // file with the certificate of a private authority
 }
 
 // Enabled reports whether there is a certificate.
-func (t TLS) Enabled() bool { return t != TLS{} }
+func (t TLS) Enabled() bool {
+	return t.SelfSigned || t.Certificate != "" || t.Key != "" || t.ACME.Enabled()
+}
+
+// Enabled reports whether an authority issues the certificate.
+func (a ACME) Enabled() bool { return a.Directory != "" }
 
 // TURN configures the relay.
 type TURN struct {
@@ -60,10 +76,14 @@ type TURN struct {
 	StrictChannels bool          `yaml:"strict_channels"` // refuse numbers above 0x4FFF
 }
 
-// TURNListen is one port and what is spoken on it.
+// TURNListen is one port and what is spoken on it. With ProxyProtocol, trusted
+// proxies say on tcp and tls for whom they connect. Public is how clients reach
+// it, where that is not by PublicHost and the port of Address.
 type TURNListen struct {
-	Address    Endpoint    `yaml:"address"`
-	Transports []Transport `yaml:"transports"`
+	Address       Endpoint    `yaml:"address"`
+	Transports    []Transport `yaml:"transports"`
+	Public        HostPort    `yaml:"public,omitempty"`
+	ProxyProtocol bool        `yaml:"proxy_protocol,omitempty"`
 }
 
 // User is a long-term TURN account. Exactly one of Password and Key is set;
@@ -96,6 +116,7 @@ type TURNLimits struct {
 	// Payload bytes a second in each direction; 0: no limit.
 	Bandwidth              Size `yaml:"bandwidth"`
 	BandwidthPerUser       Size `yaml:"bandwidth_per_user"`
+	BandwidthPerAddress    Size `yaml:"bandwidth_per_address"`
 	BandwidthPerAllocation Size `yaml:"bandwidth_per_allocation"`
 
 	// Answers a second to UDP requests whose source may be forged.
@@ -186,7 +207,7 @@ type SignalLimits struct {
 // HTTP configures the listeners of signalling, pages and ICE endpoints.
 type HTTP struct {
 	Listen         []HTTPListen `yaml:"listen"`
-	TrustedProxies []Prefix     `yaml:"trusted_proxies"`
+	TrustedProxies []Prefix     `yaml:"trusted_proxies"` // of TURN listeners too
 	Origins        []Origin     `yaml:"origins"`
 }
 
@@ -197,6 +218,9 @@ type HTTPListen struct {
 	TLS     bool     `yaml:"tls,omitempty"`
 	STUN    bool     `yaml:"stun,omitempty"`
 	Classic Classic  `yaml:"classic,omitempty"`
+
+	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
+	Redirect      bool `yaml:"redirect,omitempty"`       // serves nothing, and sends everybody to https
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual

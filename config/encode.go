@@ -38,7 +38,7 @@ func encode(v reflect.Value) *yaml.Node {
 	switch t := v.Type(); {
 	case t == reflect.TypeFor[TLS]() && v.FieldByName("SelfSigned").Bool():
 		return text2node("self-signed")
-	case t == reflect.TypeFor[TLS]() && v.IsZero():
+	case t == reflect.TypeFor[TLS]() && !v.Interface().(TLS).Enabled():
 		return text2node("off")
 	case t == reflect.TypeFor[time.Duration]():
 		return text2node(duration(time.Duration(v.Int())))

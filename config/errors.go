@@ -44,6 +44,13 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Sort puts them in the order of lines and keys.
+func (es Errors) Sort() {
+	slices.SortStableFunc(es, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
+}
+
 // Unwrap lets errors.Is see each of them.
 func (es Errors) Unwrap() []error {
 	all := make([]error, len(es))
@@ -94,8 +101,6 @@ func (r *report) err() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.errs, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
-	})
+	r.errs.Sort()
 	return r.errs
 }

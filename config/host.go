@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -67,4 +69,32 @@ func bareHost(text string) string {
 		return ""
 	}
 	return host
+}
+
+// HostPort is a host and a port as a client names them. Its zero value is none.
+type HostPort struct {
+	Host Host
+	Port uint16
+}
+
+// UnmarshalText accepts NAME:PORT, IPv4:PORT and [IPv6]:PORT.
+func (h *HostPort) UnmarshalText(b []byte) error {
+	host, port, err := net.SplitHostPort(string(b))
+	if err != nil || host == "" {
+		return fmt.Errorf("want a host and a port such as turn.example.org:443, got %q", b)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("want a port from 1 to 65535 behind the last colon, got %q", port)
+	}
+	h.Port = uint16(n)
+	return h.Host.UnmarshalText([]byte(host))
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (h HostPort) MarshalText() ([]byte, error) {
+	if h == (HostPort{}) {
+		return nil, nil
+	}
+	return []byte(net.JoinHostPort(string(h.Host), strconv.Itoa(int(h.Port)))), nil
 }

@@ -61,6 +61,7 @@ func Load(s Source) (*Config, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
+	c.positions = l.at
 	return c, nil
 }
 
@@ -206,8 +207,11 @@ func (l *loader) config() *Config {
 		reflect.ValueOf(c).Elem().FieldByIndex(s.index).Set(f.value)
 		maps.Copy(l.at, f.at)
 	}
+	if _, set := l.at["tls.acme"]; set && c.TLS.ACME.Directory == "" {
+		c.TLS.ACME.Directory = letsEncrypt
+	}
 	if _, set := l.at["turn.listen"]; c.TLS.Enabled() && (!set || l.at["turn.listen"].where == "") {
-		c.TURN.Listen = append(slices.Clip(c.TURN.Listen), TURNListen{Endpoint{Port: 5349}, []Transport{OverTLS, DTLS}})
+		c.TURN.Listen = append(slices.Clip(c.TURN.Listen), TURNListen{Address: Endpoint{Port: 5349}, Transports: []Transport{OverTLS, DTLS}})
 	}
 	return c
 }

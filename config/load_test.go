@@ -35,7 +35,7 @@ func TestNoFileIsSafeDefaults(t *testing.T) {
 	if len(c.HTTP.Listen) != 1 || !c.HTTP.Listen[0].Address.Loopback() || !c.Admin.Address.Loopback() {
 		t.Errorf("HTTP on %v and admin on %v, want loopback", c.HTTP.Listen, c.Admin.Address)
 	}
-	want := []TURNListen{{Endpoint{Port: 3478}, []Transport{UDP, TCP}}}
+	want := []TURNListen{{Address: Endpoint{Port: 3478}, Transports: []Transport{UDP, TCP}}}
 	if !reflect.DeepEqual(c.TURN.Listen, want) {
 		t.Errorf("TURN on %v, want %v", c.TURN.Listen, want)
 	}
@@ -117,7 +117,7 @@ func TestEnvironment(t *testing.T) {
 	if want := []HTTPListen{{Address: Endpoint{Addr: addr("127.0.0.1")}}, {Address: Endpoint{Port: 9090}}}; !slices.Equal(c.HTTP.Listen, want) {
 		t.Errorf("http.listen %v, want %v", c.HTTP.Listen, want)
 	}
-	if want := []TURNListen{{Endpoint{Port: 53}, []Transport{UDP}}}; !reflect.DeepEqual(c.TURN.Listen, want) {
+	if want := []TURNListen{{Address: Endpoint{Port: 53}, Transports: []Transport{UDP}}}; !reflect.DeepEqual(c.TURN.Listen, want) {
 		t.Errorf("turn.listen %v, want %v: a list that somebody set gets nothing added", c.TURN.Listen, want)
 	}
 	if len(c.HTTP.TrustedProxies) != 2 || c.HTTP.TrustedProxies[1].String() != "192.0.2.1/32" || c.HTTP.Origins[0].Origin != "https://a.example" {
@@ -153,7 +153,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 }
 
 func TestCertificateAddsListener(t *testing.T) {
-	want := []TURNListen{{Endpoint{Port: 3478}, []Transport{UDP, TCP}}, {Endpoint{Port: 5349}, []Transport{OverTLS, DTLS}}}
+	want := []TURNListen{{Address: Endpoint{Port: 3478}, Transports: []Transport{UDP, TCP}}, {Address: Endpoint{Port: 5349}, Transports: []Transport{OverTLS, DTLS}}}
 	if c := load(t, "tls: self-signed\n", Source{}); !reflect.DeepEqual(c.TURN.Listen, want) {
 		t.Errorf("TURN on %v, want %v", c.TURN.Listen, want)
 	}

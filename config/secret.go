@@ -60,7 +60,7 @@ const maxFile = 1 << 20
 func readFile(name string) ([]byte, os.FileMode, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, Unreadable(name, err)
 	}
 	switch {
 	case !info.Mode().IsRegular():
@@ -69,7 +69,7 @@ func readFile(name string) ([]byte, os.FileMode, error) {
 		return nil, 0, fmt.Errorf("read %s: larger than %d bytes", name, maxFile)
 	}
 	data, err := os.ReadFile(name)
-	return data, info.Mode().Perm(), err
+	return data, info.Mode().Perm(), Unreadable(name, err)
 }
 
 // secretFile reads the secret in the file called name, without the newline

@@ -9,15 +9,17 @@ import (
 // Records that can be written as one scalar, which flags and environment
 // variables need. In a list the scalar stands for the record's first key.
 
-// UnmarshalText accepts self-signed and off; a record names files instead.
+// UnmarshalText accepts self-signed, acme and off; a record says more.
 func (t *TLS) UnmarshalText(b []byte) error {
 	switch string(b) {
 	case "off":
 		*t = TLS{}
 	case "self-signed":
 		*t = TLS{SelfSigned: true}
+	case "acme":
+		*t = TLS{ACME: ACME{Directory: letsEncrypt}}
 	default:
-		return fmt.Errorf("want self-signed, off or {certificate: FILE, key: FILE}, got %q", b)
+		return fmt.Errorf("want self-signed, acme, off or {certificate: FILE, key: FILE}, got %q", b)
 	}
 	return nil
 }

@@ -103,11 +103,20 @@ func New(o Options, l Limits) (*Hub, error) {
 
 // SetLimits replaces the limits.
 func (h *Hub) SetLimits(l Limits) error {
-	if err := l.Validate(); err != nil {
+	set, err := h.PrepareLimits(l)
+	if err != nil {
 		return err
 	}
-	h.limits.Store(&l)
+	set()
 	return nil
+}
+
+// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+func (h *Hub) PrepareLimits(l Limits) (set func(), err error) {
+	if err := l.Validate(); err != nil {
+		return nil, err
+	}
+	return func() { h.limits.Store(&l) }, nil
 }
 
 // Limits returns the limits in force. Treat what it points to as read-only.

@@ -32,8 +32,11 @@ type wish struct {
 // grant is what it gets.
 type grant struct {
 	host     *relayHost
-	second   *relayHost // of the additional address; nil without one
+	second   *relayHost  // of the additional address; nil without one
+	missing  wire.Family // of two families wished for, the one that can't be had; 0 without one
+	why      wire.Code   // and why it can't
 	port     *reservation
+	next     *heldPort // to be reserved
 	reserved token
 }
 
@@ -76,8 +79,8 @@ func (s *Server) allocate(r *request) *reply {
 			b.Attribute(wire.AttrReservationToken, g.reserved[:])
 		}
 		b.XORAddress(wire.AttrXORMappedAddress, r.remote)
-		if w.dual && g.second == nil {
-			b.AddressErrorCode(wire.IPv6, wire.FamilyNotSupported)
+		if g.missing != 0 {
+			b.AddressErrorCode(g.missing, g.why)
 		}
 	}}
 	sess.mu.Lock()
@@ -116,8 +119,14 @@ func (s *Server) plan(r *request, w *wish) (*grant, wire.Code) {
 	if g.host == nil {
 		return nil, wire.FamilyNotSupported
 	}
-	if w.dual && g.host.Local.Is4() {
-		g.second = s.relayHost(local, wire.IPv6)
+	switch {
+	case !w.dual:
+	case !g.host.Local.Is4():
+		g.missing, g.why = wire.IPv4, wire.FamilyNotSupported
+	default:
+		if g.second = s.relayHost(local, wire.IPv6); g.second == nil {
+			g.missing, g.why = wire.IPv6, wire.FamilyNotSupported
+		}
 	}
 	return g, 0
 }
@@ -143,11 +152,11 @@ func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
 		if w.next {
 			next.release()
 		}
+		g.freeNext()
 		return wire.InsufficientCapacity
 	}
 	if w.next {
-		port := sess.relays.all()[0].advertised.Port() + 1
-		g.reserved = s.reservations.add(&reservation{host: g.host, port: port, owner: sess.identity, slot: next})
+		g.reserved = s.reservations.add(&reservation{heldPort: g.next, owner: sess.identity, slot: next})
 	}
 	return 0
 }
@@ -159,11 +168,35 @@ func (g *grant) giveBack() {
 	}
 }
 
+// takePair takes an even port and holds its successor.
+func (g *grant) takePair(pool *portpool.Pool) (even uint16, ok bool) {
+	for range bindAttempts {
+		if even, ok = pool.TakePair(); !ok {
+			return 0, false
+		}
+		var err error
+		if g.next, err = hold(g.host, even+1); err == nil {
+			return even, true
+		}
+		pool.Put(even)
+		pool.Put(even + 1)
+	}
+	return 0, false
+}
+
+// freeNext frees what takePair held.
+func (g *grant) freeNext() {
+	if g.next != nil {
+		g.next.free()
+		g.next = nil
+	}
+}
+
 var errDraining = errors.New("server takes no new allocations")
 
 // establish creates the allocation in the state machine, which opens the relay sockets, and lets packets in.
 func (s *Server) establish(sess *session, w *wish, g *grant) error {
-	a, err := s.engine.Allocate(sess.id, w.lifetime, engine.Hooks{
+	a, err := s.engine.Allocate(sess.path.worker(), sess.id, w.lifetime, engine.Hooks{
 		Open:   func() (netip.AddrPort, error) { return s.openRelays(sess, w, g) },
 		Closed: func() { s.finish(sess) },
 	})
@@ -179,13 +212,7 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 	}
 	if !s.adopt(sess) { // from here on anybody may end it
 		a.Delete()
-		if w.next {
-			g.host.pool.Put(opened[0].advertised.Port() + 1)
-		}
 		return errDraining
-	}
-	for _, relay := range opened {
-		s.readers.Go(func() { s.readRelay(relay) })
 	}
 	s.started[sess.path.transport()].Inc()
 	return nil
@@ -193,26 +220,25 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 
 // openRelays opens the relayed transport address, and the additional one if there is to be one.
 func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
-	take, undo := (*portpool.Pool).Take, (func(uint16))(nil)
+	take := (*portpool.Pool).Take
 	switch {
 	case g.port != nil:
 		held := true
 		take = func(*portpool.Pool) (uint16, bool) { was := held; held = false; return g.port.port, was }
 	case w.next:
-		take = (*portpool.Pool).TakePair
-		undo = func(port uint16) { g.host.pool.Put(port + 1) }
+		take = g.takePair
 	case w.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := g.host.open(sess, take, undo, s.listen)
+	relay, err := s.openRelay(g.host, sess, take, g.freeNext)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
 	if g.second != nil {
-		second, err := g.second.open(sess, (*portpool.Pool).Take, nil, s.listen)
+		second, err := s.openRelay(g.second, sess, (*portpool.Pool).Take, func() {})
 		if err != nil {
-			g.second = nil // the client is told, and goes on with one address
+			g.missing, g.why = wire.IPv6, wire.InsufficientCapacity // the client is told, and goes on with one address
 		} else {
 			sess.relays.slot(wire.IPv6).Store(second)
 		}
@@ -237,7 +263,8 @@ func vetAllocate(m *wire.Message) (*wish, wire.Code) {
 		w.even, w.next = true, value[0]&0x80 != 0
 	}
 	if value, ok := m.Get(wire.AttrReservationToken); ok {
-		if len(value) != len(token{}) || w.even || m.Has(wire.AttrRequestedAddressFamily) || m.Has(wire.AttrAdditionalAddressFamily) {
+		_, dual := additionalFamily(m)
+		if len(value) != len(token{}) || w.even || dual || m.Has(wire.AttrRequestedAddressFamily) {
 			return nil, wire.BadRequest
 		}
 		w.token = (*token)(value)
@@ -260,13 +287,21 @@ func (w *wish) vetFamilies(m *wire.Message) (code wire.Code) {
 			return code
 		}
 	}
-	if value, ok := m.Get(wire.AttrAdditionalAddressFamily); ok {
+	if value, ok := additionalFamily(m); ok {
 		if family, code := familyOf(value); code != 0 || family != wire.IPv6 || w.family != 0 || w.next {
 			return wire.BadRequest
 		}
 		w.dual = true
 	}
 	return 0
+}
+
+// additionalFamily returns the value of ADDITIONAL-ADDRESS-FAMILY, under its number or the one that old clients use.
+func additionalFamily(m *wire.Message) (value []byte, ok bool) {
+	if value, ok = m.Get(wire.AttrAdditionalAddressFamily); ok {
+		return value, true
+	}
+	return m.Get(wire.AttrAdditionalAddressFamilyDraft)
 }
 
 // familyOf reads an address family attribute (RFC 8656 section 18.4).

@@ -1,6 +1,8 @@
 package turnserver
 
 import (
+	"bytes"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -64,15 +66,51 @@ func TestDualAllocation(t *testing.T) {
 	p4.want(relayed[0], "still here")
 }
 
-func TestDualAllocationWithoutIPv6(t *testing.T) {
-	ts := serve(t, relayApart)
+// Clients of Debian's coturn ask for the second address under another number.
+func TestDualAllocationOfOldClients(t *testing.T) {
+	ts := serve(t, func(o *Options, _ *Limits) {
+		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: loopback6}}
+	})
 	c := ts.dial(t, "udp4")
 	c.login()
-	m := c.do(wire.Allocate, additional)
+	m := c.do(wire.Allocate, func(b *wire.Builder) {
+		udpTransport(b)
+		b.Attribute(wire.AttrAdditionalAddressFamilyDraft, []byte{byte(wire.IPv6), 0, 0, 0})
+	})
 	c.must(m, 0)
-	v, ok := m.Get(wire.AttrAddressErrorCode)
-	if !ok || len(v) < 4 || wire.Family(v[0]) != wire.IPv6 || int(v[2])*100+int(v[3]) != 440 {
-		t.Errorf("ADDRESS-ERROR-CODE %x", v)
+	if relayed := relayedOf(t, m); len(relayed) != 2 {
+		t.Errorf("relayed addresses %v", relayed)
+	}
+}
+
+// Of two families a client is told which one it can't have, and why.
+func TestDualAllocationOfOneFamily(t *testing.T) {
+	taken := newPeer(t, loopback6).addr.Port()
+	four, six := RelayAddr{Local: own4, Advertised: own4}, RelayAddr{Local: loopback6, Advertised: loopback6}
+	for name, tt := range map[string]struct {
+		relay   []RelayAddr
+		ports   PortRange
+		missing wire.Family
+		code    wire.Code
+	}{
+		"no IPv6":      {[]RelayAddr{four}, PortRange{}, wire.IPv6, wire.FamilyNotSupported},
+		"no IPv4":      {[]RelayAddr{six}, PortRange{}, wire.IPv4, wire.FamilyNotSupported},
+		"no IPv6 port": {[]RelayAddr{four, six}, PortRange{taken, taken}, wire.IPv6, wire.InsufficientCapacity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ts := serve(t, func(o *Options, _ *Limits) { o.RelayAddrs, o.RelayPorts = tt.relay, tt.ports })
+			c := ts.dial(t, "udp4")
+			c.login()
+			m := c.do(wire.Allocate, additional)
+			c.must(m, 0)
+			want := wire.NewBuilder(nil, wire.Allocate, wire.Success, m.TransactionID).AddressErrorCode(tt.missing, tt.code).Bytes()
+			if v, _ := m.Get(wire.AttrAddressErrorCode); !bytes.HasPrefix(want[wire.HeaderSize+wire.AttributeHeaderSize:], v) || len(v) < 4 {
+				t.Errorf("ADDRESS-ERROR-CODE %x, want family %d and %d", v, tt.missing, tt.code)
+			}
+			if relayed := relayedOf(t, m); len(relayed) != 1 || wire.FamilyOf(relayed[0].Addr()) == tt.missing {
+				t.Errorf("relayed addresses %v", relayed)
+			}
+		})
 	}
 }
 
@@ -143,15 +181,22 @@ func TestEvenPortLeaksNothing(t *testing.T) {
 
 func TestReservationEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 56000, Max: 56001})
-		port, _ := host.pool.TakePair()
+		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 49152, Max: 65535})
+		g := &grant{host: host}
+		if _, ok := g.takePair(host.pool); !ok {
+			t.Fatal("no pair")
+		}
+		if c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(own4, g.next.port))); err == nil {
+			c.Close()
+			t.Error("another process can have the reserved port")
+		}
 		q := newQuota()
 		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
 		r := newReservations()
-		value := r.add(&reservation{host: host, port: port + 1, slot: slot})
+		value := r.add(&reservation{heldPort: g.next, slot: slot})
 		time.Sleep(reservationTime + time.Second)
 		synctest.Wait()
-		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 1 {
+		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 65535-49152 {
 			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
 		}
 	})

@@ -1,14 +1,14 @@
 package turnserver
 
-// mayPass takes size bytes out of the buckets of the session, its user and the
+// mayPass takes size bytes out of the buckets of the session, its user, its addresses and the
 // server, in the direction that pick chooses.
 func (s *Server) mayPass(sess *session, now int64, size int, pick func(*pipe) *bucket) bool {
 	l := s.limits.Load()
-	if l.BandwidthPerAllocation == 0 && l.BandwidthPerUser == 0 && l.Bandwidth == 0 {
+	if !l.anyBandwidth {
 		return true
 	}
 	if pick(&sess.pipe).bytes(now, size, l.BandwidthPerAllocation) &&
-		pick(&sess.slot.account.pipe).bytes(now, size, l.BandwidthPerUser) &&
+		sess.slot.pass(now, size, pick, l) &&
 		pick(&s.pipe).bytes(now, size, l.Bandwidth) {
 		return true
 	}

@@ -26,6 +26,11 @@ func (b *bucket) take(now, cost, burst int64) bool {
 	}
 }
 
+// has tells whether take would succeed, and takes nothing.
+func (b *bucket) has(now, cost, burst int64) bool {
+	return max(b.fullAt.Load(), now)+cost-now <= burst
+}
+
 // bandwidthBurst is how much of a second's bandwidth may pass at once.
 const bandwidthBurst = int64(time.Second) / 4
 

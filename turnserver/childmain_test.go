@@ -91,13 +91,11 @@ func childFailed(err error) int {
 func measure(l *childListener, lines *lineCounter, drops map[string]float64) childStats {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	var usage syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // can't fail for ourselves
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return childStats{
 		LogLines:   lines.n.Load(),
-		CPU:        time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
+		CPU:        cpuTime(),
 		StackBytes: mem.StackInuse,
 		Goroutines: runtime.NumGoroutine(),
 		Accepts:    l.accepts.Load(),

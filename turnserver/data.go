@@ -27,7 +27,7 @@ func (s *Server) receive(from path, remote netip.AddrPort, p *packetio.Packet) {
 		s.sendIndication(from, remote, p, &m)
 	case m.Class == wire.Indication && m.Method == wire.Binding: // a keep-alive
 	case m.Class == wire.Request:
-		s.request(from, remote, b)
+		s.request(from, remote, p, &m)
 	default:
 		s.drop(DropUnexpected)
 	}
@@ -116,12 +116,9 @@ func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, c
 	case own:
 		s.drop(DropPeerDenied)
 	case s.allowed(to, ch):
-		p.Addr = to
-		if relay.conn.WriteBatch(p.Alone()) == 0 {
-			s.drop(DropPeerWrite)
-			return
-		}
 		sess.toPeer.add(size)
+		p.Addr = to
+		relay.conn.Send(p)
 	}
 }
 

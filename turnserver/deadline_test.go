@@ -132,11 +132,7 @@ func TestHandshakeTimeout(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		const packets, size = 2000, 1000
-		conn, err := network.listen(memoryPeer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		peer := conn.(*memoryConn)
+		peer := network.peer(memoryPeer)
 		slow, fast := ts.pipe(t, memoryHome, TCP), ts.pipe(t, netip.AddrPortFrom(memoryHome.Addr(), 5001), TCP)
 		relayed := slow.allocate(0)
 		slow.must(slow.permit(memoryPeer), 0)
@@ -145,6 +141,9 @@ func TestSlowReader(t *testing.T) {
 		start := time.Now()
 		for i := range packets {
 			peer.send(relayed, binary.BigEndian.AppendUint32(make([]byte, size-4, size), uint32(i)))
+			if i == 0 {
+				synctest.Wait() // the writer has begun, so that it takes no more until it is read from
+			}
 		}
 		peer.send(quick, []byte("at once"))
 		fast.wantChannel(0x4000, "at once")

@@ -24,9 +24,10 @@
 // # Sessions
 //
 // A session is one 5-tuple with a live allocation: a plain value that belongs to a
-// path, the socket or stream its client came by. Goroutines belong to sockets and
-// streams: one reads each client socket, each relay socket and each connection (the
-// portable way; see package packetio), and one writes to a stream while there is something to write.
+// path, the socket or stream its client came by. UDP sockets are read by the loops of
+// package packetio, on Linux one for each core; the relay sockets of a UDP client belong to the loop of the
+// client's own socket, so that its packets never change goroutines. One goroutine reads each
+// connection, and one writes to a stream while there is something to write.
 //
 // A session keeps the key it was made with. It may be refreshed past the expiry of its
 // credential, and past the removal of its secret, until it is older than

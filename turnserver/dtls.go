@@ -18,14 +18,14 @@ const dtlsHalf = 512
 // of its source address; only a ClientHello that has shown its address makes a new one.
 type dtlsPaths struct {
 	server *Server
-	conn   packetio.Conn
+	conn   packetio.Socket
 
 	mu    sync.RWMutex
 	paths map[netip.AddrPort]*dtlsPath
 	half  map[*dtlsPath]struct{} // those whose handshake is under way
 }
 
-func newDTLSPaths(s *Server, conn packetio.Conn) *dtlsPaths {
+func newDTLSPaths(s *Server, conn packetio.Socket) *dtlsPaths {
 	return &dtlsPaths{
 		server: s,
 		conn:   conn,
@@ -135,9 +135,5 @@ func (d *dtlsPaths) established(p *dtlsPath) {
 
 // write sends one datagram. Like any, what the kernel refuses is lost.
 func (d *dtlsPaths) write(remote netip.AddrPort, b []byte) {
-	p := packetio.NewPacket(len(b))
-	copy(p.Buf[packetio.Headroom:], b)
-	p.Set(p.Buf, packetio.Headroom, packetio.Headroom+len(b))
-	p.Addr = remote
-	d.conn.WriteBatch(p.Alone())
+	d.conn.Send(&packetio.Packet{Addr: remote, Buf: b, End: len(b)})
 }

@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -18,12 +19,12 @@ import (
 // memoryUDP serves UDP and DTLS at memoryServer.
 func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
 	t.Helper()
-	conn, err := network.listen(memoryServer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &udpPath{server: ts.Server, conn: conn, sessions: make(map[netip.AddrPort]*session), dtls: newDTLSPaths(ts.Server, conn)}
-	if err := ts.own(conn, u.read); err != nil {
+	u := &udpPath{server: ts.Server, sessions: make(map[netip.AddrPort]*session)}
+	conn := network.serve(memoryServer, datagramSize, u)
+	u.conn, u.dtls = conn, newDTLSPaths(ts.Server, conn)
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if err := errors.Join(ts.keep(conn), conn.Start()); err != nil {
 		t.Fatal(err)
 	}
 	return u
@@ -44,27 +45,24 @@ func (l *streamLimit) count() int {
 // memoryWire is a client's socket on network, with a reader that ends with the test.
 func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
 	t.Helper()
-	conn, err := network.listen(remote)
-	if err != nil {
+	paths := new(dtlsPaths)
+	w := newDTLSWire(paths, memoryServer)
+	conn := network.serve(remote, datagramSize, wireReader{w})
+	paths.conn = conn
+	if err := conn.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := newDTLSWire(&dtlsPaths{conn: conn}, memoryServer)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for p := packetio.NewPacket(datagramSize); ; {
-			if _, err := conn.ReadBatch(p.Alone()); err != nil {
-				return
-			}
-			w.put(p.Payload())
-		}
-	}()
-	t.Cleanup(func() {
-		conn.Close()
-		<-done
-	})
+	t.Cleanup(func() { conn.Close() })
 	return w
 }
+
+// wireReader is the packetio.Receiver of a client's dtlsWire.
+type wireReader struct{ wire *dtlsWire }
+
+func (r wireReader) Receive(p *packetio.Packet) { r.wire.put(p.Payload()) }
+func (r wireReader) Oversized()                 {}
+func (r wireReader) Lost(int)                   {}
+func (r wireReader) Closed()                    {}
 
 // dialMemoryDTLS connects a client from remote.
 func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
@@ -88,10 +86,7 @@ func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *cl
 func clientHelloOf(t testing.TB) []byte {
 	t.Helper()
 	network := newMemoryNet()
-	server, err := network.listen(memoryServer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := network.peer(memoryServer)
 	w := memoryWire(t, network, memoryHome)
 	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
 	if err != nil {
@@ -102,7 +97,7 @@ func clientHelloOf(t testing.TB) []byte {
 		defer close(done)
 		_ = conn.Handshake() // never answered
 	}()
-	hello := <-server.(*memoryConn).in
+	hello := <-server.in
 	conn.Close()
 	w.Close()
 	<-done

@@ -119,6 +119,7 @@ func (p *dtlsPath) read(conn *dtls.Conn) {
 }
 
 func (p *dtlsPath) transport() Transport  { return DTLS }
+func (p *dtlsPath) worker() int           { return p.paths.conn.Worker() }
 func (p *dtlsPath) local() netip.AddrPort { return p.paths.conn.LocalAddr() }
 
 func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {

@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"icebox/turnserver/credential"
 	"icebox/turnserver/wire"
@@ -78,6 +81,7 @@ func TestBandwidth(t *testing.T) {
 	for name, edit := range map[string]func(*Limits){
 		"allocation": func(l *Limits) { l.BandwidthPerAllocation = 4000 },
 		"user":       func(l *Limits) { l.BandwidthPerUser = 4000 },
+		"address":    func(l *Limits) { l.BandwidthPerAddr = 4000 },
 		"total":      func(l *Limits) { l.Bandwidth = 4000 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,6 +109,33 @@ func TestReleaseIsRepeated(t *testing.T) {
 	c.must(c.exchange(release), 0)
 	c.must(c.exchange(release), 0)
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
+}
+
+// Who is wrong about a user's password a hundred times is not heard any more, for a while and about that user; others are,
+// from the same address too.
+func TestGuessesAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := serveInMemory(t, newMemoryNet(), nil)
+		c, other := ts.pipe(t, memoryHome, TCP), ts.pipe(t, memoryHome, TCP)
+		c.login()
+		c.password = "a guess"
+		for range guessBurst / guessCost {
+			c.must(c.do(wire.Allocate, udpTransport), wire.Unauthorized)
+		}
+		for _, password := range []string{"a guess", testPass} { // a right one would tell
+			c.password = password
+			before := testutil.ToFloat64(ts.drops[DropReplyRate])
+			c.write(c.message(wire.Allocate, udpTransport))
+			synctest.Wait()
+			if n := testutil.ToFloat64(ts.drops[DropReplyRate]) - before; n != 1 {
+				t.Errorf("%q: %v answers were dropped", password, n)
+			}
+		}
+		other.user = "bob"
+		other.allocate(0)
+		time.Sleep(time.Second)
+		c.must(c.do(wire.Allocate, udpTransport), 0)
+	})
 }
 
 // An Allocate that was refused for want of room and is sent again is refused again: its client may have gone away.

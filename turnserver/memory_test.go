@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -13,20 +14,39 @@ import (
 // memoryNet is a network of UDP sockets without a kernel, so that a server and its
 // peers may live in a synctest bubble, where waiting costs no time.
 type memoryNet struct {
-	mu    sync.Mutex
-	conns map[netip.AddrPort]*memoryConn
+	readers sync.WaitGroup
+	mu      sync.Mutex
+	conns   map[netip.AddrPort]*memoryConn
 }
 
 func newMemoryNet() *memoryNet { return &memoryNet{conns: make(map[netip.AddrPort]*memoryConn)} }
 
-// listen opens a socket; it is the Server.listen of a server on this network.
-func (n *memoryNet) listen(a netip.AddrPort) (packetio.Conn, error) {
+// Listen and the rest implement packetio.Loops, for the io of a server on this network.
+func (n *memoryNet) Listen(a netip.AddrPort, _, longest int, r packetio.Receiver) (packetio.Socket, error) {
+	return n.serve(a, longest, r), nil
+}
+
+func (n *memoryNet) serve(a netip.AddrPort, longest int, r packetio.Receiver) *memoryConn {
+	c := n.peer(a)
+	c.longest, c.receiver = longest, r
+	return c
+}
+
+// peer returns the socket of a peer, which reads from in.
+func (n *memoryNet) peer(a netip.AddrPort) *memoryConn {
 	c := &memoryConn{net: n, addr: a, in: make(chan datagram, 4096), closed: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.conns[a] = c
-	return c, nil
+	return c
 }
+
+func (n *memoryNet) Serve(*net.UDPConn, int, int, packetio.Receiver) (packetio.Socket, error) {
+	return nil, errors.New("no real sockets")
+}
+
+func (n *memoryNet) Workers() int { return 1 }
+func (n *memoryNet) Close()       { n.readers.Wait() }
 
 func (n *memoryNet) at(a netip.AddrPort) *memoryConn {
 	n.mu.Lock()
@@ -39,34 +59,36 @@ type datagram struct {
 	payload []byte
 }
 
-// memoryConn is a packetio.Conn. What is sent to nobody is taken and lost, as in UDP.
+// memoryConn is a packetio.Socket. What is sent to nobody is taken and lost, as in UDP.
 type memoryConn struct {
-	net    *memoryNet
-	addr   netip.AddrPort
-	in     chan datagram
-	once   sync.Once
-	closed chan struct{}
+	net      *memoryNet
+	addr     netip.AddrPort
+	longest  int
+	receiver packetio.Receiver
+	in       chan datagram
+	once     sync.Once
+	closed   chan struct{}
 }
 
-func (c *memoryConn) ReadBatch(ps []*packetio.Packet) (int, error) {
-	select {
-	case d := <-c.in:
-		p := ps[0]
-		p.Addr, p.Off = d.from, packetio.Headroom
-		p.End = p.Off + copy(p.Buf[packetio.Headroom:], d.payload)
-		return 1, nil
-	case <-c.closed:
-		return 0, net.ErrClosed
-	}
+func (c *memoryConn) Start() error {
+	c.net.readers.Go(func() {
+		p := packetio.NewPacket(c.longest)
+		for {
+			select {
+			case d := <-c.in:
+				p.Addr = d.from
+				p.Set(p.Buf, packetio.Headroom, packetio.Headroom+copy(p.Buf[packetio.Headroom:], d.payload))
+				c.receiver.Receive(p)
+			case <-c.closed:
+				return
+			}
+		}
+	})
+	return nil
 }
 
-func (c *memoryConn) WriteBatch(ps []*packetio.Packet) (n int) {
-	for _, p := range ps {
-		c.send(p.Addr, p.Payload())
-		n++
-	}
-	return n
-}
+func (c *memoryConn) Send(p *packetio.Packet) { c.send(p.Addr, p.Payload()) }
+func (c *memoryConn) Worker() int             { return 0 }
 
 func (c *memoryConn) send(to netip.AddrPort, b []byte) {
 	if target := c.net.at(to); target != nil {
@@ -85,6 +107,7 @@ func (c *memoryConn) Close() error {
 		delete(c.net.conns, c.addr)
 		c.net.mu.Unlock()
 		close(c.closed)
+		c.receiver.Closed()
 	})
 	return nil
 }
@@ -112,7 +135,7 @@ func serveInMemory(t testing.TB, network *memoryNet, edit func(*Options, *Limits
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.listen = network.listen
+	s.io = network
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -152,6 +175,7 @@ func newMemoryPath(s *Server, sent func(netip.AddrPort, []byte)) *memoryPath {
 	return &memoryPath{server: s, at: memoryServer, sent: sent, sessions: make(map[netip.AddrPort]*session)}
 }
 
+func (m *memoryPath) worker() int           { return 0 }
 func (m *memoryPath) transport() Transport  { return m.kind }
 func (m *memoryPath) local() netip.AddrPort { return m.at }
 

@@ -103,6 +103,8 @@ func (m *metrics) init(s *Server, reg prometheus.Registerer) error {
 
 func (m *metrics) drop(d DropReason) { m.drops[d].Inc() }
 
+func (m *metrics) dropMany(d DropReason, n int) { m.drops[d].Add(float64(n)) }
+
 // denied counts a refused peer and logs one refusal a second at most.
 func (m *metrics) denied(a netip.AddrPort, rule string) {
 	m.denials.WithLabelValues(rule).Inc()

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -22,14 +24,14 @@ const (
 // nonces makes and checks nonces without remembering any: time and client address,
 // signed with a key of this process. A restart makes every nonce stale, which is a 438.
 type nonces struct {
-	key   [32]byte
 	start time.Time
+	macs  sync.Pool // of hash.Hash, under one key
 }
 
 func newNonces(start time.Time) (*nonces, error) {
-	n := &nonces{start: start}
-	_, err := rand.Read(n.key[:])
-	return n, err
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	return &nonces{start: start, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}, err
 }
 
 // make returns a nonce for a client at addr. Its port may change, as behind some NATs.
@@ -56,7 +58,9 @@ func (n *nonces) valid(nonce []byte, addr netip.Addr, now time.Time) bool {
 }
 
 func (n *nonces) sign(raw *[nonceRawSize]byte, addr netip.Addr) {
-	mac := hmac.New(sha256.New, n.key[:])
+	mac := n.macs.Get().(hash.Hash)
+	defer n.macs.Put(mac)
+	mac.Reset()
 	mac.Write(raw[:nonceTimeSize])
 	ip := addr.As16()
 	mac.Write(ip[:])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,9 +54,13 @@ type Options struct {
 	RelayPorts PortRange
 	// GetCertificate is asked for the certificate of each TLS or DTLS handshake; nil: neither is served.
 	GetCertificate func() (*tls.Certificate, error)
+	// Workers is how many goroutines carry UDP packets, each with sockets of its own; 0: one for each of
+	// GOMAXPROCS. They are in system calls most of the time. With more of GOMAXPROCS than
+	// workers the Go scheduler need not watch them closely, which saves a tenth of the CPU time.
+	Workers int
 	// MaxSessionAge ends a session at the refresh that finds it older; 0: 24 h.
 	MaxSessionAge time.Duration
-	// Logger gets a line for each session's end; nil: no logs.
+	// Logger gets a line for each session that ends, 20 a second at most; nil: no logs.
 	Logger *slog.Logger
 	// Registerer gets the metrics; nil: none are registered.
 	Registerer prometheus.Registerer
@@ -64,6 +69,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.RelayPorts == (PortRange{}) {
 		o.RelayPorts = PortRange{Min: 49152, Max: 65535}
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.MaxSessionAge == 0 {
 		o.MaxSessionAge = 24 * time.Hour
@@ -102,7 +110,7 @@ func concrete(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a.Zone() == ""
 }
 
-// Limits may be replaced while the server runs, see [Server.SetLimits]. In numbers, 0 means the default named here.
+// Limits may be replaced while the server runs, see [Server.SetLimits]. In numbers, 0 means the default named here; none may be negative.
 type Limits struct {
 	// Credentials verifies who may allocate. It must not be nil.
 	Credentials *credential.Verifier
@@ -122,8 +130,8 @@ type Limits struct {
 	// of RFC 5766 up to 0x7FFF are taken too.
 	StrictChannels bool
 	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
-	// each user and the whole server; 0: no limit. What is more is dropped.
-	BandwidthPerAllocation, BandwidthPerUser, Bandwidth int
+	// each user, each address (counted as allocations are) and the whole server; 0: no limit. What is more is dropped.
+	BandwidthPerAllocation, BandwidthPerUser, BandwidthPerAddr, Bandwidth int
 	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
 	// that have not shown that their source address is theirs, see replylimit.go.
 	RepliesPerPrefix, Replies int
@@ -135,31 +143,36 @@ type Limits struct {
 	StreamsTotal, StreamsPerAddr int
 }
 
-func (l *Limits) setDefaults(ports PortRange) {
-	for _, d := range []struct {
-		value    *int
-		standard int
-	}{
-		{&l.AllocationsPerUser, 60},
-		{&l.AllocationsPerAddr, 120},
-		{&l.AllocationsTotal, int(ports.Max) - int(ports.Min) + 1},
-		{&l.Permissions, 64},
-		{&l.Channels, 64},
-		{&l.RepliesPerPrefix, 50},
-		{&l.Replies, 25000},
-		{&l.StreamsTotal, 10000},
-		{&l.StreamsPerAddr, 250},
-	} {
-		if *d.value == 0 {
-			*d.value = d.standard
-		}
+// bound is one of the numbers in Limits.
+type bound struct {
+	name     string
+	value    *int
+	standard int // what 0 means
+}
+
+func (l *Limits) bounds(ports PortRange) []bound {
+	return []bound{
+		{"allocations per user", &l.AllocationsPerUser, 60},
+		{"allocations per address", &l.AllocationsPerAddr, 120},
+		{"allocations", &l.AllocationsTotal, int(ports.Max) - int(ports.Min) + 1},
+		{"permissions", &l.Permissions, 64},
+		{"channels", &l.Channels, 64},
+		{"bandwidth per allocation", &l.BandwidthPerAllocation, 0},
+		{"bandwidth per user", &l.BandwidthPerUser, 0},
+		{"bandwidth per address", &l.BandwidthPerAddr, 0},
+		{"bandwidth", &l.Bandwidth, 0},
+		{"replies per prefix", &l.RepliesPerPrefix, 50},
+		{"replies", &l.Replies, 25000},
+		{"streams", &l.StreamsTotal, 10000},
+		{"streams per address", &l.StreamsPerAddr, 250},
 	}
 }
 
 // limits are Limits in the form that requests and packets are checked against.
 type limits struct {
 	Limits
-	peers *peer.Policy
+	peers        *peer.Policy
+	anyBandwidth bool // any limit of bandwidth
 }
 
 func newLimits(l Limits, o *Options) (*limits, error) {
@@ -170,13 +183,24 @@ func newLimits(l Limits, o *Options) (*limits, error) {
 	for _, r := range l.Peers {
 		errs = append(errs, r.Validate())
 	}
+	for _, b := range l.bounds(o.RelayPorts) {
+		switch {
+		case *b.value < 0:
+			errs = append(errs, fmt.Errorf("limit of %s: %d is negative", b.name, *b.value))
+		case *b.value == 0:
+			*b.value = b.standard
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	l.setDefaults(o.RelayPorts)
 	own := append([]netip.Addr(nil), l.OwnAddrs...)
 	for _, a := range o.RelayAddrs {
 		own = append(own, a.Local, a.Advertised)
 	}
-	return &limits{Limits: l, peers: peer.NewPolicy(l.Peers, own)}, nil
+	return &limits{
+		Limits:       l,
+		peers:        peer.NewPolicy(l.Peers, own),
+		anyBandwidth: max(l.BandwidthPerAllocation, l.BandwidthPerUser, l.BandwidthPerAddr, l.Bandwidth) > 0,
+	}, nil
 }

@@ -37,7 +37,8 @@ func TestNewRefuses(t *testing.T) {
 		"malformed peer rules": {func(_ *Options, l *Limits) {
 			l.Peers = []peer.Rule{{}, {Prefix: netip.PrefixFrom(own4, 32), Ports: peer.PortRange{Min: 2, Max: 1}}}
 		}, []string{"invalid prefix", "first port is greater"}},
-		"several": {func(o *Options, _ *Limits) { o.Realm, o.RelayAddrs = "", nil }, []string{"realm", "no relay address"}},
+		"negative limit": {func(_ *Options, l *Limits) { l.Channels = -1 }, []string{"limit of channels: -1"}},
+		"several":        {func(o *Options, _ *Limits) { o.Realm, o.RelayAddrs = "", nil }, []string{"realm", "no relay address"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

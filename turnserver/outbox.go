@@ -2,9 +2,10 @@ package turnserver
 
 import (
 	"net"
-	"slices"
 	"sync"
 	"time"
+
+	"icebox/turnserver/packetio"
 )
 
 const (
@@ -21,62 +22,94 @@ const (
 	flushTimeout = time.Second
 )
 
-// outbox carries messages to a stream without making their senders wait. While
-// something is to be written a goroutine writes it, all that has come together at once; an idle
-// stream has none. A message that does not fit is lost, whole.
+// outbox carries messages to a stream without making their senders wait. What is sent
+// in one round of a loop is written at its end, by the loop itself; only what the kernel does not
+// take then is left to a goroutine, as long as there is any. A message that does not fit is lost, whole.
 type outbox struct {
 	server *Server
-	conn   net.Conn
+	conn   net.Conn // sink, or TLS over it
+	sink   *sink
 
 	mu      sync.Mutex
 	waiting []byte
 	spare   []byte // the buffer that waiting does not use
+	due     bool   // somebody will call Flush
 	writing bool
+	work    func() // of the goroutine, made once
 	closed  bool
 	flushed chan struct{} // closed when writing ends, if somebody waits for it
 }
 
-// put queues one message, if no more than limit bytes wait with it, and tells whether it was taken. b is copied.
-func (o *outbox) put(b []byte, limit int) bool {
+// put queues the payload of p, if no more than limit bytes wait with it, and tells whether it was taken.
+func (o *outbox) put(p *packetio.Packet, limit int) bool {
+	b := p.Payload()
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.closed || len(o.waiting)+len(b) > limit {
+		o.mu.Unlock()
 		return false
 	}
 	o.waiting = append(o.waiting, b...)
-	if !o.writing {
-		o.writing = true
-		o.server.readers.Go(o.write)
+	first := !o.due
+	o.due = true
+	o.mu.Unlock()
+	if first && !p.Later(o) {
+		o.Flush()
 	}
 	return true
 }
 
-// write empties the outbox.
+// Flush implements packetio.Flusher.
+func (o *outbox) Flush() {
+	o.mu.Lock()
+	o.due = false
+	if o.writing { // whoever writes goes on until nothing waits
+		o.mu.Unlock()
+		return
+	}
+	o.writing = true
+	o.mu.Unlock()
+	o.write()
+}
+
+// write empties the outbox, or leaves that to a goroutine.
 func (o *outbox) write() {
-	for {
-		batch := o.next()
-		if batch == nil {
+	for batch := o.next(); batch != nil; batch = o.next() {
+		_, err := o.conn.Write(batch)
+		if err != nil {
+			_ = o.close() // the reader notices
+		}
+		if o.goOn(batch) {
 			return
-		}
-		for chunk := range slices.Chunk(batch, writeChunk) {
-			err := o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if err == nil {
-				_, err = o.conn.Write(chunk)
-			}
-			if err != nil {
-				_ = o.close() // the reader notices
-				break
-			}
-		}
-		if cap(batch) <= outboxKeep {
-			o.mu.Lock()
-			o.spare = batch[:0]
-			o.mu.Unlock()
 		}
 	}
 }
 
-// next takes what is waiting; nil ends the writer.
+// goOn keeps a written batch's buffer for the next one and, if the kernel did not take
+// all of it, starts the goroutine that writes on.
+func (o *outbox) goOn(batch []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if cap(batch) <= outboxKeep {
+		o.spare = batch[:0]
+	}
+	if o.closed || !o.sink.behind() {
+		return false
+	}
+	if o.work == nil {
+		o.work = func() {
+			defer o.server.readers.Done()
+			if err := o.sink.drain(); err != nil {
+				_ = o.close() // as above
+			}
+			o.write()
+		}
+	}
+	o.server.readers.Add(1)
+	go o.work()
+	return true
+}
+
+// next takes what is waiting; nil ends the writing.
 func (o *outbox) next() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,6 +11,8 @@ type path interface {
 	transport() Transport
 	// local is the address that clients of this path reached.
 	local() netip.AddrPort
+	// worker serves the relayed addresses of this path's clients.
+	worker() int
 	// send carries one message to a client, or loses it: it never waits for a slow
 	// client. The payload of p is used up when it returns, p.Addr may have changed.
 	send(remote netip.AddrPort, p *packetio.Packet)

@@ -10,11 +10,12 @@ import (
 
 // quota counts live allocations. It is asked once for each Allocate, never for a packet.
 type quota struct {
-	mu       sync.Mutex
-	total    int
-	accounts map[accountKey]*account
-	addrs    map[netip.Prefix]int
-	origins  map[string]int // of credentials minted for an address
+	mu    sync.Mutex
+	total int
+	users shares[accountKey]
+	addrs shares[netip.Prefix]
+	// origins are the addresses that credentials were minted for.
+	origins shares[string]
 }
 
 // accountKey is whose allocations are counted together. A user minted for here and
@@ -24,14 +25,39 @@ type accountKey struct {
 	user string
 }
 
-// account is what the sessions of one user share.
-type account struct {
+// share is what sessions of one user, or of one address, share.
+type share struct {
 	allocations int // guarded by the quota's mu
 	pipe        pipe
 }
 
+// shares are those in use.
+type shares[K comparable] map[K]*share
+
+// full tells whether key has its fill of allocations.
+func (m shares[K]) full(key K, most int) bool {
+	s := m[key]
+	return s != nil && s.allocations >= most
+}
+
+func (m shares[K]) take(key K) *share {
+	s := m[key]
+	if s == nil {
+		s = new(share)
+		m[key] = s
+	}
+	s.allocations++
+	return s
+}
+
+func (m shares[K]) giveBack(key K, s *share) {
+	if s.allocations--; s.allocations == 0 {
+		delete(m, key)
+	}
+}
+
 func newQuota() *quota {
-	return &quota{accounts: make(map[accountKey]*account), addrs: make(map[netip.Prefix]int), origins: make(map[string]int)}
+	return &quota{users: make(shares[accountKey]), addrs: make(shares[netip.Prefix]), origins: make(shares[string])}
 }
 
 // clientPrefix is what limits for each client address count by: the address in IPv4, its /64 in IPv6.
@@ -49,38 +75,35 @@ func prefix(a netip.Addr, bits4, bits6 int) netip.Prefix {
 
 // slot is one allocation taken from the quotas.
 type slot struct {
-	quota   *quota
-	key     accountKey
-	account *account
-	client  netip.Prefix
-	origin  string
+	quota *quota
+
+	userKey   accountKey
+	clientKey netip.Prefix
+	originKey string
+
+	user, client *share
+	origin       *share // nil where the credential was minted for no address
 }
 
 // reserve takes one allocation from each quota, or says which code refuses it. The
 // slot is held until it is released, once.
 func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*slot, wire.Code) {
-	key, from := accountKey{id.Kind, id.User}, clientPrefix(client)
+	s := &slot{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: clientPrefix(client), originKey: id.Origin}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := q.accounts[key]
 	switch {
 	case q.total >= l.AllocationsTotal:
 		return nil, wire.InsufficientCapacity
-	case a != nil && a.allocations >= l.AllocationsPerUser, q.addrs[from] >= l.AllocationsPerAddr,
-		id.Origin != "" && q.origins[id.Origin] >= l.AllocationsPerAddr:
+	case q.users.full(s.userKey, l.AllocationsPerUser), q.addrs.full(s.clientKey, l.AllocationsPerAddr),
+		q.origins.full(s.originKey, l.AllocationsPerAddr):
 		return nil, wire.AllocationQuotaReached
 	}
-	if a == nil {
-		a = new(account)
-		q.accounts[key] = a
-	}
-	a.allocations++
 	q.total++
-	q.addrs[from]++
-	if id.Origin != "" {
-		q.origins[id.Origin]++
+	s.user, s.client = q.users.take(s.userKey), q.addrs.take(s.clientKey)
+	if s.originKey != "" {
+		s.origin = q.origins.take(s.originKey)
 	}
-	return &slot{quota: q, key: key, account: a, client: from, origin: id.Origin}, 0
+	return s, 0
 }
 
 func (s *slot) release() {
@@ -88,18 +111,16 @@ func (s *slot) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.total--
-	if s.account.allocations--; s.account.allocations == 0 {
-		delete(q.accounts, s.key)
-	}
-	decrease(q.addrs, s.client)
-	if s.origin != "" {
-		decrease(q.origins, s.origin)
+	q.users.giveBack(s.userKey, s.user)
+	q.addrs.giveBack(s.clientKey, s.client)
+	if s.origin != nil {
+		q.origins.giveBack(s.originKey, s.origin)
 	}
 }
 
-// decrease counts down and forgets keys at 0, so that the map holds the living only.
-func decrease[K comparable](m map[K]int, key K) {
-	if m[key]--; m[key] <= 0 {
-		delete(m, key)
-	}
+// pass takes size bytes out of what user and addresses share, in the direction that pick chooses.
+func (s *slot) pass(now int64, size int, pick func(*pipe) *bucket, l *limits) bool {
+	return pick(&s.user.pipe).bytes(now, size, l.BandwidthPerUser) &&
+		pick(&s.client.pipe).bytes(now, size, l.BandwidthPerAddr) &&
+		(s.origin == nil || pick(&s.origin.pipe).bytes(now, size, l.BandwidthPerAddr))
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"icebox/turnserver/credential"
 	"icebox/turnserver/wire"
 )
 
@@ -102,8 +103,8 @@ func TestQuotaUnderRush(t *testing.T) {
 	ts.End(func(*SessionInfo) bool { return true })
 	ts.quota.mu.Lock()
 	defer ts.quota.mu.Unlock()
-	if ts.quota.total != 0 || len(ts.quota.accounts) != 0 || len(ts.quota.addrs) != 0 {
-		t.Errorf("left over: %d, %v, %v", ts.quota.total, ts.quota.accounts, ts.quota.addrs)
+	if ts.quota.total != 0 || len(ts.quota.users) != 0 || len(ts.quota.addrs) != 0 || len(ts.quota.origins) != 0 {
+		t.Errorf("left over: %d, %v, %v, %v", ts.quota.total, ts.quota.users, ts.quota.addrs, ts.quota.origins)
 	}
 }
 
@@ -157,5 +158,33 @@ func TestDrain(t *testing.T) {
 	}
 	if err := ts.Drain(gone); err != nil {
 		t.Errorf("Drain of an idle server: %v", err)
+	}
+}
+
+// Credentials that were minted for one address share its bandwidth wherever they are used.
+func TestBandwidthOfOrigin(t *testing.T) {
+	q, l := newQuota(), &limits{Limits: Limits{AllocationsTotal: 9, AllocationsPerUser: 9, AllocationsPerAddr: 9, BandwidthPerAddr: 4000}}
+	reserve := func(user, origin string, client netip.Addr) *slot {
+		s, code := q.reserve(credential.Identity{User: user, Origin: origin}, client, l)
+		if code != 0 {
+			t.Fatal(code)
+		}
+		return s
+	}
+	one, other := reserve("alice", "here", own4), reserve("bob", "here", loopback4)
+	elsewhere, none := reserve("carol", "there", loopback6), reserve("dave", "", netip.MustParseAddr("192.0.2.1"))
+	for i, tt := range []struct {
+		slot *slot
+		want bool
+	}{{one, true}, {one, false}, {other, false}, {elsewhere, true}, {none, true}} {
+		if got := tt.slot.pass(0, 900, toPeer, l); got != tt.want {
+			t.Errorf("packet %d passes: %v", i, got)
+		}
+	}
+	for _, s := range []*slot{one, other, elsewhere, none} {
+		s.release()
+	}
+	if q.total != 0 || len(q.users)+len(q.addrs)+len(q.origins) != 0 {
+		t.Errorf("left over: %+v", q)
 	}
 }

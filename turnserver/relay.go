@@ -3,9 +3,7 @@ package turnserver
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"icebox/turnserver/packetio"
@@ -19,11 +17,11 @@ const relayPayload = 2048
 
 // relay is a relayed transport address and its socket.
 type relay struct {
+	server     *Server
 	host       *relayHost
-	conn       packetio.Conn
+	conn       packetio.Socket
 	advertised netip.AddrPort
 	session    *session
-	once       sync.Once // closing
 }
 
 // relays are the relayed transport addresses of a session: one, or one of each
@@ -80,60 +78,57 @@ const bindAttempts = 32
 // takePort takes the port of a relay from the pool.
 type takePort func(*portpool.Pool) (port uint16, ok bool)
 
-// listenRelay opens the socket of a relayed transport address.
-type listenRelay func(netip.AddrPort) (packetio.Conn, error)
-
-// listenUDP is the listenRelay of every server but some in tests.
-func (s *Server) listenUDP(a netip.AddrPort) (packetio.Conn, error) {
-	c, err := net.ListenUDP(network("udp", a.Addr()), net.UDPAddrFromAddrPort(a))
-	if err != nil {
-		return nil, err
-	}
-	return packetio.NewUDP(c, func() { s.drop(DropOversized) }), nil
-}
-
-// open binds a relay socket for sess to a port that take finds. undo gives back
-// what a port took beside itself, when another process holds it; it may be nil.
-func (h *relayHost) open(sess *session, take takePort, undo func(port uint16), listen listenRelay) (*relay, error) {
+// openRelay binds a relay socket of h for sess to a port that take finds. When another process holds that one, undo
+// gives back what take took beside it.
+func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func()) (*relay, error) {
 	var last error
 	for range bindAttempts {
 		port, ok := take(h.pool)
 		if !ok {
 			return nil, errNoPort
 		}
-		conn, err := listen(netip.AddrPortFrom(h.Local, port))
+		r := &relay{server: s, host: h, advertised: netip.AddrPortFrom(h.Advertised, port), session: sess}
+		var err error
+		r.conn, err = s.io.Listen(netip.AddrPortFrom(h.Local, port), sess.path.worker(), relayPayload, r)
 		if err == nil {
-			return &relay{host: h, conn: conn, advertised: netip.AddrPortFrom(h.Advertised, port), session: sess}, nil
+			return r, r.start()
 		}
 		h.pool.Put(port)
-		if undo != nil {
-			undo(port)
-		}
+		undo()
 		last = err
 	}
 	return nil, fmt.Errorf("%w: %w", errNoPort, last)
 }
 
-// network returns "udp4" or "udp6" for base "udp", by the family of a.
-func network(base string, a netip.Addr) string {
-	if a.Is4() {
-		return base + "4"
+// start begins to read what peers send. As long as there is no permission all of it is dropped.
+func (r *relay) start() error {
+	err := r.conn.Start()
+	if err != nil {
+		r.close()
 	}
-	return base + "6"
+	return err
 }
 
 // publish makes the relayed address reachable from inside the process.
 func (r *relay) publish() { r.host.at(r.advertised.Port()).Store(r.session) }
 
-// close frees the socket and the port, once.
+// close takes the relayed address back. It may be called again.
 func (r *relay) close() {
-	r.once.Do(func() {
-		port := r.advertised.Port()
-		r.host.at(port).CompareAndSwap(r.session, nil)
-		_ = r.conn.Close() // a UDP socket has nothing left to lose
-		r.host.pool.Put(port)
-	})
+	r.host.at(r.advertised.Port()).CompareAndSwap(r.session, nil)
+	_ = r.conn.Close() // a UDP socket has nothing left to lose
 }
+
+// Receive implements packetio.Receiver with what a peer sends.
+func (r *relay) Receive(p *packetio.Packet) { r.server.deliver(r.session, p, p.Addr, false) }
+
+// Oversized implements packetio.Receiver.
+func (r *relay) Oversized() { r.server.drop(DropOversized) }
+
+// Lost implements packetio.Receiver.
+func (r *relay) Lost(n int) { r.server.dropMany(DropPeerWrite, n) }
+
+// Closed implements packetio.Receiver.
+func (r *relay) Closed() { r.host.pool.Put(r.advertised.Port()) }
 
 // liveRelay returns the session that owns the relayed transport address a, in its
 // private or its external form; own tells whether the address is one of the
@@ -173,19 +168,4 @@ func (s *Server) relayHost(local netip.Addr, family wire.Family) *relayHost {
 		}
 	}
 	return nil
-}
-
-// readRelay carries what peers send to r until its socket is closed.
-func (s *Server) readRelay(r *relay) {
-	p := packetio.NewPacket(relayPayload)
-	batch := p.Alone()
-	for {
-		n, err := r.conn.ReadBatch(batch)
-		if err != nil {
-			return
-		}
-		for _, p := range batch[:n] {
-			s.deliver(r.session, p, p.Addr, false)
-		}
-	}
 }

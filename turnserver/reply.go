@@ -1,7 +1,6 @@
 package turnserver
 
 import (
-	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
 
@@ -60,10 +59,7 @@ func (s *Server) write(r *request, raw []byte) {
 	if code, ok := errorCode(raw); ok {
 		s.errors[code].Inc()
 	}
-	p := packetio.NewPacket(len(raw))
-	copy(p.Buf[packetio.Headroom:], raw)
-	p.Set(p.Buf, packetio.Headroom, packetio.Headroom+len(raw))
-	r.from.send(r.remote, p)
+	r.from.send(r.remote, r.packet.Answer(raw))
 }
 
 // errorCode finds the code in one of our own answers, where ERROR-CODE comes first.

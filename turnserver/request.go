@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"icebox/turnserver/credential"
+	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
 
@@ -11,11 +12,14 @@ import (
 type request struct {
 	from     path
 	remote   netip.AddrPort
+	packet   *packetio.Packet // that it came in
 	msg      wire.Message
 	session  *session            // of the 5-tuple, nil without one; its mu is held
 	identity credential.Identity // who signed the request, once authenticated
 	// returnable tells that the client's address is its own: it has got a nonce there.
 	returnable bool
+	// guessing tells that it was wrong about its password too often.
+	guessing bool
 }
 
 // known tells whether the server understands a comprehension-required attribute.
@@ -42,12 +46,9 @@ func unknownRequired(m *wire.Message) []wire.AttrType {
 }
 
 // request answers one request, in the order of RFC 8489 section 6.3 and 9.2.4 and
-// RFC 8656 sections 5 and 7.2. b is a whole and well-formed message.
-func (s *Server) request(from path, remote netip.AddrPort, b []byte) {
-	r := &request{from: from, remote: remote}
-	if wire.Parse(b, &r.msg) != nil {
-		return // receive has parsed it before
-	}
+// RFC 8656 sections 5 and 7.2. m is the message in p.
+func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
+	r := &request{from: from, remote: remote, packet: p, msg: *m}
 	var handle func(*request) *reply
 	switch r.msg.Method {
 	case wire.Binding:
@@ -133,8 +134,14 @@ func (s *Server) authenticate(r *request) wire.Code {
 		}
 		return 0
 	}
+	wrong := s.guesses.bucket(r.remote.Addr(), username)
+	if !wrong.has(s.now(), guessCost, guessBurst) {
+		r.guessing = true
+		return wire.Unauthorized
+	}
 	id, err := s.limits.Load().Credentials.Verify(string(username), now, r.msg.CheckIntegrity)
 	if err != nil {
+		wrong.take(s.now(), guessCost, guessBurst)
 		return wire.Unauthorized
 	}
 	r.identity = id
@@ -197,9 +204,11 @@ func (s *Server) challenge(r *request, code wire.Code) {
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake, or has a nonce of ours, has shown its address.
+// reached us through a handshake, or has a nonce of ours, has shown its address, and
+// gets any reply, but for those who guess passwords.
 func (s *Server) mayReply(r *request) bool {
-	if r.from.transport() != UDP || r.returnable || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load()) {
+	shown := r.from.transport() != UDP || r.returnable
+	if !r.guessing && (shown || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load())) {
 		return true
 	}
 	s.drop(DropReplyRate)

@@ -2,6 +2,9 @@ package turnserver
 
 import (
 	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,11 +25,37 @@ type reservations struct {
 }
 
 type reservation struct {
-	host  *relayHost
-	port  uint16
+	*heldPort
 	owner credential.Identity
 	slot  *slot
 	timer *time.Timer
+}
+
+// heldPort is a port that is neither free nor a relay's. It is bound, so that no other
+// process gets it: the kernel gives ports of the usual relay range to anybody.
+type heldPort struct {
+	host *relayHost
+	port uint16
+	conn *net.UDPConn
+}
+
+// hold binds a port that was taken from the pool of h.
+func hold(h *relayHost, port uint16) (*heldPort, error) {
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.Local, port)))
+	if err != nil {
+		return nil, fmt.Errorf("hold a port: %w", err)
+	}
+	_ = c.SetReadBuffer(1) // the least there is: nobody reads what comes
+	return &heldPort{h, port, c}, nil
+}
+
+// unbind lets the port be bound again.
+func (p *heldPort) unbind() { _ = p.conn.Close() } // a UDP socket has nothing left to lose
+
+// free gives the port back to the pool.
+func (p *heldPort) free() {
+	p.unbind()
+	p.host.pool.Put(p.port)
 }
 
 func newReservations() *reservations { return &reservations{entries: make(map[token]*reservation)} }
@@ -56,6 +85,7 @@ func (r *reservations) redeem(t token, owner credential.Identity) *reservation {
 	}
 	res.timer.Stop()
 	res.slot.release()
+	res.unbind()
 	return res
 }
 
@@ -82,5 +112,5 @@ func (r *reservations) close() {
 
 func (r *reservation) free() {
 	r.slot.release()
-	r.host.pool.Put(r.port)
+	r.heldPort.free()
 }

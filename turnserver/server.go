@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
+	"icebox/turnserver/packetio"
 )
 
 // ErrClosed is returned by whatever comes after Close.
@@ -31,18 +31,24 @@ type Server struct {
 	gate         *dtlsgate.Gate
 	quota        *quota
 	replies      *replyLimit
+	guesses      *guesses
 	streams      *streamLimit
 	reservations *reservations
 	revoked      *revocations
 	graves       *tombstones
 	epoch        time.Time
 	tls          *tls.Config
-	listen       listenRelay
+	io           packetio.Loops
 	metrics
 
 	limits atomic.Pointer[limits]
 	pipe   pipe
 	nextID atomic.Uint64
+
+	endLines   bucket       // of lines that say that a session has ended
+	endsUntold atomic.Int64 // since the last such line
+
+	turn atomic.Uint64 // of the next stream, to be given a loop
 
 	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
 	ctx     context.Context
@@ -64,7 +70,7 @@ func New(o Options, l Limits) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("turn options: %w", err)
 	}
-	e, err := engine.New(runtime.GOMAXPROCS(0))
+	e, err := engine.New(o.Workers)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -75,16 +81,18 @@ func New(o Options, l Limits) (*Server, error) {
 		hosts:        make(map[netip.Addr]*relayHost),
 		quota:        newQuota(),
 		replies:      newReplyLimit(),
+		guesses:      newGuesses(),
 		streams:      newStreamLimit(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
 		graves:       newTombstones(),
+		io:           packetio.New(o.Workers),
 		epoch:        time.Now(),
 		sessions:     make(map[uint64]*session),
 		closers:      make(map[closer]struct{}),
 		idle:         make(chan struct{}),
 	}
-	s.listen, s.tls = s.listenUDP, newTLSConfig(&s.opts)
+	s.tls = newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, a := range o.RelayAddrs {
 		h := newRelayHost(a, o.RelayPorts)
@@ -109,12 +117,21 @@ func New(o Options, l Limits) (*Server, error) {
 // SetLimits replaces the limits for whatever comes after, live sessions included:
 // a peer that the new rules deny gets and sends nothing from the next packet on.
 func (s *Server) SetLimits(l Limits) error {
+	set, err := s.PrepareLimits(l)
+	if err != nil {
+		return err
+	}
+	set()
+	return nil
+}
+
+// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+func (s *Server) PrepareLimits(l Limits) (set func(), err error) {
 	compiled, err := newLimits(l, &s.opts)
 	if err != nil {
-		return fmt.Errorf("turn limits: %w", err)
+		return nil, fmt.Errorf("turn limits: %w", err)
 	}
-	s.limits.Store(compiled)
-	return nil
+	return func() { s.limits.Store(compiled) }, nil
 }
 
 // clock is the time of day; tests run in synctest bubbles instead of replacing it.
@@ -122,6 +139,9 @@ func (s *Server) clock() time.Time { return time.Now() }
 
 // now is the server's monotonic clock, in nanoseconds.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
+
+// nextLoop deals the streams out to the loops of packetio.
+func (s *Server) nextLoop() int { return int(s.turn.Add(1) % uint64(s.io.Workers())) }
 
 // adopt takes a session into the books, unless no new ones are wanted.
 func (s *Server) adopt(sess *session) bool {
@@ -161,10 +181,7 @@ func (s *Server) finish(sess *session) {
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())
 	s.metrics.finished(&i, reason)
-	s.log.Info("session ended", "session", i.ID, "user", i.User, "credential", i.CredentialID, "transport", i.Transport.String(),
-		"client", i.Client, "relayed", i.Relayed, "reason", string(reason), "seconds", int(s.clock().Sub(i.Started).Seconds()),
-		"to_peer_packets", i.ToPeerPackets, "to_peer_bytes", i.ToPeerBytes,
-		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes)
+	s.logEnd(&i, reason)
 }
 
 // signalIdle closes idle once draining is done. mu is held.
@@ -219,6 +236,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	err := closeAll(closers)
 	s.readers.Wait()
+	s.io.Close()
 	s.engine.Close()
 	return err
 }
@@ -246,15 +264,23 @@ func closeAll(closers map[closer]struct{}) error {
 func (s *Server) own(c closer, work func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.keep(c); err != nil {
+		return err
+	}
+	s.readers.Go(func() {
+		defer s.disown(c)
+		work()
+	})
+	return nil
+}
+
+// keep makes c one of the things that Close closes, or closes it if the server is. mu is held.
+func (s *Server) keep(c closer) error {
 	if s.closed {
 		_ = c.Close() // it was never used
 		return ErrClosed
 	}
 	s.closers[c] = struct{}{}
-	s.readers.Go(func() {
-		defer s.disown(c)
-		work()
-	})
 	return nil
 }
 

@@ -127,3 +127,22 @@ func (s *session) info(now int64) SessionInfo {
 		FromPeerBytes:   s.fromPeer.bytes.Load(),
 	}
 }
+
+const (
+	// endsPerSecond bounds the lines about sessions that have ended, for a client may make
+	// and release thousands a second.
+	endsPerSecond = 20
+	endsAtOnce    = 10 * int64(time.Second) // in tokens of a bucket: 200 lines
+)
+
+// logEnd logs what became of a session, or counts it for the next line that is logged.
+func (s *Server) logEnd(i *SessionInfo, reason EndReason) {
+	if !s.endLines.take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
+		s.endsUntold.Add(1)
+		return
+	}
+	s.log.Info("session ended", "session", i.ID, "user", i.User, "credential", i.CredentialID, "transport", i.Transport.String(),
+		"client", i.Client, "relayed", i.Relayed, "reason", string(reason), "seconds", int(s.clock().Sub(i.Started).Seconds()),
+		"to_peer_packets", i.ToPeerPackets, "to_peer_bytes", i.ToPeerBytes,
+		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes, "others_untold", s.endsUntold.Swap(0))
+}

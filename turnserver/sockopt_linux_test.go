@@ -37,11 +37,16 @@ func TestReceiveBuffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := sockopt(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	same, err := c.File() // c itself is the server's from AddUDP on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer same.Close()
+	before := sockopt(t, same, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	if err := ts.AddUDP(c, UDPOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if after := sockopt(t, c, unix.SOL_SOCKET, unix.SO_RCVBUF); after <= before {
+	if after := sockopt(t, same, unix.SOL_SOCKET, unix.SO_RCVBUF); after <= before {
 		t.Errorf("%d bytes, %d before", after, before)
 	}
 }

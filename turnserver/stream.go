@@ -25,7 +25,6 @@ const (
 const (
 	strangerFrame = 2048                    // the longest before there is an allocation
 	clientFrame   = wire.HeaderSize + 65536 // the longest after
-	streamBuffer  = 4096                    // what a connection starts with
 )
 
 // AddListener serves TURN over TCP, or over TLS, on the connections of l and owns l
@@ -80,32 +79,53 @@ func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
+// handshaken is a TLS connection that has been through its handshake: a *tls.Conn, or what is
+// wrapped around one.
+type handshaken interface {
+	ConnectionState() tls.ConnectionState
+}
+
+// beneath is the connection that others, such as a *tls.Conn, are wrapped around.
+func beneath(c net.Conn) net.Conn {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = outer.NetConn()
+	}
+}
+
 // ServeConn serves one stream client, whose true address is remote, and returns when
-// c is done and closed. t is TCP, or TLS if the handshake is still to come.
+// c is done and closed. t is TCP; or TLS, and then the handshake is still to come unless c
+// has a ConnectionState, as a *tls.Conn has.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	remote = plain(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	raw := c
+	raw := beneath(c)
 	place := s.place(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
 	if place == nil {
 		_ = c.Close() // it was never used
 		return
 	}
 	defer place.release()
-	limitUnsent(c)
-	if t == TLS {
-		c = tls.Server(c, s.tls)
+	limitUnsent(raw)
+	out := newSink(c)
+	stream := net.Conn(out)
+	if _, done := c.(handshaken); t == TLS && !done {
+		stream = tls.Server(out, s.tls)
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, out: outbox{server: s, conn: c}}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, loop: s.nextLoop()}
+	p.out = outbox{server: s, conn: stream, sink: out}
 	if !s.hold(p) {
 		return
 	}
 	defer s.readers.Done()
 	defer s.disown(p)
-	if h, ok := c.(*tls.Conn); ok {
+	if h, ok := stream.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err := h.HandshakeContext(ctx)
 		cancel()
@@ -114,7 +134,8 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 			return
 		}
 	}
-	p.read(c)
+	out.hurry()
+	p.read(stream)
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
@@ -126,11 +147,9 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 func (s *Server) hold(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		_ = p.Close() // it was never used
+	if s.keep(p) != nil {
 		return false
 	}
-	s.closers[p] = struct{}{}
 	s.readers.Add(1)
 	return true
 }
@@ -153,11 +172,15 @@ type streamPath struct {
 	remote    netip.AddrPort
 	place     *place
 	out       outbox
+	loop      int // of packetio
 	sess      atomic.Pointer[session]
 	known     atomic.Bool // it has had an allocation
+
+	packet packetio.Packet // the reader's
 }
 
 func (p *streamPath) transport() Transport  { return p.kind }
+func (p *streamPath) worker() int           { return p.loop }
 func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
@@ -166,7 +189,7 @@ func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 	if p.known.Load() {
 		limit = outboxSize
 	}
-	if p.out.put(pkt.Payload(), limit) {
+	if p.out.put(pkt, limit) {
 		return
 	}
 	p.server.drop(DropSlowClient)
@@ -199,49 +222,47 @@ func (p *streamPath) Close() error {
 
 // read cuts the stream into messages until it ends, breaks the framing or is too slow.
 func (p *streamPath) read(c net.Conn) {
-	pkt := &packetio.Packet{}
-	buf := make([]byte, packetio.Headroom+streamBuffer)
-	start, end := packetio.Headroom, packetio.Headroom // buf[start:end] is not yet cut
-	inFrame := false                                   // the deadline is that of a frame
-	for {
-		need, ok := p.awaited(buf[start:end])
-		if !ok {
-			p.server.drop(DropMalformed)
+	in := newInput(c)
+	inFrame := false // the deadline is that of a frame
+	for need := wire.MinFrame; ; {
+		if partial := in.size() > 0; !partial || !inFrame {
+			inFrame = partial
+			p.setDeadline(c, partial)
+		}
+		if in.fill(need) != nil {
 			return
 		}
-		if end-start < need {
-			if partial := end > start; !partial || !inFrame {
-				inFrame = partial
-				p.setDeadline(c, partial)
-			}
-			buf, start, end = room(buf, start, end, need)
-			n, err := c.Read(buf[end:])
-			if err != nil {
-				return
-			}
-			end += n
-			continue
-		}
-		inFrame = false
-		size, padded, err := wire.FrameSize(buf[start:end], p.limit())
+		whole, more, err := p.cut(in)
 		if err != nil {
 			p.server.drop(DropMalformed)
 			return
 		}
-		pkt.Set(buf, start, start+size)
-		start += padded
-		p.server.receive(p, p.remote, pkt)
+		if need = more; whole {
+			inFrame = false
+		}
+		in.settle()
 	}
 }
 
-// awaited returns how many bytes the message at the start of b has, padding
-// included, as far as b tells; ok is false if it can't become one.
-func (p *streamPath) awaited(b []byte) (need int, ok bool) {
-	if len(b) < wire.MinFrame {
-		return wire.MinFrame, true
+// cut takes the messages that are whole out of in. need is how many bytes the next one
+// has, as far as is known.
+func (p *streamPath) cut(in *input) (some bool, need int, err error) {
+	var batch *packetio.Batch
+	defer func() { batch.Return() }()
+	for in.size() >= wire.MinFrame {
+		size, padded, err := wire.FrameSize(in.bytes(), p.limit())
+		if err != nil || padded > in.size() {
+			return some, padded, err
+		}
+		if batch == nil && p.sess.Load() != nil { // a stranger gets its answers one by one, for its outbox is small
+			batch = packetio.Borrow()
+		}
+		p.packet.View(batch, in.buf, in.start, in.start+size)
+		in.start += padded
+		p.server.receive(p, p.remote, &p.packet)
+		some = true
 	}
-	_, padded, err := wire.FrameSize(b, p.limit())
-	return padded, err == nil
+	return some, wire.MinFrame, nil
 }
 
 func (p *streamPath) limit() int {
@@ -266,19 +287,4 @@ func (p *streamPath) setDeadline(c net.Conn, inFrame bool) {
 			_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
 		}
 	}
-}
-
-// room moves the uncut bytes to the front of buf, or to a longer one, so that need
-// bytes find room behind start, with headroom before and tailroom after them.
-func room(buf []byte, start, end, need int) ([]byte, int, int) {
-	const front = packetio.Headroom
-	if start+need+packetio.Tailroom <= len(buf) && end < len(buf)-packetio.Tailroom {
-		return buf, start, end
-	}
-	to := buf
-	if front+need+packetio.Tailroom > len(buf) {
-		to = make([]byte, front+need+packetio.Tailroom)
-	}
-	n := copy(to[front:], buf[start:end])
-	return to, front, front + n
 }

@@ -33,10 +33,7 @@ func (c *client) conversation() (b []byte, payloads []string, answers int) {
 func TestStreamFraming(t *testing.T) {
 	network := newMemoryNet()
 	ts := serveInMemory(t, network, nil)
-	peer, err := network.listen(memoryPeer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	peer := network.peer(memoryPeer)
 	c := ts.pipe(t, memoryHome, TCP)
 	c.allocate(0)
 	c.must(c.bind(0x4000, memoryPeer), 0)
@@ -53,7 +50,7 @@ func TestStreamFraming(t *testing.T) {
 		write(b)
 		<-read
 		for _, want := range payloads {
-			if d := <-peer.(*memoryConn).in; string(d.payload) != want {
+			if d := <-peer.in; string(d.payload) != want {
 				t.Fatalf("the peer got %q, want %q", d.payload, want)
 			}
 		}

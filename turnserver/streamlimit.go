@@ -98,3 +98,10 @@ func (p *place) keep(allocated bool) {
 		p.limit.strangers[p] = struct{}{}
 	}
 }
+
+// decrease counts down and forgets keys at 0, so that the map holds the living only.
+func decrease[K comparable](m map[K]int, key K) {
+	if m[key]--; m[key] <= 0 {
+		delete(m, key)
+	}
+}

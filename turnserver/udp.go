@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,19 +10,17 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-const (
-	// datagramSize is the longest UDP payload.
-	datagramSize = 65535
-	// receiveBuffer is what the kernel is asked to keep while a client socket's reader is busy:
-	// 5,000 short datagrams, a tenth of a second of a heavy flood. net.core.rmem_max may make it less.
-	receiveBuffer = 4 << 20
-)
+// datagramSize is the longest UDP payload.
+const datagramSize = packetio.MaxDatagram
 
 // udpPath serves the clients of one UDP socket.
 type udpPath struct {
 	server *Server
-	conn   packetio.Conn
+	conn   packetio.Socket
 	dtls   *dtlsPaths // nil where DTLS is not served
+	// siblings are the paths on the same address, this one among them. A client
+	// comes by the one that the kernel chooses, which may change while sockets are added.
+	siblings []*udpPath
 
 	mu       sync.RWMutex
 	sessions map[netip.AddrPort]*session
@@ -36,53 +35,88 @@ type UDPOptions struct {
 // AddUDP serves STUN and TURN on c and owns c from then on, errors included. c is
 // bound to one address of the host, so that answers leave from where the request went.
 func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
-	conn := packetio.NewUDP(c, func() { s.drop(DropOversized) })
-	if conn.LocalAddr().Addr().IsUnspecified() {
-		_ = conn.Close() // it was never used
-		return fmt.Errorf("udp socket %v is bound to no single address", conn.LocalAddr())
+	if local := c.LocalAddr().(*net.UDPAddr); local.IP.IsUnspecified() {
+		_ = c.Close() // it was never used
+		return fmt.Errorf("udp socket %v is bound to no single address", local)
 	}
-	if err := c.SetReadBuffer(receiveBuffer); err != nil {
-		s.log.Warn("receive buffer stays short", "listener", conn.LocalAddr(), "err", err)
-	}
-	u := &udpPath{server: s, conn: conn, sessions: make(map[netip.AddrPort]*session)}
-	if o.DTLS && s.opts.GetCertificate != nil {
-		u.dtls = newDTLSPaths(s, conn)
-	}
-	return s.own(conn, u.read)
-}
-
-func (u *udpPath) read() {
-	p := packetio.NewPacket(datagramSize)
-	batch := p.Alone()
-	for {
-		n, err := u.conn.ReadBatch(batch)
-		if err != nil {
-			return
+	conns := packetio.Share(c, s.io.Workers())
+	paths := make([]*udpPath, len(conns))
+	var errs []error
+	for i, c := range conns {
+		u := &udpPath{server: s, siblings: paths, sessions: make(map[netip.AddrPort]*session)}
+		var err error
+		if u.conn, err = s.io.Serve(c, i, datagramSize, u); err != nil {
+			if errors.Is(err, net.ErrClosed) { // the loops are
+				err = ErrClosed
+			}
+			errs = append(errs, fmt.Errorf("serve udp socket: %w", err))
+			continue
 		}
-		for _, p := range batch[:n] {
-			switch b := p.Payload(); {
-			case len(b) == 0 || !isDTLS(b[0]):
-				u.server.receive(u, p.Addr, p)
-			case u.dtls != nil:
-				u.dtls.receive(p)
-			default:
-				u.server.drop(DropMalformed)
+		if o.DTLS && s.opts.GetCertificate != nil {
+			u.dtls = newDTLSPaths(s, u.conn)
+		}
+		paths[i] = u
+		s.mu.Lock()
+		errs = append(errs, s.keep(u.conn))
+		s.mu.Unlock()
+	}
+	if err := errors.Join(errs...); err != nil {
+		for _, u := range paths {
+			if u != nil {
+				s.disown(u.conn)
 			}
 		}
+		return err
+	}
+	for _, u := range paths {
+		errs = append(errs, u.conn.Start())
+	}
+	return errors.Join(errs...)
+}
+
+// Receive implements packetio.Receiver.
+func (u *udpPath) Receive(p *packetio.Packet) {
+	switch b := p.Payload(); {
+	case len(b) == 0 || !isDTLS(b[0]):
+		u.server.receive(u, p.Addr, p)
+	case u.dtls != nil:
+		u.dtls.receive(p)
+	default:
+		u.server.drop(DropMalformed)
 	}
 }
 
+// Oversized implements packetio.Receiver.
+func (u *udpPath) Oversized() { u.server.drop(DropOversized) }
+
+// Lost implements packetio.Receiver.
+func (u *udpPath) Lost(n int) { u.server.dropMany(DropClientWrite, n) }
+
+// Closed implements packetio.Receiver.
+func (u *udpPath) Closed() {}
+
 func (u *udpPath) transport() Transport  { return UDP }
+func (u *udpPath) worker() int           { return u.conn.Worker() }
 func (u *udpPath) local() netip.AddrPort { return u.conn.LocalAddr() }
 
 func (u *udpPath) send(remote netip.AddrPort, p *packetio.Packet) {
 	p.Addr = remote
-	if u.conn.WriteBatch(p.Alone()) == 0 {
-		u.server.drop(DropClientWrite)
-	}
+	u.conn.Send(p)
 }
 
 func (u *udpPath) session(remote netip.AddrPort) *session {
+	if sess := u.own(remote); sess != nil {
+		return sess
+	}
+	for _, sibling := range u.siblings {
+		if sess := sibling.own(remote); sess != nil {
+			return sess
+		}
+	}
+	return nil
+}
+
+func (u *udpPath) own(remote netip.AddrPort) *session {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	return u.sessions[remote]

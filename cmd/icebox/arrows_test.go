@@ -74,6 +74,27 @@ func TestArrows(t *testing.T) {
 
 func below(p, root string) bool { return p == root || strings.HasPrefix(p, root+"/") }
 
+// What one room alone may import, tests aside.
+func TestOneDoor(t *testing.T) {
+	doors := []struct{ from, to, reason string }{
+		{"icebox/turnserver/engine", "github.com/pion/turn/v3", "Pion sees only what the front has validated; nobody else may hand it a byte"},
+		{"icebox/config", "github.com/spf13/viper", "one package reads the configuration"},
+		{"icebox/cmd", "github.com/spf13/cobra", "only commands have a command line"},
+		{"icebox/cmd/icebox", "github.com/prometheus/client_golang/prometheus/promhttp", "components register metrics, the daemon serves them"},
+		{"icebox/cmd/icebox", "icebox/signal/gateway", "the front door knows the rooms, no room knows the front door"},
+		{"icebox/cmd/icebox", "icebox/signal/web", "the pages are a client like any other; the hub serves what it is given"},
+	}
+	for _, p := range list(t) {
+		for _, imported := range p.Imports {
+			for _, d := range doors {
+				if below(imported, d.to) && !below(p.ImportPath, d.from) && !below(p.ImportPath, d.to) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, d.reason)
+				}
+			}
+		}
+	}
+}
+
 // Nobody's favourite: packages that are named for nothing.
 func TestPackageNames(t *testing.T) {
 	for _, p := range list(t) {
@@ -100,6 +121,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/spf13/viper":              "merging file, environment and flags (fixed by the design)",
 		"go.uber.org/goleak":                  "tests: no goroutine is left",
 		"go.yaml.in/yaml/v3":                  "the node tree, for errors that name key and line",
+		"golang.org/x/crypto":                 "ACME: the client that autocert is made of, without autocert, which keeps the authority's reasons to itself",
 		"golang.org/x/sys":                    "socket options that the standard library lacks",
 	}
 	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()

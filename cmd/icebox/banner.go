@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"icebox/config"
 )
@@ -16,12 +18,14 @@ func (d *daemon) banner(credential string) string {
 	var b strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
 	b.WriteString(versionLine() + "\n")
-	for i, l := range d.cfg.HTTP.Listen {
+	for i, l := range d.cfg().HTTP.Listen {
 		at := d.address(l.Address, d.webGroup(i).Port)
-		if l.TLS {
+		switch {
+		case l.Redirect:
+		case l.TLS:
 			row("pages", "https://"+at+"/  https://"+at+"/trickle-ice/")
 			row("signalling", "wss://"+at+"/ws")
-		} else {
+		default:
 			row("pages", "http://"+at+"/  http://"+at+"/trickle-ice/")
 			row("signalling", "ws://"+at+"/ws")
 		}
@@ -31,10 +35,10 @@ func (d *daemon) banner(credential string) string {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
 	row("credential", credential)
-	row("admin", "http://"+d.address(d.cfg.Admin.Address, d.adminGroup().Port)+"/metrics")
+	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, w := range d.warnings {
+	for _, w := range append(slices.Clone(d.warnings), d.problems(time.Now())...) {
 		fmt.Fprintf(&b, "  ! %s\n", w)
 	}
 	return b.String()
@@ -44,7 +48,7 @@ func (d *daemon) banner(credential string) string {
 func (d *daemon) address(e config.Endpoint, port uint16) string {
 	host := e.Addr.String()
 	if !e.Addr.IsValid() || e.Addr.IsUnspecified() {
-		host = string(d.cfg.PublicHost)
+		host = string(d.cfg().PublicHost)
 		if host == "" {
 			host = d.reachable(e.Addr).String()
 		}

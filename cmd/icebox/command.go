@@ -63,7 +63,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.credentialCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.drainCommand(), p.credentialCommand(), p.versionCommand())
 	err := root.Execute()
 	if err == nil {
 		return exitOK
@@ -168,9 +168,14 @@ func (p *program) stateDir() string {
 	return defaultStateDir
 }
 
-// newLogger logs to w as the configuration says.
-func newLogger(w io.Writer, c config.Log) *slog.Logger {
+// newLogger logs to w as the configuration says, at a level that may change
+// where level is not nil.
+func newLogger(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
+	if level != nil {
+		level.Set(c.Level.Level())
+		options.Level = level
+	}
 	if c.Format == config.JSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}

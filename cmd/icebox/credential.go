@@ -100,7 +100,7 @@ func (p *program) credential(cfg *config.Config, name string, o credentialOption
 // another user, or with another state directory, would not know it.
 func (p *program) mint(cfg *config.Config, name string, ttl time.Duration) (credential.Credential, error) {
 	var none credential.Credential
-	dir, err := statedir.OpenExisting(cfg.StateDir, newLogger(p.stderr, cfg.Log))
+	dir, err := statedir.OpenExisting(cfg.StateDir, newLogger(p.stderr, cfg.Log, nil))
 	var secret []byte
 	if err == nil {
 		secret, err = dir.ReadSecret(mintingSecret)

@@ -11,12 +11,29 @@ import (
 	"icebox/turnserver/peer"
 )
 
+// review finds out anew what an operator should mend, and logs what is new.
+func (d *daemon) review() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := append(slices.Clone(d.skipped), d.findings(d.cfg())...)
+	for _, text := range all {
+		if !slices.Contains(d.warnings, text) {
+			d.log.Warn(text)
+		}
+	}
+	if d.refused != nil { // which the log has already
+		first, _, _ := strings.Cut(d.refused.Error(), "\n")
+		all = append(all, "the last reload was refused, and what was in force before it still is: "+first)
+	}
+	d.warnings = all
+}
+
 // findings are what an operator should know about a configuration that works,
-// each with the key that mends it.
-func (d *daemon) findings() []string {
-	all := d.cfg.Warnings()
+// each with the key that mends it. mu is held.
+func (d *daemon) findings(cfg *config.Config) []string {
+	all := slices.Clone(cfg.Warnings())
 	var addrs []netip.Addr
-	for i := range d.cfg.TURN.Listen {
+	for i := range cfg.TURN.Listen {
 		for _, a := range d.turnGroup(i).Addrs() {
 			addrs = append(addrs, sockets.Advertised(d.network.pairs, a))
 		}
@@ -24,7 +41,13 @@ func (d *daemon) findings() []string {
 	if text := reach(addrs); text != "" {
 		all = append(all, text)
 	}
-	return append(all, exposure(d.cfg)...)
+	all = append(all, exposure(cfg)...)
+	for i, seen := range d.proxied {
+		if seen && cfg.Signal.Access == config.Open {
+			all = append(all, fmt.Sprintf("a proxy brings clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
+		}
+	}
+	return all
 }
 
 // reach says who can't reach a relay with these addresses, "" when everybody
@@ -55,7 +78,7 @@ func exposure(cfg *config.Config) []string {
 	}
 	var all []string
 	for i, l := range cfg.HTTP.Listen {
-		if !l.Address.Loopback() {
+		if (!l.Address.Loopback() || l.ProxyProtocol) && !l.Redirect {
 			all = append(all, fmt.Sprintf("anyone who reaches http.listen[%d] (%s) may sign in and relay at your cost: set signal.access: key", i, l.Address))
 		}
 	}

@@ -3,6 +3,8 @@
 //
 //	icebox serve              run the daemon
 //	icebox check              report every mistake in the configuration
+//	icebox reload             have the daemon read its configuration again
+//	icebox drain              end the daemon once its calls have ended
 //	icebox credential NAME    mint a TURN credential
 //	icebox version
 //
@@ -13,7 +15,8 @@
 //
 // Exit status: 0 when all went well, 2 when the command line or the
 // configuration is wrong, 1 for every other failure. A second SIGTERM or SIGINT
-// exits with 1 at once.
+// exits with 1 at once; the first one after icebox drain shortens its deadline
+// to shutdown.drain. SIGHUP reloads.
 package main
 
 import "os"

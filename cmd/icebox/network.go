@@ -67,10 +67,15 @@ func (n network) relayAddrs(wanted []netip.Addr) ([]turnserver.RelayAddr, error)
 }
 
 // names are what a self-signed certificate is for.
-func (n network) names(public config.Host) []string {
+func (n network) names(cfg *config.Config) []string {
 	names := []string{"localhost"}
-	if public != "" {
-		names = append(names, string(public))
+	if cfg.PublicHost != "" {
+		names = append(names, string(cfg.PublicHost))
+	}
+	for _, l := range cfg.TURN.Listen {
+		if l.Public.Host != "" {
+			names = append(names, string(l.Public.Host))
+		}
 	}
 	for _, a := range n.own() {
 		names = append(names, a.String())
@@ -87,7 +92,7 @@ func (n network) catalogue(cfg *config.Config) *catalogue {
 	}
 	for _, l := range cfg.HTTP.Listen {
 		if l.STUN {
-			c.stunOnly = append(c.stunOnly, service{config.UDP, l.Address.Addr, l.Address.Port})
+			c.stunOnly = append(c.stunOnly, service{transport: config.UDP, addr: l.Address.Addr, port: l.Address.Port})
 		}
 	}
 	all := c.all()
@@ -99,6 +104,6 @@ func (n network) catalogue(cfg *config.Config) *catalogue {
 
 func (c *catalogue) add(l config.TURNListen, port uint16) {
 	for _, t := range l.Transports {
-		c.services = append(c.services, service{t, l.Address.Addr, port})
+		c.services = append(c.services, service{t, l.Address.Addr, port, l.Public})
 	}
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
+	"sync"
 
+	"icebox/cmd/icebox/sockets"
 	"icebox/config"
 	"icebox/turnserver"
 	"icebox/turnserver/credential"
@@ -14,21 +17,22 @@ import (
 // startTURN gives the relay its sockets. Its options and limits say the same as
 // the configuration, in the relay's terms.
 func (d *daemon) startTURN() error {
-	relay, err := d.network.relayAddrs(d.cfg.TURN.RelayAddresses)
+	relay, err := d.network.relayAddrs(d.cfg().TURN.RelayAddresses)
 	if err != nil {
 		return err
 	}
-	limits, err := d.turnLimits()
+	limits, err := d.turnLimits(d.cfg())
 	if err != nil {
 		return err
 	}
-	t := d.cfg.TURN
+	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
 		RelayAddrs:     relay,
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
+		Workers:        relayWorkers(),
 		Logger:         d.log.With("component", "turn"),
 		Registerer:     d.registry,
 	}, limits)
@@ -36,27 +40,39 @@ func (d *daemon) startTURN() error {
 		return fmt.Errorf("start the relay: %w", err)
 	}
 	for i, l := range t.Listen {
-		dtls := slices.Contains(l.Transports, config.DTLS)
-		if err := d.addUDP(d.turnGroup(i).UDP, turnserver.UDPOptions{DTLS: dtls}); err != nil {
+		if err := d.addTURN(d.turnGroup(i), l); err != nil {
 			return fmt.Errorf("turn.listen[%d]: %w", i, err)
 		}
-		stream := turnserver.TCP
-		if slices.Contains(l.Transports, config.OverTLS) {
-			stream = turnserver.TLS
-		}
-		if listener := d.turnGroup(i).TCP; listener != nil {
-			if err := d.turn.AddListener(listener, stream); err != nil {
-				return fmt.Errorf("turn.listen[%d]: %w", i, err)
-			}
-		}
 	}
-	for i := range d.cfg.HTTP.Listen {
+	for i := range d.cfg().HTTP.Listen {
 		if err := d.addUDP(d.webGroup(i).UDP, turnserver.UDPOptions{}); err != nil {
 			return fmt.Errorf("http.listen[%d]: %w", i, err)
 		}
 	}
 	return nil
 }
+
+func (d *daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
+	if err := d.addUDP(g.UDP, turnserver.UDPOptions{DTLS: slices.Contains(l.Transports, config.DTLS)}); err != nil {
+		return err
+	}
+	if g.TCP == nil {
+		return nil
+	}
+	stream := turnserver.TCP
+	if slices.Contains(l.Transports, config.OverTLS) {
+		stream = turnserver.TLS
+	}
+	return d.turn.AddListener(d.believed(g, l.ProxyProtocol), stream)
+}
+
+// relayWorkers returns one worker for each core that the process may use, and gives
+// the Go scheduler one more to run everything else on.
+var relayWorkers = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})
 
 func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	for _, c := range conns {
@@ -67,20 +83,20 @@ func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	return nil
 }
 
-func (d *daemon) turnLimits() (turnserver.Limits, error) {
-	verifier, err := d.verifier()
+func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
+	verifier, err := d.verifier(cfg)
 	if err != nil {
 		return turnserver.Limits{}, err
 	}
 	var rules []peer.Rule
-	for _, r := range d.cfg.TURN.Peers {
+	for _, r := range cfg.TURN.Peers {
 		rule := peer.Rule{Prefix: r.Deny.Prefix, Ports: peer.PortRange(r.Ports)}
 		if r.Allow.IsValid() {
 			rule.Prefix, rule.Allow = r.Allow.Prefix, true
 		}
 		rules = append(rules, rule)
 	}
-	l := d.cfg.TURN.Limits
+	l := cfg.TURN.Limits
 	return turnserver.Limits{
 		Credentials:        verifier,
 		Peers:              rules,
@@ -95,20 +111,21 @@ func (d *daemon) turnLimits() (turnserver.Limits, error) {
 
 		Bandwidth:              int(l.Bandwidth),
 		BandwidthPerUser:       int(l.BandwidthPerUser),
+		BandwidthPerAddr:       int(l.BandwidthPerAddress),
 		BandwidthPerAllocation: int(l.BandwidthPerAllocation),
 		Replies:                l.Replies,
 		RepliesPerPrefix:       l.RepliesPerPrefix,
-		StrictChannels:         d.cfg.TURN.StrictChannels,
-		AlternateServers:       d.cfg.Shutdown.AlternateServers,
+		StrictChannels:         cfg.TURN.StrictChannels,
+		AlternateServers:       cfg.Shutdown.AlternateServers,
 	}, nil
 }
 
-func (d *daemon) verifier() (*credential.Verifier, error) {
-	options := credential.VerifierOptions{Realm: d.cfg.TURN.Realm, Own: d.secret, MaxFuture: d.cfg.Credentials.MaxFuture}
-	for _, s := range d.cfg.Credentials.Secrets {
+func (d *daemon) verifier(cfg *config.Config) (*credential.Verifier, error) {
+	options := credential.VerifierOptions{Realm: cfg.TURN.Realm, Own: d.secret, MaxFuture: cfg.Credentials.MaxFuture}
+	for _, s := range cfg.Credentials.Secrets {
 		options.Shared = append(options.Shared, []byte(s.Secret.Reveal()))
 	}
-	for _, u := range d.cfg.TURN.Users {
+	for _, u := range cfg.TURN.Users {
 		options.Users = append(options.Users, credential.User{Name: u.Name, Password: u.Password.Reveal(), Key: u.Key.Bytes()})
 	}
 	v, err := credential.NewVerifier(options)

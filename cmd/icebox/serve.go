@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -18,7 +19,8 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon until SIGTERM or SIGINT",
 		Long: "Serve runs STUN/TURN, signalling and pages. Without a configuration file it starts on safe defaults:\n" +
-			"STUN and TURN on port 3478, pages and signalling on http://127.0.0.1:8080, metrics on 127.0.0.1:9641.",
+			"STUN and TURN on port 3478, pages and signalling on http://127.0.0.1:8080, metrics on 127.0.0.1:9641.\n" +
+			"SIGHUP has it read its configuration again, as icebox reload does.",
 		Args: cobra.NoArgs,
 	}
 	flags := newConfigFlags(cmd.Flags())
@@ -27,21 +29,22 @@ func (p *program) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return failure(p.serve(cfg, p.credentialLine(flags)))
+		again := func() (*config.Config, error) { return p.load(flags) }
+		return failure(p.serve(cfg, again, p.credentialLine(flags)))
 	}
 	return cmd
 }
 
-// serve runs the daemon. A signal begins the shutdown, a second one ends the
-// wait for it.
-func (p *program) serve(cfg *config.Config, credentialLine string) error {
-	stop := make(chan os.Signal, 2)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(stop)
+// serve runs the daemon until a signal, an order or a failure ends it.
+func (p *program) serve(cfg *config.Config, again func() (*config.Config, error), credentialLine string) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
 
 	began := time.Now()
-	log := newLogger(p.stderr, cfg.Log)
-	d, err := start(cfg, log)
+	level := new(slog.LevelVar)
+	log := newLogger(p.stderr, cfg.Log, level)
+	d, err := start(cfg, again, log, level)
 	if err != nil {
 		return err
 	}
@@ -51,28 +54,9 @@ func (p *program) serve(cfg *config.Config, credentialLine string) error {
 	if err := notify(manager, "READY=1"); err != nil {
 		log.Warn(err.Error())
 	}
-
-	var reason error
-	select {
-	case s := <-stop:
-		log.Info("shutting down", "signal", s.String())
-	case reason = <-d.failed:
-		log.Error("shutting down", "error", reason)
-	}
+	end := d.attend(signals, manager)
 	_ = notify(manager, "STOPPING=1")
-
-	ended := make(chan error, 1)
-	go func() { ended <- d.shutdown() }()
-	select {
-	case err := <-ended:
-		if reason == nil {
-			reason = err
-		}
-		log.Info("stopped")
-		return reason
-	case s := <-stop:
-		return fmt.Errorf("ended by a second signal, %s, before the shutdown was done", s)
-	}
+	return d.finish(end, signals)
 }
 
 // credentialLine is the command that mints a credential with the configuration

@@ -5,8 +5,10 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +24,7 @@ import (
 // startSignalling makes the hub, and a handler for each of http.listen.
 func (d *daemon) startSignalling() error {
 	log := d.log.With("component", "signal")
-	limits, tokens, err := signalLimits(d.cfg)
+	limits, tokens, err := signalLimits(d.cfg())
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
@@ -30,7 +32,9 @@ func (d *daemon) startSignalling() error {
 		ctx, cancel := context.WithTimeout(context.Background(), jwksWait)
 		defer cancel()
 		if err := tokens.Prefetch(ctx); err != nil {
-			d.warn(fmt.Sprintf("signal.jwt.jwks: nobody can sign in until it can be fetched: %v", err))
+			d.mu.Lock()
+			d.skipped = append(d.skipped, fmt.Sprintf("signal.jwt.jwks: nobody can sign in until it can be fetched: %v", err))
+			d.mu.Unlock()
 		}
 	}
 	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
@@ -42,10 +46,10 @@ func (d *daemon) startSignalling() error {
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
-	gate, err := gateway.New(gateway.Options{
+	d.gate, err = gateway.New(gateway.Options{
 		Hub:        hub,
 		Secret:     secret,
-		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), d.cfg.Credentials.TTL),
+		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), func() time.Duration { return d.cfg().Credentials.TTL }),
 		Pages:      web.Handler(web.Options{Registerer: d.registry}),
 		Logger:     log,
 		Registerer: d.registry,
@@ -53,9 +57,14 @@ func (d *daemon) startSignalling() error {
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
-	for i, l := range d.cfg.HTTP.Listen {
-		h := gate.Listener(gateway.Listener{Loopback: l.Address.Loopback(), TLS: l.TLS, Classic: classic.Options(l.Classic)})
-		if l.Address.Loopback() && d.cfg.Signal.Access == config.Open {
+	for i, l := range d.cfg().HTTP.Listen {
+		if l.Redirect {
+			d.handlers = append(d.handlers, d.toHTTPS())
+			continue
+		}
+		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		if local {
 			h = d.watchForProxy(h, i)
 		}
 		d.handlers = append(d.handlers, h)
@@ -65,6 +74,31 @@ func (d *daemon) startSignalling() error {
 
 // jwksWait is how long a start waits to find out that keys can't be fetched.
 const jwksWait = 3 * time.Second
+
+// toHTTPS sends everybody to the same place over https, at the first listener
+// that has it.
+func (d *daemon) toHTTPS() http.Handler {
+	port := ""
+	i := slices.IndexFunc(d.cfg().HTTP.Listen, func(l config.HTTPListen) bool { return l.TLS })
+	if i >= 0 && d.webGroup(i).Port != 443 {
+		port = fmt.Sprintf(":%d", d.webGroup(i).Port)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := d.cfg().PublicHost
+		if host == "" {
+			host = d.catalogue.client(hostOnly(r.Host))
+		}
+		http.Redirect(w, r, "https://"+bracketed(host)+port+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	})
+}
+
+// hostOnly is a Host header without its port.
+func hostOnly(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		return host
+	}
+	return header
+}
 
 // signalLimits are the hub's, and what verifies its tokens, if access is by token.
 func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
@@ -126,11 +160,11 @@ func tokenVerifier(c config.JWT) (*token.Verifier, error) {
 
 // iceProvider joins the relay's credentials and the hub's sign-ins, which know
 // nothing of each other.
-func iceProvider(c *catalogue, minter *credential.Minter, longest time.Duration) signal.ICEProvider {
+func iceProvider(c *catalogue, minter *credential.Minter, longest func() time.Duration) signal.ICEProvider {
 	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
-		ttl := longest
+		ttl := longest()
 		if r.TTL > 0 {
-			ttl = min(r.TTL, longest)
+			ttl = min(r.TTL, ttl)
 		}
 		stun, turn := c.uris(r.Host, false)
 		if len(turn) == 0 {
@@ -163,13 +197,16 @@ func origin(a netip.Addr) string {
 // proxyTraces are headers that a proxy adds to what it passes on.
 var proxyTraces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
 
-// watchForProxy warns when the loopback listener http.listen[i] turns out to
-// be reached through a proxy, and so by anyone.
+// watchForProxy notes when the loopback listener http.listen[i] turns out to be
+// reached through a proxy, and so by anyone.
 func (d *daemon) watchForProxy(h http.Handler, i int) http.Handler {
 	var seen atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !seen.Load() && proxied(r) && seen.CompareAndSwap(false, true) {
-			d.warn(fmt.Sprintf("a proxy brings clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
+			d.mu.Lock()
+			d.proxied[i] = true
+			d.mu.Unlock()
+			d.review()
 		}
 		h.ServeHTTP(w, r)
 	})

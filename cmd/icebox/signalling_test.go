@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"regexp"
@@ -178,5 +179,43 @@ func TestProxyIsNoticed(t *testing.T) {
 	p.find("level=WARN msg=\"" + regexp.QuoteMeta(warning))
 	if _, body := get(t, p.admin()+"/readyz"); !strings.Contains(body, warning) {
 		t.Errorf("no warning at /readyz: %s", body)
+	}
+}
+
+// A listener that redirects serves nothing else, whoever a client says it is.
+func TestRedirect(t *testing.T) {
+	port := freePort(t)
+	h := newHome(t, fmt.Sprintf(`
+tls: self-signed
+turn: {listen: [{address: "127.0.0.1:0"}]}
+http: {listen: [{address: "127.0.0.1:%d", redirect: true}, {address: "127.0.0.1:0", tls: true}]}
+admin: {address: "127.0.0.1:0"}
+`, port))
+	p := serve(t, h)
+	secure := p.find(`pages +https://127\.0\.0\.1:(\d+)/`)
+	client := &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for host, want := range map[string]string{
+		"turn.example.org":     "https://turn.example.org:" + secure + "/a/?key=b",
+		"turn.example.org:80":  "https://turn.example.org:" + secure + "/a/?key=b",
+		"[::1]":                "https://[::1]:" + secure + "/a/?key=b",
+		"evil@turn.example":    "https://127.0.0.1:" + secure + "/a/?key=b",
+		"turn.example/..?a=b#": "https://127.0.0.1:" + secure + "/a/?key=b",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/a/?key=b", port), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if got := answer.Header.Get("Location"); answer.StatusCode != http.StatusPermanentRedirect && answer.StatusCode != http.StatusBadRequest || got != want && answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d to %q, want %q", host, answer.StatusCode, got, want)
+		}
+	}
+	if _, _, err := connect(t, fmt.Sprintf("ws://127.0.0.1:%d/ws", port), nil); err == nil {
+		t.Error("signed in over it")
 	}
 }

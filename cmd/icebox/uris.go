@@ -11,11 +11,13 @@ import (
 )
 
 // service is one transport on one port that the daemon serves. addr is zero for
-// every address of the host and unspecified for every one of a family.
+// every address of the host and unspecified for every one of a family; public
+// is how clients reach it if something else is in front of it.
 type service struct {
 	transport config.Transport
 	addr      netip.Addr
 	port      uint16
+	public    config.HostPort
 }
 
 // catalogue says by which URIs a client reaches the services.
@@ -70,6 +72,9 @@ func (c *catalogue) uri(k kind, services []service, host string) string {
 	for _, s := range services {
 		if s.transport != k.transport {
 			continue
+		}
+		if s.public.Host != "" {
+			return fmt.Sprintf(k.format, bracketed(s.public.Host), s.public.Port)
 		}
 		if at := c.hostOf(s, c.client(host)); at != "" {
 			return fmt.Sprintf(k.format, bracketed(at), s.port)

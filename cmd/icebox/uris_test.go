@@ -16,7 +16,7 @@ func TestURIs(t *testing.T) {
 		private   = netip.MustParseAddr("10.0.0.5")
 		public    = netip.MustParseAddr("203.0.113.7")
 		loopback  = netip.MustParseAddr("127.0.0.1")
-		all       = []service{{config.UDP, every, 3478}, {config.TCP, every, 3478}, {config.OverTLS, every, 5349}, {config.DTLS, every, 5349}, {config.UDP, every, 443}}
+		all       = []service{{transport: config.UDP, addr: every, port: 3478}, {transport: config.TCP, addr: every, port: 3478}, {transport: config.OverTLS, addr: every, port: 5349}, {transport: config.DTLS, addr: every, port: 5349}, {transport: config.UDP, addr: every, port: 443}}
 		pairs     = []sockets.Pair{{Public: public, Private: private}}
 		everyKind = "stun:H:3478 turn:H:3478?transport=udp turn:H:3478?transport=tcp turns:H:5349?transport=tcp"
 	)
@@ -34,13 +34,14 @@ func TestURIs(t *testing.T) {
 		"a forged host":          {catalogue{services: all, fallback: private}, "evil?x=\"<b>", false, strings.ReplaceAll(everyKind, "H", "10.0.0.5")},
 		"DTLS on request":        {catalogue{services: all[3:4]}, "h", true, "turns:h:5349?transport=udp"},
 		"only what is served":    {catalogue{services: all[2:3]}, "h", false, "turns:h:5349?transport=tcp"},
-		"STUN alone":             {catalogue{stunOnly: []service{{config.UDP, every, 9090}}}, "h", false, "stun:h:9090"},
-		"STUN beside TURN":       {catalogue{services: all[:1], stunOnly: []service{{config.UDP, every, 9090}}}, "h", false, "stun:h:3478 turn:h:3478?transport=udp"},
-		"another family":         {catalogue{services: []service{{config.UDP, every4, 3478}}}, "::1", false, ""},
-		"loopback, from afar":    {catalogue{services: []service{{config.UDP, loopback, 3478}}}, "box.lan", false, ""},
-		"loopback, from here":    {catalogue{services: []service{{config.TCP, loopback, 3478}}}, "localhost", false, "turn:127.0.0.1:3478?transport=tcp"},
-		"one address, behind it": {catalogue{services: []service{{config.TCP, private, 3478}}, pairs: pairs}, "10.0.0.9", false, "turn:203.0.113.7:3478?transport=tcp"},
-		"one address, by name":   {catalogue{services: []service{{config.TCP, private, 3478}}, pairs: pairs}, "box.lan", false, "turn:box.lan:3478?transport=tcp"},
+		"STUN alone":             {catalogue{stunOnly: []service{{transport: config.UDP, addr: every, port: 9090}}}, "h", false, "stun:h:9090"},
+		"STUN beside TURN":       {catalogue{services: all[:1], stunOnly: []service{{transport: config.UDP, addr: every, port: 9090}}}, "h", false, "stun:h:3478 turn:h:3478?transport=udp"},
+		"in front of us":         {catalogue{services: []service{{config.OverTLS, loopback, 5350, config.HostPort{Host: "relay.example.org", Port: 443}}}, publicHost: "turn.example.org"}, "h", false, "turns:relay.example.org:443?transport=tcp"},
+		"another family":         {catalogue{services: []service{{transport: config.UDP, addr: every4, port: 3478}}}, "::1", false, ""},
+		"loopback, from afar":    {catalogue{services: []service{{transport: config.UDP, addr: loopback, port: 3478}}}, "box.lan", false, ""},
+		"loopback, from here":    {catalogue{services: []service{{transport: config.TCP, addr: loopback, port: 3478}}}, "localhost", false, "turn:127.0.0.1:3478?transport=tcp"},
+		"one address, behind it": {catalogue{services: []service{{transport: config.TCP, addr: private, port: 3478}}, pairs: pairs}, "10.0.0.9", false, "turn:203.0.113.7:3478?transport=tcp"},
+		"one address, by name":   {catalogue{services: []service{{transport: config.TCP, addr: private, port: 3478}}, pairs: pairs}, "box.lan", false, "turn:box.lan:3478?transport=tcp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stun, turn := test.c.uris(test.host, test.dtls)

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
-
-	"icebox/cmd/icebox/certs"
-	"icebox/signal/socket"
 )
 
 // webServer is an HTTP server and the goroutine it runs in.
@@ -19,10 +17,9 @@ type webServer struct {
 	done   chan struct{}
 }
 
-// serveWeb serves l until shutdown, over TLS if there is a certificate. failed
+// serveWeb serves l until shutdown, over TLS with a configuration for it. failed
 // is called when serving ends on its own.
-func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Logger, failed func(error)) *webServer {
-	l = socket.Listen(l)
+func serveWeb(l net.Listener, h http.Handler, secure *tls.Config, log *slog.Logger, failed func(error)) *webServer {
 	w := &webServer{done: make(chan struct{}), server: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -33,8 +30,8 @@ func serveWeb(l net.Listener, h http.Handler, source certs.Source, log *slog.Log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' mistakes
 	}}
 	serve := func() error { return w.server.Serve(l) }
-	if source != nil {
-		w.server.TLSConfig = source.Config()
+	if secure != nil {
+		w.server.TLSConfig = secure
 		serve = func() error { return w.server.ServeTLS(l, "", "") }
 	}
 	go func() {

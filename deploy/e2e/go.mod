@@ -9,10 +9,15 @@ require (
 	github.com/pion/dtls/v3 v3.1.15
 	github.com/pion/rtp v1.10.6
 	github.com/pion/webrtc/v4 v4.2.26
+	go.yaml.in/yaml/v3 v3.0.6
 )
 
 require (
+	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/letsencrypt/challtestsrv v1.4.2 // indirect
+	github.com/letsencrypt/pebble/v2 v2.10.1 // indirect
+	github.com/miekg/dns v1.1.62 // indirect
 	github.com/pion/datachannel v1.6.3 // indirect
 	github.com/pion/ice/v4 v4.4.8 // indirect
 	github.com/pion/interceptor v0.1.51 // indirect
@@ -28,8 +33,17 @@ require (
 	github.com/pion/turn/v5 v5.1.3 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
 	golang.org/x/crypto v0.48.0 // indirect
+	golang.org/x/mod v0.24.0 // indirect
 	golang.org/x/net v0.50.0 // indirect
+	golang.org/x/sync v0.14.0 // indirect
 	golang.org/x/time v0.14.0 // indirect
+	golang.org/x/tools v0.33.0 // indirect
 )
 
+// Pion's WebRTC asks for v5.1.4, which module proxies do not have; v5.0.0 has all that is called here.
 replace github.com/pion/transport/v5 v5.1.4 => github.com/pion/transport/v5 v5.0.0
+
+tool (
+	github.com/letsencrypt/pebble/v2/cmd/pebble
+	github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv
+)

@@ -84,26 +84,27 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 	return g, nil
 }
 
-// Validate reports everything that is wrong with limits, and needs no gateway to do so.
-func Validate(l signal.Limits) error {
-	_, err := compile(l)
-	return errors.Join(l.Validate(), err)
-}
-
 // SetLimits replaces the limits, the hub's included, or changes nothing and says what is wrong with them.
 func (g *Gateway) SetLimits(l signal.Limits) error {
-	if err := Validate(l); err != nil {
-		return err
-	}
-	r, err := compile(l)
+	set, err := g.PrepareLimits(l)
 	if err != nil {
 		return err
 	}
-	if err := g.opts.Hub.SetLimits(l); err != nil {
-		return err
-	}
-	g.rules.Store(r)
+	set()
 	return nil
+}
+
+// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
+	r, invalid := compile(l)
+	setHub, err := g.opts.Hub.PrepareLimits(l)
+	if err := errors.Join(err, invalid); err != nil {
+		return nil, err
+	}
+	return func() {
+		setHub()
+		g.rules.Store(r)
+	}, nil
 }
 
 // Listener returns the handler of one listener.

@@ -152,7 +152,7 @@ func TestLimitsAreReplacedAsAWhole(t *testing.T) {
 	if err := s.gateway.SetLimits(bad); err == nil || s.hub.Limits().MaxMessage == 5000 {
 		t.Errorf("bad limits: %v, and the hub has max message %d", err, s.hub.Limits().MaxMessage)
 	}
-	if err := Validate(bad); err == nil {
+	if _, err := s.gateway.PrepareLimits(bad); err == nil {
 		t.Error("bad limits are valid")
 	}
 	good := signal.DefaultLimits()

@@ -8,8 +8,8 @@
 // goroutine: ReadFrom, then the authentication and relay-address callbacks, then
 // at most one WriteTo, then ReadFrom again. A shard hands it such a net.PacketConn
 // that exists in memory only. The next ReadFrom therefore proves that the previous
-// request is done, and if no WriteTo came in between, Pion kept silent. There are as many
-// shards as cores; an allocation lives in one of them.
+// request is done, and if no WriteTo came in between, Pion kept silent. Pion's goroutine
+// and the caller's take turns, see crossing. There are as many shards as cores; an allocation lives in one of them.
 //
 // # What Pion never sees
 //

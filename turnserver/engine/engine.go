@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/pion/stun/v2"
@@ -84,26 +85,30 @@ type Hooks struct {
 }
 
 // Allocate creates an allocation with the given lifetime, at least 1 s and at most
-// [MaxLifetime]. id must be unique among all allocations the engine ever had.
-func (e *Engine) Allocate(id uint64, lifetime time.Duration, hooks Hooks) (*Allocation, error) {
+// [MaxLifetime]. id must be unique among all allocations the engine ever had. Callers that name
+// different shards, counted from 0 and wrapped around, do not wait for each other.
+func (e *Engine) Allocate(shard int, id uint64, lifetime time.Duration, hooks Hooks) (*Allocation, error) {
 	ip := make(net.IP, net.IPv6len)
 	ip[0] = 0xFD
 	binary.BigEndian.PutUint64(ip[8:], id)
-	a := &Allocation{shard: e.shards[id%uint64(len(e.shards))], source: &net.UDPAddr{IP: ip, Port: 1}}
-	if err := a.shard.do(a, &hooks, stun.MethodAllocate, requestedTransport, lifetimeAttr(lifetime)); err != nil {
+	a := &Allocation{shard: e.shards[shard%len(e.shards)], source: &net.UDPAddr{IP: ip, Port: 1}}
+	if err := a.shard.do(a, &hooks, ask{method: stun.MethodAllocate, lifetime: lifetime}); err != nil {
 		return nil, err
 	}
+	// Pion has just started a goroutine, which ends at its first step, see relayStub. It does so now and here,
+	// before an idle thread has woken up, steals it, and finds nothing else to do.
+	runtime.Gosched()
 	return a, nil
 }
 
 // Refresh sets the allocation's lifetime anew, within the limits of Allocate.
 func (a *Allocation) Refresh(lifetime time.Duration) error {
-	return a.shard.do(a, nil, stun.MethodRefresh, lifetimeAttr(lifetime))
+	return a.shard.do(a, nil, ask{method: stun.MethodRefresh, lifetime: lifetime})
 }
 
 // Delete ends the allocation; Closed has been called when it returns. Deleting twice does no harm.
 func (a *Allocation) Delete() {
-	_ = a.shard.do(a, nil, stun.MethodRefresh, lifetimeAttr(0)) // fails only when there is nothing left to delete
+	_ = a.shard.do(a, nil, ask{method: stun.MethodRefresh}) // fails only when there is nothing left to delete
 }
 
 // peersPerRequest keeps a request well below the 1,600 bytes that Pion reads of a message.
@@ -115,11 +120,7 @@ const peersPerRequest = 48
 func (a *Allocation) CreatePermission(peers []netip.AddrPort) error {
 	for {
 		n := min(len(peers), peersPerRequest)
-		attrs := make([]stun.Setter, 0, n)
-		for _, p := range peers[:n] {
-			attrs = append(attrs, peerAttr(p))
-		}
-		if err := a.shard.do(a, nil, stun.MethodCreatePermission, attrs...); err != nil {
+		if err := a.shard.do(a, nil, ask{method: stun.MethodCreatePermission, peers: peers[:n]}); err != nil {
 			return err
 		}
 		if peers = peers[n:]; len(peers) == 0 {
@@ -131,27 +132,7 @@ func (a *Allocation) CreatePermission(peers []netip.AddrPort) error {
 // ChannelBind binds or rebinds number to peer for [ChannelLifetime], and refreshes
 // the permission of its address (RFC 8656 section 12). [ErrRefused] if either is bound otherwise.
 func (a *Allocation) ChannelBind(number uint16, peer netip.AddrPort) error {
-	return a.shard.do(a, nil, stun.MethodChannelBind, channelAttr(number), peerAttr(peer))
-}
-
-var requestedTransport = stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
-
-func lifetimeAttr(d time.Duration) stun.Setter {
-	return stun.RawAttribute{Type: stun.AttrLifetime, Value: binary.BigEndian.AppendUint32(nil, uint32(d/time.Second))}
-}
-
-func channelAttr(number uint16) stun.Setter {
-	return stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{byte(number >> 8), byte(number), 0, 0}}
-}
-
-// peerAttr is XOR-PEER-ADDRESS.
-type peerAttr netip.AddrPort
-
-// AddTo implements stun.Setter.
-func (p peerAttr) AddTo(m *stun.Message) error {
-	a := netip.AddrPort(p)
-	x := stun.XORMappedAddress{IP: a.Addr().AsSlice(), Port: int(a.Port())}
-	return x.AddToAs(m, stun.AttrXORPeerAddress)
+	return a.shard.do(a, nil, ask{method: stun.MethodChannelBind, number: number, peers: []netip.AddrPort{peer}})
 }
 
 var _ turn.RelayAddressGenerator = (*shard)(nil)

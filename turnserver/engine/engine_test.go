@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,7 @@ func hooks(opened, closed *atomic.Int32) Hooks {
 func TestLifeOfAnAllocation(t *testing.T) {
 	e := start(t)
 	var opened, closed atomic.Int32
-	a, err := e.Allocate(1, 600*time.Second, hooks(&opened, &closed))
+	a, err := e.Allocate(0, 1, 600*time.Second, hooks(&opened, &closed))
 	if err != nil || opened.Load() != 1 || e.Count() != 1 {
 		t.Fatalf("Allocate: %v, opened %d, count %d", err, opened.Load(), e.Count())
 	}
@@ -84,7 +85,7 @@ func wantRefused(err error) error {
 func TestPermissionsForMany(t *testing.T) {
 	e := start(t)
 	var opened, closed atomic.Int32
-	a, err := e.Allocate(1, 600*time.Second, hooks(&opened, &closed))
+	a, err := e.Allocate(0, 1, 600*time.Second, hooks(&opened, &closed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestPermissionsForMany(t *testing.T) {
 func TestOpenFails(t *testing.T) {
 	e := start(t)
 	full := errors.New("no port left")
-	_, err := e.Allocate(1, 600*time.Second, Hooks{Open: func() (netip.AddrPort, error) { return netip.AddrPort{}, full }})
+	_, err := e.Allocate(0, 1, 600*time.Second, Hooks{Open: func() (netip.AddrPort, error) { return netip.AddrPort{}, full }})
 	if !errors.Is(err, full) || e.Count() != 0 {
 		t.Errorf("Allocate: %v, count %d", err, e.Count())
 	}
@@ -115,7 +116,7 @@ func TestCloseEndsAllocations(t *testing.T) {
 	}
 	var opened atomic.Int32
 	ended := make(chan struct{})
-	a, err := e.Allocate(1, 600*time.Second, Hooks{Open: hooks(&opened, nil).Open, Closed: func() { close(ended) }})
+	a, err := e.Allocate(0, 1, 600*time.Second, Hooks{Open: hooks(&opened, nil).Open, Closed: func() { close(ended) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestTimers(t *testing.T) {
 		}
 		defer e.Close()
 		var opened, closed atomic.Int32
-		a, err := e.Allocate(1, 600*time.Second, hooks(&opened, &closed))
+		a, err := e.Allocate(0, 1, 600*time.Second, hooks(&opened, &closed))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +171,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for id := range uint64(64) {
 		wg.Go(func() {
-			a, err := e.Allocate(id, 600*time.Second, hooks(&opened, &closed))
+			a, err := e.Allocate(int(id), id, 600*time.Second, hooks(&opened, &closed))
 			if err != nil {
 				t.Error(err)
 				return
@@ -192,7 +193,7 @@ func TestManyAtOnce(t *testing.T) {
 func BenchmarkRefresh(b *testing.B) {
 	e := start(b)
 	var opened, closed atomic.Int32
-	a, err := e.Allocate(1, 600*time.Second, hooks(&opened, &closed))
+	a, err := e.Allocate(0, 1, 600*time.Second, hooks(&opened, &closed))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -200,6 +201,55 @@ func BenchmarkRefresh(b *testing.B) {
 	for b.Loop() {
 		if err := a.Refresh(600 * time.Second); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What the state machine takes for one allocation from beginning to end.
+func BenchmarkCycle(b *testing.B) {
+	e := start(b)
+	var opened, closed atomic.Int32
+	b.ReportAllocs()
+	id := uint64(0)
+	for b.Loop() {
+		id++
+		a, err := e.Allocate(0, id, 600*time.Second, hooks(&opened, &closed))
+		if err == nil {
+			err = errors.Join(a.CreatePermission([]netip.AddrPort{peerA}), a.ChannelBind(0x4000, peerA), a.Refresh(600*time.Second))
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		a.Delete()
+	}
+}
+
+// What an allocation with a channel costs. Pion's share is the map of permissions, made for 64 of them.
+func BenchmarkMemory(b *testing.B) {
+	const count = 2000
+	for b.Loop() {
+		e := start(b) // and closed at the end, so that no remains are counted
+		var before, after runtime.MemStats
+		goroutines := runtime.NumGoroutine()
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var opened, closed atomic.Int32
+		for id := range uint64(count) {
+			a, err := e.Allocate(int(id), id, 600*time.Second, hooks(&opened, &closed))
+			if err == nil {
+				err = a.ChannelBind(0x4000, peerA)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/count, "heap-B/allocation")
+		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/count, "stack-B/allocation")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/count, "goroutines/allocation")
+		if n := e.Count(); n != count {
+			b.Fatalf("%d allocations", n)
 		}
 	}
 }

@@ -22,26 +22,24 @@ type shard struct {
 	memoryAddr
 	server *turn.Server
 	key    stun.MessageIntegrity
-	in     chan []byte
-	done   chan struct{}
-	closed chan struct{}
+	*crossing
 
-	mu sync.Mutex // one request at a time; guards what follows outside of Pion's goroutine
+	mu     sync.Mutex // one request at a time; guards what follows outside of Pion's goroutine
+	closed bool
 	// Owned by do, and while a request is under way by Pion's goroutine.
+	request  stun.Message
 	nonce    stun.Nonce
-	busy     bool
 	current  *Allocation
 	hooks    *Hooks
 	openErr  error
 	response []byte
+	answer   stun.Message // response, decoded
 }
 
 func newShard() (*shard, error) {
 	s := &shard{
-		key:    make([]byte, 16),
-		in:     make(chan []byte),
-		done:   make(chan struct{}),
-		closed: make(chan struct{}),
+		key:      make([]byte, 16),
+		crossing: newCrossing(),
 	}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, err
@@ -61,42 +59,50 @@ func newShard() (*shard, error) {
 		return nil, err
 	}
 	s.server = server
+	s.over() // Pion is ready now
 	// An unsigned Allocate is answered with Pion's nonce.
 	s.current = &Allocation{source: &net.UDPAddr{IP: net.IPv6loopback, Port: 1}}
-	m, err := s.exchange(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodAllocate, stun.ClassRequest), requestedTransport))
-	if err != nil {
+	(&ask{method: stun.MethodAllocate}).write(&s.request, nil)
+	if err := s.exchange(); err != nil {
 		return nil, err
 	}
-	return s, s.nonce.GetFrom(m)
+	return s, s.nonce.GetFrom(&s.answer)
 }
 
 // close ends the turn.Server, which closes the stubs of allocations that are still alive.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	_ = s.server.Close() // closes s, see Close below, which can't fail
 }
 
 // do runs one request for a through Pion. hooks are given with Allocate only.
-func (s *shard) do(a *Allocation, hooks *Hooks, method stun.Method, attrs ...stun.Setter) error {
+func (s *shard) do(a *Allocation, hooks *Hooks, what ask) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
 	s.current, s.hooks, s.openErr = a, hooks, nil
 	defer func() { s.current, s.hooks = nil, nil }()
 	for range 2 {
-		m, err := s.exchange(s.request(method, attrs))
-		if err != nil {
+		what.write(&s.request, s.nonce)
+		if err := s.key.AddTo(&s.request); err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+		if err := s.exchange(); err != nil {
 			return err
 		}
-		if m.Type.Class == stun.ClassSuccessResponse {
+		if s.answer.Type.Class == stun.ClassSuccessResponse {
 			return nil
 		}
 		if s.openErr != nil {
 			return s.openErr
 		}
 		var code stun.ErrorCodeAttribute
-		if err := code.GetFrom(m); err == nil && code.Code == stun.CodeStaleNonce {
-			if err := s.nonce.GetFrom(m); err != nil {
+		if err := code.GetFrom(&s.answer); err == nil && code.Code == stun.CodeStaleNonce {
+			if err := s.nonce.GetFrom(&s.answer); err != nil {
 				return fmt.Errorf("read nonce: %w", err)
 			}
 			continue // Pion's nonces live for an hour
@@ -106,45 +112,26 @@ func (s *shard) do(a *Allocation, hooks *Hooks, method stun.Method, attrs ...stu
 	return fmt.Errorf("%w: stale nonce twice", ErrRefused)
 }
 
-// request builds the canonical form of a request.
-func (s *shard) request(method stun.Method, attrs []stun.Setter) *stun.Message {
-	setters := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attrs...)
-	setters = append(setters, stun.NewUsername(username), stun.NewRealm(realm), s.nonce, s.key)
-	return stun.MustBuild(setters...) // all attributes are our own and within their limits
-}
-
-// exchange gives Pion one message and waits until it is done with it.
-func (s *shard) exchange(req *stun.Message) (*stun.Message, error) {
+// exchange gives Pion the request and waits until it is done with it.
+func (s *shard) exchange() error {
 	s.response = nil
-	select {
-	case s.in <- req.Raw:
-	case <-s.closed:
-		return nil, ErrClosed
-	}
-	<-s.done
+	s.over()
 	if s.response == nil {
-		return nil, ErrGone // Pion answers nothing where there is no allocation
+		return ErrGone // Pion answers nothing where there is no allocation
 	}
-	m := &stun.Message{Raw: s.response}
-	if err := m.Decode(); err != nil {
-		return nil, fmt.Errorf("decode Pion's answer: %w", err)
+	s.answer.Raw = s.response
+	if err := s.answer.Decode(); err != nil {
+		return fmt.Errorf("decode Pion's answer: %w", err)
 	}
-	return m, nil
+	return nil
 }
 
 // ReadFrom is called by Pion when the previous request is done and it wants the next.
 func (s *shard) ReadFrom(p []byte) (int, net.Addr, error) {
-	if s.busy {
-		s.busy = false
-		s.done <- struct{}{}
-	}
-	select {
-	case b := <-s.in:
-		s.busy = true
-		return copy(p, b), s.current.source, nil
-	case <-s.closed:
+	if !s.back() {
 		return 0, nil, net.ErrClosed
 	}
+	return copy(p, s.request.Raw), s.current.source, nil
 }
 
 // WriteTo is Pion's answer to the request under way. Pion does not use p again.
@@ -155,7 +142,7 @@ func (s *shard) WriteTo(p []byte, _ net.Addr) (int, error) {
 
 // Close is called once, by the turn.Server.
 func (s *shard) Close() error {
-	close(s.closed)
+	s.end()
 	return nil
 }
 
@@ -169,7 +156,7 @@ func (s *shard) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 		s.openErr = err
 		return nil, nil, err
 	}
-	s.current.relay = &relayStub{closed: s.hooks.Closed, gone: make(chan struct{})}
+	s.current.relay = &relayStub{closed: s.hooks.Closed}
 	return s.current.relay, net.UDPAddrFromAddrPort(addr), nil
 }
 

@@ -2,30 +2,35 @@ package engine
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/pion/logging"
 )
 
+var localAddr = &net.UDPAddr{IP: net.IPv6loopback, Port: 3478}
+
 // memoryAddr has the methods of a net.PacketConn that have no meaning in memory.
 type memoryAddr struct{}
 
-func (memoryAddr) LocalAddr() net.Addr              { return &net.UDPAddr{IP: net.IPv6loopback, Port: 3478} }
+func (memoryAddr) LocalAddr() net.Addr              { return localAddr }
 func (memoryAddr) SetDeadline(time.Time) error      { return nil }
 func (memoryAddr) SetReadDeadline(time.Time) error  { return nil }
 func (memoryAddr) SetWriteDeadline(time.Time) error { return nil }
 
-// relayStub is what Pion takes for the relay socket: its reader waits for the end.
+// relayStub is what Pion takes for the relay socket.
 type relayStub struct {
 	memoryAddr
 	once   sync.Once
 	closed func()
-	gone   chan struct{}
 }
 
+// ReadFrom is called by nobody but the goroutine that Pion starts for each allocation,
+// with a buffer of its own, to relay what peers send. There is never anything to read,
+// so that goroutine ends here; an error would make it end the allocation too.
 func (r *relayStub) ReadFrom([]byte) (int, net.Addr, error) {
-	<-r.gone
+	runtime.Goexit()
 	return 0, nil, net.ErrClosed
 }
 
@@ -33,10 +38,7 @@ func (r *relayStub) WriteTo(p []byte, _ net.Addr) (int, error) { return len(p), 
 
 // Close is Pion's word that the allocation has ended.
 func (r *relayStub) Close() error {
-	r.once.Do(func() {
-		close(r.gone)
-		r.closed()
-	})
+	r.once.Do(r.closed)
 	return nil
 }
 

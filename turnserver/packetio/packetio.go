@@ -1,14 +1,33 @@
-// Package packetio moves datagrams between the kernel and the relay. A [Conn]
-// reads and writes batches of [Packet]; each packet has room in front of its payload, so
-// that a ChannelData or Data header is written where the payload lies and no
-// payload is ever copied.
+// Package packetio moves datagrams between the kernel and the relay, for many
+// sockets with few goroutines.
 //
-// There is one implementation today, portable, with one datagram a system call and
-// so with batches of length one. The interface is what a faster one (recvmmsg,
-// UDP_SEGMENT, an epoll loop per core) has to meet.
+// [Loops] serve [Socket]s: each datagram is handed to the socket's [Receiver] as a
+// [Packet], in a goroutine that the loops own. What the receiver sends on in that
+// call is only noted down, and goes out with everything else that was read at the same
+// time. A packet has room in front of its payload, so that a ChannelData or Data
+// header is written where the payload lies.
+//
+// # On Linux
+//
+// There is one loop for each core, a goroutine that waits in an epoll of its own.
+// It reads with recvmmsg, takes datagrams that the kernel has coalesced (UDP_GRO)
+// apart again, and writes runs of datagrams of one size to one address as one
+// (UDP_SEGMENT), the rest with sendmmsg. A socket costs its file descriptor and a
+// hundred bytes; buffers belong to the loop. [Share] gives each loop a socket of its own on
+// an address that many clients use (SO_REUSEPORT). Nothing is shared between
+// loops but the sockets that one of them sends to for another.
+//
+// A busy loop rests between two looks, as network cards do between interrupts: a
+// wake-up costs as much as relaying a packet, and packets that are read together go
+// out together. See restFor.
+//
+// # Elsewhere
+//
+// A goroutine reads each socket, and every datagram is a system call.
 package packetio
 
 import (
+	"net"
 	"net/netip"
 )
 
@@ -21,66 +40,53 @@ const (
 	Tailroom = 3
 )
 
-// Packet is a datagram or a frame of a stream in a buffer of its owner's.
-type Packet struct {
-	// Addr is where a packet that was read came from, and where one that is written goes to.
-	Addr netip.AddrPort
-	// Buf[Off:End] is the payload.
-	Buf      []byte
-	Off, End int
-	// DontFragment asks that a packet that is written be lost rather than fragmented, where the system can.
-	DontFragment bool
+// MaxDatagram is the longest UDP payload.
+const MaxDatagram = 65535
 
-	alone []*Packet
+// clientBuffer is what is asked for as the kernel's buffers of a socket that is given to Serve, for
+// many clients share it: 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
+const clientBuffer = 4 << 20
+
+// Loops serve sockets until they are closed.
+type Loops interface {
+	// Workers is how many sockets are served at the same time by different
+	// goroutines; workers are numbered from 0.
+	Workers() int
+	// Serve makes c a socket of the given worker and owns it from then on, errors included.
+	// Datagrams longer than longest bytes are not handed out. Nothing is read before Start.
+	Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error)
+	// Listen is Serve for a new socket that is bound to addr.
+	Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error)
+	// Close waits for all goroutines to end. Every socket must have been closed.
+	Close()
 }
 
-// NewPacket returns a packet that can hold a payload of size bytes.
-func NewPacket(size int) *Packet {
-	p := &Packet{Buf: make([]byte, Headroom+size+Tailroom)}
-	p.alone = []*Packet{p}
-	return p
+// Receiver gets what a socket reads.
+type Receiver interface {
+	// Receive takes one datagram. The packet is valid until it returns. It is called by one goroutine at a time.
+	Receive(p *Packet)
+	// Oversized tells of a datagram that was too long.
+	Oversized()
+	// Lost tells that n packets given to Send did not get out. It is called by any goroutine.
+	Lost(n int)
+	// Closed tells that the socket's address is free again. It is called once.
+	Closed()
 }
 
-// Set makes the packet a view of buf[off:end], which has the room around it that
-// the reader of a packet counts on.
-func (p *Packet) Set(buf []byte, off, end int) { p.Buf, p.Off, p.End = buf, off, end }
-
-// Payload returns the bytes of the packet.
-func (p *Packet) Payload() []byte { return p.Buf[p.Off:p.End] }
-
-// Prepend grows the payload by n bytes at its front, at most [Headroom] in all, and returns them.
-func (p *Packet) Prepend(n int) []byte {
-	p.Off -= n
-	return p.Buf[p.Off : p.Off+n]
-}
-
-// Pad grows the payload with zeros to a multiple of four.
-func (p *Packet) Pad() {
-	for (p.End-p.Off)%4 != 0 {
-		p.Buf[p.End] = 0
-		p.End++
-	}
-}
-
-// Alone returns the batch that consists of this packet, without allocating.
-func (p *Packet) Alone() []*Packet {
-	if p.alone == nil {
-		p.alone = []*Packet{p}
-	}
-	return p.alone
-}
-
-// Conn is a socket that reads and writes datagrams. ReadBatch is for one goroutine
-// at a time, everything else for any.
-type Conn interface {
-	// ReadBatch waits for at least one datagram and fills Addr and payload of the
-	// first n packets. A datagram that does not fit is dropped and counted. The only
-	// error is net.ErrClosed: what passes by itself is waited out.
-	ReadBatch(ps []*Packet) (n int, err error)
-	// WriteBatch sends each packet to its Addr and returns how many the kernel took.
-	// A packet that it refuses is lost, as any datagram may be.
-	WriteBatch(ps []*Packet) (n int)
+// Socket is a UDP socket that is served. Its methods may be called by any goroutine.
+type Socket interface {
+	// Send sends the payload of p to p.Addr, or loses it and tells the receiver. It never waits.
+	Send(p *Packet)
+	// Start begins to read. It is called once.
+	Start() error
 	// LocalAddr is the address the socket is bound to.
 	LocalAddr() netip.AddrPort
+	// Worker is the one that reads the socket.
+	Worker() int
+	// Close ends the socket. A Receive that is under way goes on.
 	Close() error
+}
+
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }

@@ -2,90 +2,189 @@ package packetio
 
 import (
 	"bytes"
-	"errors"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
-func listen(t testing.TB) (Conn, *net.UDPConn) { return listenCounting(t, func() {}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func listenCounting(t testing.TB, oversized func()) (Conn, *net.UDPConn) {
+// patience is how long a test waits for what has to come.
+const patience = 30 * time.Second
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// kinds are the implementations.
+func kinds() map[string]func() Loops {
+	return map[string]func() Loops{"portable": Portable, "best": func() Loops { return New(2) }}
+}
+
+// forEach runs a test with each implementation, whose goroutines must have ended when it closes.
+func forEach(t *testing.T, f func(t *testing.T, l Loops)) {
+	for name, start := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			l := start()
+			t.Cleanup(l.Close)
+			f(t, l)
+		})
+	}
+}
+
+// collector is a Receiver that keeps a copy of each datagram, or does what a test wants.
+type collector struct {
+	got             chan datagram
+	do              func(*Packet)
+	oversized, lost atomic.Int32
+	closed          atomic.Int32
+}
+
+type datagram struct {
+	from netip.AddrPort
+	data string
+}
+
+func (c *collector) Receive(p *Packet) {
+	if c.do != nil {
+		c.do(p)
+		return
+	}
+	c.got <- datagram{p.Addr, string(p.Payload())}
+}
+func (c *collector) Oversized() { c.oversized.Add(1) }
+func (c *collector) Lost(n int) { c.lost.Add(int32(n)) }
+func (c *collector) Closed()    { c.closed.Add(1) }
+
+func (c *collector) want(t *testing.T, from netip.AddrPort, data string) {
 	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	select {
+	case d := <-c.got:
+		if d.from != from || d.data != data {
+			t.Fatalf("got %q from %v, want %q from %v", d.data, d.from, data, from)
+		}
+	case <-time.After(patience):
+		t.Fatalf("no datagram, want %q from %v", data, from)
+	}
+}
+
+// open serves a new socket on 127.0.0.1.
+func open127(t testing.TB, l Loops, worker, longest int, do func(*Packet)) (Socket, *collector) {
+	t.Helper()
+	r := &collector{got: make(chan datagram, 1024), do: do}
+	s, err := l.Listen(netip.AddrPortFrom(loopback, 0), worker, longest, r)
+	if err == nil {
+		err = s.Start()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	u := NewUDP(c, oversized)
-	t.Cleanup(func() { u.Close() })
-	return u, c
+	t.Cleanup(func() { _ = s.Close() })
+	return s, r
 }
 
-func TestHeadroomAndPadding(t *testing.T) {
-	a, _ := listen(t)
-	b, _ := listen(t)
-	p := NewPacket(16)
-	p.Set(p.Buf, Headroom, Headroom+copy(p.Buf[Headroom:], "hello"))
-	p.Addr = b.LocalAddr()
-	if n := a.WriteBatch(p.Alone()); n != 1 {
-		t.Fatalf("WriteBatch = %d", n)
+func dial127(t testing.TB, to netip.AddrPort) (*net.UDPConn, netip.AddrPort) {
+	t.Helper()
+	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
 	}
-	q := NewPacket(5)
-	if n, err := b.ReadBatch(q.Alone()); n != 1 || err != nil || string(q.Payload()) != "hello" || q.Addr != a.LocalAddr() {
-		t.Fatalf("ReadBatch = %d, %v, %q from %v", n, err, q.Payload(), q.Addr)
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
 	}
-	copy(q.Prepend(Headroom), bytes.Repeat([]byte{'h'}, Headroom))
-	q.Pad()
-	if got := len(q.Payload()); got != 56 || q.Off != 0 {
-		t.Errorf("payload of %d bytes at %d after Prepend and Pad", got, q.Off)
+	return c, unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort())
+}
+
+func read(t *testing.T, c *net.UDPConn) string {
+	t.Helper()
+	b := make([]byte, MaxDatagram)
+	n, err := c.Read(b)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(b[:n])
+}
+
+func write(t *testing.T, c *net.UDPConn, b []byte) {
+	t.Helper()
+	if _, err := c.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is received may be sent on at once, with a header in front and padding behind.
+func TestSendOn(t *testing.T) {
+	forEach(t, func(t *testing.T, l Loops) {
+		var s Socket
+		ready := make(chan struct{})
+		s, _ = open127(t, l, 1, 1500, func(p *Packet) {
+			<-ready
+			copy(p.Prepend(Headroom), bytes.Repeat([]byte{'h'}, Headroom))
+			p.Pad()
+			s.Send(p)
+		})
+		close(ready)
+		c, _ := dial127(t, s.LocalAddr())
+		for _, data := range []string{"hello", "", "padded!!"} {
+			write(t, c, []byte(data))
+			want := append(bytes.Repeat([]byte{'h'}, Headroom), data...)
+			want = append(want, make([]byte, (4-len(want)%4)%4)...)
+			if got := read(t, c); got != string(want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+// A packet of one's own goes out at once.
+func TestSendOwn(t *testing.T) {
+	forEach(t, func(t *testing.T, l Loops) {
+		a, _ := open127(t, l, 0, 100, nil)
+		b, got := open127(t, l, 1, 100, nil)
+		p := NewPacket(16)
+		p.Set(p.Buf, Headroom, Headroom+copy(p.Buf[Headroom:], "hello"))
+		p.Addr = b.LocalAddr()
+		a.Send(p)
+		got.want(t, a.LocalAddr(), "hello")
+	})
 }
 
 // A datagram that does not fit is lost whole; the next one is read.
 func TestOversizedIsDropped(t *testing.T) {
-	oversized := 0
-	a, _ := listenCounting(t, func() { oversized++ })
-	_, raw := listen(t)
-	for _, s := range []string{"123456789", "ok"} {
-		if _, err := raw.WriteToUDPAddrPort([]byte(s), a.LocalAddr()); err != nil {
-			t.Fatal(err)
+	forEach(t, func(t *testing.T, l Loops) {
+		s, r := open127(t, l, 0, 8, nil)
+		c, from := dial127(t, s.LocalAddr())
+		for _, data := range []string{"123456789", "12345678"} {
+			write(t, c, []byte(data))
 		}
-	}
-	p := NewPacket(8)
-	if n, err := a.ReadBatch(p.Alone()); n != 1 || err != nil || string(p.Payload()) != "ok" || oversized != 1 {
-		t.Errorf("ReadBatch = %d, %v, %q, %d oversized", n, err, p.Payload(), oversized)
-	}
-}
-
-func TestCloseEndsTheReader(t *testing.T) {
-	a, _ := listen(t)
-	errs := make(chan error)
-	go func() {
-		_, err := a.ReadBatch(NewPacket(8).Alone())
-		errs <- err
-	}()
-	if err := a.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-errs; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("ReadBatch after Close: %v", err)
-	}
-}
-
-func TestNothingIsAllocated(t *testing.T) {
-	a, _ := listen(t)
-	p := NewPacket(1500)
-	n := testing.AllocsPerRun(100, func() {
-		p.Off, p.End, p.Addr = Headroom, Headroom+1200, a.LocalAddr()
-		a.WriteBatch(p.Alone())
-		if _, err := a.ReadBatch(p.Alone()); err != nil {
-			t.Fatal(err)
+		r.want(t, from, "12345678")
+		if n := r.oversized.Load(); n != 1 {
+			t.Errorf("%d oversized", n)
 		}
 	})
-	if n != 0 {
-		t.Errorf("%v allocations a packet", n)
-	}
+}
+
+func TestClosed(t *testing.T) {
+	forEach(t, func(t *testing.T, l Loops) {
+		s, r := open127(t, l, 0, 8, nil)
+		if err := s.Close(); err != nil || r.closed.Load() != 1 {
+			t.Errorf("Close: %v, told %d times", err, r.closed.Load())
+		}
+		_ = s.Close()
+		p := NewPacket(1)
+		p.Addr = s.LocalAddr()
+		p.Set(p.Buf, Headroom, Headroom)
+		s.Send(p)
+		if r.closed.Load() != 1 || r.lost.Load() != 1 {
+			t.Errorf("told %d times of the end, and of %d lost packets", r.closed.Load(), r.lost.Load())
+		}
+		again, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(s.LocalAddr()))
+		if err != nil {
+			t.Fatalf("the address is still taken: %v", err)
+		}
+		again.Close()
+	})
 }

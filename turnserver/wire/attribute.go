@@ -34,6 +34,9 @@ const (
 	AttrSoftware                AttrType = 0x8022
 	AttrAlternateServer         AttrType = 0x8023
 	AttrFingerprint             AttrType = 0x8028
+	// AttrAdditionalAddressFamilyDraft is what coturn's client library of Debian 12 (4.6.1) sends for
+	// AttrAdditionalAddressFamily. IANA has assigned it to nothing.
+	AttrAdditionalAddressFamilyDraft AttrType = 0x8032
 )
 
 // Required tells whether a receiver that does not know the attribute must refuse

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // MESSAGE-INTEGRITY is HMAC-SHA1 by RFC 8489 section 14.5.
 	"encoding/binary"
 	"hash/crc32"
 	"net/netip"
@@ -96,9 +94,8 @@ func (b *Builder) UnknownAttributes(types []AttrType) *Builder {
 // Integrity adds MESSAGE-INTEGRITY under key (RFC 8489 section 14.5).
 func (b *Builder) Integrity(key []byte) *Builder {
 	b.setLength(len(b.buf) + AttributeHeaderSize + integritySize)
-	mac := hmac.New(sha1.New, key)
-	mac.Write(b.buf)
-	return b.Attribute(AttrMessageIntegrity, mac.Sum(nil))
+	sum := integrity(key, b.buf, nil)
+	return b.Attribute(AttrMessageIntegrity, sum[:])
 }
 
 // Fingerprint adds FINGERPRINT (RFC 8489 section 14.7), which has to be the last attribute.

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // MESSAGE-INTEGRITY is HMAC-SHA1 by RFC 8489 section 14.5.
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -204,9 +203,7 @@ func (m *Message) CheckIntegrity(key []byte) bool {
 	copy(header[:], m.raw)
 	length := m.integrity + AttributeHeaderSize + integritySize - HeaderSize
 	binary.BigEndian.PutUint16(header[2:], uint16(length))
-	mac := hmac.New(sha1.New, key)
-	mac.Write(header[:])
-	mac.Write(m.raw[HeaderSize:m.integrity])
+	sum := integrity(key, header[:], m.raw[HeaderSize:m.integrity])
 	value := m.integrity + AttributeHeaderSize
-	return hmac.Equal(mac.Sum(nil), m.raw[value:value+integritySize])
+	return hmac.Equal(sum[:], m.raw[value:value+integritySize])
 }

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/md5"
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -78,6 +80,28 @@ func TestAttributesBehindIntegrityAreIgnored(t *testing.T) {
 	}
 	if !m.CheckIntegrity(key) || !m.Fingerprint {
 		t.Error("integrity or fingerprint not accepted")
+	}
+}
+
+func TestIntegrityIsHMAC(t *testing.T) {
+	key, message := make([]byte, 3*sha1.BlockSize), make([]byte, 2*usualSize)
+	for i := range key {
+		key[i] = byte(i + 1)
+	}
+	for i := range message {
+		message[i] = byte(i)
+	}
+	for k := range key {
+		for _, n := range []int{0, 1, 63, 64, 100, usualSize - 1, usualSize, usualSize + 1, len(message)} {
+			mac := hmac.New(sha1.New, key[:k])
+			mac.Write(message[:n])
+			if got := integrity(key[:k], message[:n/3], message[n/3:n]); !hmac.Equal(got[:], mac.Sum(nil)) {
+				t.Fatalf("wrong for a key of %d and a message of %d bytes", k, n)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { integrity(key[:16], message[:usualSize], nil) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

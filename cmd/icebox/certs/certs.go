@@ -1,6 +1,28 @@
 // Package certs is the one source of the daemon's certificate for HTTPS, TURN
-// over TLS and DTLS: two files, or one the daemon signs itself and keeps in its
-// state directory.
+// over TLS and DTLS: two files, one that an authority issues, or one the daemon
+// signs itself and keeps in its state directory.
+//
+// # Files
+//
+// The files are looked at every few seconds and read again when they are no
+// longer the ones that were read: written anew, renamed into place, or behind
+// a symbolic link that points elsewhere, as certbot leaves them. A pair that
+// does not fit together, or can't be read, is most likely half of an update:
+// the old certificate stays in use, and if it lasts the log says so. Connections
+// that are up keep what they were made with.
+//
+// # ACME
+//
+// An authority (RFC 8555) is asked for one certificate with all names, first
+// with HTTP-01, if some listener speaks plain HTTP, and then with TLS-ALPN-01. It is renewed when a
+// third of its life is left, and what the authority finds wrong is told in its
+// own words. Account and certificate are in the state directory.
+//
+// The client is golang.org/x/crypto/acme. certmagic would link ten modules more and two logs;
+// autocert says "no viable challenge type found" whatever the reason, has a certificate for each name
+// (a client without SNI gets none) and timers that nobody can stop.
+//
+// # Self-signed
 //
 // The self-signed certificate is for tests and local networks. It holds the
 // names and addresses it is asked for, is no authority (so trusting it trusts
@@ -8,32 +30,7 @@
 // running daemon, and at a start with other names.
 package certs
 
-import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"fmt"
-	"math/big"
-	"net"
-	"net/netip"
-	"slices"
-	"sync"
-	"time"
-
-	"icebox/cmd/icebox/statedir"
-)
-
-const (
-	fileName = "self-signed.pem" // certificate and key, so that they cannot come apart
-	validity = 397 * 24 * time.Hour
-	renewal  = 30 * 24 * time.Hour
-	skew     = time.Hour // clients whose clock is behind
-)
+import "crypto/tls"
 
 // A Source gives the certificate to serve now. It may be called from any
 // goroutine.
@@ -46,120 +43,4 @@ func (s Source) Config(protocols ...string) *tls.Config {
 		NextProtos:     protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s() },
 	}
-}
-
-// FromFiles reads a certificate chain and its key once.
-func FromFiles(certificate, key string) (Source, error) {
-	pair, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("load certificate: %w", err)
-	}
-	return func() (*tls.Certificate, error) { return &pair, nil }, nil
-}
-
-// selfSigned is the certificate in a state directory.
-type selfSigned struct {
-	dir   *statedir.Dir
-	names []string
-	now   func() time.Time
-
-	mu      sync.Mutex
-	current *tls.Certificate
-}
-
-// SelfSigned gives the state directory's certificate for names, which are DNS
-// names and IP addresses; now is the clock, nil for time.Now.
-func SelfSigned(dir *statedir.Dir, names []string, now func() time.Time) (Source, error) {
-	if now == nil {
-		now = time.Now
-	}
-	names = slices.Clone(names)
-	slices.Sort(names)
-	s := &selfSigned{dir: dir, names: slices.Compact(names), now: now}
-	if _, err := s.get(); err != nil {
-		return nil, err
-	}
-	return s.get, nil
-}
-
-func (s *selfSigned) get() (*tls.Certificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current != nil && s.fresh(s.current.Leaf) {
-		return s.current, nil
-	}
-	data, err := s.dir.Obtain(fileName, s.keep, s.generate)
-	if err != nil {
-		return nil, fmt.Errorf("self-signed certificate: %w", err)
-	}
-	pair, err := tls.X509KeyPair(data, data)
-	if err != nil {
-		return nil, fmt.Errorf("self-signed certificate: %w", err)
-	}
-	s.current = &pair
-	return s.current, nil
-}
-
-// keep reports whether a stored certificate will do. What cannot be read is
-// replaced: nothing of worth can be in it.
-func (s *selfSigned) keep(data []byte) (bool, error) {
-	pair, err := tls.X509KeyPair(data, data)
-	return err == nil && s.fresh(pair.Leaf) && slices.Equal(namesOf(pair.Leaf), s.names), nil
-}
-
-func (s *selfSigned) fresh(c *x509.Certificate) bool {
-	now := s.now()
-	return now.After(c.NotBefore) && now.Before(c.NotAfter.Add(-renewal))
-}
-
-func namesOf(c *x509.Certificate) []string {
-	names := slices.Clone(c.DNSNames)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (s *selfSigned) generate() ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
-	}
-	now := s.now()
-	template := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: "icebox self-signed"},
-		NotBefore:             now.Add(-skew),
-		NotAfter:              now.Add(validity),
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-	}
-	for _, name := range s.names {
-		if addr, err := netip.ParseAddr(name); err == nil {
-			template.IPAddresses = append(template.IPAddresses, net.IP(addr.AsSlice()))
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	for _, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: certificate}, {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := pem.Encode(&out, block); err != nil {
-			return nil, err
-		}
-	}
-	return out.Bytes(), nil
 }

@@ -111,6 +111,19 @@ func (d *Dir) Obtain(name string, keep func([]byte) (bool, error), generate func
 	return data, nil
 }
 
+// Replace makes data the content of the file called name.
+func (d *Dir) Replace(name string, data []byte) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.write(name, data); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}
+
 // Secret is the secret called name, generated when it is not there.
 func (d *Dir) Secret(name string) ([]byte, error) {
 	data, err := d.Obtain(name,

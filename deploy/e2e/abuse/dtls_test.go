@@ -1,6 +1,7 @@
 package abuse
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -91,6 +92,19 @@ func TestForgedRecords(t *testing.T) {
 			_, err = c.Request(stun.Refresh)
 			wantCode(t, "Refresh after that", err, 0)
 		})
+	}
+}
+
+// A client of DTLS 1.0 is told at once, so that one that can goes on to 1.2, as coturn's does.
+func TestOldDTLS(t *testing.T) {
+	b := start(t, settings{})
+	c := connect(t, b.secure)
+	hello := clientHello()
+	hello[13+12+1] = 0xff
+	send(t, c, hello)
+	got := receive(t, c, time.Now().Add(patience))
+	if want := []byte{21, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 70}; !bytes.Equal(got, want) {
+		t.Errorf("got %x, want a fatal alert about the version", got)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	repliesInTotal   = 25000
 	repliesPerPrefix = 50
 	repliesBurst     = 500
+	// guessesPerSecond and guessesBurst are how often an address may be wrong about a user.
+	guessesPerSecond = 10
+	guessesBurst     = 100
 	// idCounter is where a transaction id has room for a counter.
 	idCounter = 12
 )
@@ -52,6 +55,14 @@ func unleash(t *testing.T, s *flood.Sources, message []byte, counter, rate int, 
 	return result
 }
 
+// botnet is the addresses of a flood: 600 networks, and twelve ports at each address.
+func botnet() (out []netip.Addr) {
+	for range 12 {
+		out = append(out, flood.Addresses(attacker, 600)...)
+	}
+	return out
+}
+
 // bareAllocate is the cheapest Allocate, 20 bytes.
 func bareAllocate() []byte { return stun.Build(stun.Allocate, stun.NewID()) }
 
@@ -68,7 +79,7 @@ func TestFlood(t *testing.T) {
 			if err := c.Release(); err != nil {
 				t.Fatal(err)
 			}
-			sources := openFlood(t, b.plain, flood.Addresses(attacker, 600))
+			sources := openFlood(t, b.plain, botnet())
 			memory, cpu := b.memory(t), b.cpu(t)
 			limited := b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`)
 			r, peak, honest := b.endure(t, unleash(t, sources, message, idCounter, floodRate, floodFor))
@@ -149,10 +160,11 @@ func TestFloodOfOneAddress(t *testing.T) {
 		"one address":      {attacker},
 		"two of one /24":   {attacker, attacker.Next()},
 		"seven of one /24": sevenFrom(attacker),
+		"one /64":          {here6, here6, here6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, settings{})
-			r := openFlood(t, b.plain, from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
+			r := openFlood(t, b.at(turn.UDP, from[0]), from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
 			most := repliesBurst + repliesPerPrefix*(r.Took.Seconds()+1)
 			t.Logf("%d requests in %s: %d replies (at most %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
 			if float64(r.Replies) > most || r.Replies < repliesBurst {
@@ -172,4 +184,43 @@ func sevenFrom(a netip.Addr) (out []netip.Addr) {
 		a = a.Next()
 	}
 	return out
+}
+
+// Somebody who guesses passwords, 20,000 a second, from an address that is its own and has a nonce, finds none and is no
+// burden to others.
+func TestPasswordGuessing(t *testing.T) {
+	const rate, d = 20000, 4 * time.Second
+	b := start(t, settings{})
+	o := b.observe(t)
+	before := o.during(func() {})
+	login := turn.Mint(secret, "guesser")
+	login.Password = "a guess"
+	conn, err := turn.Dial(t.Context(), turn.UDP, attacker, b.plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guesser := turn.New(conn, login)
+	defer guesser.Close()
+	if err := guesser.SignIn(); err != nil {
+		t.Fatal(err)
+	}
+	guess := guesser.Signed(stun.Allocate, stun.UDPTransport())
+	wrong := b.Metric("icebox_turn_error_responses_total", `code="401"`)
+	cpu := b.cpu(t)
+	done := unleash(t, openFlood(t, b.plain, []netip.Addr{attacker}), guess, idCounter, rate, d)
+	var r flood.Result
+	o.unharmed("password guesses", before, func() { r = <-done })
+	used := b.cpu(t) - cpu
+	wrong = b.Metric("icebox_turn_error_responses_total", `code="401"`) - wrong
+	t.Logf("%.0f guesses a second, %.0f answered with 401: %.0f%% of a processor with the observer's traffic", r.Rate(), wrong, 100*used.Seconds()/r.Took.Seconds())
+	if most := guessesBurst + guessesPerSecond*(r.Took.Seconds()+1); wrong > most {
+		t.Errorf("%.0f guesses were answered, want %.0f at most", wrong, most)
+	}
+	if n := b.Metric("icebox_turn_sessions"); n != 1 {
+		t.Errorf("%v sessions, one is the observer's", n)
+	}
+	c := b.dial(t, turn.UDP, attacker, "neighbour")
+	if _, err := c.Allocate(); err != nil {
+		t.Errorf("another user at the same address: %v", err)
+	}
 }

@@ -16,23 +16,24 @@ import (
 // latency is what round trips through the relay took.
 type latency struct {
 	median, p99 time.Duration
-	lost        int
+	made, lost  int
 }
 
 func (l latency) String() string {
-	return fmt.Sprintf("median %s, p99 %s, %d lost", l.median.Round(time.Microsecond), l.p99.Round(time.Microsecond), l.lost)
+	return fmt.Sprintf("median %s, p99 %s, %d of %d lost", l.median.Round(time.Microsecond), l.p99.Round(time.Microsecond), l.lost, l.made)
 }
 
-// near tells whether l is at most twice what it was before, or 5 ms more.
+// near tells whether l is at most twice what it was before, or 5 ms more, and no more than one in 500 took over a
+// second: on a busy machine, whole processes stand still that long.
 func (l latency) near(before latency) bool {
 	ok := func(now, then time.Duration) bool { return now <= max(2*then, then+5*time.Millisecond) }
-	return ok(l.median, before.median) && ok(l.p99, before.p99)
+	return ok(l.median, before.median) && ok(l.p99, before.p99) && l.lost <= l.made/500
 }
 
 // roundTrips makes n round trips over a channel to the echo peer.
 func roundTrips(c *turn.Client, number uint16, n int) (latency, error) {
 	var times []time.Duration
-	var l latency
+	l := latency{made: n}
 	for i := range n {
 		payload := fmt.Sprintf("%08d", i)
 		start := time.Now()
@@ -142,6 +143,7 @@ func (o *observer) since(from int) latency {
 	}
 	for _, w := range seen {
 		l.lost += w.lost
+		l.made += w.made
 	}
 	return l
 }
@@ -180,7 +182,7 @@ func (o *observer) unharmed(what string, before latency, do func()) {
 	o.t.Helper()
 	l := o.during(do)
 	o.t.Logf("round trips, %s: %v (before: %v)", what, l, before)
-	if !l.near(before) || l.lost > 0 {
+	if !l.near(before) {
 		o.t.Errorf("round trips suffer from %s", what)
 	}
 }

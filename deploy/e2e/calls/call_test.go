@@ -11,6 +11,7 @@ import (
 // TestCall is the call as it comes: nothing filtered but by the NATs. Afterwards the daemon is killed in a second
 // call, and with it the pictures stop: nothing else carried them.
 func TestCall(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{})
 	s.signIn("")
 	w := s.watch()
@@ -31,6 +32,7 @@ func TestCall(t *testing.T) {
 
 // TestOnlyTransport filters at the clients' routers all but the page and one way to the relay.
 func TestOnlyTransport(t *testing.T) {
+	t.Parallel()
 	for transport, c := range map[string]struct {
 		allow string
 		class netlab.Class
@@ -39,6 +41,7 @@ func TestOnlyTransport(t *testing.T) {
 		"tls": {"tcp dport 5349", netlab.TLS},
 	} {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			s := setUp(t, variant{lab: netlab.Options{Allow: []string{"tcp dport 443", c.allow}}})
 			s.signIn("")
 			s.watch().only(t, transport, c.class)
@@ -52,6 +55,7 @@ var onlyUDP = []string{"tcp dport 443", "udp dport 3478"}
 
 // TestIPv6Only has clients without any IPv4.
 func TestIPv6Only(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{NoV4: true, Allow: onlyUDP}})
 	s.signIn("")
 	s.watch().only(t, "udp", netlab.TURNUDP)
@@ -64,6 +68,7 @@ func TestIPv6Only(t *testing.T) {
 // TestBehindNAT has icebox behind a 1:1 NAT that drops hairpinned packets, and both sides use relays only: the packets
 // of one relayed address for the other never leave the daemon.
 func TestBehindNAT(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{
 		lab:    netlab.Options{Cloud: true, Allow: onlyUDP},
 		config: fmt.Sprintf("external_ip: [{public: %s, private: %s}]", netlab.PublicV4, netlab.PrivateV4),
@@ -84,6 +89,7 @@ func TestBehindNAT(t *testing.T) {
 
 // TestThroughNginx has Debian's Nginx with the shipped site in front of the pages and of signalling.
 func TestThroughNginx(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{nginx: true})
 	s.signIn("")
 	s.watch()
@@ -93,6 +99,7 @@ func TestThroughNginx(t *testing.T) {
 // TestNoRelay shows that it is the relay that makes the difference: the daemon has none, the browsers learn their public
 // addresses by STUN, and the network would carry packets from one NAT to the other. The NATs alone keep the call from coming about.
 func TestNoRelay(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{
 		lab:    netlab.Options{Direct: true},
 		config: "turn: {listen: []}\nhttp: {listen: [{address: \":443\", tls: true, stun: true}]}",

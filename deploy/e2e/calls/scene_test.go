@@ -19,6 +19,7 @@ type variant struct {
 	lab    netlab.Options
 	config string // beside public_host and tls; http.listen is 443 with TLS unless it says otherwise
 	nginx  bool   // Debian's Nginx has 443, with the shipped site
+	relay  string // TURN's own name on that 443
 }
 
 // scene is a variant set up: a lab, a daemon on vps, a browser left and one right.
@@ -31,9 +32,9 @@ type scene struct {
 
 func setUp(t *testing.T, v variant) *scene {
 	t.Helper()
-	v.lab.Name = name
+	v.lab.Name, v.lab.Also = name, v.relay
 	s := &scene{t: t, lab: netlab.New(t, v.lab)}
-	files := pki.Make(t, name)
+	files := pki.Make(t, name, "relay."+name)
 	var browsers sync.WaitGroup
 	for host, p := range map[string]**phone{netlab.Left: &s.left, netlab.Right: &s.right} {
 		browsers.Go(func() { *p = newPhone(t, s.lab, host, files) })
@@ -45,7 +46,7 @@ func setUp(t *testing.T, v variant) *scene {
 	vps := s.lab.Host(netlab.VPS)
 	s.icebox = server.StartIcebox(t, server.IceboxOptions{Host: vps, Config: config, Admin: "127.0.0.1:9641"})
 	if v.nginx {
-		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files})
+		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files, Relay: v.relay})
 	}
 	browsers.Wait()
 	if t.Failed() {

@@ -56,6 +56,7 @@ func (p *phone) gather(minted credential, password string) {
 // TestTrickle gathers candidates on icebox's trickle-ICE page with a credential minted on the command line: behind a NAT
 // there is a reflexive one, and a relayed one over UDP, TCP and TLS. With a wrong password the page says so in words.
 func TestTrickle(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{NoV6: true}})
 	minted := s.mint()
 	s.left.gather(minted, "")

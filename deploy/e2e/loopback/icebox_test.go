@@ -30,7 +30,7 @@ turn:
     - {address: "127.0.0.1:%[4]d", transports: [tls, dtls]}
     - {address: "[::1]:%[4]d", transports: [tls, dtls]}
   relay_ports: 61000-65535 # beside the ports that the kernel gives to clients on the same addresses
-  limits: {allocations_per_user: 1000, allocations_per_address: 1000} # all tests are one user at one address
+  limits: {allocations_per_user: 1000, allocations_per_address: 1000, connections_per_address: 1000} # all tests are one user at one address
   peers: [{allow: 127.0.0.0/8}, {allow: "::1/128"}]
 credentials: {secrets: [{secret: %[5]q}]}
 shutdown: {drain: 100ms}

@@ -20,7 +20,13 @@ import (
 // tool runs one of coturn's clients to its end.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	return toolFor(t, 60*time.Second, name, args...)
+}
+
+// toolFor does the same, and kills it after d.
+func toolFor(t *testing.T, d time.Duration, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	return string(out), err

@@ -40,7 +40,7 @@ rm -rf etc/systemd/system/*.wants
 cp -r "$own/install" mnt/install
 chroot . sh -eu /mnt/install/install.sh
 
-mkdir mnt/old
+mkdir -p mnt/old
 pivot_root . mnt/old
 umount -l mnt/old
 exec env -i container=icebox-e2e PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd \

@@ -49,6 +49,7 @@ var PrivateV4 = netip.MustParseAddr("10.0.0.5")
 // Options choose a variant of the network.
 type Options struct {
 	Name   string   // what the clients call vps, in their hosts files
+	Also   string   // another name for it; empty: none
 	NoV4   bool     // clients have IPv6 only
 	NoV6   bool     // clients have IPv4 only
 	Cloud  bool     // vps is behind a 1:1 NAT of IPv4 that drops hairpinned packets; implies no IPv6 on vps
@@ -144,11 +145,15 @@ func (l *Lab) office() {
 
 func (l *Lab) hostsFile() string {
 	lines := []string{"127.0.0.1 localhost", "::1 localhost"}
+	names := " " + l.o.Name + " " + l.o.Name + "."
+	if l.o.Also != "" {
+		names += " " + l.o.Also + " " + l.o.Also + "."
+	}
 	if !l.o.NoV4 {
-		lines = append(lines, PublicV4.String()+" "+l.o.Name+" "+l.o.Name+".")
+		lines = append(lines, PublicV4.String()+names)
 	}
 	if !l.o.NoV6 && !l.o.Cloud {
-		lines = append(lines, PublicV6.String()+" "+l.o.Name+" "+l.o.Name+".")
+		lines = append(lines, PublicV6.String()+names)
 	}
 	return strings.Join(lines, "\n") + "\n"
 }

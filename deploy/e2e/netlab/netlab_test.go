@@ -89,3 +89,42 @@ func TestSymmetric(t *testing.T) {
 		})
 	}
 }
+
+// TestCloud shows what the 1:1 NAT does: a stranger's packet for the public address reaches vps at its private one, the
+// answer comes from the public one, and what vps sends to its own public address is dropped and counted.
+func TestCloud(t *testing.T) {
+	lab := New(t, Options{Name: "icebox.test", Cloud: true})
+	client, vps := listen(t, lab, Left, "192.168.1.2:5000"), listen(t, lab, VPS, "10.0.0.5:3478")
+	public := netip.AddrPortFrom(PublicV4, 3478)
+	from := seenFrom(t, client, vps, public)
+	if _, err := vps.WriteToUDPAddrPort([]byte("answer"), from); err != nil {
+		t.Fatal(err)
+	}
+	client.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, answered, err := client.ReadFromUDPAddrPort(make([]byte, 64)); err != nil || netip.AddrPortFrom(answered.Addr().Unmap(), answered.Port()) != public {
+		t.Errorf("answered from %s (error %v), want %s", answered, err, public)
+	}
+	if _, err := vps.WriteToUDPAddrPort([]byte("hairpin"), public); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, vps, 300*time.Millisecond)
+	if n := lab.Counts()[Hairpin].Packets; n != 1 {
+		t.Errorf("%d hairpinned packets counted, want 1", n)
+	}
+}
+
+// TestAllow shows that a filtering router lets out what it is told to, and nothing else.
+func TestAllow(t *testing.T) {
+	lab := New(t, Options{Name: "icebox.test", Allow: []string{"udp dport 5349"}})
+	client := listen(t, lab, Left, "192.168.1.2:5000")
+	allowed, blocked := listen(t, lab, VPS, "45.33.3.2:5349"), listen(t, lab, VPS, "45.33.3.2:3478")
+	seenFrom(t, client, allowed, netip.AddrPortFrom(PublicV4, 5349))
+	if _, err := client.WriteToUDPAddrPort([]byte("hello"), netip.AddrPortFrom(PublicV4, 3478)); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, blocked, 300*time.Millisecond)
+	counts := lab.Counts()
+	if counts[DTLS].Packets != 1 || counts[TURNUDP].Packets != 0 {
+		t.Errorf("inet counted %v, want one packet for 5349 and none for 3478", counts)
+	}
+}

@@ -21,6 +21,7 @@ type NginxOptions struct {
 	Backend string // icebox's host:port; empty: as shipped
 	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
 	Buffered bool
+	Relay    string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
 }
 
 // StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
@@ -35,7 +36,7 @@ func StartNginx(t testing.TB, o NginxOptions) *Process {
 	}
 	dir := t.TempDir()
 	site := write(t, filepath.Join(dir, "site"), o.edit(t, string(shipped), dir))
-	conf := write(t, filepath.Join(dir, "nginx.conf"), strings.Join([]string{
+	conf := write(t, filepath.Join(dir, "nginx.conf"), o.stream(t, dir)+strings.Join([]string{
 		"daemon off;", "worker_processes 1;", "pid " + dir + "/pid;", "error_log stderr info;",
 		"events { }",
 		"http {",
@@ -50,6 +51,9 @@ func StartNginx(t testing.TB, o NginxOptions) *Process {
 	p := start(t, "nginx", o.Host.Command(context.Background(), "nginx", "-p", dir, "-e", "stderr", "-c", conf))
 	if o.HTTPS == "" {
 		o.HTTPS = "127.0.0.1:443"
+	}
+	if o.Relay != "" {
+		p.await(listening(o.Host, "127.0.0.1:8443"))
 	}
 	p.await(listening(o.Host, o.HTTPS))
 	return p
@@ -72,6 +76,12 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 	if o.Buffered {
 		pairs = append(pairs, [2]string{"\t\tproxy_buffering    off;\n", ""})
 	}
+	if o.Relay != "" {
+		pairs = append(pairs, [2]string{"\tlisten 443 ssl http2;\n\tlisten [::]:443 ssl http2;\n", ""})
+		for _, line := range []string{"listen 127.0.0.1:8443 ssl", "set_real_ip_from", "real_ip_header"} {
+			pairs = append(pairs, [2]string{"#" + line, line})
+		}
+	}
 	if o.Backend != "" {
 		if _, _, err := net.SplitHostPort(o.Backend); err != nil {
 			t.Fatal(err)
@@ -79,12 +89,31 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 		pairs = append(pairs, [2]string{"server 127.0.0.1:8080;", "server " + o.Backend + ";"})
 	}
 	for _, p := range pairs {
-		if !strings.Contains(site, p[0]) {
-			t.Fatalf("the shipped Nginx site has no %q to replace", p[0])
-		}
-		site = strings.ReplaceAll(site, p[0], p[1])
+		site = replace(t, site, p[0], p[1])
 	}
 	return site
+}
+
+func replace(t testing.TB, text, old, by string) string {
+	t.Helper()
+	if !strings.Contains(text, old) {
+		t.Fatalf("what is shipped for Nginx has no %q to replace", old)
+	}
+	return strings.ReplaceAll(text, old, by)
+}
+
+// stream is the part of the configuration outside of http, with Debian's module and the shipped file.
+func (o NginxOptions) stream(t testing.TB, dir string) string {
+	t.Helper()
+	if o.Relay == "" {
+		return ""
+	}
+	shipped, err := os.ReadFile(filepath.Join(Root(), "deploy", "nginx", "icebox-stream.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, filepath.Join(dir, "stream"), replace(t, string(shipped), "relay.example.org", o.Relay))
+	return "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ninclude " + file + ";\n"
 }
 
 func read(t testing.TB, path string) string {

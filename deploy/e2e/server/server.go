@@ -58,11 +58,11 @@ type Process struct {
 	told atomic.Bool   // it was told to end
 }
 
-// start runs a command as a server and stops it when the test ends.
-func start(t testing.TB, name string, c *exec.Cmd) *Process {
+// start runs a command as a server, with more in its environment, and stops it when the test ends.
+func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: c, done: make(chan struct{})}
-	c.Env = Environment()
+	c.Env = append(Environment(), env...)
 	c.Stdout, c.Stderr = &p.log, &p.log
 	c.WaitDelay = 5 * time.Second
 	started := make(chan error)

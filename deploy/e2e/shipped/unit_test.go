@@ -20,7 +20,7 @@ import (
 // install does what the head of the unit tells an administrator to do, with the shipped example as the configuration. In
 // the environment file are a shared secret, for the client below, and a port that takes the capability.
 const install = `
-install -m 755 /mnt/install/icebox /usr/bin/icebox
+install -m 755 /mnt/install/icebox /usr/local/bin/icebox
 install -m 644 /mnt/install/icebox.service /etc/systemd/system/icebox.service
 useradd --system --home-dir /var/lib/icebox --shell /usr/sbin/nologin icebox
 install -d /etc/icebox
@@ -55,6 +55,7 @@ func TestUnit(t *testing.T) {
 	t.Run("privileges", func(t *testing.T) { privileges(t, m, pid) })
 	t.Run("state directory", func(t *testing.T) { state(t, m) })
 	t.Run("relays in its sandbox", func(t *testing.T) { relays(t, m) })
+	t.Run("reload", func(t *testing.T) { reloads(t, m) })
 	t.Run("restart and stop", func(t *testing.T) { life(t, m) })
 }
 
@@ -117,6 +118,34 @@ func relays(t *testing.T, m *machine.Machine) {
 		if !strings.Contains(out, "Total lost packets 0 ") {
 			t.Errorf("turnutils_uclient %s:\n%s", strings.Join(args, " "), out)
 		}
+	}
+}
+
+// reloads: systemctl reload waits for the outcome, which may be that nothing has changed.
+func reloads(t *testing.T, m *machine.Machine) {
+	const file = "/etc/icebox/icebox.yaml"
+	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
+	try := func(expression string) (journal string, err error) {
+		cursor := m.Run("journalctl", "--no-pager", "--lines=0", "--show-cursor")
+		m.Run("sed", "-i", expression, file)
+		_, err = m.Try("systemctl", "reload", "icebox")
+		_, cursor, _ = strings.Cut(cursor, "-- cursor: ")
+		return m.Run("journalctl", "--no-pager", "--output=cat", "--unit=icebox", "--after-cursor="+cursor), err
+	}
+	if journal, err := try("s/^turn:/turn:\\n  users: [{name: later, password: on}]/"); err != nil || !strings.Contains(journal, "reloaded; changed: turn.users") {
+		t.Errorf("%v: %s", err, journal)
+	}
+	m.Run("turnutils_uclient", "-y", "-c", "-n", "2", "-u", "later", "-w", "on", machine.Address)
+	journal, err := try("s/realm: icebox/realm: other/")
+	if err == nil || !strings.Contains(journal, "turn.realm: has changed, and takes a restart") {
+		t.Errorf("a reload that needs a restart: %v: %s", err, journal)
+	}
+	if status := m.Run("systemctl", "show", "--property=StatusText,ActiveState,MainPID", "icebox"); !strings.Contains(status, "takes a restart") ||
+		!strings.Contains(status, "ActiveState=active") || !strings.Contains(status, "MainPID="+pid) {
+		t.Errorf("after a refused reload: %s", status)
+	}
+	if journal, err := try("s/realm: other/realm: icebox/"); err != nil {
+		t.Errorf("the file as it was: %v: %s", err, journal)
 	}
 }
 

@@ -33,17 +33,27 @@ type Sources struct {
 func Open(server netip.AddrPort, from []netip.Addr) (*Sources, error) {
 	s := &Sources{PerCall: perCall}
 	for _, a := range from {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		family := unix.AF_INET
+		if a.Is6() {
+			family = unix.AF_INET6
+		}
+		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open a source: %w", err), s.Close())
 		}
 		s.fds = append(s.fds, fd)
-		if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: a.As4()}),
-			unix.Connect(fd, &unix.SockaddrInet4{Addr: server.Addr().As4(), Port: int(server.Port())})); err != nil {
+		if err := errors.Join(unix.Bind(fd, sockaddr(netip.AddrPortFrom(a, 0))), unix.Connect(fd, sockaddr(server))); err != nil {
 			return nil, errors.Join(fmt.Errorf("source %v: %w", a, err), s.Close())
 		}
 	}
 	return s, nil
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	}
+	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
 }
 
 // Close closes the sockets.

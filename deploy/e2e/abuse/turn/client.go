@@ -157,6 +157,12 @@ func (c *Client) read() ([]byte, error) {
 	}
 }
 
+// Signed returns the bytes of a request as Request would send it after SignIn.
+func (c *Client) Signed(typ uint16, attrs ...stun.Attr) []byte {
+	attrs = append(attrs, stun.Text(stun.Username, c.login.User), stun.Text(stun.Realm, c.realm), stun.Text(stun.Nonce, c.nonce))
+	return stun.Sign(stun.Build(typ, stun.NewID(), attrs...), c.key)
+}
+
 // SignIn takes realm and nonce from a challenge.
 func (c *Client) SignIn() error {
 	c.nonce = ""

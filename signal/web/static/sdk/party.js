@@ -29,8 +29,8 @@ const KINDS = /** @type {const} */ (['audio', 'video']);
 const OUT_MS = { false: 1_200, true: 2_500 };
 /** How long a restart may take before another one. */
 const RESTART_MS = 7_000;
-/** A connection that never was is given up after so many restarts. */
-const TRIES = 1;
+/** After this time a connection that never was is given up when it fails. */
+const HOPE_MS = 20_000;
 /** More candidates than any browser gathers. */
 const MOST_CANDIDATES = 256;
 /** What waits for a connection to be sent. */
@@ -59,6 +59,7 @@ export class Party extends Emitter {
   #making = false;
   #ignoring = false;
   #restarts = 0;
+  #since = Date.now();
   #restartDue = false;
   /** @type {string[]} */
   #unsent = [];
@@ -123,6 +124,7 @@ export class Party extends Emitter {
       this.#early = null;
       for (const candidate of early) await this.#add(candidate);
       if (type !== 'offer') return;
+      if (!this.connected) this.#look(RESTART_MS); // the other side does something about it
       await this.#fill();
       await this.#pc.setLocalDescription();
       this.#tell();
@@ -326,13 +328,18 @@ export class Party extends Emitter {
       clearTimeout(this.#timer);
     }
     this.emit('state', undefined);
+    this.#iceMoved();
+  }
+
+  /** Whether ICE has given up. Browsers say so in one of two places. */
+  get #failed() {
+    return this.#pc.connectionState === 'failed' || this.#pc.iceConnectionState === 'failed';
   }
 
   #iceMoved() {
-    const state = this.#pc.iceConnectionState;
-    if (state !== 'disconnected' && state !== 'failed') return;
+    if (this.#closed || (!this.#failed && this.#pc.iceConnectionState !== 'disconnected')) return;
     const polite = /** @type {'true' | 'false'} */ (String(this.#options.polite));
-    this.#look(state === 'failed' && !this.#options.polite ? 0 : OUT_MS[polite]);
+    this.#look(this.#failed && !this.#options.polite ? 0 : OUT_MS[polite]);
   }
 
   /** @param {number} after Sees in so many milliseconds whether there is a connection. */
@@ -343,8 +350,8 @@ export class Party extends Emitter {
 
   /** Does something about a connection that is not there. */
   #out() {
-    const hopeless = this.#options.plain || (!this.met && this.#restarts >= TRIES);
+    const hopeless = this.#options.plain || (!this.met && Date.now() - this.#since > HOPE_MS);
     if (!hopeless) this.restart();
-    else if (this.#pc.iceConnectionState === 'failed') this.emit('failed', undefined);
+    else if (this.#failed) this.emit('failed', undefined);
   }
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -124,18 +123,6 @@ func TestDamagedIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	serial(t, source(t, d, names, now))
-}
-
-func TestFromFiles(t *testing.T) {
-	d := state(t)
-	want := serial(t, source(t, d, names, &clock{time.Now()}))
-	s, err := FromFiles(d.Path(fileName), d.Path(fileName))
-	if err != nil || serial(t, s) != want {
-		t.Errorf("another certificate, %v", err)
-	}
-	if _, err := FromFiles(filepath.Join(t.TempDir(), "none"), "none"); err == nil {
-		t.Error("no error for files that are not there")
-	}
 }
 
 func TestNoKeyInLog(t *testing.T) {

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"icebox/cmd/icebox/oneport"
+	"icebox/cmd/icebox/proxyproto"
+	"icebox/cmd/icebox/sockets"
+	"icebox/config"
+	"icebox/signal/socket"
+	"icebox/turnserver"
+)
+
+// open opens all sockets; the groups are those of turn.listen, http.listen and
+// admin, in this order.
+func (d *daemon) open() error {
+	var specs []sockets.Spec
+	for i, l := range d.cfg().TURN.Listen {
+		udp, tcp := false, false
+		for _, t := range l.Transports {
+			udp, tcp = udp || !t.Stream(), tcp || t.Stream() && !d.sharesWeb(i)
+		}
+		specs = append(specs, spec(fmt.Sprintf("turn.listen[%d]", i), l.Address, udp, tcp))
+	}
+	for i, l := range d.cfg().HTTP.Listen {
+		specs = append(specs, spec(fmt.Sprintf("http.listen[%d]", i), l.Address, l.STUN, true))
+	}
+	specs = append(specs, spec("admin.address", d.cfg().Admin.Address, false, true))
+
+	var err error
+	if d.opened, err = sockets.Open(specs, d.network.local); err != nil {
+		return err
+	}
+	d.catalogue = d.network.catalogue(d.cfg())
+	d.catalogue.services, d.catalogue.stunOnly = nil, nil
+	for i, l := range d.cfg().TURN.Listen {
+		d.catalogue.add(l, d.turnGroup(i).Port)
+	}
+	for i, l := range d.cfg().HTTP.Listen {
+		if l.STUN {
+			d.catalogue.stunOnly = append(d.catalogue.stunOnly, service{transport: config.UDP, addr: l.Address.Addr, port: d.webGroup(i).Port})
+		}
+	}
+	for _, g := range d.opened {
+		for _, a := range g.Skipped {
+			d.skipped = append(d.skipped, fmt.Sprintf("%s: %s cannot be bound yet and is not served until a restart", g.Key, a))
+		}
+	}
+	return nil
+}
+
+func spec(key string, e config.Endpoint, udp, tcp bool) sockets.Spec {
+	return sockets.Spec{Key: key, Addr: e.Addr, Port: e.Port, UDP: udp, TCP: tcp}
+}
+
+func (d *daemon) turnGroup(i int) *sockets.Group { return &d.opened[i] }
+
+func (d *daemon) webGroup(i int) *sockets.Group { return &d.opened[len(d.cfg().TURN.Listen)+i] }
+
+func (d *daemon) adminGroup() *sockets.Group { return &d.opened[len(d.opened)-1] }
+
+// sharesWeb reports whether the TCP port of turn.listen[i] is a web listener's.
+func (d *daemon) sharesWeb(i int) bool {
+	return slices.ContainsFunc(d.cfg().Shared(), func(s config.Sharing) bool { return s.TURN == i })
+}
+
+// sharesTURN reports whether the port of http.listen[i] is a TURN listener's too.
+func (d *daemon) sharesTURN(i int) bool {
+	return slices.ContainsFunc(d.cfg().Shared(), func(s config.Sharing) bool { return s.HTTP == i })
+}
+
+// believed is the listener of a group, behind the PROXY protocol if proxies are to say for whom
+// they connect.
+func (d *daemon) believed(g *sockets.Group, proxied bool) net.Listener {
+	if !proxied {
+		return g.TCP
+	}
+	l := proxyproto.Listen(g.TCP, d.trusts, d.log.With("component", "proxy"))
+	d.intakes = append(d.intakes, l)
+	return l
+}
+
+// trusts reports whether a is a proxy that may speak for others.
+func (d *daemon) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(d.cfg().HTTP.TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
+}
+
+// startWeb serves each of http.listen, and TURN on those that it shares.
+func (d *daemon) startWeb() error {
+	shared := oneport.NewCounter(d.registry)
+	for i, l := range d.cfg().HTTP.Listen {
+		group := *d.webGroup(i)
+		group.TCP = socket.Listen(group.TCP) // at the bottom, below TLS and what proxies say
+		listener := d.believed(&group, l.ProxyProtocol)
+		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
+		if l.TLS {
+			h, secure = d.handlers[i], d.certificate.tls()
+		}
+		if d.sharesTURN(i) {
+			both := oneport.Share(listener, oneport.Options{
+				TLS: d.certificate.tls(oneport.Protocols()...), TURN: d.serveTURN, Log: d.log.With("component", "oneport"), Connections: shared,
+			})
+			d.intakes = append(d.intakes, both)
+			listener, secure = both, nil
+		}
+		d.web = append(d.web, serveWeb(listener, h, secure, d.log, d.fail))
+	}
+	return nil
+}
+
+// serveTURN serves a TURN client of a port that the web has too.
+func (d *daemon) serveTURN(c net.Conn) {
+	remote, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		_ = c.Close() // no TCP connection
+		return
+	}
+	d.turn.ServeConn(c, remote.AddrPort(), turnserver.TLS)
+}
+
+// closeIntakes ends what is between sockets and servers, after the servers.
+func (d *daemon) closeIntakes() {
+	for _, l := range d.intakes {
+		_ = l.Close() // its server may have closed it
+		l.Wait()
+	}
+}

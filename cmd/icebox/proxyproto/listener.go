@@ -1,0 +1,45 @@
+package proxyproto
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"icebox/cmd/icebox/intake"
+)
+
+// Listen takes headers from those addresses that are trusted at the time, and
+// hands connections on without them. It owns raw.
+func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *intake.Listener {
+	return intake.New(raw, log, func(l *intake.Listener) intake.Look {
+		return func(_ context.Context, c net.Conn) (func(), error) {
+			peer, ok := c.RemoteAddr().(*net.TCPAddr)
+			if !ok || !trusted(peer.AddrPort().Addr().Unmap()) {
+				return func() { l.Deliver(c) }, nil
+			}
+			h, err := Read(c)
+			if err != nil {
+				log.Warn("a trusted proxy did not say for whom it speaks", "proxy", peer, "listener", raw.Addr(), "err", err)
+				return nil, err
+			}
+			if h.Source.IsValid() {
+				c = &conn{c, net.TCPAddrFromAddrPort(h.Source), net.TCPAddrFromAddrPort(h.Destination)}
+			}
+			return func() { l.Deliver(c) }, nil
+		}
+	})
+}
+
+// conn is a connection with the addresses that the proxy said.
+type conn struct {
+	net.Conn
+	remote, local *net.TCPAddr
+}
+
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *conn) LocalAddr() net.Addr { return c.local }
+
+// NetConn is the connection to the proxy.
+func (c *conn) NetConn() net.Conn { return c.Conn }

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/config"
+)
+
+// reloadable are the settings that a reload can change. Whatever is not here
+// needs a restart, so that a new key is refused until somebody thought of it.
+// tls may name other files, but not begin or cease to be.
+var reloadable = []string{
+	"log.level",
+	"tls",
+	"turn.users",
+	"turn.peers",
+	"turn.limits.",
+	"turn.strict_channels",
+	"credentials.",
+	"signal.",
+	"http.trusted_proxies",
+	"http.origins",
+	"shutdown.",
+}
+
+var errRestart = errors.New("has changed, and takes a restart")
+
+// canReload reports whether a reload can change the setting called key.
+func canReload(key string) bool {
+	return slices.ContainsFunc(reloadable, func(r string) bool {
+		return key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(key, r)
+	})
+}
+
+// reload reads the configuration again and puts it in force, or changes nothing
+// and says all that is wrong with it. It is for the attending goroutine alone.
+// Running calls go on under the new limits; see [turnserver.Server.SetLimits].
+func (d *daemon) reload() (changed []string, err error) {
+	changed, err = d.apply()
+	d.mu.Lock()
+	d.refused = err
+	d.mu.Unlock()
+	if err != nil {
+		d.reloads.total.WithLabelValues("refused").Inc()
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("reload refused, nothing has changed", "error", line)
+		}
+	} else {
+		d.reloads.applied()
+		d.log.Info("reloaded", "changed", strings.Join(changed, " "))
+	}
+	d.review()
+	return changed, err
+}
+
+// apply does all that can fail first, and then what can't.
+func (d *daemon) apply() (changed []string, err error) {
+	next, err := d.load()
+	if err != nil {
+		return nil, err
+	}
+	var refused config.Errors
+	for _, c := range config.Changes(d.cfg(), next) {
+		changed = append(changed, c.Key)
+		if !canReload(c.Key) || c.Key == "tls" && (d.files == nil || next.TLS.SelfSigned || !next.TLS.Enabled()) {
+			refused = append(refused, c.Error(errRestart))
+		}
+	}
+	var problems []error
+	if refused.Sort(); len(refused) > 0 {
+		problems = append(problems, refused)
+	}
+	var sets []func()
+	prepared := func(set func(), err error) {
+		if err != nil {
+			problems = append(problems, err)
+		}
+		sets = append(sets, set)
+	}
+	if d.files != nil && next.TLS.Certificate != "" {
+		prepared(d.files.Prepare(next.TLS.Certificate, next.TLS.Key))
+	}
+	limits, err := d.turnLimits(next)
+	if err == nil {
+		prepared(d.turn.PrepareLimits(limits))
+	} else {
+		problems = append(problems, err)
+	}
+	signalling, _, err := signalLimits(next)
+	if err == nil {
+		prepared(d.gate.PrepareLimits(signalling))
+	} else {
+		problems = append(problems, err)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	for _, set := range sets {
+		set()
+	}
+	d.level.Set(next.Log.Level.Level())
+	d.running.Store(next)
+	return changed, nil
+}
+
+// reloadMetrics say whether what is on disk is what is in force.
+type reloadMetrics struct {
+	total  *prometheus.CounterVec
+	loaded prometheus.Gauge
+}
+
+func newReloadMetrics(r prometheus.Registerer) *reloadMetrics {
+	m := &reloadMetrics{
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "icebox_config_reloads_total", Help: "Reloads of the configuration, by outcome.",
+		}, []string{"outcome"}),
+		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "icebox_config_loaded_timestamp_seconds", Help: "When the configuration in force was read.",
+		}),
+	}
+	r.MustRegister(m.total, m.loaded)
+	m.total.WithLabelValues("applied")
+	m.total.WithLabelValues("refused")
+	m.loaded.SetToCurrentTime()
+	return m
+}
+
+func (m *reloadMetrics) applied() {
+	m.total.WithLabelValues("applied").Inc()
+	m.loaded.SetToCurrentTime()
+}

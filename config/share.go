@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Sharing is one TCP port that an HTTP and a TURN listener have in common: both
+// name the same address, and speak TLS there.
+type Sharing struct {
+	HTTP, TURN int // indexes in http.listen and turn.listen
+	Address    Endpoint
+}
+
+func (s Sharing) String() string {
+	return fmt.Sprintf("http.listen[%d] and turn.listen[%d] share tcp %s: each connection goes to the web or to TURN, by what the client negotiates or sends first",
+		s.HTTP, s.TURN, s.Address)
+}
+
+// Shared are the ports that the web and TURN share.
+func (c *Config) Shared() []Sharing {
+	var all []Sharing
+	for i, h := range c.HTTP.Listen {
+		for j, t := range c.TURN.Listen {
+			if h.TLS && h.Address == t.Address && h.Address.Port != 0 && slices.Contains(t.Transports, OverTLS) {
+				all = append(all, Sharing{i, j, h.Address})
+			}
+		}
+	}
+	return all
+}
+
+// shares reports whether the TCP sockets of two listeners, named by their
+// paths, are one.
+func (c *checker) shares(one, other string) bool {
+	return slices.ContainsFunc(c.Shared(), func(s Sharing) bool {
+		h, t := fmt.Sprintf("http.listen[%d]", s.HTTP), fmt.Sprintf("turn.listen[%d]", s.TURN)
+		return one == h && other == t || one == t && other == h
+	})
+}
+
+// proxyProtocol checks that the listeners that ask for it can have it.
+func (c *checker) proxyProtocol() {
+	for i, l := range c.TURN.Listen {
+		path := fmt.Sprintf("turn.listen[%d].proxy_protocol", i)
+		if l.ProxyProtocol && !slices.ContainsFunc(l.Transports, Transport.Stream) {
+			c.fail(path, "is for tcp and tls, and neither is there")
+		}
+		c.needsProxies(path, l.ProxyProtocol)
+	}
+	for i, l := range c.HTTP.Listen {
+		c.needsProxies(fmt.Sprintf("http.listen[%d].proxy_protocol", i), l.ProxyProtocol)
+	}
+	for _, s := range c.Shared() {
+		if c.HTTP.Listen[s.HTTP].ProxyProtocol != c.TURN.Listen[s.TURN].ProxyProtocol {
+			c.fail(fmt.Sprintf("http.listen[%d].proxy_protocol", s.HTTP), "turn.listen[%d] shares %s, so it has to say the same", s.TURN, s.Address)
+		}
+	}
+}
+
+func (c *checker) needsProxies(path string, wanted bool) {
+	if wanted && len(c.HTTP.TrustedProxies) == 0 {
+		c.fail(path, "needs somebody in http.trusted_proxies")
+	}
+}

@@ -1,0 +1,165 @@
+package turnserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"icebox/turnserver/packetio"
+	"icebox/turnserver/wire"
+)
+
+// ferry carries packets from a client to its peer and back, allocating nothing itself.
+type ferry struct {
+	client, peer net.Conn
+	up, down     []byte // what the client and the peer send
+	in           []byte
+	upSize       int // of what arrives at the peer
+	downSize     int // of what arrives at the client
+	lost         int // packets
+}
+
+const (
+	lostAfter = time.Second // a loaded machine loses packets, on loopback too
+	tolerable = 20          // losses, above which something is wrong
+)
+
+// newFerry connects a client over transport with a peer, through a channel or through indications.
+func newFerry(t testing.TB, ts *testServer, transport string, channel bool, size int) *ferry {
+	t.Helper()
+	c := ts.dial(t, transport)
+	relayed := c.allocate(0)
+	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(relayed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	peer := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
+	f := &ferry{client: c.conn, peer: conn, down: make([]byte, size), in: make([]byte, 4096), upSize: size}
+	if channel {
+		c.must(c.bind(0x4000, peer), 0)
+		f.up = make([]byte, wire.ChannelHeaderSize+size)
+		wire.PutChannelHeader(f.up, 0x4000, size)
+		f.downSize = len(f.up)
+	} else {
+		c.must(c.permit(peer), 0)
+		f.up = wire.NewBuilder(nil, wire.Send, wire.Indication, newID()).
+			XORAddress(wire.AttrXORPeerAddress, peer).Attribute(wire.AttrData, f.down).Bytes()
+		f.downSize = wire.DataHeader4 + size
+	}
+	return f
+}
+
+// carry sends burst packets up, then as many down, and waits for each, but not for ever.
+func (f *ferry) carry(t testing.TB, burst int) {
+	send := func(c net.Conn, b []byte) {
+		if err := c.SetWriteDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		for range burst {
+			if _, err := c.Write(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await := func(c net.Conn, size int) {
+		if err := c.SetReadDeadline(time.Now().Add(lostAfter)); err != nil {
+			t.Fatal(err)
+		}
+		for left := burst; left > 0; left-- {
+			_, err := io.ReadFull(c, f.in[:size])
+			if err == nil {
+				continue
+			}
+			if f.lost += left; f.lost > tolerable || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%d packets lost, at last by: %v", f.lost, err)
+			}
+			return
+		}
+	}
+	send(f.client, f.up)
+	await(f.peer, f.upSize)
+	send(f.peer, f.down)
+	await(f.client, f.downSize)
+}
+
+// serveOn is a server on a UDP socket of 127.0.0.1 with packets carried by io.
+func serveOn(b *testing.B, io packetio.Loops) *testServer {
+	b.Helper()
+	s, err := New(Options{Realm: testRealm, RelayAddrs: []RelayAddr{{Local: own4, Advertised: own4}}}, testLimits(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.io = io
+	b.Cleanup(func() { _ = s.Close() })
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, 0)))
+	if err == nil {
+		err = s.AddUDP(c, UDPOptions{})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &testServer{Server: s, addrs: map[string]netip.AddrPort{"udp4": c.LocalAddr().(*net.UDPAddr).AddrPort()}}
+}
+
+// BenchmarkRelay carries bursts up and down through real sockets. The time is that of one packet
+// and includes both of its ends, which are the same for both implementations.
+func BenchmarkRelay(b *testing.B) {
+	for _, shape := range []struct {
+		name        string
+		size, burst int
+	}{{"1000B-8", 1000, 8}, {"160B-1", 160, 1}} {
+		for name, loops := range map[string]func() packetio.Loops{
+			"loops":    func() packetio.Loops { return packetio.New(1) },
+			"portable": packetio.Portable,
+		} {
+			b.Run(shape.name+"/"+name, func(b *testing.B) {
+				f := newFerry(b, serveOn(b, loops()), "udp4", true, shape.size)
+				b.ReportAllocs()
+				b.ResetTimer()
+				for n := 0; n < b.N; n += 2 * shape.burst {
+					f.carry(b, shape.burst)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkSession makes and releases an allocation through real sockets. The time includes the client's.
+func BenchmarkSession(b *testing.B) {
+	c := serveOn(b, packetio.New(1)).dial(b, "udp4")
+	c.login() // once: challenges are limited for each address
+	peer := netip.AddrPortFrom(loopback4, 9)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.must(c.do(wire.Allocate, udpTransport), 0)
+		c.must(c.permit(peer), 0)
+		c.must(c.bind(0x4000, peer), 0)
+		c.must(c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(600 * time.Second) }), 0)
+		c.must(c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
+	}
+}
+
+// poolsForget tells that a sync.Pool can't be counted on.
+var poolsForget bool
+
+// Nothing is allocated for a packet that is relayed. DTLS is left out: its records are Pion's work.
+func TestRelayAllocatesNothing(t *testing.T) {
+	for _, transport := range []string{"udp4", "udp6", "tcp4"} {
+		for name, channel := range map[string]bool{"channel": true, "indication": false} {
+			t.Run(transport+" "+name, func(t *testing.T) {
+				f := newFerry(t, serve(t, relayApart), transport, channel, 160)
+				f.carry(t, 8)
+				n := testing.AllocsPerRun(200, func() { f.carry(t, 8) })
+				if n >= 1 && (!poolsForget || transport != "tcp4") {
+					t.Errorf("%v allocations for 16 packets", n)
+				}
+			})
+		}
+	}
+}

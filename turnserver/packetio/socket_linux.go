@@ -1,0 +1,164 @@
+package packetio
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a socket of a loop. It is non-blocking.
+type socket struct {
+	loop     *loop
+	receiver Receiver
+	local    netip.AddrPort
+	fd       int
+	longest  int
+	slot     int32 // in the loop's table, guarded by the loop's mu
+	expect   int32 // how many datagrams are read at once; the loop's
+	// uses counts who works with fd: its being open, a reader, writers. At 0 it is closed.
+	uses   atomic.Int32
+	closed atomic.Bool
+	// plainFrom is the length from which on datagrams are not sent in runs: 0 before the kernel has refused any.
+	plainFrom atomic.Int32
+}
+
+// acquire keeps fd open until release; false if it is closed.
+func (s *socket) acquire() bool {
+	for {
+		n := s.uses.Load()
+		if n == 0 {
+			return false
+		}
+		if s.uses.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (s *socket) release() {
+	if s.uses.Add(-1) == 0 {
+		_ = unix.Close(s.fd) // a UDP socket has nothing left to lose
+		s.receiver.Closed()
+	}
+}
+
+// Close implements Socket.
+func (s *socket) Close() error {
+	if s.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	s.loop.forget(s)
+	s.release()
+	return nil
+}
+
+// Start implements Socket.
+func (s *socket) Start() error { return s.loop.watch(s) }
+
+func (s *socket) LocalAddr() netip.AddrPort { return s.local }
+func (s *socket) Worker() int               { return s.loop.index }
+
+// Send implements Socket.
+func (s *socket) Send(p *Packet) {
+	if p.batch != nil && s.local.Addr().Is4() == p.Addr.Addr().Is4() {
+		p.batch.add(s, p)
+		return
+	}
+	if !s.acquire() {
+		s.receiver.Lost(1)
+		return
+	}
+	defer s.release()
+	if p.DontFragment {
+		defer s.dontFragment()()
+	}
+	if !s.sendOne(p.Payload(), p.Addr) {
+		s.receiver.Lost(1)
+	}
+}
+
+// dontFragment sets the DF bit until what it returns is called.
+func (s *socket) dontFragment() func() {
+	_ = setDontFragment(s.fd, s.local.Addr().Is4(), true) // a kernel that can't would not have let us allocate
+	return func() { _ = setDontFragment(s.fd, s.local.Addr().Is4(), false) }
+}
+
+// sendOne sends one datagram at once.
+func (s *socket) sendOne(b []byte, to netip.AddrPort) bool {
+	var a sockaddr
+	a.set(to)
+	var empty byte
+	data := unsafe.Pointer(&empty)
+	if len(b) > 0 {
+		data = unsafe.Pointer(&b[0])
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(data), uintptr(len(b)), 0,
+		uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+	return errno == 0
+}
+
+// open returns a non-blocking socket that is bound to addr, or to any free port where addr has none.
+func open(addr netip.AddrPort) (fd int, local netip.AddrPort, err error) {
+	family := unix.AF_INET6
+	if addr.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, addr, err
+	}
+	if err = bind(fd, addr); err == nil && addr.Port() == 0 {
+		addr, err = boundTo(fd, addr.Addr())
+	}
+	if err != nil {
+		_ = unix.Close(fd) // it was never used
+		return -1, addr, err
+	}
+	return fd, addr, nil
+}
+
+func boundTo(fd int, ip netip.Addr) (netip.AddrPort, error) {
+	a, err := unix.Getsockname(fd)
+	port := 0
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		port = a.Port
+	case *unix.SockaddrInet6:
+		port = a.Port
+	}
+	return netip.AddrPortFrom(ip, uint16(port)), err
+}
+
+func bind(fd int, addr netip.AddrPort) error {
+	if addr.Addr().Is4() {
+		return unix.Bind(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+		return err
+	}
+	return unix.Bind(fd, &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()})
+}
+
+// take returns a descriptor of c's socket, whose buffers it enlarges, and closes c.
+func take(c *net.UDPConn) (fd int, err error) {
+	defer c.Close() //nolint:errcheck // the descriptor lives on
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd, failed := -1, error(nil)
+	err = raw.Control(func(old uintptr) { fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || failed != nil {
+		return -1, errors.Join(err, failed)
+	}
+	for _, o := range [][2]int{{unix.SO_RCVBUF, unix.SO_RCVBUFFORCE}, {unix.SO_SNDBUF, unix.SO_SNDBUFFORCE}} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], clientBuffer) != nil { // needs CAP_NET_ADMIN
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[0], clientBuffer) // as much as the system allows
+		}
+	}
+	return fd, nil
+}
