@@ -16,6 +16,10 @@ import (
 const (
 	large    = 16 << 10 // from how many bytes on a message is not for who reads for others
 	maxReads = 8        // of one connection in a row
+
+	// maxPieces is of how many fragments a message may consist: each costs as much as a small message, and is counted
+	// against nothing.
+	maxPieces = 4096
 )
 
 // link is the reader of one client. Its methods are called by one goroutine at a time: its own, or the poller's,
@@ -31,6 +35,7 @@ type link struct {
 
 	held     []byte // an incomplete frame
 	message  []byte // an incomplete message's earlier fragments
+	pieces   int    // how many
 	op       byte   // its type; 0 if there is none
 	deaf     bool   // what comes is no longer of interest
 	over     bool   // nothing more is read
@@ -237,6 +242,9 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 		return l.control(h.op, body), rest, true
 	}
 	if !h.final || l.op != 0 {
+		if l.pieces++; l.pieces > maxPieces {
+			return func() { l.violate(errPieces) }, nil, false
+		}
 		l.message = append(l.message, body...)
 		if h.op != opContinuation {
 			l.op = h.op
@@ -245,7 +253,7 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 			return nil, rest, true
 		}
 		body, h.op = l.message, l.op
-		l.message, l.op = nil, 0
+		l.message, l.op, l.pieces = nil, 0, 0
 	}
 	l.settle()
 	return l.complete(h.op, body), rest, true
