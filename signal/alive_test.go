@@ -210,7 +210,9 @@ func TestExpiredTokensEndTheirClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.mu.Lock()
 		w.client = c
+		w.mu.Unlock()
 		go func() { <-w.cut; c.Close() }()
 		pass(59 * time.Second)
 		select {
