@@ -95,7 +95,7 @@ const (
 )
 
 // Client is one connection that speaks some protocol. The methods below its fields say who may call them:
-// "the reader" is the one goroutine that reads its connection.
+// "the reader" is the one goroutine that reads its connection, or acts on what was read.
 type Client struct {
 	// Fixed.
 	hub     *Hub
