@@ -62,6 +62,12 @@ func (c *Client) enqueuePing() (mine bool) {
 	return c.flushNow()
 }
 
+// expired reports whether the client's token is no longer good, where that is the hub's business.
+func (c *Client) expired() bool {
+	end := c.visitor.Grant.Expires
+	return c.profile.Expires && !end.IsZero() && !time.Now().Before(end)
+}
+
 // notePing remembers when the oldest ping without an answer was written.
 func (c *Client) notePing() {
 	if c.pinged.Load() <= c.seen.Load() {

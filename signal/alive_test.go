@@ -198,3 +198,32 @@ func TestFastClientsWaitAndAreToldOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestExpiredTokensEndTheirClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, Options{})
+		p := testProfile
+		p.Expires = true
+		w := &wire{cut: make(chan struct{}), answers: true}
+		v := Visitor{Grant: Grant{Name: "al", Expires: time.Now().Add(time.Minute)}}
+		c, err := h.Connect(w, p, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		w.client = c
+		w.mu.Unlock()
+		go func() { <-w.cut; c.Close() }()
+		pass(59 * time.Second)
+		select {
+		case <-w.cut:
+			t.Error("ended early")
+		default:
+		}
+		pass(12 * time.Second)
+		<-w.cut
+		if w.reason != Expired {
+			t.Errorf("ended for %v", w.reason)
+		}
+	})
+}

@@ -61,6 +61,8 @@ type Profile struct {
 	// Encode appends the frame that tells a client of a message from another client. It must not keep the
 	// message's payload.
 	Encode func([]byte, broker.Message) []byte
+	// Expires: the hub ends clients when their token has expired. Protocols that have a way to renew it do so themselves.
+	Expires bool
 	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
 	// correspondent's. Another's would end the wrong call.
 	OneCall bool
@@ -93,7 +95,7 @@ const (
 )
 
 // Client is one connection that speaks some protocol. The methods below its fields say who may call them:
-// "the reader" is the one goroutine that reads its connection.
+// "the reader" is the one goroutine that reads its connection, or acts on what was read.
 type Client struct {
 	// Fixed.
 	hub     *Hub

@@ -9,7 +9,7 @@
 //	token     JSON Web Tokens and the keys that verify them
 //	client    a Go client of the native protocol
 //	object    JSON objects whose members pass through unread
-//	socket    a WebSocket as the core's Conn, and the loop that reads it
+//	socket    a WebSocket as the core's Conn, and the loop that reads them all
 //	broker    who holds which name, on which node
 //	rate      token buckets
 //
@@ -48,8 +48,8 @@
 // # Queues
 //
 // What a client is sent waits in a queue of its own, bounded in messages and in bytes. Nobody ever waits for
-// another client's socket: a sender appends and goes on, and a goroutine lives for as long as there is
-// something to write. The policy when a queue is full is to cut the reader off ([SlowReader]). Before that,
+// another client's socket: a sender appends, writes what the socket takes at once ([Prompt]) and goes on, and a
+// goroutine lives for as long as something has to wait. The policy when a queue is full is to cut the reader off ([SlowReader]). Before that,
 // a single sender that fills a quarter of somebody's queue is told that the peer is busy, so that one client
 // can't get another cut off by flooding it. A write that takes longer than [Options.WriteWait] ends the
 // client too.

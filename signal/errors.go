@@ -46,6 +46,7 @@ var (
 	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
 	ErrResync      = &Error{"resync", "the session is over: sign in anew"}
 	ErrOutOfOrder  = &Error{"out-of-order", "a message with a lower number is missing: send again from there"}
+	ErrTooMany     = &Error{"too-many-requests", "too many requests of this session are under way: wait for their answers"}
 	ErrWatchLimit  = &Error{"watch-limit", "too many names to watch"}
 	ErrNoSuchCall  = &Error{"no-such-call", "no call has this ID: it may have ended"}
 	ErrCallFull    = &Error{"call-full", "as many as may are in this call already"}
@@ -61,7 +62,7 @@ var refusals = []*Error{
 	ErrBadMessage, ErrBinary, ErrUnknownType, ErrTooLarge, ErrRateLimited, ErrNotSignedIn, ErrBadName,
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
-	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrWatchLimit,
+	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
 	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
 }
 

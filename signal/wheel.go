@@ -70,7 +70,11 @@ func (w *wheel) run(ctx context.Context, now func() time.Duration) {
 		}
 		batch = w.collect(batch[:0], at)
 		for _, c := range batch {
-			c.ping()
+			if c.expired() {
+				c.End(Expired)
+			} else {
+				c.ping()
+			}
 		}
 		clear(batch)
 	}

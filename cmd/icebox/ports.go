@@ -93,7 +93,8 @@ func (d *daemon) trusts(a netip.Addr) bool {
 func (d *daemon) startWeb() error {
 	shared := oneport.NewCounter(d.registry)
 	for i, l := range d.cfg().HTTP.Listen {
-		listener := d.believed(socket.Listen(d.webGroup(i).TCP), l.ProxyProtocol)
+		raw := socket.Listen(d.webGroup(i).TCP) // at the bottom, below TLS and what proxies say
+		listener := d.believed(raw, l.ProxyProtocol)
 		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if l.TLS {
 			h, secure = d.handlers[i], d.certificate.tls()

@@ -46,7 +46,7 @@ func New(hub *signal.Hub, ice signal.ICEProvider, log *slog.Logger, o Options) *
 	h.service = socket.Service{
 		Hub:     hub,
 		Logger:  log,
-		Profile: signal.Profile{Protocol: Protocol, Encode: encode, OneCall: true, Loose: o.Loose},
+		Profile: signal.Profile{Protocol: Protocol, Encode: encode, OneCall: true, Expires: true, Loose: o.Loose},
 		Session: func(c *signal.Client) socket.Session { return &session{handler: h, client: c} },
 	}
 	hub.Declare(Protocol)

@@ -23,7 +23,7 @@ func (p party) User() string {
 	if name := p.client.Name(); name != "" {
 		return name
 	}
-	return p.client.Addr().String()
+	return "\x00" + p.client.Addr().String() // which no name begins with
 }
 
 // Tell implements call.Party.

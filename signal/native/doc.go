@@ -214,6 +214,7 @@
 //	peer-busy            too many messages wait for this peer; this one was dropped
 //	peer-unsupported     the peer's protocol has no such message
 //	not-paired           no offer was exchanged with this peer
+//	too-many-requests    a fifth POST of this session at the same time: it was not read
 //	watch-limit          too many names to watch
 //	no-such-call         no call has this ID (any more)
 //	call-full            as many as may are in this call
@@ -236,7 +237,7 @@
 //
 //	POST /v1/hello    a hello, of any kind. 200 with the welcome or resumed, or an error's status with the error
 //	GET  /v1/events   Authorization: Bearer RESUME, Last-Event-ID: 17 (or ?seq=17)
-//	POST /v1/send     Authorization: Bearer RESUME; one message or an array. 200 {"type":"ack","ack":5}
+//	POST /v1/send     Authorization: Bearer RESUME; one message or an array of up to 256. 200 {"type":"ack","ack":5}
 //
 // The session begins without a connection and has to open its event stream as it would resume: at once, within
 // limits.resume. Each event's data is a message, its id the message's seq; the first is resumed. Comments come every 15 s

@@ -23,13 +23,18 @@ const (
 	SendPath   = "/v1/send"
 )
 
+const (
+	maxPosts    = 4   // of one session that are served at a time: each may keep as much as a message has
+	maxElements = 256 // messages in a POST
+)
+
 // statuses of errors in answer to a POST or a request for a stream; others are bad requests.
 var statuses = map[*signal.Error]int{
 	signal.ErrTokenMissing: http.StatusUnauthorized, signal.ErrTokenInvalid: http.StatusUnauthorized,
 	signal.ErrTokenExpired: http.StatusUnauthorized, signal.ErrResync: http.StatusUnauthorized,
 	signal.ErrNameNotAllowed: http.StatusForbidden, signal.ErrNameTaken: http.StatusConflict,
 	signal.ErrUnavailable: http.StatusServiceUnavailable, signal.ErrRestarting: http.StatusServiceUnavailable,
-	signal.ErrTooLarge: http.StatusRequestEntityTooLarge,
+	signal.ErrTooMany: http.StatusTooManyRequests, signal.ErrTooLarge: http.StatusRequestEntityTooLarge,
 }
 
 // ServeHello answers a POST that begins a session, or asks whether one can be resumed. The slot is given back by the
@@ -124,6 +129,11 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, &wire.Request{}, signal.ErrResync)
 		return
 	}
+	defer s.posts.Add(-1)
+	if s.posts.Add(1) > maxPosts {
+		h.fail(w, &wire.Request{}, signal.ErrTooMany)
+		return
+	}
 	body, told := h.body(w, r)
 	if told != nil {
 		h.fail(w, &wire.Request{}, told)
@@ -131,7 +141,7 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 	}
 	messages := [][]byte{body}
 	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) > 0 && b[0] == '[' {
-		if messages, ok = object.Elements(body); !ok {
+		if messages, ok = object.Elements(body); !ok || len(messages) > maxElements {
 			h.fail(w, &wire.Request{}, signal.ErrBadMessage)
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/broker"
 	"icebox/signal/native/wire"
+	"icebox/signal/rate"
 )
 
 // carrier is a WebSocket as a transport.
@@ -45,9 +46,10 @@ type link struct {
 	left    func() // tells the hub that nothing of it is left
 
 	// The reader's.
-	timer *time.Timer // until there is a session
-	slot  func()      // nil when a session has it
-	tries int
+	bucket rate.Bucket // of what comes while there is no session
+	timer  *time.Timer // until there is a session
+	slot   func()      // nil when a session has it
+	tries  int
 
 	mu      sync.Mutex
 	session *session
@@ -145,7 +147,9 @@ func (l *link) Admit(size int) (wait time.Duration, tooFast bool) {
 	if s := l.owner(); s != nil {
 		return s.admit(size)
 	}
-	return 0, false
+	limits := l.handler.hub.Limits()
+	r := rate.Rate{PerSecond: limits.MessagesPerSecond, Burst: float64(limits.MessageBurst)}
+	return l.bucket.Spend(r, time.Now(), 1), false
 }
 
 // End implements socket.Peer: what can't be read ends the session, or it would come again.

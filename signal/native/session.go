@@ -27,7 +27,8 @@ type session struct {
 	ended   chan struct{} // closed when nothing of it is left
 	heard   atomic.Int64  // Unix milliseconds of the last sign of life on any transport
 
-	pacing sync.Mutex // held while a message is admitted
+	pacing sync.Mutex   // held while a message is admitted
+	posts  atomic.Int32 // that are being served
 
 	// The requests come one at a time, whatever they come on.
 	reading  sync.Mutex

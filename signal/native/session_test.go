@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -167,6 +168,9 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 		o.hub.WriteWait = patience
 	})
 	slow, bo := s.raw("/ws"), s.dial("bo")
+	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // which soon is full
+		t.Fatal(err)
+	}
 	slow.say(`{"type":"hello","v":1,"name":"slow"}`)
 	slow.hear()
 	slow.say(`{"type":"ping"}`)

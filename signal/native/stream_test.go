@@ -7,7 +7,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
 
 	"icebox/signal"
 	"icebox/signal/native"
@@ -143,6 +147,7 @@ func TestRefusedPosts(t *testing.T) {
 		"no secret":         {native.SendPath, "", `{"type":"ping"}`, 401, "resync"},
 		"half an array":     {native.SendPath, secret, `[{"type":"ping"}`, 400, "bad-message"},
 		"not UTF-8":         {native.SendPath, secret, "\"\xff\"", 400, "bad-message"},
+		"too many messages": {native.SendPath, secret, "[" + strings.Repeat("1,", 256) + "1]", 400, "bad-message"},
 		"too much":          {native.SendPath, secret, strings.Repeat(" ", 300<<10), 413, "message-too-large"},
 		"an unknown resume": {native.HelloPath, "", `{"type":"hello","v":1,"resume":"AAAA"}`, 401, "resync"},
 		"a known resume":    {native.HelloPath, "", `{"type":"hello","v":1,"resume":"` + secret + `"}`, 200, ""},
@@ -154,5 +159,70 @@ func TestRefusedPosts(t *testing.T) {
 	}
 	if resp := s.stream("AAAA", "").resp; resp.StatusCode != 401 {
 		t.Errorf("nobody's stream: %s", resp.Status)
+	}
+}
+
+// A session's POSTs are few at a time, since each may keep as much as a message has.
+func TestPostsOfOneSessionAreFew(t *testing.T) {
+	s := start(t)
+	_, welcome := s.post(native.HelloPath, "", `{"type":"hello","v":1}`)
+	secret := welcome["resume"].(string)
+	var open []*io.PipeWriter
+	var waiting sync.WaitGroup
+	for range 4 {
+		r, w := io.Pipe()
+		open = append(open, w)
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+native.SendPath, r)
+		request.Header.Set("Authorization", "Bearer "+secret)
+		waiting.Go(func() {
+			resp, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Error(resp.Status)
+			}
+		})
+		if _, err := w.Write([]byte(" ")); err != nil { // the request is on its way
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(patience); ; { // until all four are being served
+		status, m := s.post(native.SendPath, secret, `{"type":"ping"}`)
+		if status == http.StatusTooManyRequests && m["code"] == "too-many-requests" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a fifth POST is answered with %d %v", status, m)
+		}
+	}
+	for _, w := range open {
+		_, _ = w.Write([]byte(`{"type":"ping"}`))
+		_ = w.Close()
+	}
+	waiting.Wait()
+	if status, m := s.post(native.SendPath, secret, `{"type":"ping"}`); status != http.StatusOK {
+		t.Errorf("afterwards: %d %v", status, m)
+	}
+}
+
+// Pings count against a rate even before there is a session that has one.
+func TestPingsBeforeTheHelloAreCounted(t *testing.T) {
+	s := start(t, func(o *setup) { o.limits.MessageBurst, o.limits.MessagesPerSecond = 5, 10 })
+	al := s.raw("/ws")
+	pongs := make(chan struct{}, 100)
+	al.ws.SetPongHandler(func(string) error { pongs <- struct{}{}; return nil })
+	began := time.Now()
+	for range 10 {
+		if err := al.ws.WriteControl(websocket.PingMessage, nil, began.Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	al.say(`{"type":"hello","v":1}`)
+	al.hear()
+	if took := time.Since(began); len(pongs) != 10 || took < 500*time.Millisecond {
+		t.Errorf("%d pongs, and a welcome after %v", len(pongs), took)
 	}
 }

@@ -23,6 +23,8 @@ func closing(why signal.Reason) (code int, text string) {
 		return websocket.ClosePolicyViolation, "name taken over by a newer connection"
 	case signal.PongTimeout:
 		return websocket.ClosePolicyViolation, "no answer to a ping"
+	case signal.Expired:
+		return websocket.ClosePolicyViolation, "token has expired"
 	case signal.Stalled:
 		return websocket.ClosePolicyViolation, "message not completed in time"
 	case signal.Unsaid:

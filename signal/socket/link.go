@@ -2,10 +2,8 @@ package socket
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime/debug"
 	"time"
 	"unicode/utf8"
@@ -16,6 +14,10 @@ import (
 const (
 	large    = 16 << 10 // from how many bytes on a message is not for who reads for others
 	maxReads = 8        // of one connection in a row
+
+	// maxPieces is of how many fragments a message may consist: each costs as much as a small message, and is counted
+	// against nothing.
+	maxPieces = 4096
 )
 
 // link is the reader of one client. Its methods are called by one goroutine at a time: its own, or the poller's,
@@ -31,114 +33,11 @@ type link struct {
 
 	held     []byte // an incomplete frame
 	message  []byte // an incomplete message's earlier fragments
+	pieces   int    // how many
 	op       byte   // its type; 0 if there is none
 	deaf     bool   // what comes is no longer of interest
 	over     bool   // nothing more is read
 	stalling *time.Timer
-}
-
-// run reads until the connection ends, in a goroutine of its own.
-func (l *link) run() {
-	defer l.finish()
-	b := newBuffer()
-	defer b.free()
-	l.guard(l.session.Open)
-	for !l.over {
-		n, err := l.conn.nc.Read(b.b[:])
-		if n > 0 {
-			l.digest(l.feed(b.b[:n]))
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// begin has the poller read.
-func (l *link) begin() {
-	l.conn.wire.link = l
-	l.guard(l.session.Open)
-	if l.secure() {
-		l.elsewhere(func() {}) // something may have been decrypted already
-		return
-	}
-	l.await()
-}
-
-// secure reports whether there is TLS between the link and its wire.
-func (l *link) secure() bool { return l.conn.nc != net.Conn(l.conn.wire) }
-
-// await goes on when something comes.
-func (l *link) await() {
-	if l.over || l.conn.wire.await(true) != nil {
-		l.finish()
-	}
-}
-
-// readable is what the poller calls when something has come. It reports whether the buffer is taken from it.
-func (l *link) readable(b *buffer) (taken bool) {
-	for range maxReads {
-		n, err := l.conn.nc.Read(b.b[:])
-		var slow func()
-		var rest []byte
-		if n > 0 {
-			slow, rest = l.feed(b.b[:n])
-		}
-		switch {
-		case slow != nil:
-			l.elsewhere(func() {
-				l.digest(slow, rest)
-				b.free()
-			})
-			return true
-		case l.over || err != nil && !silent(err):
-			l.elsewhere(func() { l.over = true })
-			return false
-		case err != nil || !l.secure() && n < len(b.b):
-			return false // nothing more for now
-		}
-	}
-	l.elsewhere(func() {}) // others come first, and what TLS has read already is no event of the kernel's
-	return false
-}
-
-// elsewhere takes the link from the poller, and gives it back when something is done and everything has been read
-// that is there.
-func (l *link) elsewhere(do func()) {
-	_ = l.conn.wire.await(false) // taking away doesn't fail
-	go func() {
-		do()
-		b := newBuffer()
-		defer b.free()
-		for !l.over && l.secure() {
-			n, err := l.conn.nc.Read(b.b[:])
-			if n > 0 {
-				l.digest(l.feed(b.b[:n]))
-			}
-			if silent(err) {
-				break
-			}
-			l.over = l.over || err != nil
-		}
-		l.await()
-	}()
-}
-
-// digest does what feed has left, in a goroutine that may wait.
-func (l *link) digest(slow func(), rest []byte) {
-	for slow != nil {
-		l.guard(slow)
-		slow, rest = l.feed(rest)
-	}
-}
-
-// finish is for a link that nobody reads any more.
-func (l *link) finish() {
-	defer l.left()
-	l.settle()
-	l.done()
-	l.client.Close()
-	l.conn.free()
 }
 
 // guard keeps a panic in one client's session from ending everybody's.
@@ -237,6 +136,9 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 		return l.control(h.op, body), rest, true
 	}
 	if !h.final || l.op != 0 {
+		if l.pieces++; l.pieces > maxPieces {
+			return func() { l.violate(errPieces) }, nil, false
+		}
 		l.message = append(l.message, body...)
 		if h.op != opContinuation {
 			l.op = h.op
@@ -245,7 +147,7 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 			return nil, rest, true
 		}
 		body, h.op = l.message, l.op
-		l.message, l.op = nil, 0
+		l.message, l.op, l.pieces = nil, 0, 0
 	}
 	l.settle()
 	return l.complete(h.op, body), rest, true
@@ -346,6 +248,3 @@ func (l *link) ended() bool {
 		return false
 	}
 }
-
-// silent reports whether a read ended because nothing has come yet.
-func silent(err error) bool { return errors.Is(err, errAgain) }

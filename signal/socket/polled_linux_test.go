@@ -128,6 +128,7 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 			"bad close code":     {[]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED}, websocket.CloseProtocolError},
 			"short close":        {[]byte{0x88, 0x81, 0, 0, 0, 0, 3}, websocket.CloseProtocolError},
 			"endless":            {[]byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, websocket.CloseProtocolError},
+			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxPieces)...), websocket.CloseProtocolError},
 			"too large":          {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0, 0, 0, 0, 0, 0, 0}, websocket.CloseMessageTooBig},
 			"no UTF-8":           {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, websocket.CloseInvalidFramePayloadData},
 			"panic":              {[]byte("\x81\x85\x00\x00\x00\x00panic"), websocket.CloseInternalServerErr},

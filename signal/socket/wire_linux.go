@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -27,6 +28,12 @@ type wire struct {
 	rest     []byte
 	writable chan struct{} // has room for one
 }
+
+// maxRest is how much of what was kept may wait for more to be kept. Only one message waits at a time, but package tls
+// answers a client's wish for new keys as often as that likes.
+const maxRest = 1 << 20
+
+var errRest = errors.New("too much waits to be written")
 
 // errAgain says that nothing has come. To package tls it is an error that passes.
 var errAgain net.Error = again{}
@@ -86,6 +93,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.dead {
 		return 0, net.ErrClosed
+	}
+	if len(w.rest) > maxRest {
+		return 0, errRest
 	}
 	if len(w.rest) > 0 {
 		w.rest = append(w.rest, p...)

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -93,6 +94,41 @@ func TestKeySetIsCachedAndRotated(t *testing.T) {
 		}
 	})
 }
+
+// A bearer who doesn't wait must not keep the keys from the others.
+func TestFetchingOutlivesItsBearer(t *testing.T) {
+	started := make(chan struct{})
+	release := make(chan struct{})
+	v := verifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		close(started)
+		select {
+		case <-release:
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(set("a"))))}, nil
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	})}})
+	token := sign(t, jwt.SigningMethodEdDSA, edKey, good(), "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := v.Verify(ctx, token)
+		done <- err
+	}()
+	<-started
+	cancel()
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("the set was not fetched: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Errorf("nor is it there for the next: %v", err)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestPrefetch(t *testing.T) {
 	i := &issuer{broken: true}

@@ -119,11 +119,15 @@ func (v *Verifier) Verify(ctx context.Context, token string) (signal.Grant, erro
 
 // candidates returns the keys that a token may be signed with.
 func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
+	if _, critical := t.Header["crit"]; critical { // RFC 7515 section 4.1.11: nothing is understood that may be in it
+		return nil, errors.New("the token has extensions that must be understood")
+	}
 	alg, _ := t.Header["alg"].(string)
 	id, _ := t.Header["kid"].(string)
 	keys := matching(v.opts.Keys, alg, id)
 	if v.remote != nil && alg != "HS256" {
-		fetched, err := v.remote.keys(ctx, id)
+		// Not with a context that the bearer can end: the next bearers would have to do without the keys.
+		fetched, err := v.remote.keys(context.WithoutCancel(ctx), id)
 		if err != nil && len(keys) == 0 {
 			return nil, err
 		}

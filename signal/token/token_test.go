@@ -132,6 +132,18 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+func TestCriticalExtensionsAreNotIgnored(t *testing.T) {
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, good())
+	token.Header["crit"] = []string{"b64"}
+	text, err := token.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verifier(t, Options{Keys: everyKey}).Verify(t.Context(), text); !errors.Is(err, signal.ErrTokenInvalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestJunkIsNoToken(t *testing.T) {
 	v := verifier(t, Options{Keys: everyKey})
 	for _, s := range []string{"", ".", "..", "a.b.c", "e30.e30.", strings.Repeat("a", maxToken+1)} {

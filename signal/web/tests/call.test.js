@@ -205,10 +205,40 @@ test('another kind of client is offered a connection all the same', async () => 
   hub.members.set('x', { id: 'x', name: 'old', call: { receive: () => {} } });
   await hub.enter(bo);
   assert.equal(bo.call.parties.length, 0);
-  mock.timers.tick(1_500);
+  mock.timers.tick(3_000);
   await turn();
-  assert.deepEqual(bo.call.parties[0].connection.done, ['local offer']);
-  assert.equal(bo.call.parties[0].connection.configuration.bundlePolicy, 'balanced');
+  const [party] = bo.call.parties;
+  assert.deepEqual(party.connection.done, ['local offer']);
+  assert.equal(party.connection.configuration.bundlePolicy, 'balanced');
+  hub.tell(bo, { type: 'message', from: 'x', fromName: 'old', kind: 'hi', data: { tag: 't', know: ['bo'] } });
+  await hub.settle();
+  assert.deepEqual(bo.call.parties, [party], 'one who says hi late is somebody else');
+  party.restart();
+  assert.ok(party.connection.done.includes('restart'));
+});
+
+test('who has lost the connection gets another one, and a call between two does not end by that', async () => {
+  const { hub, al, bo } = await pair();
+  al.call.name = 'bo';
+  const before = connectionTo(al, bo);
+  hub.restart();
+  await al.call.rejoin();
+  bo.call.remove(bo.call.parties[0], 'gone');
+  await bo.call.rejoin();
+  await hub.settle();
+  assert.equal(before.done.at(-1), 'close');
+  assert.deepEqual([al.call.state, al.call.parties.length, bo.call.parties.length], ['interrupted', 1, 1]);
+  assert.equal(connectionTo(al, bo).signalingState, 'stable');
+});
+
+test('nobody takes a connection over with the tag of somebody who is there', async () => {
+  const hub = new FakeHub();
+  const [al, bo] = [await hub.person('al', 'a'), await hub.person('bo', 'b')];
+  await hub.enter(al, bo);
+  const thief = await hub.person('cy', 'b');
+  await hub.enter(thief);
+  assert.equal(al.call.parties.find(({ name }) => name === 'bo')?.id, bo.id);
+  assert.equal(connectionTo(al, bo).signalingState, 'stable');
 });
 
 test('data, and what one shows, go from browser to browser', async () => {

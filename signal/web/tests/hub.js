@@ -21,7 +21,7 @@ export class FakeHub {
     const host = {
       tag, iceServers: [{ urls: 'stun:h' }], environment: { RTCPeerConnection: FakePeerConnection },
       send: (message) => this.#take(person, message),
-      request: async (message) => this.#join(person, message),
+      request: async (message, take) => take(this.#join(person, message)),
       reachable: () => person.online,
       forget: () => {},
     };

@@ -40,7 +40,7 @@ export async function open(browser, url, options = {}) {
 }
 
 /** What Chromium says of a network the test took away, and of a page over plain http. */
-const EXPECTED = /ERR_CONNECTION_REFUSED|WebSocket connection|Cross-Origin-Opener-Policy header has been ignored/;
+const EXPECTED = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|status of 503|WebSocket connection|Cross-Origin-Opener-Policy header has been ignored/;
 
 /** Fails if a page complained of anything else. */
 export function assertQuiet(...pages) {

@@ -75,3 +75,17 @@ export async function holdRing(page) {
   });
   return { rung, release: () => release() };
 }
+
+/** Makes a call with a link, and returns it. */
+export async function create(page) {
+  await page.getByRole('button', { name: 'New call with a link' }).click();
+  await reach(page, 'waiting');
+  return page.getByLabel('Share this link.').inputValue();
+}
+
+/** Writes into the chat, which is opened if need be. */
+export async function say(page, words) {
+  if (await page.locator('#chat').isHidden()) await page.getByRole('button', { name: /^Chat/ }).click();
+  await page.getByRole('textbox', { name: 'Message' }).fill(words);
+  await page.getByRole('button', { name: 'Send' }).click();
+}

@@ -19,7 +19,7 @@ import { Party } from './party.js';
  * @property {string} tag
  * @property {RTCIceServer[]} iceServers
  * @property {(message: any) => void} send
- * @property {(message: any) => Promise<any>} request
+ * @property {(message: any, take?: (answer: any) => void) => Promise<any>} request
  * @property {() => boolean} reachable
  * @property {(call: Call) => void} forget
  * @property {import('./websocket.js').Environment} environment
@@ -34,7 +34,7 @@ import { Party } from './party.js';
  */
 
 /** How long who joined waits for the others to say hi before it takes them for another kind of client. */
-const HI_MS = 1_500;
+const HI_MS = 3_000;
 /** How long a party may be unknown to the server and out of reach. */
 const ABSENT_MS = 20_000;
 
@@ -105,7 +105,8 @@ export class Call extends Emitter {
     for (const party of this.parties) this.#miss(party);
     this.#forgetGuests();
     try {
-      this.enter(await this.host.request({ type: 'join', call: this.id, restore: this.#restore || undefined }));
+      const join = { type: 'join', call: this.id, restore: this.#restore || undefined };
+      await this.host.request(join, (answer) => this.enter(answer));
     } catch (thrown) {
       const failure = asError(thrown, 'lost');
       if (failure.code === 'lost' || failure.code === 'closed' || this.ended) return; // there will be another sign-in, or none
@@ -228,8 +229,8 @@ export class Call extends Emitter {
     party.on('channel', (channel) => this.emit('channel', { party, channel }));
     party.on('bye', () => this.remove(party, 'left'));
     party.on('failed', () => this.remove(party, 'no-route'));
-    for (const other of this.parties) if (other.absentSince > 0 && (name && other.name === name)) this.remove(other, 'gone');
     this.#parties.set(tag, party);
+    for (const other of this.parties) if (other.absentSince > 0 && name && other.name === name) this.remove(other, 'gone');
     this.ringing = false;
     this.emit('party', party);
     this.update();
@@ -316,13 +317,19 @@ export class Call extends Emitter {
     const tag = String(hi?.tag ?? from);
     if (!guest || tag === this.host.tag) return;
     clearTimeout(guest.timer);
-    let known = this.#parties.get(tag);
-    if (known && !hi?.know?.includes(this.host.tag)) {
-      this.remove(known, 'gone'); // it has given this connection up, or never had it
-      known = undefined;
+    const known = this.#parties.get(tag);
+    if (known && known.id !== from && known.absentSince === 0) return; // somebody else's tag
+    const late = this.#parties.get(from);
+    if (late) { // we have taken it for another kind of client
+      this.#parties.delete(from);
+      this.#parties.set(tag, late);
+      if (known && known !== late) this.#replaced(known);
+      late.upgrade(this.host.tag < tag);
+      return;
     }
-    if (!known) {
+    if (!known || !hi?.know?.includes(this.host.tag)) {
       const party = this.meet({ tag, id: from, name, plain: false });
+      if (known) this.#replaced(known);
       if (guest.newcomer) party.begin();
       return;
     }
@@ -330,6 +337,12 @@ export class Call extends Emitter {
     Object.assign(known, { id: from, name, absentSince: 0 });
     void known.renew(guest.newcomer);
     this.update();
+  }
+
+  /** @param {Party} party whose place another one has taken: the other side has given it up, or never had it */
+  #replaced(party) {
+    party.close();
+    this.emit('left', { party, reason: 'gone' });
   }
 
   /**

@@ -191,7 +191,7 @@ export class Client extends Emitter {
     return {
       tag: this.#tag, iceServers: this.iceServers, environment: this.#environment,
       send: (message) => this.#session.send(message),
-      request: (message) => this.#session.request(message),
+      request: (message, take) => this.#session.request(message, take),
       reachable: () => this.#session.state === 'connected',
       forget: (call) => this.#calls.delete(call),
     };
@@ -203,7 +203,7 @@ export class Client extends Emitter {
    */
   async #enter(call, request) {
     try {
-      call.enter(await this.#session.request(request));
+      await this.#session.request(request, (answer) => call.enter(answer));
     } catch (failure) {
       call.finish('lost');
       throw failure;

@@ -163,6 +163,11 @@ export class Party extends Emitter {
     });
   }
 
+  /** @param {boolean} polite The other side turns out to be a client of this SDK, if late. */
+  upgrade(polite) {
+    Object.assign(this.#options, { plain: false, polite });
+  }
+
   /** Looks for another way, as soon as the other side can be told. */
   restart() {
     if (this.#closed || this.#options.plain) return;

@@ -63,7 +63,7 @@ export class Session {
   /** @type {Transport | null} */
   #transport = null;
   #backlog = new Backlog();
-  /** @type {Map<number, {resolve: (answer: any) => void, reject: (failure: IceboxError) => void}>} */
+  /** @type {Map<number, {take: (answer: any) => void, resolve: (answer: any) => void, reject: (failure: IceboxError) => void}>} */
   #asked = new Map();
   #refs = 0;
   #taken = 0;
@@ -107,13 +107,14 @@ export class Session {
   /**
    * Sends a message and waits for its answer.
    * @param {any} message
+   * @param {(answer: any) => void} [take] called with the answer before anything that came behind it is looked at
    * @returns {Promise<any>} rejects with the server's refusal, or with lost if nobody can say whether it was done
    */
-  request(message) {
+  request(message, take = () => {}) {
     if (this.state === 'closed') return Promise.reject(new IceboxError('closed', 'The connection to the server is closed.'));
     return new Promise((resolve, reject) => {
       this.#refs += 1;
-      this.#asked.set(this.#refs, { resolve, reject });
+      this.#asked.set(this.#refs, { take, resolve, reject });
       this.send({ ...message, ref: this.#refs });
     });
   }
@@ -272,8 +273,9 @@ export class Session {
     const asked = this.#asked.get(message.ref);
     if (!asked) return this.#hooks.message(message);
     this.#asked.delete(message.ref);
-    if (message.type === 'error') asked.reject(refused(message));
-    else asked.resolve(message);
+    if (message.type === 'error') return asked.reject(refused(message));
+    asked.take(message);
+    asked.resolve(message);
   }
 
   /** @param {{reason: string, reconnect?: boolean}} bye */

@@ -185,7 +185,8 @@ addEventListener('hashchange', () => calls.call || showInvitation(invitation() !
 
 document.addEventListener('visibilitychange', () => {
   const { client } = presence;
-  keep(client && document.visibilityState === 'hidden' ? { name: presence.name, secret: client.secret } : null);
+  if (document.visibilityState === 'visible') keep(null);
+  else if (client) keep({ name: presence.name, secret: client.secret }); // else the page is being left, and has seen to it
 });
 addEventListener('pagehide', () => {
   const { client } = presence;

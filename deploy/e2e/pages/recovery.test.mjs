@@ -1,0 +1,137 @@
+/** What goes on, and comes back, by itself: the daemon is restarted, a page is reloaded, WebSockets don't work. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+
+import { assertQuiet, eventually, launch, open } from './lib/browser.mjs';
+import { connect, create, figure, reach, say, signIn, watch } from './lib/callpage.mjs';
+import { Daemon } from './lib/daemon.mjs';
+
+let daemon;
+let browser;
+let pages = [];
+
+before(async () => {
+  daemon = await Daemon.start({ signal: { limits: { resume: '2m' } } });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await daemon?.stop();
+});
+
+afterEach(async () => {
+  const all = pages;
+  pages = [];
+  for (const page of all) await page.context().close();
+  assertQuiet(...all);
+});
+
+async function person(name, query = '', prepare = () => {}) {
+  const page = await open(browser, 'about:blank');
+  pages.push(page);
+  await prepare(page);
+  await page.goto(daemon.url + query);
+  await signIn(page, name);
+  return page;
+}
+
+/** Milliseconds from now until a page has decoded so many more frames. */
+async function untilMedia(page, since, frames = 5) {
+  const before = await figure(page, 'stat-frames-decoded');
+  await eventually(async () => (await figure(page, 'stat-frames-decoded')) >= before + frames, 'media again');
+  return Date.now() - since;
+}
+
+for (const [name, signal, away] of [['killed', 'SIGKILL', 6_000], ['stopped', 'SIGTERM', 0]]) {
+  test(`a relayed call has media again within 10 s after the daemon was ${name}, without a click`, async (t) => {
+    const alice = await person(`alice-${name}`, '?policy=relay');
+    const bob = await person(`bob-${name}`, '?policy=relay');
+    await connect(alice, bob);
+    await Promise.all([watch(alice, 10), watch(bob, 10)]);
+    await daemon.kill(signal);
+    const back = Date.now() + away;
+    await eventually(() => Date.now() >= back, 'the time to be away', away + 1_000);
+    await daemon.run();
+    const ready = Date.now();
+    const took = await Promise.all([untilMedia(alice, ready), untilMedia(bob, ready)]);
+    t.diagnostic(`media again after ${took.join(' and ')} ms`);
+    assert.ok(Math.max(...took) < 10_000, `media again after ${took.join(' and ')} ms`);
+    for (const page of [alice, bob]) {
+      assert.equal(await page.locator('main').getAttribute('data-call'), 'in-call');
+      assert.equal(await page.locator('#stat-local').getAttribute('data-type'), 'relay');
+      assert.ok(await page.locator('#notice').isHidden());
+    }
+    await say(alice, 'still here');
+    await bob.getByRole('button', { name: 'Chat (1 new)' }).waitFor();
+    await bob.getByRole('button', { name: 'Hang up' }).click();
+    await reach(alice, 'idle');
+  });
+}
+
+test('a direct call never stops while the daemon is away', async () => {
+  const alice = await person('alice-direct');
+  const bob = await person('bob-direct');
+  await connect(alice, bob);
+  await watch(alice, 5);
+  await daemon.kill();
+  await Promise.all([watch(alice, 60), watch(bob, 60)]);
+  await daemon.run();
+  for (const page of [alice, bob]) await page.locator('main[data-presence="in"]').waitFor();
+  await Promise.all([watch(alice, 10), watch(bob, 10)]);
+  await alice.getByRole('button', { name: 'Hang up' }).click();
+  await reach(bob, 'idle');
+});
+
+test('a page that is reloaded has its name back at once, and is asked back into its call', async () => {
+  // The goodbye of the page that is left gets lost, so the server takes its session for alive.
+  let deaf = false;
+  const alice = await person('alice-reload', '', async (page) => {
+    await page.routeWebSocket(/\/ws$/, (route) => {
+      const server = route.connectToServer();
+      route.onMessage((message) => deaf || server.send(message));
+      route.onClose(() => {}); // the server isn't told
+    });
+    await page.route('**/v1/send', (route) => route.abort());
+  });
+  const link = await create(alice);
+  const bob = await open(browser, link);
+  pages.push(bob);
+  await bob.getByLabel('Your name').fill('bob-reload');
+  await bob.getByRole('button', { name: 'Join the call' }).click();
+  await reach(alice, 'in-call');
+
+  deaf = true;
+  const stranger = await open(browser, daemon.url);
+  pages.push(stranger);
+  const reloaded = alice.reload();
+  deaf = false;
+  await reloaded;
+  await alice.getByText('Signed in as alice-reload').waitFor();
+  await stranger.getByLabel('Your name').fill('alice-reload');
+  await stranger.getByRole('button', { name: 'Sign in' }).click();
+  await stranger.getByText('Someone is signed in with this name already.').waitFor();
+
+  await alice.getByRole('button', { name: 'Join the call' }).click();
+  await reach(alice, 'in-call');
+  await Promise.all([watch(alice, 10), watch(bob, 10)]);
+  assert.equal(await bob.locator('.tile').count(), 1);
+  alice.complaints = alice.complaints.filter((text) => !/ERR_FAILED/.test(text)); // what the test took away
+});
+
+test('without WebSockets a call is made over events, and survives a restart of the daemon', async () => {
+  const blocked = (page) => page.routeWebSocket(/\/ws$/, (route) => route.close());
+  const alice = await person('alice-events', '', blocked);
+  const bob = await person('bob-events', '?policy=relay');
+  assert.equal(await alice.locator('main').getAttribute('data-transport'), 'events');
+  assert.equal(await bob.locator('main').getAttribute('data-transport'), 'websocket');
+  await connect(alice, bob);
+  await Promise.all([watch(alice, 10), watch(bob, 10)]);
+  await daemon.kill();
+  await daemon.run();
+  for (const page of [alice, bob]) await page.locator('main[data-presence="in"]').waitFor();
+  await Promise.all([watch(alice, 20), watch(bob, 20)]);
+  await alice.getByRole('button', { name: 'Hang up' }).click();
+  await reach(bob, 'idle');
+});

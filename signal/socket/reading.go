@@ -1,0 +1,113 @@
+package socket
+
+import (
+	"errors"
+	"net"
+)
+
+// run reads until the connection ends, in a goroutine of its own.
+func (l *link) run() {
+	defer l.finish()
+	b := newBuffer()
+	defer b.free()
+	l.guard(l.session.Open)
+	for !l.over {
+		n, err := l.conn.nc.Read(b.b[:])
+		if n > 0 {
+			l.digest(l.feed(b.b[:n]))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// begin has the poller read.
+func (l *link) begin() {
+	l.conn.wire.link = l
+	l.guard(l.session.Open)
+	if l.secure() {
+		l.elsewhere(func() {}) // something may have been decrypted already
+		return
+	}
+	l.await()
+}
+
+// secure reports whether there is TLS between the link and its wire.
+func (l *link) secure() bool { return l.conn.nc != net.Conn(l.conn.wire) }
+
+// await goes on when something comes.
+func (l *link) await() {
+	if l.over || l.conn.wire.await(true) != nil {
+		l.finish()
+	}
+}
+
+// readable is what the poller calls when something has come. It reports whether the buffer is taken from it.
+func (l *link) readable(b *buffer) (taken bool) {
+	for range maxReads {
+		n, err := l.conn.nc.Read(b.b[:])
+		var slow func()
+		var rest []byte
+		if n > 0 {
+			slow, rest = l.feed(b.b[:n])
+		}
+		switch {
+		case slow != nil:
+			l.elsewhere(func() {
+				l.digest(slow, rest)
+				b.free()
+			})
+			return true
+		case l.over || err != nil && !silent(err):
+			l.elsewhere(func() { l.over = true })
+			return false
+		case err != nil || !l.secure() && n < len(b.b):
+			return false // nothing more for now
+		}
+	}
+	l.elsewhere(func() {}) // others come first, and what TLS has read already is no event of the kernel's
+	return false
+}
+
+// elsewhere takes the link from the poller, and gives it back when something is done and everything has been read
+// that is there.
+func (l *link) elsewhere(do func()) {
+	_ = l.conn.wire.await(false) // taking away doesn't fail
+	go func() {
+		do()
+		b := newBuffer()
+		defer b.free()
+		for !l.over && l.secure() {
+			n, err := l.conn.nc.Read(b.b[:])
+			if n > 0 {
+				l.digest(l.feed(b.b[:n]))
+			}
+			if silent(err) {
+				break
+			}
+			l.over = l.over || err != nil
+		}
+		l.await()
+	}()
+}
+
+// digest does what feed has left, in a goroutine that may wait.
+func (l *link) digest(slow func(), rest []byte) {
+	for slow != nil {
+		l.guard(slow)
+		slow, rest = l.feed(rest)
+	}
+}
+
+// finish is for a link that nobody reads any more.
+func (l *link) finish() {
+	defer l.left()
+	l.settle()
+	l.done()
+	l.client.Close()
+	l.conn.free()
+}
+
+// silent reports whether a read ended because nothing has come yet.
+func silent(err error) bool { return errors.Is(err, errAgain) }
