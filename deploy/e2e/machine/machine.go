@@ -46,6 +46,12 @@ type Machine struct {
 // file system before systemd does, and finds them in /mnt/install.
 func Boot(t testing.TB, files map[string][]byte) *Machine {
 	t.Helper()
+	return BootFrom(t, "/", files)
+}
+
+// BootFrom is Boot with another file system than this host's to begin with; nothing in it changes.
+func BootFrom(t testing.TB, root string, files map[string][]byte) *Machine {
+	t.Helper()
 	own, err := os.MkdirTemp("", "machine") // under /run: an overlay's upper layer can't lie on an overlay
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +67,7 @@ func Boot(t testing.TB, files map[string][]byte) *Machine {
 		}
 	}
 	group := makeGroup(t)
-	m := &Machine{t: t, done: make(chan struct{}), init: exec.Command("sh", filepath.Join(install, "boot.sh"), own, Address+"/24")}
+	m := &Machine{t: t, done: make(chan struct{}), init: exec.Command("sh", filepath.Join(install, "boot.sh"), own, Address+"/24", root)}
 	m.init.Stdout, m.init.Stderr = &m.log, &m.log
 	m.init.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
@@ -184,7 +190,10 @@ func (m *Machine) off() {
 
 func (m *Machine) command(ctx context.Context, argv ...string) *exec.Cmd {
 	pid := strconv.Itoa(m.init.Process.Pid)
-	return exec.CommandContext(ctx, "nsenter", append([]string{"--target", pid, "--all", "--"}, argv...)...)
+	c := exec.CommandContext(ctx, "nsenter", append([]string{"--target", pid, "--all", "--"}, argv...)...)
+	// What an administrator's shell has there, and nothing of the test's: each ICEBOX_ variable is a setting.
+	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	return c
 }
 
 // Run runs a program on the machine as root, which has to succeed, and returns what it printed.
