@@ -18,7 +18,7 @@ import (
 // bad has the whole message of every file in testdata/bad, without the
 // directory.
 var bad = map[string]string{
-	"access":              `access.yaml:2: signal.access: want open or key, got "closed"`,
+	"access":              `access.yaml:2: signal.access: want open, key or jwt, got "closed"`,
 	"access_without_keys": "access_without_keys.yaml:2: signal.access: is key, and signal.keys has none: nobody could sign in",
 	"anchor": `anchor.yaml:3: turn.users[0]: YAML anchors and aliases are not supported: quote a text that begins with & or *
 anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote a text that begins with & or *`,
@@ -34,6 +34,17 @@ anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote 
 	"external_ip_twice":              "external_ip_twice.yaml:3: external_ip[1].private: 10.0.0.5 is the same as external_ip[0].private",
 	"http_no_address":                "http_no_address.yaml:3: http.listen[0]: address is missing",
 	"http_tls_without_certificate":   "http_tls_without_certificate.yaml:4: http.listen[0].tls: needs a certificate: set tls at the top of the file",
+	"jwt_http":                       `jwt_http.yaml:3: signal.jwt.jwks: keys that come over plain http can be anybody's: want https, got "http://id.example.org/keys"`,
+	"jwt_key_both":                   "jwt_key_both.yaml:4: signal.jwt.keys[0]: has public and secret: only one of them can count",
+	"jwt_key_short":                  "jwt_key_short.yaml:4: signal.jwt.keys[0].secret: has 16 bytes and needs 32",
+	"jwt_name_claim":                 "jwt_name_claim.yaml:3: signal.jwt.name_claim: is empty",
+	"jwt_no_keys":                    "jwt_no_keys.yaml:2: signal.access: is jwt, and signal.jwt has neither keys nor jwks: nobody could sign in",
+	"jwt_url":                        `jwt_url.yaml:3: signal.jwt.jwks: want a URL such as https://id.example.org/jwks.json, got "keys.json"`,
+	"call_parties":                   "call_parties.yaml:3: signal.calls.parties: want 2 to 8, got 9",
+	"call_unjoined":                  "call_unjoined.yaml:3: signal.calls.unjoined: want 1m to 168h, got 1s",
+	"resume":                         "resume.yaml:3: signal.limits.resume: want 1s to 1h, got 2h",
+	"resume_messages":                "resume_messages.yaml:3: signal.limits.resume_messages: want 8 or more, got 1",
+	"resume_size":                    "resume_size.yaml:3: signal.limits.resume_size: a resume_size of 1024 bytes does not hold one message of 262144",
 	"key_is_a_list":                  "key_is_a_list.yaml:2: turn: a key must be a name, got a list",
 	"key_name_twice":                 `key_name_twice.yaml:5: signal.keys[1].name: "web" is the same as signal.keys[0].name`,
 	"key_no_name":                    "key_no_name.yaml:3: signal.keys[0]: name is missing",

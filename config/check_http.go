@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Sizes that a signalling message can be limited to.
@@ -28,6 +29,16 @@ func (c *checker) signal() {
 		c.fail(c.written("signal.limits.queue_size", "signal.limits.max_message"),
 			"a queue_size of %d bytes does not hold one message of %d", s.Limits.QueueSize, s.Limits.MaxMessage)
 	}
+	if s.Limits.ResumeSize < s.Limits.MaxMessage {
+		c.fail(c.written("signal.limits.resume_size", "signal.limits.max_message"),
+			"a resume_size of %d bytes does not hold one message of %d", s.Limits.ResumeSize, s.Limits.MaxMessage)
+	}
+	if s.Limits.ResumeMessages < minQueue {
+		c.fail("signal.limits.resume_messages", "want %d or more, got %d", minQueue, s.Limits.ResumeMessages)
+	}
+	c.between("signal.limits.resume", s.Limits.Resume, time.Second, time.Hour)
+	c.jwt()
+	c.calls()
 	if s.Limits.QueueMessages < minQueue {
 		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)
 	}

@@ -143,7 +143,38 @@ type SharedSecret struct {
 type Signal struct {
 	Access Access       `yaml:"access"`
 	Keys   []APIKey     `yaml:"keys"`
+	JWT    JWT          `yaml:"jwt"`
+	Calls  Calls        `yaml:"calls"`
 	Limits SignalLimits `yaml:"limits"`
+}
+
+// JWT says which JSON Web Tokens let their bearers sign in.
+type JWT struct {
+	Issuer     string   `yaml:"issuer"`   // "": any
+	Audience   string   `yaml:"audience"` // "": any
+	NameClaim  string   `yaml:"name_claim"`
+	CallsClaim string   `yaml:"calls_claim"`
+	JWKS       string   `yaml:"jwks"` // URL of a key set; "": none
+	Keys       []JWTKey `yaml:"keys"`
+}
+
+// JWTKey verifies tokens. Exactly one of Public and Secret is set after Load: a file of public keys, whose Data is
+// PEM or a JSON Web Key Set for its user to read, or a secret for HS256, written in place or in a file.
+type JWTKey struct {
+	Public string `yaml:"public,omitempty"`
+	Secret Secret `yaml:"secret,omitempty"`
+	File   string `yaml:"file,omitempty"`
+	Data   []byte `yaml:"-"`
+}
+
+// Calls bound calls by ID.
+type Calls struct {
+	Parties    int           `yaml:"parties"`
+	PerClient  int           `yaml:"per_client"`
+	OnePerUser bool          `yaml:"one_per_user"`
+	Total      int           `yaml:"total"`    // 0: no limit
+	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
+	Kept       Size          `yaml:"kept"`     // for who joins
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after
@@ -156,15 +187,21 @@ type APIKey struct {
 
 // SignalLimits bound the signalling clients.
 type SignalLimits struct {
-	MaxMessage            Size `yaml:"max_message"`
-	MessagesPerSecond     int  `yaml:"messages_per_second"` // per client, on average
-	MessageBurst          int  `yaml:"message_burst"`       // per client, at once
-	QueueMessages         int  `yaml:"queue_messages"`      // waiting for one client
-	QueueSize             Size `yaml:"queue_size"`          // waiting for one client
-	Connections           int  `yaml:"connections"`         // 0: no limit
-	ConnectionsPerAddress int  `yaml:"connections_per_address"`
-	Mints                 int  `yaml:"mints"`             // credentials a minute; 0: no limit
-	MintsPerAddress       int  `yaml:"mints_per_address"` // credentials a minute; 0: no limit
+	MaxMessage        Size `yaml:"max_message"`
+	MessagesPerSecond int  `yaml:"messages_per_second"` // per client, on average
+	MessageBurst      int  `yaml:"message_burst"`       // per client, at once
+	QueueMessages     int  `yaml:"queue_messages"`      // waiting for one client
+	QueueSize         Size `yaml:"queue_size"`          // waiting for one client
+
+	Resume         time.Duration `yaml:"resume"` // after a connection is lost
+	ResumeMessages int           `yaml:"resume_messages"`
+	ResumeSize     Size          `yaml:"resume_size"`
+	WatchedNames   int           `yaml:"watched_names"` // by one client
+
+	Connections           int `yaml:"connections"` // 0: no limit
+	ConnectionsPerAddress int `yaml:"connections_per_address"`
+	Mints                 int `yaml:"mints"`             // credentials a minute; 0: no limit
+	MintsPerAddress       int `yaml:"mints_per_address"` // credentials a minute; 0: no limit
 }
 
 // HTTP configures the listeners of signalling, pages and ICE endpoints.
@@ -230,6 +267,14 @@ func (s SharedSecret) printed() any {
 		s.Secret = Secret{}
 	}
 	return s
+}
+
+// printed leaves out what came from a file.
+func (k JWTKey) printed() any {
+	if k.File != "" {
+		k.Secret = Secret{}
+	}
+	return k
 }
 
 // printed leaves out what came from a file.

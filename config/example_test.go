@@ -78,6 +78,8 @@ func loadsAll(t *testing.T, text []byte) []string {
 		"/etc/icebox/carol.password":    []byte("carol's password\n"),
 		"/etc/icebox/nextcloud.secret":  []byte("nextcloud's own secret\n"),
 		"/etc/icebox/app.key":           []byte("the key of the app\n"),
+		"/etc/icebox/jwt.pem":           []byte("whoever uses it reads it"),
+		"/etc/icebox/jwt.secret":        []byte("a secret that has thirty-two bytes\n"),
 	}
 	if _, err := Load(Source{Path: "all.yaml", ReadFile: inMemory(files)}); err != nil {
 		t.Fatal(err)

@@ -13,14 +13,15 @@ import (
 // Access says who may sign in on the signalling hub.
 type Access string
 
-// Open lets everybody sign in; ByKey wants one of signal.keys.
+// Open lets everybody sign in; ByKey wants one of signal.keys, ByToken a JSON Web Token.
 const (
-	Open  Access = "open"
-	ByKey Access = "key"
+	Open    Access = "open"
+	ByKey   Access = "key"
+	ByToken Access = "jwt"
 )
 
-// UnmarshalText accepts open and key.
-func (a *Access) UnmarshalText(b []byte) error { return oneOf(a, b, Open, ByKey) }
+// UnmarshalText accepts open, key and jwt.
+func (a *Access) UnmarshalText(b []byte) error { return oneOf(a, b, Open, ByKey, ByToken) }
 
 // Transport is what a TURN listener speaks.
 type Transport string

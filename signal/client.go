@@ -19,7 +19,7 @@ import (
 // Conn is a connection as the core sees it. Write and Ping are never called at the same time; Abort may be
 // called at any time.
 type Conn interface {
-	// Write sends one message, Ping asks for a sign of life. Both give up at the deadline.
+	// Write sends one message, which it doesn't keep; Ping asks for a sign of life. Both give up at the deadline.
 	Write(frame []byte, deadline time.Time) error
 	Ping(deadline time.Time) error
 	// Close tells the other side why and sees to it that reading ends soon, whatever the other side does.
@@ -29,13 +29,38 @@ type Conn interface {
 	Abort()
 }
 
+// Prompt is a Conn that can write without waiting.
+type Prompt interface {
+	Conn
+	// TryWrite writes a message if that can be done at once. If it reports false the message has to be handed to Write
+	// next, before anything else is written: part of it may have gone. TryPing is likewise.
+	TryWrite(frame []byte) (done bool, err error)
+	TryPing() (done bool, err error)
+}
+
+// Resumable is a Conn that outlives its transports.
+type Resumable interface {
+	Conn
+	// Bind tells it whose connection it is, before anything else is called.
+	Bind(*Client)
+	// Silent gives the present transport up, which showed no sign of life in time, and reports whether the
+	// connection goes on waiting for another one. It doesn't block.
+	Silent() bool
+}
+
 // Profile is what a protocol wants of the core.
 type Profile struct {
 	// Protocol is the metric label.
 	Protocol string
-	// Encode makes the frame that tells a client of a message from another client. It must not keep the
+	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
+	ByID bool
+	// Pairs is how many correspondents a client has at once; 0 means 32.
+	Pairs int
+	// Presence makes the frame that tells a client whether a name that it watches is held.
+	Presence func(name string, held bool) []byte
+	// Encode appends the frame that tells a client of a message from another client. It must not keep the
 	// message's payload.
-	Encode func(broker.Message) []byte
+	Encode func([]byte, broker.Message) []byte
 	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
 	// correspondent's. Another's would end the wrong call.
 	OneCall bool
@@ -46,9 +71,11 @@ type Profile struct {
 
 // Visitor is what is known of who connects before it says a word.
 type Visitor struct {
-	Addr netip.Addr
-	Host string // by which it reached us, without port
-	Key  string // the name of the API key it showed, if any
+	Addr  netip.Addr
+	Host  string // by which it reached us, without port
+	Key   string // the name of the API key it showed, if any
+	Base  string // the origin by which it reached us, such as https://turn.example.org; may be empty
+	Grant Grant  // what its token says, where it showed one
 }
 
 // MaxName is the longest name of a client, in bytes.
@@ -71,6 +98,7 @@ type Client struct {
 	// Fixed.
 	hub     *Hub
 	conn    Conn
+	prompt  Prompt // conn, if it is one
 	profile Profile
 	visitor Visitor
 	id      broker.ID
@@ -97,10 +125,13 @@ type Client struct {
 	pairs  pairs
 	queue  queue
 	probed chan struct{} // closed by the next sign of life; nil when nobody waits for one
+
+	watched map[string]struct{} // names
 }
 
 func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
+	c.prompt, _ = conn.(Prompt)
 	_, _ = rand.Read(c.secret[:]) // documented never to fail
 	c.seen.Store(int64(h.now()))
 	return c
@@ -139,6 +170,8 @@ func (c *Client) SignIn(name string) error {
 	switch old := c.Name(); {
 	case !ValidName(name):
 		return h.metrics.refuse(ErrBadName)
+	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
+		return h.metrics.refuse(ErrNameNotAllowed)
 	case h.Draining():
 		return h.metrics.refuse(ErrRestarting)
 	case old == name:
@@ -224,12 +257,14 @@ func (c *Client) Close() {
 		c.queue.clear()
 	}
 	c.state = closed
-	why, name := c.reason, c.name
+	why, name, watched := c.reason, c.name, c.watched
+	c.watched = nil
 	c.mu.Unlock()
 
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
+	c.unwatchAll(ctx, watched)
 	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
 	// should have hung up by then.
 	c.hangUp(ctx)

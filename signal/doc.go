@@ -4,6 +4,11 @@
 //
 //	gateway   who may connect and from where, routes, ICE servers over HTTP
 //	classic   the login/offer/answer/candidate/leave protocol of the tutorials
+//	native    our own protocol: sessions that outlive connections, over WebSocket and server-sent events
+//	call      calls by ID, and what a late joiner is told
+//	token     JSON Web Tokens and the keys that verify them
+//	client    a Go client of the native protocol
+//	object    JSON objects whose members pass through unread
 //	socket    a WebSocket as the core's Conn, and the loop that reads it
 //	broker    who holds which name, on which node
 //	rate      token buckets
@@ -17,7 +22,7 @@
 // Names are freed when a connection dies, however it dies:
 //
 //   - every client is pinged once in [Options.PingEvery]; one that doesn't answer within [Options.PongWithin]
-//     is ended. Any frame counts as an answer;
+//     is ended. Anything that comes counts as an answer;
 //   - who claims a name that is held makes the hub ping the holder at once. If nothing comes back within
 //     [Options.ProbeWait] the holder is ended and the newcomer gets the name (a page that was reloaded while
 //     its network was gone), otherwise the newcomer is refused;
@@ -30,6 +35,15 @@
 // it. A pair is between IDs: who takes over a name doesn't inherit the calls of its last holder. It ends with
 // a leave from either side, or with the client. Each client remembers its latest 32; the ones it never
 // answered go first.
+//
+// A protocol that knows clients by ID too ([Profile.ByID]) has notes besides: messages that need no pair, and make one. Who is
+// in a pair with a client that ends is sent a leave that says so.
+//
+// # Connections that outlive their transports
+//
+// A [Resumable] connection is one whose protocol can go on with it over another transport. It keeps its client, and the
+// client its name, when a ping is not answered; until when is its own business. A name that such a client holds
+// goes to nobody else meanwhile, except by [Client.TakeOver].
 //
 // # Queues
 //

@@ -31,14 +31,38 @@ var (
 	ErrPeerBusy    = &Error{"peer-busy", "too many of your messages are waiting for this peer"}
 	ErrNotPaired   = &Error{"not-paired", "there is no call between you and this peer"}
 	ErrMintLimited = &Error{"mint-limited", "too many TURN credentials were asked for: try again in a minute"}
+	ErrUnsupported = &Error{"peer-unsupported", "the peer's protocol has no such message"}
 	ErrUnavailable = &Error{"unavailable", "the server can't do this now: try again later"}
 	ErrRestarting  = &Error{"restarting", "the server is about to restart: connect again in a moment"}
+
+	// Of access by token, in every protocol.
+	ErrTokenMissing   = &Error{"token-missing", "this server wants a token"}
+	ErrTokenInvalid   = &Error{"token-invalid", "the token is not good here"}
+	ErrTokenExpired   = &Error{"token-expired", "the token has expired"}
+	ErrNameNotAllowed = &Error{"name-not-allowed", "the token is for another name"}
+
+	// Of sessions and what one can do in them.
+	ErrVersion     = &Error{"version", "this server speaks version 1 of the protocol"}
+	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
+	ErrResync      = &Error{"resync", "the session is over: sign in anew"}
+	ErrOutOfOrder  = &Error{"out-of-order", "a message with a lower number is missing: send again from there"}
+	ErrWatchLimit  = &Error{"watch-limit", "too many names to watch"}
+	ErrNoSuchCall  = &Error{"no-such-call", "no call has this ID: it may have ended"}
+	ErrCallFull    = &Error{"call-full", "as many as may are in this call already"}
+	ErrCallBarred  = &Error{"call-not-allowed", "the token doesn't allow this call"}
+	ErrCallLimit   = &Error{"call-limit", "too many calls: leave one, or try again later"}
+	ErrInCall      = &Error{"in-call", "you are in a call already"}
+	ErrNotInCall   = &Error{"not-in-call", "join the call first"}
+	ErrCallCrowded = &Error{"call-full-of-data", "the call keeps as much as it may for who joins"}
 )
 
 // refusals is the closed list of metric labels.
 var refusals = []*Error{
 	ErrBadMessage, ErrBinary, ErrUnknownType, ErrTooLarge, ErrRateLimited, ErrNotSignedIn, ErrBadName,
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
+	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
+	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrWatchLimit,
+	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.
@@ -53,6 +77,8 @@ func refusal(err error) *Error {
 		return ErrPeerOffline
 	case errors.Is(err, broker.ErrBusy):
 		return ErrPeerBusy
+	case errors.Is(err, broker.ErrUnsupported):
+		return ErrUnsupported
 	case errors.Is(err, broker.ErrLeft):
 		return ErrRestarting
 	default:
@@ -87,6 +113,18 @@ const (
 	Restarting
 	// Broken means that the code that serves it panicked.
 	Broken
+	// Lapsed says that its connection was lost and not resumed in time.
+	Lapsed
+	// Overflowed says that its connection was lost, and more came for it than is kept.
+	Overflowed
+	// Replaced says that a new session of the same client took its place.
+	Replaced
+	// Elsewhere says that the session goes on over another connection. It ends connections, not clients.
+	Elsewhere
+	// Expired says that its token has expired.
+	Expired
+	// Unsaid says that no sign-in came in time. It ends connections that are no clients yet.
+	Unsaid
 	reasons
 )
 
@@ -94,6 +132,6 @@ const (
 func (r Reason) String() string {
 	return [...]string{
 		"gone", "pong_timeout", "slow_reader", "write_failed", "superseded", "too_large", "bad_text", "stalled",
-		"restarting", "broken", "unknown",
+		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "unknown",
 	}[min(r, reasons)]
 }

@@ -22,11 +22,11 @@ type Options struct {
 	Logger     *slog.Logger          // discards
 	Registerer prometheus.Registerer // no registration
 
-	PingEvery  time.Duration // 25 s: proxies cut a connection that is idle for 60 s
-	PongWithin time.Duration // 10 s, at most PingEvery
+	PingEvery  time.Duration // 10 s; proxies cut a connection that is idle for 60 s
+	PongWithin time.Duration // 5 s, at most PingEvery
 	ProbeWait  time.Duration // 1 s
 	WriteWait  time.Duration // 10 s for one frame
-	ClaimWait  time.Duration // 5 s, less than PongWithin, for a call of the broker
+	ClaimWait  time.Duration // 4 s, less than PongWithin, for a call of the broker
 }
 
 func (o *Options) fill() error {
@@ -36,11 +36,11 @@ func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.PingEvery = cmp.Or(o.PingEvery, 25*time.Second)
-	o.PongWithin = cmp.Or(o.PongWithin, 10*time.Second)
+	o.PingEvery = cmp.Or(o.PingEvery, 10*time.Second)
+	o.PongWithin = cmp.Or(o.PongWithin, 5*time.Second)
 	o.ProbeWait = cmp.Or(o.ProbeWait, time.Second)
 	o.WriteWait = cmp.Or(o.WriteWait, 10*time.Second)
-	o.ClaimWait = cmp.Or(o.ClaimWait, 5*time.Second)
+	o.ClaimWait = cmp.Or(o.ClaimWait, 4*time.Second)
 	if o.PingEvery < wheelSlots || o.PongWithin > o.PingEvery {
 		return fmt.Errorf("ping every %v with a pong within %v makes no sense", o.PingEvery, o.PongWithin)
 	}
@@ -65,9 +65,12 @@ type Hub struct {
 	ctx    context.Context // ends when Shutdown stops waiting
 	cancel context.CancelFunc
 
+	leaving context.Context // ends when Shutdown begins
+	leave   context.CancelFunc
+
 	mu       sync.RWMutex // held for reading by Connect, for writing by Shutdown
 	draining bool
-	serving  sync.WaitGroup // one for every connected client
+	serving  sync.WaitGroup // one for every connected client and whatever else attends
 	loops    sync.WaitGroup // the wheel
 }
 
@@ -85,9 +88,11 @@ func New(o Options, l Limits) (*Hub, error) {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.leaving, h.leave = context.WithCancel(context.Background())
 	h.broker, h.self, err = o.Engine.Join(h.ctx, node{h})
 	if err != nil {
 		h.cancel()
+		h.leave()
 		return nil, fmt.Errorf("join the broker: %w", err)
 	}
 	h.clients.init()
@@ -131,6 +136,9 @@ func (h *Hub) Draining() bool {
 // reads, and calls [Client.Close] when reading ends: Shutdown waits for that.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	c := newClient(h, conn, p, v)
+	if r, ok := conn.(Resumable); ok {
+		r.Bind(c)
+	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.draining {
@@ -153,8 +161,29 @@ func (h *Hub) Refuse(e *Error) { _ = h.metrics.refuse(e) }
 // Context ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
 func (h *Hub) Context() context.Context { return h.ctx }
 
+// Leaving ends when Shutdown begins, and Context when it stops waiting.
+func (h *Hub) Leaving() context.Context { return h.leaving }
+
+// Attend makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
+// until done is called. What it waits for should end with Leaving, and has to end with Context.
+func (h *Hub) Attend() (done func(), err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.draining {
+		return nil, ErrRestarting
+	}
+	h.serving.Add(1)
+	return h.serving.Done, nil
+}
+
 // Bearer returns the client that a token was given to, as long as it is connected and signed in.
 func (h *Hub) Bearer(token string) (*Client, bool) {
+	c, ok := h.Holder(token)
+	return c, ok && c.Name() != ""
+}
+
+// Holder returns the client that a token was given to, as long as it is connected.
+func (h *Hub) Holder(token string) (*Client, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != tokenLen {
 		return nil, false
@@ -163,7 +192,7 @@ func (h *Hub) Bearer(token string) (*Client, bool) {
 	if !ok || subtle.ConstantTimeCompare(c.secret[:], raw[len(broker.ID{}):]) != 1 {
 		return nil, false
 	}
-	return c, c.Name() != ""
+	return c, true
 }
 
 // Shutdown refuses newcomers, tells every client to reconnect, and waits until all have gone. When ctx ends
@@ -172,6 +201,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	h.leave()
 
 	h.clients.each(func(c *Client) { c.End(Restarting) })
 	gone := make(chan struct{})

@@ -16,6 +16,8 @@ type ICERequest struct {
 	// TTL is the longest life the client wants its credential to have; 0 leaves it to the provider. A
 	// provider never goes beyond its own maximum for it.
 	TTL time.Duration
+	// Call is the ID of the call that the credential is for, if it is for one.
+	Call string
 }
 
 // ICEServers is what a provider answers: URIs as in RFC 7064 and RFC 7065, and a credential for the TURN ones.

@@ -1,9 +1,11 @@
 package signal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Access says who may sign in and ask for credentials.
@@ -14,7 +16,32 @@ const (
 	Open Access = "open"
 	// ByKey lets in who knows one of the keys.
 	ByKey Access = "key"
+	// ByToken lets in who has a token that names it.
+	ByToken Access = "jwt"
 )
+
+// Grant is what a token says of its bearer. The zero Grant says nothing and allows everything.
+type Grant struct {
+	Name    string    // the only one it may have; any if empty
+	Calls   []string  // the calls it may be in, if Limited
+	Limited bool      // to Calls
+	Expires time.Time // when it has to go; never if zero
+}
+
+// TokenVerifier judges tokens. Its errors are ErrTokenInvalid, ErrTokenExpired or ErrUnavailable, perhaps wrapped.
+type TokenVerifier interface {
+	Verify(ctx context.Context, token string) (Grant, error)
+}
+
+// CallLimits bound calls by ID.
+type CallLimits struct {
+	Parties    int           // in one call: 2 to 8
+	PerClient  int           // calls that one client is in
+	OnePerUser bool          // who is in a call can't be in another, whatever number of clients the name has had
+	Total      int           // calls; 0 is no limit
+	Unjoined   time.Duration // after which a call ends that nobody has joined
+	KeptBytes  int           // for who joins a call
+}
 
 // Key is a shared API key. Its name is what logs show.
 type Key struct{ Name, Key string }
@@ -24,6 +51,7 @@ type Key struct{ Name, Key string }
 type Limits struct {
 	Access Access
 	Keys   []Key
+	Tokens TokenVerifier // not nil with ByToken
 	// Origins are the web origins let in beside this host's own, such as https://app.example.org; "null" for
 	// pages from files; "*" for all, and for what names no origin.
 	Origins []string
@@ -35,6 +63,14 @@ type Limits struct {
 	MessageBurst      int     // per client, at once
 	QueueMessages     int     // waiting for one client
 	QueueBytes        int     // waiting for one client; at least MaxMessage
+
+	// For how long a lost connection may be resumed, and what is kept meanwhile.
+	ResumeWithin   time.Duration
+	ResumeMessages int
+	ResumeBytes    int // at least MaxMessage
+	WatchedNames   int // by one client
+
+	Calls CallLimits
 
 	// Connections and credentials; 0 is no limit. An address is a /64 where it is IPv6.
 	ConnsPerAddr, ConnsTotal int
@@ -54,6 +90,15 @@ func DefaultLimits() Limits {
 		QueueMessages:     256,
 		QueueBytes:        1 << 20,
 
+		ResumeWithin:   30 * time.Second,
+		ResumeMessages: 256,
+		ResumeBytes:    512 << 10,
+		WatchedNames:   128,
+
+		Calls: CallLimits{
+			Parties: 2, PerClient: 8, Total: 10_000, Unjoined: time.Hour, KeptBytes: 64 << 10,
+		},
+
 		ConnsPerAddr: 200,
 		ConnsTotal:   20_000,
 		MintsPerAddr: 60,
@@ -69,7 +114,9 @@ func (l Limits) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	refuse(l.Access != Open && l.Access != ByKey, "access %q is neither %q nor %q", l.Access, Open, ByKey)
+	refuse(l.Access != Open && l.Access != ByKey && l.Access != ByToken,
+		"access %q is neither %q, %q nor %q", l.Access, Open, ByKey, ByToken)
+	refuse(l.Access == ByToken && l.Tokens == nil, "access is by token, but nothing verifies tokens")
 	refuse(l.Access == ByKey && len(l.Keys) == 0, "access is by key, but there is no key")
 	for i, k := range l.Keys {
 		refuse(k.Name == "", "key %d has no name", i+1)
@@ -80,6 +127,14 @@ func (l Limits) Validate() error {
 	refuse(l.MessageBurst < 1, "message burst %d is below 1", l.MessageBurst)
 	refuse(l.QueueMessages < 8, "queue of %d messages is below 8", l.QueueMessages)
 	refuse(int64(l.QueueBytes) < l.MaxMessage, "queue of %d bytes is below one message of %d", l.QueueBytes, l.MaxMessage)
+	refuse(l.ResumeWithin < 0, "the time to resume is negative")
+	refuse(l.ResumeMessages < 8, "%d messages kept for resuming are below 8", l.ResumeMessages)
+	refuse(int64(l.ResumeBytes) < l.MaxMessage, "%d bytes kept for resuming are below one message of %d", l.ResumeBytes, l.MaxMessage)
+	refuse(l.WatchedNames < 0, "a number of watched names is negative")
+	refuse(l.Calls.Parties < 2 || l.Calls.Parties > 8, "%d parties of a call are not 2 to 8", l.Calls.Parties)
+	refuse(l.Calls.PerClient < 1, "%d calls per client are below 1", l.Calls.PerClient)
+	refuse(l.Calls.Total < 0 || l.Calls.KeptBytes < 0, "a limit on calls is negative")
+	refuse(l.Calls.Unjoined < time.Second, "a call that ends unjoined after %v is too short", l.Calls.Unjoined)
 	refuse(l.ConnsPerAddr < 0 || l.ConnsTotal < 0, "a number of connections is negative")
 	refuse(l.MintsPerAddr < 0 || l.MintsTotal < 0, "a number of credentials is negative")
 	return errors.Join(errs...)

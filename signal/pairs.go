@@ -2,7 +2,7 @@ package signal
 
 import "icebox/signal/broker"
 
-// maxPairs bounds how many correspondents a client has at once.
+// maxPairs is how many correspondents a client has at once where its protocol doesn't say.
 const maxPairs = 32
 
 // pair is another client that has exchanged an offer with this one.
@@ -17,12 +17,12 @@ type pairs []pair
 
 // open adds a pair or makes it the latest. When there are too many, the oldest that this client never spoke
 // to makes room, so that strangers' offers can't push out a call.
-func (p *pairs) open(n pair) {
+func (p *pairs) open(n pair, most int) {
 	if i := p.index(n.addr); i >= 0 {
 		n.spoke = n.spoke || (*p)[i].spoke
 		p.remove(i)
 	}
-	if len(*p) >= maxPairs {
+	if len(*p) >= most {
 		p.remove(p.dispensable())
 	}
 	*p = append(*p, n)

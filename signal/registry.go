@@ -73,7 +73,26 @@ func (n node) Deliver(to broker.ID, m broker.Message) error {
 
 func (n node) Probe(ctx context.Context, client broker.ID) bool {
 	c, ok := n.hub.clients.get(client)
-	return ok && c.probe(ctx, n.hub.opts.ProbeWait)
+	if !ok {
+		return false
+	}
+	if c.probe(ctx, n.hub.opts.ProbeWait) {
+		return true
+	}
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	// Who waits for another transport keeps its name meanwhile.
+	r, ok := c.conn.(Resumable)
+	return ok && ctx.Err() == nil && r.Silent()
+}
+
+func (n node) Presence(client broker.ID, name string, held bool) {
+	if c, ok := n.hub.clients.get(client); ok && c.profile.Presence != nil {
+		c.Send(c.profile.Presence(name, held))
+	}
 }
 
 func (n node) Evict(client broker.ID) {

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -21,7 +22,7 @@ func (c *Client) Offer(to string, payload []byte) error {
 	// The pair is there before the offer is: the answer may come while Route still runs.
 	c.mu.Lock()
 	known := c.pairs.index(peer) >= 0
-	c.pairs.open(pair{name: to, addr: peer, spoke: true})
+	c.pairs.open(pair{name: to, addr: peer, spoke: true}, c.maxPairs())
 	c.mu.Unlock()
 	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.addr(), FromName: name, Payload: payload})
 	if err != nil && !known {
@@ -62,9 +63,11 @@ func (c *Client) hangUp(ctx context.Context) {
 	c.mu.Unlock()
 	for _, p := range former {
 		// Who has gone as well, or has no such pair any more, needs no leave.
-		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name, Gone: true})
 	}
 }
+
+func (c *Client) maxPairs() int { return cmp.Or(c.profile.Pairs, maxPairs) }
 
 // correspondent finds the address behind a name within the client's pairs, or, if its protocol is loose,
 // anywhere.
@@ -123,24 +126,34 @@ func (c *Client) receive(m broker.Message) error {
 		c.mu.Unlock()
 		return broker.ErrOffline
 	}
+	if !c.profile.ByID && (m.Kind == broker.Note || m.Kind == broker.Offer && m.FromName == "") {
+		c.mu.Unlock()
+		return broker.ErrUnsupported
+	}
 	wanted := c.wants(m)
 	c.mu.Unlock()
 	if !wanted {
 		c.hub.metrics.ignored[m.Kind].Inc()
 		return nil
 	}
-	i := item{from: m.From.Client, data: c.profile.Encode(m)}
+	room := rooms.Get().(*[]byte)
+	*room = c.profile.Encode((*room)[:0], m)
+	i := item{from: m.From.Client, data: *room, room: room}
 	if m.Kind == broker.Leave {
 		i.from = broker.ID{} // not held against the sender: it must not get lost, and there is one a pair
 	}
-	return c.enqueue(i)
+	err := c.enqueue(i)
+	if err != nil {
+		i.free()
+	}
+	return err
 }
 
 // wants applies a message to the pairs and reports whether the client should see it. The caller holds mu.
 func (c *Client) wants(m broker.Message) bool {
 	switch m.Kind {
-	case broker.Offer:
-		c.pairs.open(pair{name: m.FromName, addr: m.From})
+	case broker.Offer, broker.Note:
+		c.pairs.open(pair{name: m.FromName, addr: m.From}, c.maxPairs())
 		return true
 	case broker.Leave:
 		was, latest := c.pairs.close(m.From)

@@ -65,7 +65,7 @@ func (w *wheel) run(ctx context.Context, now func() time.Duration) {
 		batch = w.collect(batch[:0], (at+wheelSlots-w.lag%wheelSlots)%wheelSlots)
 		for _, c := range batch {
 			if c.overdue(now(), w.pong-w.tick/2) {
-				c.End(PongTimeout)
+				c.silent()
 			}
 		}
 		batch = w.collect(batch[:0], at)

@@ -54,6 +54,8 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets know nothing of TURN"},
 		{"icebox/turnserver/dtlsgate", "icebox/turnserver", "the gate is a leaf without I/O"},
 		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
+		{"icebox/signal/broker", "icebox/signal", "who holds which name has nothing to do with protocols"},
+		{"icebox/signal/object", "icebox/signal", "reading JSON is a leaf"},
 		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
 		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
 	}
@@ -106,6 +108,7 @@ func TestPackageNames(t *testing.T) {
 // Every direct dependency of this module is here with its reason; a new one needs one too.
 func TestDependencies(t *testing.T) {
 	reasons := map[string]string{
+		"github.com/golang-jwt/jwt/v5":        "JSON Web Tokens: signatures and times are not for writing anew",
 		"github.com/google/go-cmp":            "tests: differences of configurations one can read",
 		"github.com/gorilla/websocket":        "WebSocket for signalling (fixed by the design)",
 		"github.com/pion/dtls/v3":             "DTLS for TURN clients; v2, which Pion's TURN v3 brings, is no longer mended",

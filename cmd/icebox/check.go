@@ -26,6 +26,9 @@ func (p *program) checkCommand() *cobra.Command {
 		for _, shared := range cfg.Shared() {
 			_, _ = fmt.Fprintf(p.stderr, "icebox: note: %s\n", shared)
 		}
+		if _, _, err := signalLimits(cfg); err != nil {
+			return &exitError{exitUsage, err}
+		}
 		_, err = fmt.Fprint(p.stdout, cfg.Effective())
 		return failure(err)
 	}

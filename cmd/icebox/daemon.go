@@ -57,7 +57,7 @@ type daemon struct {
 
 	mu       sync.Mutex
 	warnings []string  // what an operator should mend
-	skipped  []string  // those about addresses that are not served
+	skipped  []string  // those that stay until a restart
 	proxied  []bool    // which of http.listen a proxy was seen on
 	refused  error     // why the last reload was refused
 	until    time.Time // when draining ends; zero before it begins

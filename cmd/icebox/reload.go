@@ -84,13 +84,16 @@ func (d *daemon) apply() (changed []string, err error) {
 	if d.files != nil && next.TLS.Certificate != "" {
 		prepared(d.files.Prepare(next.TLS.Certificate, next.TLS.Key))
 	}
-	limits, err := d.turnLimits(next)
-	if err == nil {
+	if limits, err := d.turnLimits(next); err == nil {
 		prepared(d.turn.PrepareLimits(limits))
 	} else {
 		problems = append(problems, err)
 	}
-	prepared(d.gate.PrepareLimits(signalLimits(next)))
+	if limits, _, err := signalLimits(next); err == nil {
+		prepared(d.gate.PrepareLimits(limits))
+	} else {
+		problems = append(problems, err)
+	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/classic"
 	"icebox/signal/gateway"
+	"icebox/signal/token"
 	"icebox/signal/web"
 	"icebox/turnserver/credential"
 )
@@ -21,14 +24,29 @@ import (
 // startSignalling makes the hub, and a handler for each of http.listen.
 func (d *daemon) startSignalling() error {
 	log := d.log.With("component", "signal")
-	limits := signalLimits(d.cfg())
+	limits, tokens, err := signalLimits(d.cfg())
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
+	if tokens != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), jwksWait)
+		defer cancel()
+		if err := tokens.Prefetch(ctx); err != nil {
+			d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
+		}
+	}
 	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	d.hub = hub
+	secret, err := hkdf.Key(sha256.New, d.secret, nil, "calls", sha256.Size)
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
 	d.gate, err = gateway.New(gateway.Options{
 		Hub:        hub,
+		Secret:     secret,
 		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), func() time.Duration { return d.cfg().Credentials.TTL }),
 		Pages:      web.Handler(web.Options{Registerer: d.registry}),
 		Logger:     log,
@@ -77,7 +95,11 @@ func hostOnly(header string) string {
 	return header
 }
 
-func signalLimits(cfg *config.Config) signal.Limits {
+// jwksWait is how long a start waits to find out that keys can't be fetched.
+const jwksWait = 3 * time.Second
+
+// signalLimits are the hub's, and what verifies its tokens, if access is by token.
+func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 	s := cfg.Signal
 	limits := signal.Limits{
 		Access:            signal.Access(s.Access),
@@ -90,6 +112,14 @@ func signalLimits(cfg *config.Config) signal.Limits {
 		ConnsTotal:        s.Limits.Connections,
 		MintsPerAddr:      s.Limits.MintsPerAddress,
 		MintsTotal:        s.Limits.Mints,
+		ResumeWithin:      s.Limits.Resume,
+		ResumeMessages:    s.Limits.ResumeMessages,
+		ResumeBytes:       int(s.Limits.ResumeSize),
+		WatchedNames:      s.Limits.WatchedNames,
+		Calls: signal.CallLimits{
+			Parties: s.Calls.Parties, PerClient: s.Calls.PerClient, OnePerUser: s.Calls.OnePerUser,
+			Total: s.Calls.Total, Unjoined: s.Calls.Unjoined, KeptBytes: int(s.Calls.Kept),
+		},
 	}
 	for _, k := range s.Keys {
 		limits.Keys = append(limits.Keys, signal.Key{Name: k.Name, Key: k.Key.Reveal()})
@@ -100,7 +130,30 @@ func signalLimits(cfg *config.Config) signal.Limits {
 	for _, p := range cfg.HTTP.TrustedProxies {
 		limits.TrustedProxies = append(limits.TrustedProxies, p.Prefix)
 	}
-	return limits
+	if s.Access != config.ByToken {
+		return limits, nil, nil
+	}
+	tokens, err := tokenVerifier(s.JWT)
+	limits.Tokens = tokens
+	return limits, tokens, err
+}
+
+func tokenVerifier(c config.JWT) (*token.Verifier, error) {
+	o := token.Options{
+		JWKS: c.JWKS, Issuer: c.Issuer, Audience: c.Audience, NameClaim: c.NameClaim, CallsClaim: c.CallsClaim,
+	}
+	for i, k := range c.Keys {
+		if k.Public == "" {
+			o.Keys = append(o.Keys, token.Key{Key: []byte(k.Secret.Reveal())})
+			continue
+		}
+		keys, err := token.Parse(k.Data)
+		if err != nil {
+			return nil, fmt.Errorf("signal.jwt.keys[%d].public: %s: %w", i, k.Public, err)
+		}
+		o.Keys = append(o.Keys, keys...)
+	}
+	return token.New(o)
 }
 
 // iceProvider joins the relay's credentials and the hub's sign-ins, which know

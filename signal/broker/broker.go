@@ -31,6 +31,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/base64"
 	"errors"
 )
 
@@ -41,6 +42,8 @@ var (
 	ErrOffline = errors.New("no such client")
 	// ErrBusy says that the recipient can't take the message now: too much of the same sender is waiting.
 	ErrBusy = errors.New("recipient has too many messages waiting")
+	// ErrUnsupported says that the recipient's protocol has no such message.
+	ErrUnsupported = errors.New("recipient's protocol has no such message")
 	// ErrUnavailable says that the engine can't be asked. What it would have answered is unknown.
 	ErrUnavailable = errors.New("broker is unavailable")
 	// ErrLeft says that this node has left the engine.
@@ -67,6 +70,29 @@ func (id ID) IsZero() bool { return id == ID{} }
 // Addr is where a client can be reached.
 type Addr struct{ Node, Client ID }
 
+// IsZero reports whether a is nobody's.
+func (a Addr) IsZero() bool { return a == Addr{} }
+
+// String returns the whole address in base64. Knowing it lets one send to the client, no more.
+func (a Addr) String() string {
+	return base64.RawURLEncoding.EncodeToString(append(a.Node[:], a.Client[:]...))
+}
+
+// ParseAddr reads what String wrote.
+func ParseAddr(s string) (a Addr, ok bool) {
+	const size = len(a.Node) + len(a.Client)
+	var raw [size]byte
+	if len(s) != base64.RawURLEncoding.EncodedLen(size) {
+		return Addr{}, false
+	}
+	if _, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(s)); err != nil {
+		return Addr{}, false
+	}
+	copy(a.Node[:], raw[:len(a.Node)])
+	copy(a.Client[:], raw[len(a.Node):])
+	return a, true
+}
+
 // Kind is what a message does to the pair of clients it travels between.
 type Kind uint8
 
@@ -79,13 +105,15 @@ const (
 	Candidate
 	// Leave ends a pair. It has no payload.
 	Leave
+	// Note is any other message, between clients whose protocols have such. It opens a pair as well.
+	Note
 	// Kinds is how many kinds there are.
 	Kinds
 )
 
 // String returns the lower-case name of the kind, which is its metric label too.
 func (k Kind) String() string {
-	return [...]string{"offer", "answer", "candidate", "leave", "unknown"}[min(k, Kinds)]
+	return [...]string{"offer", "answer", "candidate", "leave", "note", "unknown"}[min(k, Kinds)]
 }
 
 // Message is what travels from one client to another.
@@ -95,6 +123,10 @@ type Message struct {
 	// client wrote.
 	From     Addr
 	FromName string
+	// Label says what a Note is, in the words of the protocol.
+	Label string
+	// Gone, with a Leave, says that the sender's client has ended.
+	Gone bool
 	// Payload is forwarded byte for byte. It is lent for the length of the call: who keeps it copies it.
 	Payload []byte
 }
@@ -105,6 +137,9 @@ type Node interface {
 	Deliver(to ID, m Message) error
 	// Probe reports whether the client still answers. It may take a second.
 	Probe(ctx context.Context, client ID) bool
+	// Presence tells a client whether a name that it watches is held. Calls for one name are made in the
+	// order of what they tell, with the engine's lock on the name held: it must not call the engine.
+	Presence(client ID, name string, held bool)
 	// Evict ends a client that has lost its name to a newcomer, without waiting for the end.
 	Evict(client ID)
 }
@@ -116,6 +151,13 @@ type Broker interface {
 	Claim(ctx context.Context, name string, client ID) error
 	// Release frees the name if that client of this node still holds it, and else does nothing.
 	Release(ctx context.Context, name string, client ID) error
+	// Transfer gives a name that one client of this node holds to another one of it, without a moment
+	// between. It reports whether the first held it.
+	Transfer(ctx context.Context, name string, from, to ID) (bool, error)
+	// Watch tells a client of this node, through Node.Presence, whether a name is held: once before it
+	// returns, and then whenever that changes, until Unwatch.
+	Watch(ctx context.Context, name string, client ID) error
+	Unwatch(ctx context.Context, name string, client ID) error
 	// Find returns the holder of a name, or ErrOffline.
 	Find(ctx context.Context, name string) (Addr, error)
 	// Route delivers a message. ErrOffline: the client has gone; ErrBusy: it can't take more from this sender.

@@ -20,12 +20,11 @@ func (b *member) Claim(ctx context.Context, name string, client ID) error {
 		return ErrLeft
 	}
 	var (
-		s        = b.engine.shard(name)
 		newcomer = Addr{Node: b.self, Client: client}
 		dead     = newcomer // the holder that was found dead; at first nobody else
 	)
 	for range claimRounds {
-		holder, ok := s.take(name, newcomer, dead)
+		holder, ok := b.engine.take(name, newcomer, dead)
 		if ok {
 			b.evict(dead, newcomer)
 			return nil
@@ -59,7 +58,7 @@ func (b *member) Release(_ context.Context, name string, client ID) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
-	b.engine.shard(name).free(name, Addr{Node: b.self, Client: client})
+	b.engine.free(name, Addr{Node: b.self, Client: client})
 	return nil
 }
 
@@ -94,7 +93,7 @@ func (b *member) Leave(context.Context) error {
 	}
 	b.engine.changeNodes(func(nodes map[ID]Node) { delete(nodes, b.self) })
 	for i := range b.engine.names {
-		b.engine.names[i].freeNode(b.self)
+		b.engine.freeNode(&b.engine.names[i], b.self)
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ type Memory struct {
 type shard struct {
 	mu      sync.RWMutex
 	holders map[string]Addr
+
+	// watchers are few for a name, and for most names there are none.
+	watchers map[string][]Addr
 }
 
 // NewMemory returns an empty engine.
@@ -30,6 +33,7 @@ func NewMemory() *Memory {
 	m.nodes.Store(&map[ID]Node{})
 	for i := range m.names {
 		m.names[i].holders = make(map[string]Addr)
+		m.names[i].watchers = make(map[string][]Addr)
 	}
 	return m
 }
@@ -60,7 +64,8 @@ func (m *Memory) changeNodes(change func(map[ID]Node)) {
 
 // take gives name to newcomer if it is free, already newcomer's, or still held by expected. Otherwise it
 // returns the holder.
-func (s *shard) take(name string, newcomer, expected Addr) (holder Addr, ok bool) {
+func (m *Memory) take(name string, newcomer, expected Addr) (holder Addr, ok bool) {
+	s := m.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	holder, held := s.holders[name]
@@ -68,25 +73,34 @@ func (s *shard) take(name string, newcomer, expected Addr) (holder Addr, ok bool
 		return holder, false
 	}
 	s.holders[name] = newcomer
+	if !held {
+		m.tell(s, name, true)
+	}
 	return newcomer, true
 }
 
 // free removes name if holder holds it.
-func (s *shard) free(name string, holder Addr) {
+func (m *Memory) free(name string, holder Addr) {
+	s := m.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.holders[name] == holder {
 		delete(s.holders, name)
+		m.tell(s, name, false)
 	}
 }
 
-// freeNode removes every name held by clients of a node.
-func (s *shard) freeNode(node ID) {
+// freeNode removes every name held by clients of a node, and forgets what they watched.
+func (m *Memory) freeNode(s *shard, node ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for name := range s.watchers {
+		s.unwatch(name, func(a Addr) bool { return a.Node == node })
+	}
 	for name, holder := range s.holders {
 		if holder.Node == node {
 			delete(s.holders, name)
+			m.tell(s, name, false)
 		}
 	}
 }

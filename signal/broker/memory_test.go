@@ -14,6 +14,7 @@ type fakeNode struct {
 	alive     map[ID]bool
 	evicted   []ID
 	delivered []Message
+	presence  []string
 	onProbe   func()
 }
 
@@ -40,6 +41,12 @@ func (n *fakeNode) Evict(client ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.evicted = append(n.evicted, client)
+}
+
+func (n *fakeNode) Presence(_ ID, name string, held bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.presence = append(n.presence, fmt.Sprintf("%s %v", name, held))
 }
 
 func (n *fakeNode) client(alive bool) ID {
@@ -217,3 +224,4 @@ type discard struct{}
 func (discard) Deliver(ID, Message) error      { return nil }
 func (discard) Probe(context.Context, ID) bool { return true }
 func (discard) Evict(ID)                       {}
+func (discard) Presence(ID, string, bool)      {}

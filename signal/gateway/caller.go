@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type caller struct {
 	addr   netip.Addr // invalid where the connection has no IP address
 	host   string     // by which it reached us: lower case, no port, no brackets; may be empty
 	scheme string     // by which it reached us; empty if a proxy doesn't say
+	port   string     // likewise, if it was said
 	// local: on a loopback listener, by a loopback name, and nothing hints at a proxy in between.
 	local bool
 }
@@ -30,14 +32,14 @@ var traces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"
 
 func identify(r *http.Request, l Listener, trusted []netip.Prefix) caller {
 	peer := plainAddr(r.RemoteAddr)
-	c := caller{addr: peer, host: plainHost(r.Host), scheme: "http"}
+	c := caller{addr: peer, host: plainHost(r.Host), port: plainPort(r.Host), scheme: "http"}
 	if r.TLS != nil || l.TLS {
 		c.scheme = "https"
 	}
 	if within(peer, trusted) {
 		c.addr = forwardedFor(r.Header["X-Forwarded-For"], peer, trusted)
 		if host := last(r.Header["X-Forwarded-Host"]); host != "" {
-			c.host = plainHost(host)
+			c.host, c.port = plainHost(host), plainPort(host)
 		}
 		if r.TLS == nil {
 			c.scheme = strings.ToLower(last(r.Header["X-Forwarded-Proto"]))
@@ -129,6 +131,34 @@ func plainHost(s string) string {
 		return ""
 	}
 	return s
+}
+
+// plainPort returns the port of a Host header, if it says a number.
+func plainPort(s string) string {
+	_, port, err := net.SplitHostPort(s)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
+		return ""
+	}
+	return port
+}
+
+// base is the origin by which the caller reached us, or "".
+func (c caller) base() string {
+	scheme := c.scheme
+	if scheme == "" && c.local {
+		scheme = "http"
+	}
+	if c.host == "" || scheme != "http" && scheme != "https" {
+		return ""
+	}
+	host := c.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if c.port != "" {
+		host += ":" + c.port
+	}
+	return scheme + "://" + host
 }
 
 func notInHost(r rune) bool {

@@ -123,6 +123,7 @@ func TestIdentify(t *testing.T) {
 				r.TLS = &tls.ConnectionState{}
 			}
 			got := identify(r, c.listener, trusted)
+			got.port = "" // for TestBase
 			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(caller{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}
@@ -222,4 +223,29 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 		plainHost(a)
 	})
+}
+
+func TestBase(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, c := range map[string]struct {
+		remote, host string
+		header       header
+		listener     Listener
+		want         string
+	}{
+		"direct":            {"198.51.100.7:1", "turn.example.org:8080", nil, Listener{}, "http://turn.example.org:8080"},
+		"TLS":               {"198.51.100.7:1", "turn.example.org", nil, Listener{TLS: true}, "https://turn.example.org"},
+		"IPv6":              {"198.51.100.7:1", "[2001:db8::1]:80", nil, Listener{}, "http://[2001:db8::1]:80"},
+		"a proxy says":      {"127.0.0.1:1", "x", header{"X-Forwarded-Host": {"a.example"}, "X-Forwarded-Proto": {"https"}}, Listener{}, "https://a.example"},
+		"a proxy is silent": {"127.0.0.1:1", "a.example", header{"X-Forwarded-For": {"192.0.2.1"}}, Listener{Loopback: true}, ""},
+		"local":             {"127.0.0.1:1", "localhost:8080", nil, Listener{Loopback: true}, "http://localhost:8080"},
+		"junk":              {"198.51.100.7:1", "a\"b:x", nil, Listener{}, ""},
+		"a stranger says":   {"198.51.100.7:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, "http://x"},
+		"a proxy is odd":    {"127.0.0.1:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, ""},
+	} {
+		got := identify(&http.Request{RemoteAddr: c.remote, Host: c.host, Header: c.header}, c.listener, trusted).base()
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }

@@ -60,6 +60,9 @@ func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (stri
 			}
 			return name, nil
 		}
+		if g, err := rules.token(r.Context(), s.value); err == nil && s.from == inBearer {
+			return g.Name, nil
+		}
 		if client, ok := l.opts.Hub.Bearer(s.value); ok {
 			return client.Name(), nil
 		}

@@ -3,7 +3,9 @@
 // minted credentials, per address and in total) must not depend on the door one takes; [Gateway.Listener]
 // makes the handler of one of them.
 //
-//	/  /ws                                  WebSocket upgrade: the classic protocol
+//	/  /ws                                  WebSocket upgrade: the native protocol for who asks for its
+//	                                        subprotocol, the classic one for everybody else
+//	/v1/hello  /v1/events  /v1/send         the native protocol without WebSockets
 //	/ice  /turn  /api/turn                  ICE servers: our own, draft-uberti-behave-turn-rest-00
 //	/?service=turn                          the same at the root, as the draft has it
 //	/turn/credentials                       ICE servers as Janus asks for them
@@ -26,8 +28,10 @@
 // # Access
 //
 // With access by key a WebSocket needs ?key=K on its URL, which clients can be given without a change to
-// their code. ICE servers are for callers with an API key (query key, api or apiKey, Bearer, or the password
-// of Basic), for the bearer of a live sign-in (the token in the login's reply), and, only while access is
+// their code, and by token ?token=T; a client signs in under the name in its token and no other. Clients of the
+// native protocol may show either in their hello instead. With access by token, API keys only get ICE servers, or
+// their holders could take any name. Names in other modes are for who comes first. ICE servers are for callers with an API key (query key, api or apiKey, Bearer, or the password
+// of Basic), for the bearer of a token while access is by token, for the bearer of a live sign-in (the token in the login's reply), and, only while access is
 // open, for requests of a page of this host. The last is told by what browsers say (Origin, Sec-Fetch-Site,
 // Referer), which any other program can say too: it keeps other sites' pages from using this server, and
 // nobody else.

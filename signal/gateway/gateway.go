@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/classic"
+	"icebox/signal/native"
+	"icebox/signal/native/wire"
 	"icebox/signal/rate"
 )
 
@@ -24,6 +27,7 @@ type Options struct {
 	Hub        *signal.Hub
 	ICE        signal.ICEProvider    // nil: there are no ICE servers to give
 	Pages      http.Handler          // nil: there are no pages
+	Secret     []byte                // outlives the process; see native.Options
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no registration
 }
@@ -45,6 +49,7 @@ type Gateway struct {
 	rules   atomic.Pointer[rules]
 	conns   connections
 	mints   mints
+	native  *native.Handler
 }
 
 // New returns a Gateway. The limits are set as by SetLimits.
@@ -68,6 +73,12 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 	}
 	var err error
 	if g.metrics, err = newMetrics(o.Registerer, &g.conns); err != nil {
+		return nil, fmt.Errorf("make a gateway: %w", err)
+	}
+	g.native, err = native.New(native.Options{
+		Hub: o.Hub, ICE: g.signInICE, Secret: o.Secret, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("make a gateway: %w", err)
 	}
 	return g, nil
@@ -114,6 +125,9 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/" && websocket.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
 		l.metrics.requests[toWebSocket].Inc()
 		l.serveWebSocket(w, r)
+	case sessionPaths[r.URL.Path]:
+		l.metrics.requests[toSession].Inc()
+		l.serveSession(w, r)
 	case asksForICE(r):
 		l.metrics.requests[toICE].Inc()
 		l.serveICE(w, r)
@@ -132,6 +146,8 @@ var door = map[reason]struct {
 	badOrigin:    {http.StatusForbidden, "pages of this origin may not connect here"},
 	noKey:        {http.StatusUnauthorized, "connect with ?key= on the URL"},
 	badKey:       {http.StatusForbidden, "this key is not known here"},
+	noToken:      {http.StatusUnauthorized, "connect with ?token= on the URL"},
+	badToken:     {http.StatusForbidden, "this token is not good here"},
 	connsPerAddr: {http.StatusTooManyRequests, "too many connections from your address"},
 	connsTotal:   {http.StatusServiceUnavailable, "too many connections"},
 	restarting:   {http.StatusServiceUnavailable, "the server is about to restart"},
@@ -140,33 +156,37 @@ var door = map[reason]struct {
 func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
 	c := identify(r, l.Listener, rules.limits.TrustedProxies)
-	key, why, ok := l.mayConnect(r, c, rules)
+	own := slices.Contains(websocket.Subprotocols(r), wire.Subprotocol)
+	var v signal.Visitor
+	why, ok := l.mayConnect(r, c, rules)
+	if ok {
+		v, why, ok = l.visitor(r, c, rules, own)
+	}
 	if ok {
 		why, ok = l.conns.enter(c.bucket(), &rules.limits)
 	}
-	if !ok {
+	leave := func() { l.conns.leave(c.bucket()) }
+	switch {
+	case !ok:
 		l.refuseWebSocket(w, c, why)
-		return
+	case own:
+		l.native.ServeWebSocket(w, r, v, leave)
+	default:
+		l.classic.Serve(w, r, v, leave)
 	}
-	l.classic.Serve(w, r, signal.Visitor{Addr: c.addr, Host: c.host, Key: key}, func() { l.conns.leave(c.bucket()) })
 }
 
-// mayConnect judges a WebSocket's request by everything but numbers.
-func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (key string, why reason, ok bool) {
-	key, given, known := rules.apiKey(r)
+// mayConnect judges a WebSocket's request by where it comes from.
+func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reason, ok bool) {
 	switch {
 	case !websocket.IsWebSocketUpgrade(r):
-		return "", badMethod, false
+		return badMethod, false
 	case l.opts.Hub.Draining():
-		return "", restarting, false
+		return restarting, false
 	case !rules.admitsOrigin(r.Header["Origin"], c):
-		return "", badOrigin, false
-	case rules.limits.Access == signal.ByKey && !given:
-		return "", noKey, false
-	case rules.limits.Access == signal.ByKey && !known:
-		return "", badKey, false
+		return badOrigin, false
 	}
-	return key, 0, true
+	return 0, true
 }
 
 func (l *listener) refuseWebSocket(w http.ResponseWriter, c caller, why reason) {
@@ -199,6 +219,9 @@ func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, bucket netip.Ad
 			g.refused(caller{addr: r.Addr}, limit.reason)
 		}
 		return signal.ICEServers{}, err
+	}
+	if r.Call != "" {
+		v = viaCall
 	}
 	s, err := g.opts.ICE(ctx, r)
 	if err == nil {

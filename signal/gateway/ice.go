@@ -146,7 +146,7 @@ func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, 
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", strconv.Itoa(2*60*60))
 	h.Set("Allow", "GET, POST, OPTIONS")
 	w.WriteHeader(http.StatusNoContent)

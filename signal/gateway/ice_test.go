@@ -287,7 +287,8 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	if _, err := New(Options{Hub: s.hub, Registerer: reg}, signal.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	n, err := testutil.GatherAndCount(reg)
+	n, err := testutil.GatherAndCount(reg, "icebox_http_requests_total", "icebox_http_refused_total",
+		"icebox_signal_credentials_total", "icebox_http_websockets")
 	if want := int(routes) + int(reasons) + int(vias) + 1; err != nil || n != want {
 		t.Errorf("%d series, want %d (%v)", n, want, err)
 	}

@@ -21,13 +21,16 @@ const (
 	badRequest
 	badMethod
 	noICE
+	noToken
+	badToken
 	reasons
 )
 
 func (r reason) String() string {
 	return [...]string{
 		"origin", "no_key", "bad_key", "connections_per_address", "connections_total", "mints_per_address",
-		"mints_total", "restarting", "bad_request", "method", "ice_unavailable", "unknown",
+		"mints_total", "restarting", "bad_request", "method", "ice_unavailable", "no_token", "bad_token",
+		"unknown",
 	}[min(r, reasons)]
 }
 
@@ -36,13 +39,14 @@ type route uint8
 
 const (
 	toWebSocket route = iota
+	toSession
 	toICE
 	toPages
 	routes
 )
 
 func (r route) String() string {
-	return [...]string{"websocket", "ice", "pages", "unknown"}[min(r, routes)]
+	return [...]string{"websocket", "session", "ice", "pages", "unknown"}[min(r, routes)]
 }
 
 // via says what a credential was minted for, and is a metric label too.
@@ -50,11 +54,12 @@ type via uint8
 
 const (
 	viaSignIn via = iota
+	viaCall
 	viaHTTP
 	vias
 )
 
-func (v via) String() string { return [...]string{"sign_in", "http", "unknown"}[min(v, vias)] }
+func (v via) String() string { return [...]string{"sign_in", "call", "http", "unknown"}[min(v, vias)] }
 
 type metrics struct {
 	requests [routes]prometheus.Counter

@@ -100,7 +100,7 @@ func (r *rules) admitsOrigin(headers []string, c caller) bool {
 	case r.anyOrigin:
 		return true
 	case len(headers) == 0 || nullOrigin(headers[0]):
-		return c.local || r.limits.Access == signal.ByKey || len(headers) == 1 && r.admitsPage(null, c)
+		return c.local || r.limits.Access != signal.Open || len(headers) == 1 && r.admitsPage(null, c)
 	default:
 		return r.admitsPage(headers[0], c)
 	}

@@ -8,10 +8,15 @@
 // no template, no script or font from anywhere else. They are small ES modules,
 // typed by JSDoc comments, so that a browser's own debugger shows the source.
 //
-// The pages hold no privilege. The call page speaks the classic protocol on
-// "ws" beside it, the trickle-ICE page fetches "ice" beside it, and both pass
+// The pages hold no privilege. The call page uses the browser SDK and nothing
+// else of the server, the trickle-ICE page fetches "ice" beside it, and both pass
 // the "key" parameter of their own URL on. Every URL in a page is relative, so
 // that a proxy may serve icebox below a prefix.
+//
+// The SDK is static/sdk, served at /sdk/icebox.js as it is: ES modules, types, and
+// a package.json, so that the folder can be published. It speaks the protocol of
+// package native; its README.md says what it adds to that. Pages of other origins may
+// import it, and connect if the server lets their origin in.
 //
 // Every answer carries a Content-Security-Policy that allows nothing but this
 // origin: no inline script or style, no eval, no framing. Because a page is

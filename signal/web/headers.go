@@ -27,7 +27,7 @@ var policy = strings.Join([]string{
 // permissions grants what a call needs to this origin, and takes from every
 // origin what no page here uses.
 const permissions = "camera=(self), microphone=(self), autoplay=(self), " +
-	"display-capture=(), geolocation=(), payment=(), usb=(), serial=(), midi=()"
+	"display-capture=(self), geolocation=(), payment=(), usb=(), serial=(), midi=()"
 
 // setSecurityHeaders sets what every answer carries, errors included.
 func setSecurityHeaders(h http.Header, host string) {
@@ -37,6 +37,12 @@ func setSecurityHeaders(h http.Header, host string) {
 	h.Set("Permissions-Policy", permissions)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// setPublicHeaders lets pages of every origin import a file. What they may do with it is for the gateway to say.
+func setPublicHeaders(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
 // webSocketSources lists the WebSocket origins of host for connect-src, with a

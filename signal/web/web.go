@@ -32,7 +32,13 @@ var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".json": "application/json",
+	".md":   "text/markdown; charset=utf-8",
+	".ts":   "text/plain; charset=utf-8",
 }
+
+// sdk is where the browser SDK is, which pages of other origins may import.
+const sdk = "/sdk/"
 
 // file is one embedded file, ready to be served.
 type file struct {
@@ -103,6 +109,9 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.count(served)
 	h := w.Header()
+	if strings.HasPrefix(r.URL.Path, sdk) {
+		setPublicHeaders(h)
+	}
 	h.Set("Content-Type", f.contentType)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", f.etag)

@@ -107,7 +107,7 @@ func TestNoRelay(t *testing.T) {
 	s.signIn("")
 	s.ring()
 	s.left.WaitFor("a reflexive candidate", `
-		const stats = await e2ePeers.at(-1).getStats();
+		const stats = await e2ePeers.at(-1)?.getStats() ?? new Map();
 		return [...stats.values()].some((s) => s.type === "local-candidate" && s.candidateType === "srflx")`, nil, patience)
 	for _, p := range []*phone{s.left, s.right} {
 		p.WaitFor("ICE to give up", `return e2ePeers.some((p) => p.iceConnectionState === "failed" || p.iceConnectionState === "closed")`, nil, 60*time.Second)

@@ -65,7 +65,7 @@ func (s *scene) watch() traffic {
 		p.WaitFor("the call", inCall, nil, patience)
 	}
 	for _, p := range []*phone{s.left, s.right} {
-		p.WaitFor("a picture", `return document.querySelector("#remote-video").videoWidth > 0`, nil, patience)
+		p.WaitFor("a picture", `return document.querySelector("#tiles video").videoWidth > 0`, nil, patience)
 	}
 	s.t.Logf("from the press of Call to both pictures: %d ms", time.Since(begun).Milliseconds())
 

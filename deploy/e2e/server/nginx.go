@@ -20,6 +20,8 @@ type NginxOptions struct {
 	HTTPS   string // host:port; empty: port 443 as shipped
 	Backend string // icebox's host:port; empty: as shipped
 	Relay   string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
+	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
+	Buffered bool
 }
 
 // StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
@@ -76,6 +78,9 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 		for _, line := range []string{"listen 127.0.0.1:8443 ssl", "set_real_ip_from", "real_ip_header"} {
 			pairs = append(pairs, [2]string{"#" + line, line})
 		}
+	}
+	if o.Buffered {
+		pairs = append(pairs, [2]string{"\t\tproxy_buffering    off;\n", ""})
 	}
 	if o.Backend != "" {
 		if _, _, err := net.SplitHostPort(o.Backend); err != nil {

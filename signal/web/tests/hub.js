@@ -1,141 +1,83 @@
-/**
- * A hub and peer connections made by hand, to test calls without a browser.
- * Messages and connection events are delivered when a test says so.
- */
+/** A hub with one call, and clients that are in it: enough of a server for calls to meet. */
 
-import { Calls } from '../static/assets/call/calls.js';
+import { Call } from '../static/sdk/call.js';
+import { LocalMedia } from '../static/sdk/media.js';
+import { FakeDevices, FakePeerConnection, FakeStream, turn } from './fakes.js';
 
-/** A stand-in for a MediaStream that knows whether it was given back. */
-export class FakeStream {
-  released = false;
-  getTracks() {
-    return [];
-  }
-}
+globalThis.MediaStream = FakeStream;
 
-/** A stand-in for Peer that writes down what is done to it. */
-export class FakePeer {
-  tellsWhenGone = false;
-  done = [];
-
-  constructor(stream, queue, hooks) {
-    this.stream = stream;
-    this.queue = queue;
-    this.hooks = hooks;
-  }
-
-  async offer(send) {
-    this.done.push('offer');
-    send({ type: 'offer', sdp: 'offer-sdp' });
-  }
-
-  async answer(offer, send) {
-    this.done.push(`answer ${offer.sdp}`);
-    send({ type: 'answer', sdp: 'answer-sdp' });
-    this.queue.open((candidate) => this.done.push(`candidate ${candidate.candidate}`));
-  }
-
-  async acceptAnswer(answer) {
-    this.done.push(`accept ${answer.sdp}`);
-    this.queue.open((candidate) => this.done.push(`candidate ${candidate.candidate}`));
-  }
-
-  addCandidate(candidate) {
-    this.queue.push(candidate);
-  }
-
-  close() {
-    this.done.push('close');
-  }
-}
-
-/** One person's page: their calls, with everything around them faked. */
-export class Person {
-  online = true;
-  peers = [];
-  streams = [];
-  states = [];
-  /** Set to hold the devices back until it resolves. */
-  devices = Promise.resolve();
-
-  constructor(hub, name) {
-    this.name = name;
-    this.calls = new Calls({
-      send: (message) => this.online && hub.send(name, message),
-      media: async () => {
-        await this.devices;
-        const stream = new FakeStream();
-        this.streams.push(stream);
-        return stream;
-      },
-      release: (stream) => (stream.released = true),
-      connect: async (stream, queue, hooks) => {
-        const peer = new FakePeer(stream, queue, hooks);
-        this.peers.push(peer);
-        return peer;
-      },
-    }, () => {
-      if (this.states.at(-1) !== this.calls.state) this.states.push(this.calls.state);
-    });
-    this.calls.self = name;
-  }
-
-  get peer() {
-    return this.peers.at(-1);
-  }
-}
-
-/**
- * Passes messages on as the classic protocol does: an offer bears its sender's
- * name, the rest need not.
- */
 export class FakeHub {
-  people = new Map();
+  members = new Map();
   waiting = [];
-  named;
+  /** Drops what passes, as a network does. */
+  deaf = false;
+  #count = 0;
 
-  constructor({ named = false } = {}) {
-    this.named = named;
-  }
-
-  join(name) {
-    const person = new Person(this, name);
-    this.people.set(name, person);
+  /** Makes a client, with a tag that says who is polite: whose sorts first. */
+  async person(name, tag = name) {
+    const media = new LocalMedia(new FakeDevices());
+    await media.open({ audio: true, video: true });
+    const person = { name, tag, online: true, media, events: [] };
+    const host = {
+      tag, iceServers: [{ urls: 'stun:h' }], environment: { RTCPeerConnection: FakePeerConnection },
+      send: (message) => this.#take(person, message),
+      request: async (message) => this.#join(person, message),
+      reachable: () => person.online,
+      forget: () => {},
+    };
+    person.call = new Call(host, { media });
+    for (const type of ['party', 'left', 'end', 'data', 'message']) {
+      person.call.on(type, (detail) => person.events.push([type, detail.reason ?? detail.data ?? detail.name]));
+    }
     return person;
   }
 
-  send(from, message) {
-    const { name: to, ...rest } = JSON.parse(JSON.stringify(message));
-    if (!this.people.has(to)) {
-      this.waiting.push({ to: from, message: { type: 'error', code: 'peer-offline', name: to, message: 'offline' } });
-    } else {
-      const named = this.named || rest.type === 'offer';
-      this.waiting.push({ to, message: named ? { ...rest, name: from } : rest });
+  async enter(...people) {
+    for (const person of people) {
+      person.call.enter(await this.#join(person, { call: 'id' }));
+      await this.settle();
     }
-    return true;
   }
 
-  /** Delivers until nothing is left to deliver. */
+  /** Forgets everybody, as a server that has restarted. */
+  restart() {
+    this.members.clear();
+    this.waiting = [];
+  }
+
   async settle() {
     for (;;) {
       await turn();
       const next = this.waiting.shift();
       if (!next) return;
-      this.people.get(next.to).calls.receive(next.message);
+      if (!this.deaf) next.to.call.receive(next.message);
     }
   }
-}
 
-/** Lets everything that is ready to go on go on. */
-export function turn() {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+  tell(person, message) {
+    this.waiting.push({ to: person, message: { call: 'id', ...message } });
+  }
 
-/** A call between two people, up to where both are connected. */
-export async function connected(hub, caller, callee) {
-  void caller.calls.start(callee.name);
-  await hub.settle();
-  void callee.calls.accept();
-  await hub.settle();
-  for (const person of [caller, callee]) person.peer.hooks.state('connected');
+  #join(person, { restore }) {
+    person.id = `${person.name}-${(this.#count += 1)}`;
+    person.restored = restore;
+    const parties = [...this.members.values()].map(({ id, name }) => ({ id, name }));
+    for (const other of this.members.values()) this.tell(other, { type: 'party-joined', id: person.id, name: person.name });
+    this.members.set(person.id, person);
+    return { type: 'joined', call: 'id', link: 'https://h/#call=id', max: 8, restore: `proof ${this.#count}`, parties, iceServers: [{ urls: `turn:${this.#count}` }] };
+  }
+
+  #take(from, { type, toId, kind, data }) {
+    if (!this.members.has(from.id)) return;
+    if (type === 'send') {
+      const to = this.members.get(toId);
+      if (to) this.tell(to, { type: 'message', from: from.id, fromName: from.name, kind, data: data && JSON.parse(JSON.stringify(data)) });
+      return;
+    }
+    this.members.delete(from.id);
+    for (const other of this.members.values()) {
+      if (type === 'hangup') this.tell(other, { type: 'ended', reason: 'hangup', fromName: from.name });
+      else this.tell(other, { type: 'party-left', id: from.id, name: from.name, reason: 'left' });
+    }
+  }
 }

@@ -1,66 +1,104 @@
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { CandidateQueue } from '../static/assets/call/candidates.js';
-import { MediaError, mediaWords, openMedia } from '../static/assets/call/media.js';
+import { FakeDevices, FakeStream } from './fakes.js';
 
-before(() => {
-  globalThis.MediaStream ??= class {};
-});
+globalThis.MediaStream = FakeStream;
+const { listDevices, openMedia } = await import('../static/sdk/media.js');
 
-/** Devices that end each request as told: a name of an error, or null for success. */
-function devices(...ends) {
-  const asked = [];
-  return {
-    asked,
-    async getUserMedia(wish) {
-      asked.push(Object.keys(wish).join('+'));
-      const name = ends.shift();
-      if (name) throw Object.assign(new Error(name), { name });
-      return 'stream';
-    },
-  };
-}
-
-const both = { audio: true, video: true };
-
-test('what the machine lacks is left out', async () => {
-  const lacking = devices('NotFoundError', null);
-  assert.equal(await openMedia(both, lacking), 'stream');
-  assert.deepEqual(lacking.asked, ['audio+video', 'audio']);
-  const nothing = devices('NotFoundError', 'NotFoundError', 'OverconstrainedError');
-  assert.ok((await openMedia(both, nothing)) instanceof MediaStream);
-  assert.deepEqual(nothing.asked, ['audio+video', 'audio', 'video']);
-});
-
-test('nothing is asked for when nothing is wished for', async () => {
-  assert.ok((await openMedia({ audio: false, video: false }, undefined)) instanceof MediaStream);
-});
-
-test('a refusal is told in words, without another try', async () => {
-  const refusing = devices('NotAllowedError');
-  await assert.rejects(openMedia(both, refusing), (failure) =>
-    failure instanceof MediaError && /may not use the camera and the microphone/.test(failure.message));
-  assert.equal(refusing.asked.length, 1);
-});
-
-test('an insecure page is told to use https', async () => {
-  await assert.rejects(openMedia({ audio: true, video: false }, undefined), /gives the microphone to secure pages only.*https/);
-});
-
-test('every reason has words, and a way out', () => {
-  for (const name of ['insecure', 'NotAllowedError', 'SecurityError', 'NotReadableError', 'AbortError', 'Whatever']) {
-    assert.match(mediaWords(name, { audio: false, video: true }), /the camera.*“Options”/);
+test('opens both, or what the machine has', async () => {
+  for (const [refuse, wish, kinds] of [
+    [{}, {}, ['audio', 'video']],
+    [{ video: 'NotFoundError' }, {}, ['audio']],
+    [{ audio: 'NotFoundError' }, {}, ['video']],
+    [{ audio: 'NotFoundError', video: 'OverconstrainedError' }, {}, []],
+    [{}, { video: false }, ['audio']],
+    [{}, { audio: false, video: false }, []],
+  ]) {
+    const devices = Object.assign(new FakeDevices(), { refuse });
+    const media = await openMedia(wish, devices);
+    assert.deepEqual(media.stream.getTracks().map(({ kind }) => kind), kinds);
+    media.close();
+    assert.ok(devices.opened.every(({ readyState }) => readyState === 'ended'));
   }
 });
 
-test('candidates wait in order, up to a limit, and then go straight through', () => {
-  const queue = new CandidateQueue();
-  const got = [];
-  for (let i = 0; i < 300; i += 1) queue.push({ candidate: String(i) });
-  assert.equal(queue.length, 256);
-  queue.open(({ candidate }) => got.push(candidate));
-  queue.push({ candidate: 'late' });
-  assert.equal(queue.length, 0);
-  assert.deepEqual([got[0], got[255], got[256], got.length], ['0', '255', 'late', 257]);
+test('says why it can’t, and what to do', async () => {
+  for (const [name, wish, words] of [
+    ['NotAllowedError', {}, /^This page may not use the camera and the microphone\. Allow it/],
+    ['NotReadableError', { audio: false }, /^Another program seems to be using the camera\. Close it/],
+    ['WhateverError', { video: false }, /^The browser could not open the microphone\./],
+  ]) {
+    const devices = Object.assign(new FakeDevices(), { refuse: { audio: name, video: name } });
+    await assert.rejects(openMedia(wish, devices), { code: `media-${name}`, message: words });
+  }
+  await assert.rejects(openMedia({}, undefined), { code: 'media-insecure', message: /Open this page by https\.$/ });
+});
+
+test('another camera takes the place of the first, which is closed before', async () => {
+  const devices = new FakeDevices();
+  const media = await openMedia({}, devices);
+  const changed = [];
+  media.on('track', (kind) => changed.push([kind, media.track(kind)?.deviceId ?? null]));
+  await media.setCamera('video-2');
+  assert.deepEqual(changed, [['video', null], ['video', 'video-2']]);
+  assert.deepEqual(devices.opened.map(({ readyState }) => readyState), ['live', 'ended', 'live']);
+  assert.deepEqual([media.device('video'), media.device('audio')], ['video-2', 'audio-1']);
+  await media.setMicrophone(null);
+  assert.equal(media.device('audio'), '');
+});
+
+test('a camera that can’t be had leaves the one before', async () => {
+  const devices = Object.assign(new FakeDevices(), { refuse: { 'video-2': 'NotReadableError' } });
+  const media = await openMedia({}, devices);
+  await assert.rejects(media.setCamera('video-2'), { code: 'media-NotReadableError' });
+  assert.equal(media.device('video'), 'video-1');
+  assert.equal(media.track('video').readyState, 'live');
+});
+
+test('what is off stays off on another device', async () => {
+  const media = await openMedia({}, new FakeDevices());
+  media.muted = true;
+  await media.setMicrophone('audio-2');
+  assert.equal(media.track('audio').enabled, false);
+  media.muted = false;
+  assert.equal(media.track('audio').enabled, true);
+});
+
+test('the screen is sent instead of the camera, until either side ends it', async () => {
+  const media = await openMedia({}, new FakeDevices());
+  await media.shareScreen();
+  assert.deepEqual([media.sharing, media.track('video').deviceId, media.device('video')], [true, 'screen', 'video-1']);
+  assert.equal(media.stream.getVideoTracks().length, 1);
+  media.track('video').onended(); // by the browser’s own button
+  assert.deepEqual([media.sharing, media.track('video').deviceId], [false, 'video-1']);
+});
+
+test('a device that is unplugged is replaced by another one', async () => {
+  const devices = new FakeDevices();
+  const media = await openMedia({}, devices);
+  const before = media.track('video');
+  before.onended();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.notEqual(media.track('video'), before);
+  assert.equal(media.track('video').readyState, 'live');
+  const problems = [];
+  media.on('problem', ({ code }) => problems.push(code));
+  devices.refuse.video = 'NotFoundError';
+  media.track('video').onended();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([media.track('video'), problems], [null, ['media-NotFoundError']]);
+});
+
+test('devices, and that there are others now', async () => {
+  const devices = new FakeDevices();
+  assert.deepEqual(await listDevices(devices), { cameras: [{ id: 'video-1', label: 'Cam' }], microphones: [{ id: 'audio-1', label: '' }] });
+  assert.deepEqual(await listDevices(undefined), { cameras: [], microphones: [] });
+  const media = await openMedia({}, devices);
+  let told = 0;
+  media.on('devices', () => (told += 1));
+  devices.listeners.get('devicechange')();
+  assert.equal(told, 1);
+  media.close();
+  assert.equal(devices.listeners.size, 0);
 });

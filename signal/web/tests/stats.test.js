@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { bitrate, bytes, counted, duration, listed } from '../static/assets/basics/format.js';
-import { addressWords, hops, pathWords, rates, sample } from '../static/assets/call/stats.js';
+import { addressWords, hops, pathWords } from '../static/assets/call/path.js';
+import { qualityWords } from '../static/assets/call/words.js';
+import { judge, rates, route, sample } from '../static/sdk/stats.js';
 
 /** A report as Chromium gives it, with the members that are read. */
 function report({ local = {}, remote = {}, pair = {} } = {}) {
@@ -81,4 +83,29 @@ test('figures', () => {
   assert.deepEqual([0, 7.9, 725, 3723].map(duration), ['0:00', '0:07', '12:05', '1:02:03']);
   assert.deepEqual([counted(1, 'candidate'), counted(0, 'candidate')], ['1 candidate', '0 candidates']);
   assert.deepEqual([listed([]), listed(['a']), listed(['a', 'b']), listed(['a', 'b', 'c'])], ['', 'a', 'a and b', 'a, b and c']);
+});
+
+test('direct and relayed', () => {
+  assert.equal(route(sample(report())), 'relayed');
+  assert.equal(route(sample(report({ local: { candidateType: 'host' } }))), 'direct');
+  assert.equal(route(sample(report({ local: { candidateType: 'host' }, remote: { candidateType: 'relay' } }))), 'relayed');
+  assert.equal(route(sample(new Map())), 'none');
+});
+
+test('how good a connection is', () => {
+  const between = (received, lost, roundTrip, fraction = 0) => {
+    const before = { ...sample(report()), packetsReceived: 0, packetsLost: 0 };
+    const now = { ...sample(report()), packetsReceived: received, packetsLost: lost, roundTrip, lossSent: fraction };
+    return judge(before, now, true);
+  };
+  for (const [stats, quality, words] of [
+    [between(1000, 0, 0.02), 'good', 'Good connection'],
+    [between(1000, 0, 0.3), 'fair', 'Fair connection: slow to arrive'],
+    [between(950, 50, 0.02), 'fair', 'Fair connection: some of it gets lost'],
+    [between(1000, 0, 0.02, 0.05), 'fair', 'Fair connection: some of it gets lost'],
+    [between(800, 200, 0.6), 'poor', 'Poor connection: slow, and much gets lost'],
+    [between(0, 0, null), 'good', 'Good connection'],
+    [judge(null, { ...sample(new Map()) }, true), 'unknown', ''],
+    [judge(null, sample(report()), false), 'unknown', ''],
+  ]) assert.deepEqual([stats.quality, qualityWords(stats)], [quality, words]);
 });

@@ -3,6 +3,7 @@
 import { eventually } from './browser.mjs';
 
 export async function signIn(page, name) {
+  page.person = name;
   await page.getByLabel('Your name').fill(name);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText(`Signed in as ${name}`).waitFor();
@@ -24,7 +25,7 @@ export async function reach(page, state) {
 }
 
 /** A call from one page to another, until both are in it. */
-export async function connect(caller, callee, callerName, calleeName) {
+export async function connect(caller, callee, callerName = caller.person, calleeName = callee.person) {
   await call(caller, calleeName);
   await accept(callee, callerName);
   await Promise.all([reach(caller, 'in-call'), reach(callee, 'in-call')]);
@@ -48,26 +49,29 @@ export async function notice(page) {
 }
 
 /**
- * Holds back what the hub sends to a page that is not open yet, from the first
- * offer on.
- * @returns a function that lets it through
+ * Holds back what a page that is not open yet sends to the hub, from its first
+ * ring on.
+ * @returns what is fulfilled when it rings, and a function that lets it through
  */
-export async function holdOffers(page) {
-  let deliver;
-  let held = null;
+export async function holdRing(page) {
+  const held = [];
+  let ring;
+  const rung = new Promise((resolve) => (ring = resolve));
+  let release;
   await page.routeWebSocket(/\/ws/, (route) => {
     const server = route.connectToServer();
-    deliver = (message) => route.send(message);
-    server.onMessage((message) => {
-      if (!held && !released && JSON.parse(message).type === 'offer') held = [];
-      if (held) held.push(message);
-      else deliver(message);
+    let holds = false;
+    let released = false;
+    release = () => {
+      released = true;
+      for (const message of held.splice(0)) server.send(message);
+    };
+    route.onMessage((message) => {
+      holds ||= JSON.parse(message).kind === 'ring';
+      if (!holds || released) return server.send(message);
+      held.push(message);
+      ring();
     });
   });
-  let released = false;
-  return () => {
-    released = true;
-    for (const message of held ?? []) deliver(message);
-    held = null;
-  };
+  return { rung, release: () => release() };
 }

@@ -20,17 +20,6 @@ export function beside(name, page) {
 }
 
 /**
- * The signalling hub's address: ws or wss as the page is http or https.
- * @param {string} page the page's own URL
- * @returns {URL}
- */
-export function hubAddress(page) {
-  const target = beside('ws', page);
-  target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
-  return target;
-}
-
-/**
  * The server was asked and refused; the message says why in words a person can
  * act on.
  */

@@ -1,76 +1,81 @@
-/** The call page: joins its parts. What they do is in their own modules. */
+/** The call page: joins its parts. What they do is in their own modules, and all of the calling in the SDK. */
 
-import { byId, byKind, setMessage } from '../basics/dom.js';
-import { hubAddress } from '../basics/server.js';
+import { connect, openMedia } from '../../sdk/icebox.js';
+import { byId, byKind, setMessage, setText } from '../basics/dom.js';
+import { beside } from '../basics/server.js';
 import { Calls } from './calls.js';
-import { hasRelay, IceServers } from './ice.js';
-import { enable, openMedia, release } from './media.js';
+import { Chat } from './chat.js';
+import { Devices } from './devices.js';
 import { PathPanel } from './panel.js';
-import { Peer } from './peer.js';
-import { Presence } from './presence.js';
+import { keep, kept, Presence } from './presence.js';
 import { Ring } from './ring.js';
-import { explainUnreachable, Signalling } from './signalling.js';
-import { showCall, showDuration, showPresence } from './view.js';
+import { Tiles } from './tiles.js';
+import { showCall, showDuration, showInvitation, showPresence } from './view.js';
+import { callWords } from './words.js';
 
-const page = location.href;
+const page = new URL(location.href);
+const key = page.searchParams.get('key') ?? undefined;
 const nameInput = byKind('name', HTMLInputElement);
 const calleeInput = byKind('callee', HTMLInputElement);
-const useCamera = byKind('use-camera', HTMLInputElement);
-const useMicrophone = byKind('use-microphone', HTMLInputElement);
 const relayOnly = byKind('relay-only', HTMLInputElement);
-const mute = byId('mute');
-const cameraOff = byId('camera-off');
+const link = byKind('link', HTMLInputElement);
 
-const ice = new IceServers(page);
 const panel = new PathPanel();
 const ring = new Ring();
+const tiles = new Tiles();
+const chat = new Chat();
+const devices = new Devices((failure) => tell(callWords(failure, '')));
 
 const presence = new Presence({
-  connect: (hooks) => new Signalling(hubAddress(page), hooks),
-  explain: () => explainUnreachable(page),
-  welcome: (reply) => {
-    ice.take(reply);
-    calls.self = presence.name;
+  hasKey: key !== undefined,
+  connect: ({ name, replace }) => connect({ url: beside('', page.href).origin + beside('', page.href).pathname, name, key, replace }),
+  welcome: (client) => {
+    calls.attach(client);
     remember(presence.name);
   },
-  message: (message) => calls.receive(message),
   change: () => {
     showPresence(presence);
     if (presence.state === 'out') calls.hangUp();
-    if (presence.state === 'lost') calls.hubLost();
   },
 });
 
 const calls = new Calls({
-  send: (message) => presence.send(message),
-  media: () => openMedia({ audio: useMicrophone.checked, video: useCamera.checked }, navigator.mediaDevices),
-  release,
-  connect: async (stream, queue, hooks) => {
-    const iceServers = await ice.current();
-    if (relayOnly.checked && !hasRelay(iceServers)) {
+  media: async () => {
+    const servers = presence.client?.iceServers ?? [];
+    if (relayOnly.checked && !servers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/i.test(url)))) {
       throw new Error('This server offers no relay. Switch “Always use the relay” off under “Options”.');
     }
-    const iceTransportPolicy = relayOnly.checked ? 'relay' : 'all';
-    return new Peer({ iceServers, iceTransportPolicy }, stream, queue, hooks);
+    const wish = { audio: byKind('use-microphone', HTMLInputElement).checked, video: byKind('use-camera', HTMLInputElement).checked };
+    const media = await openMedia(devices.wish(wish));
+    media.on('change', changed);
+    return media;
   },
-}, changed);
+  policy: () => (relayOnly.checked ? 'relay' : 'all'),
+  began: (call) => {
+    chat.attach(call);
+    for (const event of /** @type {const} */ (['party', 'stream', 'shows'])) call.on(event, changed);
+    if (calls.name === '') invite(call.id);
+  },
+  changed,
+});
 
-/** @type {import('./call.js').Call | null} The call that the switches below were set for. */
+/** @type {import('../../sdk/icebox.js').Call | null} The call that is shown. */
 let shown = null;
 
 function changed() {
-  const { call, state } = calls;
-  if (call !== shown) {
-    shown = call;
+  const { call, state, media } = calls;
+  if (shown && call !== shown) {
     panel.hide();
-    for (const button of [mute, cameraOff]) button.setAttribute('aria-pressed', 'false');
+    chat.attach(null);
+    setText(byId('copied'), '');
+    invite('');
   }
-  const has = (/** @type {string} */ kind) => call?.local?.getTracks().some((track) => track.kind === kind) ?? false;
-  mute.hidden = !has('audio');
-  cameraOff.hidden = !has('video');
+  shown = call;
+  devices.attach(media);
   if (state === 'incoming') ring.start();
   else ring.stop();
-  showCall(calls, has('video'));
+  tiles.show(call?.parties ?? []);
+  showCall(calls);
 }
 
 /** Shows once a second what changes by itself. */
@@ -78,18 +83,27 @@ async function refresh() {
   showDuration();
   const { call, state } = calls;
   if (!call || (state !== 'in-call' && state !== 'interrupted')) return;
-  const report = await call.stats();
-  if (report && calls.call === call) panel.show(report, call.name);
+  const all = await call.stats();
+  if (calls.call !== call) return;
+  for (const { party, stats } of all) if (party.connected) tiles.showQuality(party, stats);
+  panel.show(all.map(({ party, stats }) => ({ name: party.name || 'Guest', stats })));
 }
 
-/**
- * @param {HTMLElement} button
- * @param {'audio' | 'video'} kind
- */
-function toggle(button, kind) {
-  const off = button.getAttribute('aria-pressed') !== 'true';
-  button.setAttribute('aria-pressed', String(off));
-  if (calls.call?.local) enable(calls.call.local, kind, !off);
+/** @param {string} words */
+function tell(words) {
+  calls.notice = words;
+  changed();
+}
+
+/** The call that the page's address names, if it does. */
+function invitation() {
+  return new URLSearchParams(location.hash.slice(1)).get('call') ?? '';
+}
+
+/** @param {string} id what the page's address names from now on, so that a reload leads back to it */
+function invite(id) {
+  history.replaceState(null, '', id ? `#call=${id}` : location.pathname + location.search);
+  showInvitation(id !== '');
 }
 
 /** @param {string} name */
@@ -109,12 +123,18 @@ function remembered() {
   }
 }
 
+/** @param {string} [replace] */
+async function signIn(replace) {
+  const name = nameInput.value.normalize().trim();
+  const invited = invitation();
+  if (!name && !invited) return setMessage(byId('sign-in-problem'), 'Enter a name first.');
+  await presence.signIn(name, replace);
+  if (presence.state === 'in' && invited && replace === undefined) void calls.join(invited);
+}
+
 byId('sign-in-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  if (presence.state !== 'out') return;
-  const name = nameInput.value.normalize().trim();
-  if (name) void presence.signIn(name);
-  else setMessage(byId('sign-in-problem'), 'Enter a name first.');
+  void signIn();
 });
 
 byId('call-form').addEventListener('submit', (event) => {
@@ -134,22 +154,53 @@ function calleeProblem(name) {
   return '';
 }
 
-byId('accept').addEventListener('click', () => void calls.accept());
-byId('decline').addEventListener('click', () => calls.hangUp());
+/** @param {string} id @param {() => unknown} action */
+const onClick = (id, action) => byId(id).addEventListener('click', () => void action());
+
+onClick('create', () => calls.create());
+onClick('join', () => calls.join(invitation()));
+onClick('join-not', () => invite(''));
+onClick('accept', () => calls.accept());
+onClick('decline', () => calls.hangUp());
 byId('incoming').addEventListener('close', () => calls.state === 'incoming' && calls.hangUp()); // by Escape
-byId('hang-up').addEventListener('click', () => calls.hangUp());
-mute.addEventListener('click', () => toggle(mute, 'audio'));
-cameraOff.addEventListener('click', () => toggle(cameraOff, 'video'));
-byId('reconnect').addEventListener('click', () => void presence.reconnect());
-byId('sign-out').addEventListener('click', () => {
+onClick('hang-up', () => calls.hangUp());
+onClick('mute', () => calls.media && (calls.media.muted = !calls.media.muted));
+onClick('camera-off', () => calls.media && (calls.media.cameraOff = !calls.media.cameraOff));
+onClick('share-screen', async () => {
+  const { media } = calls;
+  if (media?.sharing) return media.stopSharing();
+  await media?.shareScreen().catch((failure) => failure.code !== 'media-NotAllowedError' && tell(failure.message));
+});
+onClick('copy', async () => {
+  link.select();
+  const words = await navigator.clipboard?.writeText(link.value).then(() => 'Copied.', () => '') ?? '';
+  setText(byId('copied'), words || 'Press Ctrl+C, or hold the link, to copy it.');
+});
+onClick('reconnect', () => presence.reconnect());
+onClick('sign-out', () => {
   calls.hangUp();
   presence.signOut();
 });
-addEventListener('online', () => void presence.reconnect());
-addEventListener('pagehide', () => calls.hangUp());
+addEventListener('hashchange', () => calls.call || showInvitation(invitation() !== ''));
 
-relayOnly.checked = new URL(page).searchParams.get('policy') === 'relay';
+document.addEventListener('visibilitychange', () => {
+  const { client } = presence;
+  keep(client && document.visibilityState === 'hidden' ? { name: presence.name, secret: client.secret } : null);
+});
+addEventListener('pagehide', () => {
+  const { client } = presence;
+  if (!client) return;
+  keep({ name: presence.name, secret: client.secret });
+  client.close({ unloading: true });
+});
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
+relayOnly.checked = page.searchParams.get('policy') === 'relay';
 byKind('options', HTMLDetailsElement).open = relayOnly.checked;
-nameInput.value = remembered();
+const before = kept();
+nameInput.value = before?.name ?? remembered();
+showInvitation(invitation() !== '');
+showPresence(presence);
 setInterval(() => void refresh(), 1000);
 byId('main').inert = false; // no click or key before this was for us
+if (before) void signIn(before.secret);

@@ -3,32 +3,34 @@
  * person as text and for a program, unrounded, as data-value.
  */
 
-import { byId, element, setText } from '../basics/dom.js';
+import { byId, byKind, element, setText } from '../basics/dom.js';
 import { bitrate, bytes } from '../basics/format.js';
-import { addressWords, hops, pathWords, rates, sample, typeWords } from './stats.js';
+import { addressWords, hops, pathWords, typeWords } from './path.js';
 
-/** @typedef {import('./stats.js').Sample} Sample */
-/** @typedef {import('./stats.js').End} End */
+/** @typedef {import('../../sdk/icebox.js').Stats} Stats */
+/** @typedef {import('../../sdk/icebox.js').End} End */
+/** @typedef {{name: string, stats: Stats}} Connection */
+
+const whose = byKind('whose', HTMLSelectElement);
 
 export class PathPanel {
-  /** @type {Sample | null} */
-  #before = null;
-
-  /** Hides the panel and forgets the call it showed. */
   hide() {
     byId('path').hidden = true;
-    this.#before = null;
+  }
+
+  /** @param {Connection[]} connections */
+  show(connections) {
+    showNames(connections.map(({ name }) => name));
+    const shown = connections[Math.max(0, whose.selectedIndex)];
+    byId('path').hidden = shown === undefined;
+    if (shown) this.#figures(shown.stats, shown.name);
   }
 
   /**
-   * @param {RTCStatsReport} report
+   * @param {Stats} now
    * @param {string} name the other side
    */
-  show(report, name) {
-    const now = sample(report);
-    const perSecond = rates(this.#before, now);
-    this.#before = now;
-    byId('path').hidden = false;
+  #figures(now, name) {
     showHops(hops(now, name));
     setText(byId('path-words'), pathWords(now, name));
     showEnd('stat-local', now.local);
@@ -37,14 +39,25 @@ export class PathPanel {
     const relayProtocol = now.local?.relayProtocol ?? '';
     figure('stat-relay-protocol', relayProtocol, relayProtocol.toUpperCase() || 'no relay');
     figure('stat-round-trip', now.roundTrip ?? '', now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`);
-    figure('stat-send-rate', perSecond?.sent ?? '', perSecond ? bitrate(perSecond.sent) : '–');
-    figure('stat-receive-rate', perSecond?.received ?? '', perSecond ? bitrate(perSecond.received) : '–');
+    figure('stat-send-rate', now.sendRate ?? '', now.sendRate === null ? '–' : bitrate(now.sendRate));
+    figure('stat-receive-rate', now.receiveRate ?? '', now.receiveRate === null ? '–' : bitrate(now.receiveRate));
     figure('stat-bytes-sent', now.bytesSent, bytes(now.bytesSent));
     figure('stat-bytes-received', now.bytesReceived, bytes(now.bytesReceived));
     figure('stat-packets-lost', now.packetsLost, String(now.packetsLost));
     figure('stat-frames-decoded', now.framesDecoded, String(now.framesDecoded));
     figure('stat-picture', now.height, pictureWords(now));
   }
+}
+
+/** @param {string[]} names One can choose where there are several. */
+function showNames(names) {
+  byId('whose-field').hidden = names.length < 2;
+  const text = JSON.stringify(names);
+  if (whose.dataset.shown === text) return;
+  whose.dataset.shown = text;
+  const { selectedIndex } = whose;
+  whose.replaceChildren(...names.map((name) => element('option', {}, `To ${name}`)));
+  whose.selectedIndex = Math.max(0, Math.min(selectedIndex, names.length - 1));
 }
 
 /**
@@ -71,7 +84,7 @@ function figure(id, value, words) {
   setText(target, words);
 }
 
-/** @param {Sample} now */
+/** @param {Stats} now */
 function pictureWords({ width, height, framesPerSecond }) {
   return width ? `${width} × ${height}, ${Math.round(framesPerSecond)}/s` : '–';
 }

@@ -1,46 +1,26 @@
-/**
- * Being signed in under a name, and staying so: a lost connection is made again
- * by itself, more and more slowly. No DOM.
- */
+/** Being signed in, with the name one had before a reload. No DOM. */
 
-import { SignInError } from './signalling.js';
+import { signInWords } from './words.js';
 
-/** @typedef {import('./signalling.js').Message} Message */
-
-/**
- * One connection to the hub; Signalling is one.
- * @typedef {object} Connection
- * @property {(name: string) => Promise<Message>} signIn
- * @property {(message: Message) => boolean} send
- * @property {() => void} close
- */
+/** @typedef {import('../../sdk/icebox.js').Client} Client */
 
 /**
  * @typedef {object} PresenceHooks
- * @property {(hooks: {message: (message: Message) => void, lost: () => void}) => Connection} connect
- * @property {() => Promise<SignInError>} explain why no connection can be made
- * @property {(reply: Message) => void} welcome each sign-in's reply
- * @property {(message: Message) => void} message
+ * @property {(options: {name: string, replace: string}) => Promise<Client>} connect
+ * @property {(client: Client) => void} welcome a new client
  * @property {() => void} change the state or the problem changed
+ * @property {boolean} hasKey
  */
 
-/** After so many refusals in a row, somebody else has our name. */
-const TAKEN_LIMIT = 4;
-
 export class Presence {
-  /** @type {'out' | 'joining' | 'in' | 'lost' | 'rejoining'} */
+  /** @type {'out' | 'joining' | 'in' | 'lost'} */
   state = 'out';
   name = '';
   /** Why we are not signed in, in words; empty when there is nothing to say. */
   problem = '';
-
-  /** @type {Connection | null} */
-  #connection = null;
+  /** @type {Client | null} */
+  client = null;
   #hooks;
-  #attempts = 0;
-  #taken = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
 
   /** @param {PresenceHooks} hooks */
   constructor(hooks) {
@@ -48,86 +28,43 @@ export class Presence {
   }
 
   /**
-   * Signs in for the first time.
-   * @param {string} name
+   * @param {string} name may be empty
+   * @param {string} [replace] the secret from before a reload
    */
-  async signIn(name) {
+  async signIn(name, replace = '') {
+    if (this.state !== 'out') return;
     this.name = name;
-    this.#attempts = 0;
-    this.#taken = 0;
     this.#become('joining');
-    const failure = await this.#join();
-    if (failure) this.#become('out', failure.message);
-  }
-
-  /** Makes a lost connection again at once. */
-  async reconnect() {
-    if (this.state !== 'lost') return;
-    clearTimeout(this.#timer);
-    this.#become('rejoining');
-    const failure = await this.#join();
-    if (!failure) return;
-    this.#taken = failure.code === 'taken' ? this.#taken + 1 : 0;
-    if (failure.code === 'refused' || this.#taken >= TAKEN_LIMIT) this.#become('out', failure.message);
-    else this.#retryLater(failure.message);
-  }
-
-  signOut() {
-    clearTimeout(this.#timer);
-    this.#drop();
-    this.#become('out');
-  }
-
-  /**
-   * @param {Message} message
-   * @returns {boolean} false when we are not connected
-   */
-  send(message) {
-    return this.#connection !== null && this.#connection.send(message);
-  }
-
-  /** @returns {Promise<SignInError | null>} */
-  async #join() {
-    this.#drop();
-    /** @type {Connection} */
-    const connection = this.#hooks.connect({
-      message: (message) => this.#hooks.message(message),
-      lost: () => this.#lost(connection),
-    });
-    this.#connection = connection;
     try {
-      const reply = await connection.signIn(this.name);
-      if (this.#connection !== connection) return null; // signed out meanwhile
-      this.#attempts = 0;
-      this.#taken = 0;
-      this.#hooks.welcome(reply);
-      this.#become('in');
-      return null;
+      const client = await this.#hooks.connect({ name, replace });
+      this.client = client;
+      this.name = client.name;
+      client.on('state', () => this.client === client && this.#follow(client));
+      client.on('close', () => this.client === client && this.#follow(client));
+      this.#hooks.welcome(client);
+      this.#follow(client);
     } catch (failure) {
-      if (this.#connection !== connection) return null;
-      this.#connection = null;
-      const known = failure instanceof SignInError ? failure : new SignInError('unreachable', String(failure));
-      return known.code === 'unreachable' ? this.#hooks.explain() : known;
+      this.#become('out', signInWords(/** @type {any} */ (failure), this.#hooks.hasKey));
     }
   }
 
-  /** @param {Connection} connection */
-  #lost(connection) {
-    if (this.#connection !== connection) return;
-    this.#connection = null;
-    this.#retryLater('');
+  reconnect() {
+    this.client?.reconnect();
   }
 
-  /** @param {string} problem */
-  #retryLater(problem) {
-    this.#timer = setTimeout(() => this.reconnect(), delay(this.#attempts));
-    this.#attempts += 1;
-    this.#become('lost', problem);
+  signOut() {
+    const { client } = this;
+    this.client = null;
+    client?.close();
+    this.#become('out');
   }
 
-  #drop() {
-    this.#connection?.close();
-    this.#connection = null;
+  /** @param {Client} client */
+  #follow({ state, problem }) {
+    if (state === 'connected') return this.#become('in');
+    const words = problem && problem.code !== 'lost' ? signInWords(problem, this.#hooks.hasKey) : '';
+    if (state === 'closed') this.client = null;
+    this.#become(state === 'closed' ? 'out' : 'lost', words);
   }
 
   /**
@@ -141,14 +78,29 @@ export class Presence {
   }
 }
 
+const KEY = 'icebox-session';
+
 /**
- * How long to wait before an attempt to reconnect, in milliseconds: doubling
- * from one second to half a minute, spread so that the clients of a restarted
- * server do not come back all at once.
- * @param {number} attempt counted from 0
- * @param {number} [random] from 0 to 1
- * @returns {number}
+ * Keeps what a reload needs, only while the page can't be seen: a tab that is duplicated must not take the first
+ * one's name.
+ * @param {{name: string, secret: string} | null} session null forgets it
  */
-export function delay(attempt, random = Math.random()) {
-  return Math.min(30_000, 1000 * 2 ** attempt) * (0.5 + random / 2);
+export function keep(session) {
+  try {
+    if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // A browser may forbid it; one signs in by hand then.
+  }
+}
+
+/** @returns {{name: string, secret: string} | null} what was kept, once */
+export function kept() {
+  try {
+    const session = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
+    keep(null);
+    return session;
+  } catch {
+    return null;
+  }
 }

@@ -1,13 +1,13 @@
 /** Shows presence and calls in the page. It decides nothing. */
 
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
-import { duration } from '../basics/format.js';
+import { duration, listed } from '../basics/format.js';
+import { initial } from './tiles.js';
 
 /** @typedef {import('./presence.js').Presence} Presence */
 /** @typedef {import('./calls.js').Calls} Calls */
 
 const main = byId('main');
-const remoteVideo = byKind('remote-video', HTMLVideoElement);
 const localVideo = byKind('local-video', HTMLVideoElement);
 const incoming = byKind('incoming', HTMLDialogElement);
 const title = document.title;
@@ -15,16 +15,27 @@ const title = document.title;
 /** @type {number | null} When the current call connected. */
 let since = null;
 
+/** @param {boolean} invited whether the page was opened by a link to a call */
+export function showInvitation(invited) {
+  setText(byId('sign-in-title'), invited ? 'You are invited to a call' : 'Video calls on your own server');
+  setText(byId('sign-in-lead'), invited
+    ? 'Tell the others who you are, or leave the name empty to join as a guest.'
+    : 'Pick a name. Others who are signed in here can call you by it.');
+  main.dataset.invited = String(invited);
+  byId('join-box').hidden = !invited;
+}
+
 /** @param {Presence} presence */
 export function showPresence(presence) {
   const wasInside = !byId('signed-in').hidden;
-  const inside = presence.state !== 'out' && presence.state !== 'joining';
+  const inside = presence.state === 'in' || presence.state === 'lost';
   main.dataset.presence = presence.state;
+  main.dataset.transport = presence.client?.transport ?? '';
 
   byId('sign-in').hidden = inside;
   byId('signed-in').hidden = !inside;
-  const button = byKind('sign-in-button', HTMLButtonElement);
-  setText(button, presence.state === 'joining' ? 'Signing in…' : 'Sign in');
+  const verb = main.dataset.invited === 'true' ? ['Join the call', 'Joining…'] : ['Sign in', 'Signing in…'];
+  setText(byId('sign-in-button'), verb[presence.state === 'joining' ? 1 : 0]);
   setMessage(byId('sign-in-problem'), inside ? '' : presence.problem);
   byId('name').setAttribute('aria-invalid', String(!inside && presence.problem !== ''));
 
@@ -37,36 +48,50 @@ export function showPresence(presence) {
 /** @param {Presence} presence */
 function presenceWords({ state, name, problem }) {
   if (state === 'lost') return problem || 'The connection to the server was lost. Trying again…';
-  if (state === 'rejoining') return 'Connecting to the server…';
-  return `Signed in as ${name}`;
+  return name ? `Signed in as ${name}` : 'Signed in as a guest';
 }
 
-/**
- * @param {Calls} calls
- * @param {boolean} sendsVideo whether a picture of us is there to show
- */
-export function showCall(calls, sendsVideo) {
-  const { call, state } = calls;
+/** @param {Calls} calls */
+export function showCall(calls) {
+  const { call, state, media, name } = calls;
   const before = main.dataset.call;
   main.dataset.call = state;
-  const onStage = call !== null && state !== 'incoming';
+  const onStage = state !== 'idle' && state !== 'incoming';
   byId('lobby').hidden = onStage;
   byId('stage').hidden = !onStage;
 
-  attach(remoteVideo, onStage ? call.remote : null);
-  attach(localVideo, onStage ? call.local : null);
-  localVideo.hidden = !sendsVideo;
-  byId('waiting').hidden = state === 'in-call' || state === 'interrupted';
-  setText(byId('waiting-initial'), initial(call?.name));
-  remoteVideo.setAttribute('aria-label', call ? `Video from ${call.name}` : 'Their video');
-
-  setText(byId('call-state'), call ? stateWords(state, call.name) : '');
-  setText(byId('hang-up-words'), state === 'ringing' || state === 'preparing' ? 'Cancel' : 'Hang up');
+  showSelf(media);
+  const parties = call?.parties ?? [];
+  byId('waiting').hidden = parties.length > 0;
+  setText(byId('waiting-initial'), initial(name) || '…');
+  const words = stateWords(calls);
+  setText(byId('call-state'), onStage ? words : '');
+  byId('share').hidden = name !== '' || state !== 'waiting';
+  byKind('link', HTMLInputElement).value = name === '' && call ? call.link : '';
+  const cancels = state === 'ringing' || state === 'preparing';
+  setText(byId('hang-up-words'), cancels ? 'Cancel' : name ? 'Hang up' : 'Leave');
   setMessage(byId('notice'), calls.notice);
   showIncoming(calls);
   countFrom(state);
-  document.title = call ? `${stateWords(state, call.name)} – icebox` : title;
+  document.title = words ? `${words} – icebox` : title;
   if (before !== state) moveFocus(onStage, before === 'idle' || before === 'incoming');
+}
+
+/** @param {import('../../sdk/icebox.js').LocalMedia | null} media */
+function showSelf(media) {
+  const stream = media?.stream ?? null;
+  if (localVideo.srcObject !== stream) localVideo.srcObject = stream;
+  localVideo.hidden = !media?.track('video') || (media.cameraOff && !media.sharing);
+  localVideo.dataset.sharing = String(media?.sharing ?? false);
+  const switches = /** @type {const} */ ([
+    ['mute', media?.track('audio') != null, media?.muted],
+    ['camera-off', media?.device('video'), media?.cameraOff],
+    ['share-screen', media && navigator.mediaDevices?.getDisplayMedia !== undefined, media?.sharing],
+  ]);
+  for (const [id, there, pressed] of switches) {
+    byId(id).hidden = !there;
+    byId(id).setAttribute('aria-pressed', String(pressed ?? false));
+  }
 }
 
 /**
@@ -83,10 +108,10 @@ function moveFocus(onStage, cameFromLobby) {
  * not open the camera.
  * @param {Calls} calls
  */
-function showIncoming({ state, call }) {
-  if (state === 'incoming' && call) {
-    setText(byId('incoming-title'), `${call.name} is calling`);
-    setText(byId('incoming-initial'), initial(call.name));
+function showIncoming({ state, name }) {
+  if (state === 'incoming') {
+    setText(byId('incoming-title'), `${name || 'A guest'} is calling`);
+    setText(byId('incoming-initial'), initial(name || 'Guest'));
     if (!incoming.open) {
       incoming.showModal();
       incoming.focus();
@@ -97,18 +122,20 @@ function showIncoming({ state, call }) {
 }
 
 /**
- * @param {Calls['state']} state
- * @param {string} name
+ * @param {Calls} calls
  * @returns {string}
  */
-function stateWords(state, name) {
+function stateWords({ state, name, call }) {
+  const others = call?.parties.map((party) => party.name || 'a guest') ?? [];
+  const who = name || (others.length > 3 ? `${others.length} people` : listed(others)) || 'the others';
   switch (state) {
     case 'preparing': return 'Opening camera and microphone…';
-    case 'ringing': return `Ringing ${name}…`;
-    case 'incoming': return `${name} is calling`;
-    case 'connecting': return `Connecting to ${name}…`;
-    case 'in-call': return `In call with ${name}`;
-    case 'interrupted': return `The connection to ${name} is interrupted. Waiting for it to come back…`;
+    case 'ringing': return `Ringing ${who}…`;
+    case 'waiting': return 'Waiting for others to join…';
+    case 'incoming': return `${name || 'A guest'} is calling`;
+    case 'connecting': return `Connecting to ${who}…`;
+    case 'in-call': return `In call with ${who}`;
+    case 'interrupted': return `The connection to ${who} is interrupted. Waiting for it to come back…`;
     default: return '';
   }
 }
@@ -125,20 +152,4 @@ function countFrom(state) {
 /** Shows how long the call has lasted; to be called about once a second. */
 export function showDuration() {
   if (since !== null) setText(byId('call-duration'), duration((performance.now() - since) / 1000));
-}
-
-/**
- * @param {HTMLVideoElement} video
- * @param {MediaStream | null} stream
- */
-function attach(video, stream) {
-  if (video.srcObject !== stream) video.srcObject = stream;
-}
-
-/**
- * @param {string | undefined} name
- * @returns {string} its first character, whole even outside the basic plane
- */
-function initial(name = '') {
-  return Array.from(name)[0] ?? '';
 }

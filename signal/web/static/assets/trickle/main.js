@@ -2,7 +2,7 @@
 
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
 import { fetchIceServers } from '../basics/server.js';
-import { mediaWords } from '../call/media.js';
+import { openMedia } from '../../sdk/media.js';
 import { Gathering } from './gather.js';
 import { join, merge, replace, split } from './servers.js';
 import { serverProblem } from './uri.js';
@@ -173,11 +173,10 @@ async function run(poolSize) {
 async function showLocalAddresses() {
   if (!byKind('show-local', HTMLInputElement).checked) return () => {};
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-    return () => stream.getTracks().forEach((track) => track.stop());
+    const media = await openMedia({ audio: true, video: false });
+    return () => media.close();
   } catch (failure) {
-    const name = navigator.mediaDevices ? /** @type {Error} */ (failure).name : 'insecure';
-    setMessage(byId('gather-problem'), `${mediaWords(name, { audio: true, video: false })} Gathering goes on without.`);
+    setMessage(byId('gather-problem'), `${/** @type {Error} */ (failure).message} Gathering goes on without.`);
     return () => {};
   }
 }

@@ -1,0 +1,53 @@
+package broker
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
+	m := NewMemory()
+	n, b := join(t, m)
+	other, c := join(t, m)
+	watcher, al, bo := n.client(true), other.client(true), other.client(true)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(b.Watch(t.Context(), "al", watcher))
+	must(c.Claim(t.Context(), "al", al))
+	must(b.Watch(t.Context(), "al", watcher)) // again: told again, but not twice from now on
+	if moved, err := c.Transfer(t.Context(), "al", al, bo); err != nil || !moved {
+		t.Fatalf("transfer: %v, %v", moved, err)
+	}
+	if moved, _ := c.Transfer(t.Context(), "al", al, bo); moved {
+		t.Error("a name moved from who doesn't hold it")
+	}
+	must(c.Release(t.Context(), "al", al)) // not its own any more
+	must(c.Release(t.Context(), "al", bo))
+	must(c.Claim(t.Context(), "al", al))
+	must(c.Leave(t.Context()))
+	must(b.Unwatch(t.Context(), "al", watcher))
+	must(b.Claim(t.Context(), "al", watcher))
+	want := []string{"al false", "al true", "al true", "al false", "al true", "al false"}
+	if !slices.Equal(n.presence, want) {
+		t.Errorf("got %q, want %q", n.presence, want)
+	}
+	if err := c.Watch(t.Context(), "al", al); err == nil {
+		t.Error("a node that has left may watch")
+	}
+}
+
+func TestAddrText(t *testing.T) {
+	a := Addr{Node: NewID(), Client: NewID()}
+	if got, ok := ParseAddr(a.String()); !ok || got != a {
+		t.Errorf("%v became %v", a, got)
+	}
+	for _, s := range []string{"", "x", a.String() + "A", a.String()[1:], "!" + a.String()[1:]} {
+		if _, ok := ParseAddr(s); ok {
+			t.Errorf("%q is no address", s)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package call
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// call is one call. Its lock is held while its parties are told.
+type call struct {
+	book     *Book
+	id       string
+	max      int
+	reserved bool
+	again    bool // an earlier process made it first
+
+	mu      sync.Mutex
+	ended   bool
+	joined  bool // by a second party, at any time
+	parties []Party
+	kept    kept
+	until   time.Time
+	timer   *time.Timer // what ends the call if nobody joins, or comes back
+}
+
+func (c *call) info(p Party) Info {
+	i := Info{ID: c.id, Max: c.max, Until: c.until}
+	if !c.reserved {
+		i.Proof = c.book.prover.issue(c.id, c.max)
+	}
+	for _, other := range c.parties {
+		if other.Addr() != p.Addr() {
+			i.Others = append(i.Others, other)
+		}
+	}
+	return i
+}
+
+// admits reports what about the call keeps p from joining. The caller holds mu.
+func (c *call) admits(p Party, listed bool) error {
+	switch {
+	case c.ended:
+		return signal.ErrNoSuchCall
+	case c.reserved && !listed:
+		return signal.ErrCallBarred
+	case c.index(p.Addr()) >= 0:
+		return signal.ErrInCall
+	case len(c.parties) >= c.max:
+		return signal.ErrCallFull
+	}
+	return nil
+}
+
+func (c *call) join(p Party, listed bool, answer func(Info)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.admits(p, listed); err != nil {
+		return err
+	}
+	if err := c.book.admit(p, c); err != nil {
+		return err
+	}
+	c.parties = append(c.parties, p)
+	if c.joined = c.joined || len(c.parties) > 1; c.joined {
+		c.timer.Stop()
+	} else {
+		c.timer.Reset(time.Until(c.until))
+	}
+	answer(c.info(p))
+	for _, e := range c.take() {
+		_ = p.Tell(e) // who can't take it is being cut off, and its session's end tells the others
+	}
+	_ = c.tellOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
+	return nil
+}
+
+// take empties what is kept.
+func (c *call) take() []Event {
+	events := c.kept.all()
+	c.book.metrics.kept.Sub(float64(c.kept.bytes))
+	c.kept = kept{}
+	return events
+}
+
+func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := Event{Kind: Message, Call: c.id, From: p.Addr(), FromName: p.Name(), Label: label, Data: data}
+	switch i := c.index(to); {
+	case c.ended:
+		return signal.ErrNoSuchCall
+	case c.index(p.Addr()) < 0:
+		return signal.ErrNotInCall
+	case i >= 0:
+		return c.parties[i].Tell(e)
+	case !to.IsZero():
+		return signal.ErrPeerOffline
+	case len(c.parties) == 1:
+		return c.keep(e)
+	}
+	return c.tellOthers(e)
+}
+
+func (c *call) keep(e Event) error {
+	before := c.kept.bytes
+	ok := c.kept.add(e, c.book.limits().KeptBytes)
+	c.book.metrics.kept.Add(float64(c.kept.bytes - before))
+	if !ok {
+		return signal.ErrCallCrowded
+	}
+	return nil
+}
+
+// tellOthers tells all but who did it. It returns the last refusal. The caller holds mu.
+func (c *call) tellOthers(e Event) (err error) {
+	for _, p := range c.parties {
+		if p.Addr() == e.From {
+			continue
+		}
+		if refused := p.Tell(e); refused != nil {
+			err = refused
+		}
+	}
+	return err
+}
+
+// remove takes p out.
+func (c *call) remove(p Party, kind EventKind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.index(p.Addr())
+	if i < 0 || c.ended {
+		return
+	}
+	c.parties = slices.Delete(c.parties, i, i+1)
+	before := c.kept.bytes
+	c.kept.forget(p.Addr())
+	c.book.metrics.kept.Add(float64(c.kept.bytes - before))
+	c.book.mu.Lock()
+	c.book.exit(p, c)
+	c.book.mu.Unlock()
+	_ = c.tellOthers(Event{Kind: kind, Call: c.id, From: p.Addr(), FromName: p.Name()})
+	if len(c.parties) == 0 {
+		c.timer.Reset(EmptyWait)
+	}
+}
+
+// end ends the call for all, who did it included.
+func (c *call) end(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.finish(e)
+}
+
+// finish is end for who holds mu.
+func (c *call) finish(e Event) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.timer.Stop()
+	c.take()
+	c.book.mu.Lock()
+	delete(c.book.calls, c.id)
+	if c.again {
+		c.book.forgone[c.id] = struct{}{}
+	}
+	for _, p := range c.parties {
+		c.book.exit(p, c)
+	}
+	c.book.mu.Unlock()
+	e.Call = c.id
+	for _, p := range c.parties {
+		_ = p.Tell(e)
+	}
+	c.parties = nil
+	c.book.metrics.ended(e.Kind)
+}
+
+// expire is what the timer does.
+func (c *call) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case len(c.parties) == 0:
+		c.finish(Event{Kind: Empty})
+	case !c.joined && !time.Now().Before(c.until):
+		c.finish(Event{Kind: Unjoined})
+	}
+}
+
+func (c *call) index(a broker.Addr) int {
+	return slices.IndexFunc(c.parties, func(p Party) bool { return p.Addr() == a })
+}

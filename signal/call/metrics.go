@@ -1,0 +1,65 @@
+package call
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	open  prometheus.Gauge
+	total prometheus.Counter
+	ends  map[EventKind]prometheus.Counter
+	kept  prometheus.Gauge
+}
+
+// reasons are the labels of ends.
+var reasons = map[EventKind]string{Hangup: "hangup", Unjoined: "unjoined", Empty: "empty"}
+
+// Reason returns why a call ended, or how a party left it, in the words of protocols and metrics.
+func (k EventKind) Reason() string {
+	switch k {
+	case Left:
+		return "left"
+	case Gone:
+		return "gone"
+	default:
+		return reasons[k]
+	}
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	ends := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "icebox_signal_calls_ended_total", Help: "Calls by ID that ended, by why."}, []string{"reason"})
+	m := &metrics{
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "icebox_signal_calls", Help: "Calls by ID."}),
+		total: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "icebox_signal_calls_total", Help: "Calls by ID that were made."}),
+		kept: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}),
+		ends: make(map[EventKind]prometheus.Counter),
+	}
+	for k, label := range reasons {
+		m.ends[k] = ends.WithLabelValues(label)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.open, m.total, m.kept, ends} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) began() {
+	m.open.Inc()
+	m.total.Inc()
+}
+
+func (m *metrics) ended(k EventKind) {
+	m.open.Dec()
+	m.ends[k].Inc()
+}

@@ -1,0 +1,66 @@
+package call
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"time"
+)
+
+// RestoreWithin is for how long after its start a process makes calls of earlier ones again.
+const RestoreWithin = 10 * time.Minute
+
+// maxForgone bounds how many calls a process remembers that were made again and have ended.
+const maxForgone = 1 << 16
+
+// prover issues proofs that a party was in a call, and judges those that an earlier process has issued.
+type prover struct {
+	secret []byte
+	boot   [bootLen]byte // tells this process from others
+	until  time.Time     // after which earlier processes' calls are history
+}
+
+const (
+	bootLen  = 8
+	macLen   = 16
+	proofLen = bootLen + 1 + macLen
+)
+
+// newProver returns a prover. Without a secret no other process believes it.
+func newProver(secret []byte, now time.Time) *prover {
+	p := &prover{secret: secret, until: now.Add(RestoreWithin)}
+	if len(secret) == 0 {
+		p.secret = make([]byte, sha256.Size)
+		_, _ = rand.Read(p.secret) // documented never to fail
+	}
+	_, _ = rand.Read(p.boot[:])
+	return p
+}
+
+// issue returns a proof: who issued it, how many may be in the call, and a code over these and the call's ID.
+func (p *prover) issue(id string, most int) string {
+	raw := append(p.boot[:bootLen:bootLen], byte(most))
+	return base64.RawURLEncoding.EncodeToString(append(raw, p.mac(raw, id)...))
+}
+
+// judge returns how many may be in a call that an earlier process made. A proof of this process's own is for
+// a call that has ended.
+func (p *prover) judge(id, proof string, now time.Time) (most int, ok bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(proof)
+	if err != nil || len(raw) != proofLen || now.After(p.until) {
+		return 0, false
+	}
+	said, mac := raw[:bootLen+1], raw[bootLen+1:]
+	if [bootLen]byte(said[:bootLen]) == p.boot || !hmac.Equal(mac, p.mac(said, id)) {
+		return 0, false
+	}
+	return int(said[bootLen]), true
+}
+
+func (p *prover) mac(said []byte, id string) []byte {
+	h := hmac.New(sha256.New, p.secret)
+	h.Write(said)
+	h.Write([]byte(id))
+	return h.Sum(nil)[:macLen]
+}

@@ -1,0 +1,245 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"icebox/signal/native/wire"
+)
+
+// conn carries texts until it is closed. Write is called by one goroutine at a time, and so is Read.
+type conn interface {
+	Read(deadline time.Time) ([]byte, error)
+	Write(texts [][]byte, deadline time.Time) error
+	Close() // any goroutine, any number of times
+}
+
+// open connects and says hello. The first message is the welcome or what stands for it.
+func (o *Options) open(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+	if o.Events {
+		return o.openEvents(ctx, hello)
+	}
+	return o.openSocket(ctx, hello)
+}
+
+func (o *Options) endpoint(path string) string { return strings.TrimSuffix(o.URL, "/") + path }
+
+// socket is a WebSocket.
+type socket struct{ ws *websocket.Conn }
+
+func (o *Options) openSocket(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+	var none wire.Message
+	dialer := *o.Dialer
+	dialer.Subprotocols = []string{wire.Subprotocol}
+	ws, resp, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(o.endpoint("/ws"), "http"), o.Header)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if err != nil {
+		if resp != nil {
+			err = fmt.Errorf("%w: %s", err, resp.Status)
+		}
+		return nil, none, err
+	}
+	s := &socket{ws}
+	stop := context.AfterFunc(ctx, s.Close)
+	defer stop()
+	deadline := time.Now().Add(writeWait)
+	if err := s.Write([][]byte{hello.Encode()}, deadline); err != nil {
+		s.Close()
+		return nil, none, err
+	}
+	text, err := s.Read(deadline)
+	if err != nil {
+		s.Close()
+		return nil, none, err
+	}
+	m, err := first(text)
+	if err != nil {
+		s.Close()
+	}
+	return s, m, err
+}
+
+// first reads the first message.
+func first(text []byte) (m wire.Message, err error) {
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, err
+	}
+	switch m.Type {
+	case wire.Welcome, wire.Resumed:
+		return m, nil
+	case wire.Fail:
+		return m, &Error{m.Code, m.Text}
+	default:
+		return m, fmt.Errorf("unexpected message %q", m.Type)
+	}
+}
+
+func (s *socket) Read(deadline time.Time) ([]byte, error) {
+	_ = s.ws.SetReadDeadline(deadline)
+	_, text, err := s.ws.ReadMessage()
+	return text, err
+}
+
+func (s *socket) Write(texts [][]byte, deadline time.Time) error {
+	_ = s.ws.SetWriteDeadline(deadline)
+	for _, t := range texts {
+		if err := s.ws.WriteMessage(websocket.TextMessage, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *socket) Close() { _ = s.ws.Close() }
+
+// stream is an event stream, with POST for the other direction.
+type stream struct {
+	opts   *Options
+	secret string
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   io.ReadCloser
+	events *bufio.Reader
+	once   sync.Once
+}
+
+// openEvents signs in, if need be, and opens the session's stream.
+func (o *Options) openEvents(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+	var m wire.Message
+	if hello.Resume == "" {
+		resp, err := o.post(ctx, "/v1/hello", "", hello.Encode())
+		if err != nil {
+			return nil, m, err
+		}
+		if m, err = first(resp); err != nil {
+			return nil, m, err
+		}
+		hello.Resume = m.Resume
+	}
+	s := &stream{opts: o, secret: hello.Resume}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, s.cancel)
+	defer stop()
+	text, err := s.open(hello.Seq)
+	if err != nil {
+		s.Close()
+		return nil, m, err
+	}
+	resumed, err := first(text)
+	if err != nil {
+		s.Close()
+		return nil, resumed, err
+	}
+	if m.Type == wire.Welcome {
+		return s, m, nil
+	}
+	return s, resumed, nil
+}
+
+// open returns the first event.
+func (s *stream) open(seq uint64) ([]byte, error) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.opts.endpoint("/v1/events"), nil)
+	if err != nil {
+		return nil, err
+	}
+	s.opts.authorize(r, s.secret)
+	r.Header.Set("Last-Event-ID", strconv.FormatUint(seq, 10))
+	resp, err := s.opts.HTTP.Do(r) //nolint:bodyclose // Close does, when the stream is over
+	if err != nil {
+		return nil, err
+	}
+	s.body = resp.Body
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+		if _, err := first(text); err != nil {
+			return nil, err
+		}
+		return nil, errors.New(resp.Status)
+	}
+	s.events = bufio.NewReader(resp.Body)
+	return s.Read(time.Now().Add(writeWait))
+}
+
+// Read implements conn. A comment is a sign of life, which begins a new wait of the same length.
+func (s *stream) Read(deadline time.Time) ([]byte, error) {
+	wait := max(time.Until(deadline), 25*time.Second) // comments come every 15 s
+	t := time.AfterFunc(wait, s.cancel)
+	defer t.Stop()
+	for {
+		line, err := s.events.ReadBytes('\n')
+		if err != nil {
+			return nil, err
+		}
+		t.Reset(wait)
+		if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
+			return bytes.TrimRight(data, "\r\n"), nil
+		}
+	}
+}
+
+func (s *stream) Write(texts [][]byte, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(s.ctx, deadline)
+	defer cancel()
+	for _, t := range texts { // one at a time: an array may be above the limit
+		if _, err := s.opts.post(ctx, "/v1/send", s.secret, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stream) Close() {
+	s.cancel()
+	if s.body != nil {
+		s.once.Do(func() { _ = s.body.Close() })
+	}
+}
+
+func (o *Options) authorize(r *http.Request, secret string) {
+	for k, v := range o.Header {
+		r.Header[k] = v
+	}
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+}
+
+// post returns the answer to a POST; a refusal is an *Error.
+func (o *Options) post(ctx context.Context, path, secret string, body []byte) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.endpoint(path), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	o.authorize(r, secret)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := o.HTTP.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		if _, err := first(text); err != nil {
+			return nil, err
+		}
+		return nil, errors.New(resp.Status)
+	}
+	return text, nil
+}

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/native"
+)
+
+var sessionPaths = map[string]bool{native.HelloPath: true, native.EventsPath: true, native.SendPath: true}
+
+// serveSession serves the native protocol's transport without WebSockets. Who has a session's secret needs
+// nothing else.
+func (l *listener) serveSession(w http.ResponseWriter, r *http.Request) {
+	rules := l.rules.Load()
+	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	w.Header().Set("Cache-Control", "no-store")
+	if preflight := l.allowPages(w, r, c, rules); preflight {
+		return
+	}
+	method := http.MethodPost
+	if r.URL.Path == native.EventsPath {
+		method = http.MethodGet
+	}
+	switch {
+	case r.Method != method:
+		w.Header().Set("Allow", method)
+		l.refused(c, badMethod)
+		http.Error(w, "use "+method, http.StatusMethodNotAllowed)
+	case r.URL.Path == native.EventsPath:
+		l.native.ServeEvents(w, r)
+	case r.URL.Path == native.SendPath:
+		l.native.ServeSend(w, r)
+	default:
+		l.serveHello(w, r, c, rules)
+	}
+}
+
+func (l *listener) serveHello(w http.ResponseWriter, r *http.Request, c caller, rules *rules) {
+	var v signal.Visitor
+	why, ok := badOrigin, rules.admitsOrigin(r.Header["Origin"], c)
+	if ok {
+		v, why, ok = l.visitor(r, c, rules, true)
+	}
+	if ok {
+		why, ok = l.conns.enter(c.bucket(), &rules.limits)
+	}
+	if !ok {
+		l.refuseWebSocket(w, c, why)
+		return
+	}
+	l.native.ServeHello(w, r, v, func() { l.conns.leave(c.bucket()) })
+}
+
+// visitor judges what a request shows. A client of the native protocol may show it later.
+func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool) (v signal.Visitor, why reason, ok bool) {
+	v = signal.Visitor{Addr: c.addr, Host: c.host, Base: c.base()}
+	switch rules.limits.Access {
+	case signal.ByKey:
+		key, given, known := rules.apiKey(r)
+		v.Key = key
+		switch {
+		case !given && !later:
+			return v, noKey, false
+		case given && !known:
+			return v, badKey, false
+		}
+	case signal.ByToken:
+		token := shownToken(r)
+		if token == "" {
+			return v, noToken, later
+		}
+		var err error
+		if v.Grant, err = rules.token(r.Context(), token); err != nil {
+			return v, badToken, false
+		}
+	default:
+		v.Key, _, _ = rules.apiKey(r)
+	}
+	return v, 0, true
+}
+
+func shownToken(r *http.Request) string {
+	if t := r.URL.Query().Get("token"); t != "" {
+		return t
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	return ""
+}
+
+// token returns what a token says, while access is by token.
+func (r *rules) token(ctx context.Context, token string) (signal.Grant, error) {
+	if r.limits.Access != signal.ByToken {
+		return signal.Grant{}, signal.ErrTokenInvalid
+	}
+	g, err := r.limits.Tokens.Verify(ctx, token)
+	if err == nil && !signal.ValidName(g.Name) {
+		err = signal.ErrTokenInvalid // a bearer without a name could take any
+	}
+	return g, err
+}
+
+// admit judges the token of a hello, beside what the visitor has shown already.
+func (g *Gateway) admit(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
+	r := g.rules.Load()
+	var err error
+	switch r.limits.Access {
+	case signal.ByKey:
+		known := v.Key != ""
+		if !known && token != "" {
+			if v.Key, known = r.key(token); !known {
+				return v, signal.ErrTokenInvalid
+			}
+		}
+		if !known {
+			return v, signal.ErrTokenMissing
+		}
+	case signal.ByToken:
+		switch shown := v.Grant; {
+		case token != "":
+			v.Grant, err = r.token(ctx, token)
+		case shown.Name == "":
+			err = signal.ErrTokenMissing
+		case !shown.Expires.IsZero() && !time.Now().Before(shown.Expires):
+			err = signal.ErrTokenExpired
+		}
+	}
+	return v, err
+}

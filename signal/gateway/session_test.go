@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"icebox/signal"
+	"icebox/signal/client"
+	"icebox/signal/native/wire"
+)
+
+// knows is a verifier of tokens that are names.
+type knows []string
+
+func (k knows) Verify(_ context.Context, token string) (signal.Grant, error) {
+	for _, name := range k {
+		if name == token {
+			return signal.Grant{Name: name}, nil
+		}
+	}
+	return signal.Grant{}, signal.ErrTokenInvalid
+}
+
+func byToken(l *signal.Limits) {
+	l.Access, l.Tokens = signal.ByToken, knows{"al", "bo"}
+	l.Keys = []signal.Key{{Name: "web", Key: secretKey}}
+}
+
+// native signs a client in, over WebSocket or server-sent events.
+func (s *site) native(o client.Options) (*client.Client, error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	o.URL = s.url
+	if o.Header == nil {
+		o.Header = headers("Origin", s.url)
+	}
+	c, err := client.Dial(ctx, o)
+	if err == nil {
+		s.t.Cleanup(c.Close)
+	}
+	return c, err
+}
+
+func TestNativeAccess(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	sites := map[string]*site{"open": serve(t, public), "key": serve(t, public, byKey), "token": serve(t, public, byToken)}
+	for name, c := range map[string]struct {
+		site, name, token, code, as string
+	}{
+		"open":                       {"open", "al", "", "", "al"},
+		"open without a name":        {"open", "", "", "", ""},
+		"open, a token is not asked": {"open", "cy", "junk", "", "cy"},
+		"by key, without":            {"key", "al", "", "token-missing", ""},
+		"by key, a wrong one":        {"key", "al", "wrong", "token-invalid", ""},
+		"by key":                     {"key", "al", secretKey, "", "al"},
+		"by token, without":          {"token", "al", "", "token-missing", ""},
+		"by token, a wrong one":      {"token", "al", "eve", "token-invalid", ""},
+		"by token, an API key":       {"token", "al", secretKey, "token-invalid", ""},
+		"by token":                   {"token", "al", "al", "", "al"},
+		"by token, the name is its":  {"token", "", "bo", "", "bo"},
+		"by token, another's name":   {"token", "al", "bo", "name-not-allowed", ""},
+	} {
+		for _, events := range []bool{false, true} {
+			sites[c.site].t = t
+			got, err := sites[c.site].native(client.Options{Name: c.name, Token: c.token, Events: events})
+			var refused *client.Error
+			switch {
+			case c.code == "" && err != nil:
+				t.Errorf("%s, events %v: %v", name, events, err)
+			case c.code != "" && (!errors.As(err, &refused) || refused.Code != c.code):
+				t.Errorf("%s, events %v: %v, want %s", name, events, err, c.code)
+			case err == nil && got.Welcome().Name != c.as:
+				t.Errorf("%s, events %v: called %q", name, events, got.Welcome().Name)
+			}
+			if err == nil {
+				got.Close()
+			}
+		}
+	}
+}
+
+func TestNativeAndClassicMeet(t *testing.T) {
+	s := serve(t, public)
+	al, err := s.native(client.Options{Name: "al"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, status := s.dial("/ws", headers("Origin", s.url, "Sec-WebSocket-Protocol", "chat"))
+	if status != 101 {
+		t.Fatal(status)
+	}
+	s.login(old, "bo")
+	if err := al.Send(wire.Request{Type: wire.Send, To: "bo", Kind: wire.KindOffer, Data: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, text, err := old.ReadMessage(); err != nil || string(text) != `{"type":"offer","offer":1,"name":"al"}` {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestClassicByToken(t *testing.T) {
+	s := serve(t, public, byToken)
+	for query, want := range map[string]int{"": 401, "?token=eve": 403, "?key=" + secretKey: 401, "?token=al": 101} {
+		if _, status := s.dial("/ws"+query, nil); status != want {
+			t.Errorf("%q: %d, want %d", query, status, want)
+		}
+	}
+	ws, _ := s.dial("/?token=al", nil)
+	for name, want := range map[string]string{"bo": signal.ErrNameNotAllowed.Code, "al": `"success":true`} {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`))
+		if _, text, err := ws.ReadMessage(); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("as %s: %s, %v", name, text, err)
+		}
+	}
+	for token, want := range map[string]int{"al": 200, "eve": 401, secretKey: 200} {
+		if resp, _ := s.ask("GET", "/ice", "", headers("Authorization", "Bearer "+token)); resp.StatusCode != want {
+			t.Errorf("ICE servers for %q: %d, want %d", token, resp.StatusCode, want)
+		}
+	}
+}
+
+func TestSessionsCount(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	s := serve(t, public, func(l *signal.Limits) { l.ConnsPerAddr = 2 })
+	al, err := s.native(client.Options{Name: "al"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bo, err := s.native(client.Options{Name: "bo", Events: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.native(client.Options{Name: "cy"}); err == nil {
+		t.Error("a third session over a WebSocket")
+	}
+	if _, err := s.native(client.Options{Name: "cy", Events: true}); err == nil {
+		t.Error("a third session over an event stream")
+	}
+	al.Close()
+	bo.Close()
+	for end := time.Now().Add(patience); ; {
+		c, err := s.native(client.Options{Name: "al"})
+		if err == nil {
+			if d, err := s.native(client.Options{Name: "bo"}); err == nil {
+				c.Close()
+				d.Close()
+				return
+			}
+			c.Close()
+		}
+		if time.Now().After(end) {
+			t.Fatal("the slots of sessions that have ended are not given back")
+		}
+	}
+}
+
+func TestEventsFromOtherPages(t *testing.T) {
+	s := serve(t, public, func(l *signal.Limits) { l.Origins = []string{"https://app.example.org"} })
+	hello := `{"type":"hello","v":1}`
+	for origin, want := range map[string]int{s.url: 200, "https://app.example.org": 200, "https://evil.example": 403, "": 403} {
+		h := headers("Origin", origin)
+		if origin == "" {
+			h = nil
+		}
+		resp, _ := s.ask("POST", "/v1/hello", hello, h)
+		if resp.StatusCode != want {
+			t.Errorf("from %q: %d, want %d", origin, resp.StatusCode, want)
+		}
+		if allowed := resp.Header.Get("Access-Control-Allow-Origin"); want == 200 && allowed != origin {
+			t.Errorf("from %q: allowed is %q", origin, allowed)
+		}
+	}
+	resp, _ := s.ask("OPTIONS", "/v1/send", "", headers("Origin", "https://app.example.org"))
+	if resp.StatusCode != 204 || !strings.Contains(resp.Header.Get("Access-Control-Allow-Headers"), "Last-Event-ID") {
+		t.Errorf("preflight: %d %v", resp.StatusCode, resp.Header)
+	}
+	for _, c := range [][2]string{{"GET", "/v1/hello"}, {"GET", "/v1/send"}, {"POST", "/v1/events"}} {
+		if resp, _ := s.ask(c[0], c[1], "", nil); resp.StatusCode != 405 {
+			t.Errorf("%v: %d", c, resp.StatusCode)
+		}
+	}
+}

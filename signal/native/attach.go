@@ -1,0 +1,102 @@
+package native
+
+import (
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/native/wire"
+)
+
+// attach gives the session a transport: it writes the first message, then what the client has missed since
+// the message numbered seq. An older transport is told goodbye. An error is for the client; one that is nil doesn't
+// say that the transport still lives.
+func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *signal.Error {
+	s.evict()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return signal.ErrResync
+	}
+	frames, ok := s.kept.after(seq)
+	if !ok {
+		s.mu.Unlock()
+		s.client.End(signal.Overflowed)
+		return signal.ErrResync
+	}
+	if s.lapse != nil {
+		s.lapse.Stop()
+		s.lapse = nil
+	}
+	s.transport = t
+	s.handler.metrics.detached.Dec()
+	frames = append([][]byte{first().Encode()}, frames...)
+	s.mu.Unlock()
+	s.live()
+
+	deadline := time.Now().Add(writeWait)
+	for _, f := range frames {
+		if err := t.Write(f, deadline); err != nil {
+			s.lose(t)
+			break
+		}
+	}
+	return nil
+}
+
+// evict tells the present transport that the session goes on elsewhere.
+func (s *session) evict() {
+	s.mu.Lock()
+	old := s.transport
+	s.transport = nil
+	if old != nil {
+		s.handler.metrics.detached.Inc()
+	}
+	s.mu.Unlock()
+	if old == nil {
+		return
+	}
+	if s.writing.lockWithin(byeWait) {
+		farewell(old, signal.Elsewhere)
+		s.writing.Unlock()
+		return
+	}
+	old.Abort() // which frees who is writing to it
+}
+
+// find returns the session that a secret is for.
+func (h *Handler) find(secret string) (*session, bool) {
+	c, ok := h.hub.Holder(secret)
+	if !ok {
+		return nil, false
+	}
+	s, ok := c.Conn().(*session)
+	return s, ok
+}
+
+// standing is the message that says where the session stands. The caller holds mu.
+func (s *session) standing() *wire.Message {
+	return &wire.Message{
+		Type: wire.Resumed, ID: s.client.Addr().String(), Name: s.client.Name(),
+		Ack: s.received.Load(), Seq: s.kept.last,
+	}
+}
+
+// resume attaches a transport to the session of a secret.
+func (h *Handler) resume(t transport, secret string, seq uint64) (*session, *signal.Error) {
+	s, ok := h.find(secret)
+	if ok {
+		s.confirm() // it knows the secret
+	} else {
+		h.metrics.resumes[unknown].Inc()
+		return nil, signal.ErrResync
+	}
+	err := s.attach(t, seq, s.standing)
+	if err != nil {
+		h.metrics.resumes[overflow].Inc()
+		return nil, err
+	}
+	h.metrics.resumes[resumed].Inc()
+	return s, nil
+}

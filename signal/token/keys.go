@@ -1,0 +1,186 @@
+package token
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+)
+
+// Key verifies signatures.
+type Key struct {
+	ID string // any token's if empty
+	// Key is a []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
+	Key any
+}
+
+// minRSA is the shortest RSA key, in bits.
+const minRSA = 2048
+
+// algorithm returns the only one that the key is for.
+func (k Key) algorithm() (string, error) {
+	switch key := k.Key.(type) {
+	case []byte:
+		if len(key) < minKey {
+			return "", fmt.Errorf("a secret of %d bytes is too short: HS256 wants %d", len(key), minKey)
+		}
+		return "HS256", nil
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSA {
+			return "", fmt.Errorf("an RSA key of %d bits is too short: %d are needed", key.N.BitLen(), minRSA)
+		}
+		return "RS256", nil
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return "", errors.New("an elliptic curve key that isn't P-256 is not for ES256")
+		}
+		return "ES256", nil
+	case ed25519.PublicKey:
+		return "EdDSA", nil
+	default:
+		return "", fmt.Errorf("a %T verifies nothing", key)
+	}
+}
+
+// Parse reads public keys: PEM blocks (public keys and certificates), a JSON Web Key Set, or a single JSON Web Key.
+// It refuses private keys, which should not be here, and what it can't use.
+func Parse(data []byte) ([]Key, error) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
+		keys, err := parseSet(trimmed, true)
+		if err == nil && len(keys) == 0 {
+			err = errors.New("there is no key to use in it")
+		}
+		return keys, err
+	}
+	var keys []Key
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		key, err := parseBlock(block)
+		if err != nil {
+			return nil, err
+		}
+		k := Key{Key: key}
+		if _, err := k.algorithm(); err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("it is neither PEM nor a JSON Web Key Set")
+	}
+	return keys, nil
+}
+
+func parseBlock(b *pem.Block) (any, error) {
+	switch b.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(b.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(b.Bytes)
+	case "CERTIFICATE":
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return c.PublicKey, nil
+	default:
+		return nil, fmt.Errorf("a PEM block %q is no public key", b.Type)
+	}
+}
+
+// jwk is a JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
+type jwk struct {
+	Type  string `json:"kty"`
+	ID    string `json:"kid"`
+	Use   string `json:"use"`
+	Alg   string `json:"alg"`
+	Curve string `json:"crv"`
+	X     string `json:"x"`
+	Y     string `json:"y"`
+	N     string `json:"n"`
+	E     string `json:"e"`
+	K     string `json:"k"`
+}
+
+// parseSet returns the keys of a set that can be used here; RFC 7517 section 5 has the others ignored.
+func parseSet(data []byte, secrets bool) ([]Key, error) {
+	var set struct {
+		jwk
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(data, &set); err != nil {
+		return nil, fmt.Errorf("read a key set: %w", err)
+	}
+	all := []jwk{set.jwk}
+	if set.Keys != nil {
+		all = nil
+	}
+	for _, raw := range set.Keys {
+		var k jwk
+		if json.Unmarshal(raw, &k) == nil {
+			all = append(all, k)
+		}
+	}
+	var keys []Key
+	for _, j := range all {
+		key, ok := j.key()
+		if !ok || j.Use != "" && j.Use != "sig" || j.Type == "oct" && !secrets {
+			continue
+		}
+		k := Key{ID: j.ID, Key: key}
+		if alg, err := k.algorithm(); err == nil && (j.Alg == "" || j.Alg == alg) {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// key returns the key that a JSON Web Key is.
+func (j jwk) key() (key any, ok bool) {
+	x, okX := unbase64(j.X)
+	switch j.Type {
+	case "oct":
+		return unbase64(j.K)
+	case "OKP":
+		return ed25519.PublicKey(x), okX && j.Curve == "Ed25519" && len(x) == ed25519.PublicKeySize
+	case "EC":
+		y, okY := unbase64(j.Y)
+		if !okX || !okY || j.Curve != "P-256" || len(x) != 32 || len(y) != 32 {
+			return nil, false
+		}
+		point, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+		return point, err == nil
+	case "RSA":
+		n, okN := unbase64(j.N)
+		e, okE := unbase64(j.E)
+		if !okN || !okE || len(e) > 4 || len(n) > 1024 {
+			return nil, false
+		}
+		exponent := new(big.Int).SetBytes(e).Int64()
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent)}, exponent > 2 && exponent%2 == 1
+	default:
+		return nil, false
+	}
+}
+
+func unbase64(s string) ([]byte, bool) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	return b, err == nil && len(b) > 0
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
