@@ -65,10 +65,10 @@ func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding 
 		}
 		return access.Status(ctx)
 	}
-	system.Relay = func(ctx context.Context, t doctor.Target) error {
+	system.Relay = func(ctx context.Context, t doctor.Target) (string, error) {
 		c, err := p.mint(cfg, "doctor", time.Minute)
 		if err != nil {
-			return err
+			return "", err
 		}
 		return doctor.RelayToSelf(ctx, t, doctor.Login{Username: c.Username, Password: c.Password})
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -23,26 +22,6 @@ func findings(t *testing.T, h home) (byCheck map[string][]doctor.Finding, status
 		byCheck[f.Check] = append(byCheck[f.Check], f)
 	}
 	return byCheck, got.status
-}
-
-// freePort is one that nobody has, for TCP and for UDP.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		c, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			c.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for both")
-	return 0
 }
 
 // The doctor has a daemon relay to itself over each transport.

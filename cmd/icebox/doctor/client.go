@@ -39,27 +39,27 @@ const patience = 5 * time.Second
 const again = 500 * time.Millisecond
 
 // RelayToSelf allocates at a target and relays a packet to the allocation's own
-// relayed address, from where it has to come back. The certificate is not
-// verified: other checks are about it.
-func RelayToSelf(ctx context.Context, t Target, login Login) error {
+// relayed address, from where it has to come back. It returns the server's realm as
+// soon as it knows. The certificate is not verified: other checks are about it.
+func RelayToSelf(ctx context.Context, t Target, login Login) (realm string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := dial(ctx, t)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+		return "", err
 	}
 	c := &client{Conn: conn, Login: login, stream: t.Transport.Stream(), in: bufio.NewReader(conn), deadline: deadline}
 	relayed, err := c.allocate()
 	if err != nil {
-		return err
+		return c.realm, err
 	}
 	defer func() { _, _ = c.request(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }) }() // it would expire anyway
-	return c.loop(relayed)
+	return c.realm, c.loop(relayed)
 }
 
 func dial(ctx context.Context, t Target) (net.Conn, error) {

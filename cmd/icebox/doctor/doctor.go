@@ -52,7 +52,8 @@ type System struct {
 	Lookup       func(ctx context.Context, name string) ([]netip.Addr, error)
 	Run          func(ctx context.Context, name string, args ...string) (string, error)
 	Status       func(context.Context) (admin.Status, error) // of the daemon
-	Relay        func(context.Context, Target) error         // relays a packet to itself
+	// Relay has the daemon relay a packet to itself, and returns the realm it says, if any.
+	Relay func(context.Context, Target) (realm string, err error)
 }
 
 // ThisHost is the one this process is on. Addresses, Status and Relay are left to
@@ -69,7 +70,7 @@ func ThisHost() System {
 // Patient is what is examined.
 type Patient struct {
 	Config  *config.Config
-	Targets []Target                  // the daemon's transports
+	Targets []Target // the daemon's transports
 }
 
 // Examine runs every check.
@@ -91,6 +92,8 @@ type examination struct {
 	ctx      context.Context
 	running  bool // the daemon answers
 	findings []Finding
+
+	realmTold bool
 }
 
 func (e *examination) say(check string, level Level, text, fix string) {

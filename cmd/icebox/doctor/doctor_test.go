@@ -91,7 +91,7 @@ func newSetUp(t *testing.T) *setUp {
 		Lookup:       func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{own}, nil },
 		Run:          func(context.Context, string, ...string) (string, error) { return openFirewall, nil },
 		Status:       func(context.Context) (admin.Status, error) { return admin.Status{Ready: true}, nil },
-		Relay:        func(context.Context, Target) error { return nil },
+		Relay:        func(context.Context, Target) (string, error) { return "example.org", nil },
 	}
 	s.target = []Target{{config.UDP, netip.AddrPortFrom(own, 3478), netip.AddrPortFrom(own, 3478)}}
 	return s
@@ -209,6 +209,7 @@ func TestBrokenSetUps(t *testing.T) {
 		}, "key", Problem, "the user icebox may not read the key"},
 		"keys of another realm": {func(s *setUp) {
 			s.text = strings.Replace(s.text, "realm: example.org", "users: [{name: bob, key: 00112233445566778899aabbccddeeff}]", 1)
+			s.system.Relay = func(context.Context, Target) (string, error) { return "icebox", nil }
 		}, "realm", Warning, "1 of turn.users have a key"},
 		"the clock runs free": {func(s *setUp) { s.system.Synchronized = func() (bool, error) { return false, nil } }, "clock", Warning, "nothing keeps the clock right"},
 		"few file descriptors": {func(s *setUp) {
@@ -232,15 +233,20 @@ func TestBrokenSetUps(t *testing.T) {
 			s.text += "external_ip: [{public: 198.51.101.7}]\n"
 		}, "docker", Problem, "publish all 16384 ports"},
 		"the relay refuses its own credentials": {func(s *setUp) {
-			s.system.Relay = func(context.Context, Target) error { return &RefusedError{wire.Allocate, wire.Unauthorized} }
+			s.system.Relay = func(context.Context, Target) (string, error) {
+				return "example.org", &RefusedError{wire.Allocate, wire.Unauthorized}
+			}
 		}, "relay", Problem, "TURN over udp at 198.51.101.7:3478: allocate is refused with 401"},
+		"the daemon has another realm": {func(s *setUp) {
+			s.system.Relay = func(context.Context, Target) (string, error) { return "icebox", nil }
+		}, "realm", Problem, "the daemon runs with the realm icebox, and the configuration says example.org"},
 		"the public address is not reached": {func(s *setUp) {
 			s.target[0].Local = netip.MustParseAddrPort("10.0.0.5:3478")
-			s.system.Relay = func(_ context.Context, t Target) error {
+			s.system.Relay = func(_ context.Context, t Target) (string, error) {
 				if t.Public == s.target[0].Public {
-					return errors.New("there is no answer")
+					return "", errors.New("there is no answer")
 				}
-				return nil
+				return "example.org", nil
 			}
 		}, "relay", Warning, "relays at 10.0.0.5:3478, and not by its public address"},
 	} {

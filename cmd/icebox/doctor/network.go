@@ -74,7 +74,7 @@ func (e *examination) names() {
 	}
 	var away []netip.Addr
 	for _, a := range found {
-		if !slices.Contains(here, a.Unmap()) {
+		if a = a.Unmap(); !slices.Contains(here, a) {
 			away = append(away, a)
 		}
 	}

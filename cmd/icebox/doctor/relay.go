@@ -27,7 +27,8 @@ func (e *examination) relays() {
 		return
 	}
 	for _, t := range e.Targets {
-		err := e.Relay(e.ctx, t)
+		realm, err := e.Relay(e.ctx, t)
+		e.other(realm)
 		if err == nil {
 			e.say("relay", OK, fmt.Sprintf("TURN over %s relays", t), "")
 			continue
@@ -43,13 +44,23 @@ func (e *examination) relays() {
 		}
 		inside := t
 		inside.Public = t.Local
-		if e.Relay(e.ctx, inside) != nil {
+		if _, again := e.Relay(e.ctx, inside); again != nil {
 			e.say("relay", Problem, fmt.Sprintf("TURN over %s: %v, and not at %s either", t, err, t.Local), "icebox check shows what is in force; a restart takes over what a reload can't")
 			continue
 		}
 		e.say("relay", Warning, fmt.Sprintf("TURN over %s relays at %s, and not by its public address from here: %v", t.Transport, t.Local, err),
 			"many clouds lead no host to its own public address: try /trickle-ice/ from elsewhere; if that fails too, open the port in the provider's firewall")
 	}
+}
+
+// other says once that the daemon's realm is not the configuration's.
+func (e *examination) other(realm string) {
+	want := e.Config.TURN.Realm
+	if realm == "" || realm == want || e.realmTold {
+		return
+	}
+	e.realmTold = true
+	e.say("realm", Problem, fmt.Sprintf("the daemon runs with the realm %s, and the configuration says %s", realm, want), "a new realm takes a restart: systemctl restart icebox")
 }
 
 // fix is what a refusal asks for.

@@ -58,6 +58,7 @@ func packageLife(t *testing.T, m *machine.Machine) {
 	t.Run("install", func(t *testing.T) { installs(t, m) })
 	t.Run("what it brings", func(t *testing.T) { brings(t, m) })
 	t.Run("certbot hook", func(t *testing.T) { certbot(t, m) })
+	t.Run("doctor", func(t *testing.T) { doctor(t, m) })
 	t.Run("upgrade", func(t *testing.T) { upgrades(t, m) })
 	t.Run("remove and come back", func(t *testing.T) { removes(t, m) })
 	t.Run("purge", func(t *testing.T) { purges(t, m) })
