@@ -64,6 +64,7 @@ fill() {
 	put 644 deploy/debian/copyright $share/copyright
 	put 644 deploy/icebox.yaml $share/examples/icebox.yaml
 	put 644 deploy/nginx/icebox.conf $share/examples/nginx.conf
+	put 644 deploy/nginx/icebox-stream.conf $share/examples/nginx-stream.conf
 	put 644 deploy/prometheus/icebox.rules.yml $share/examples/icebox.rules.yml
 	put 644 deploy/grafana/icebox.json $share/examples/grafana.json
 	put 644 deploy/debian/lintian-overrides usr/share/lintian/overrides/icebox

@@ -21,6 +21,8 @@ packages=(
 	util-linux procps ca-certificates gcc libc6-dev make git
 )
 
+[ "${LONG:-}" != 1 ] || packages+=(debootstrap lintian) # the package in a Debian of its own
+
 setup() {
 	local missing=()
 	for p in "${packages[@]}"; do
@@ -47,6 +49,9 @@ setup() {
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.
 long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnectionCaps|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
+
+# What takes minutes and Debian's mirror.
+package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
 
 # step NAME COMMAND...: runs a step, keeps its output, says how it ended. Steps of one lane run one after the other.
 step() {
@@ -94,12 +99,15 @@ browser_lane() {
 
 server_lane() {
 	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
-	rootly shipped bash -c 'e2e ./shipped/'
+	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
 }
 
 long_lane() {
 	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
+	export E2E_DEBIAN=$logs/debian
+	rootly debootstrap debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,nftables,coturn bookworm "$E2E_DEBIAN"
+	STEP_TIMEOUT=3600 rootly package bash -c "e2e -timeout 50m ./shipped/ -run '$package_tests'"
 	STEP_TIMEOUT=7200 step fuzz deploy/e2e/fuzz.sh "${FUZZTIME:-10m}"
 }
 
