@@ -27,7 +27,7 @@ trap 'rm -rf "$work"' EXIT
 ldflags="-s -w -X main.version=$version -X main.commit=$commit"
 
 # What is the same for every architecture: manual, completions, licences.
-go build -tags docs -o "$work/docs" ./cmd/icebox
+CGO_ENABLED=0 go build -tags docs -trimpath -buildvcs=false -o "$work/docs" ./cmd/icebox
 "$work/docs" manual "$work/man"
 rm "$work"/man/icebox-completion-*.8
 for shell in bash zsh fish; do "$work/docs" completion $shell >"$work/completion.$shell"; done

@@ -37,6 +37,7 @@ cp /mnt/install/icebox.deb /root/icebox_1.deb
 
 // TestFirstHour runs every block of deploy/README.md in order.
 func TestFirstHour(t *testing.T) {
+	t.Parallel()
 	files := packages(t)
 	certificate := pki.Make(t, turnHost)
 	for name, path := range map[string]string{"cert.pem": certificate.Cert, "key.pem": certificate.Key} {

@@ -33,6 +33,7 @@ dpkg-deb --root-owner-group -Znone --build "$3" "$4"
 
 // TestPackage installs the Debian package on a machine with systemd, uses, upgrades, removes and purges it.
 func TestPackage(t *testing.T) {
+	t.Parallel()
 	packageLife(t, machine.Boot(t, packages(t)))
 }
 
