@@ -66,6 +66,6 @@ func (e *examination) inContainer() bool {
 // give, which are private.
 func (e *examination) bridged() bool {
 	inside := netip.MustParsePrefix("172.16.0.0/12")
-	return !slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return public(a) }) &&
+	return !slices.ContainsFunc(e.Addresses, public) &&
 		slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return inside.Contains(a) || a.IsPrivate() })
 }
