@@ -85,7 +85,7 @@ static_lane() {
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
-	step vet go vet ./...
+	step vet bash -c 'go vet ./... && go vet -tags docs ./cmd/icebox'
 	step vet-e2e bash -c 'cd deploy/e2e && go vet ./...'
 	step portable bash -c 'GOOS=darwin go build ./turnserver/... ./signal/... ./config/ ./cmd/icebox/... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
 	step lint make lint
