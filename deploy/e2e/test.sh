@@ -44,7 +44,8 @@ setup() {
 		apt-get update -q &&
 			DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" || return 1
 	fi
-	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build
+	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build &&
+		go mod download # the package's manual takes modules that the daemon doesn't, and is built where there is no network
 }
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.

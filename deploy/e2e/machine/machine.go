@@ -32,7 +32,10 @@ var bootScript []byte
 // Address is the machine's own, on an interface that leads nowhere.
 const Address = "45.33.3.2"
 
-const bootWithin = 60 * time.Second
+const (
+	bootWithin = 60 * time.Second
+	runWithin  = 3 * time.Minute // an installation, on a host that is busy with other tests
+)
 
 // Machine is a booted one.
 type Machine struct {
@@ -208,7 +211,7 @@ func (m *Machine) Run(argv ...string) string {
 
 // Try is Run for a program that may fail.
 func (m *Machine) Try(argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), runWithin)
 	defer cancel()
 	out, err := m.command(ctx, argv...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
