@@ -1,4 +1,5 @@
 # make build      the daemon and the load generator, static, into bin/
+# make deb        the Debian packages, amd64 and arm64, into bin/
 # make image      the container image, with docker or buildah
 # make test       lint, vet, race tests of every module, end-to-end tests; installs what is missing (Debian 12, root, Go, Node)
 # make test-long  the soak and the long fuzz runs, which make test leaves out
@@ -17,9 +18,12 @@ BENCHCOUNT ?= 10
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-.PHONY: build image test test-long lint linter bench fuzz
+.PHONY: build deb image test test-long lint linter bench fuzz
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+deb:
+	deploy/debian/build.sh
 
 image: build
 	mkdir -p bin/state

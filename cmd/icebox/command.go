@@ -51,6 +51,9 @@ func failure(err error) error {
 	return &exitError{exitFailure, err}
 }
 
+// extra are commands that only some builds have.
+var extra []func(*program) *cobra.Command
+
 // run is the whole program.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
@@ -63,7 +66,11 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.drainCommand(), p.credentialCommand(), p.healthcheckCommand(), p.importCoturnCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.drainCommand(), p.credentialCommand(), p.healthcheckCommand(),
+		p.doctorCommand(), p.importCoturnCommand(), p.versionCommand())
+	for _, more := range extra {
+		root.AddCommand(more(p))
+	}
 	err := root.Execute()
 	if err == nil {
 		return exitOK

@@ -6,6 +6,7 @@
 //	icebox reload             have the daemon read its configuration again
 //	icebox drain              end the daemon once its calls have ended
 //	icebox credential NAME    mint a TURN credential
+//	icebox doctor             say what is wrong with the host, and what mends it
 //	icebox healthcheck        exit with 0 if the daemon is well
 //	icebox import-coturn FILE  turn coturn's configuration into one of icebox
 //	icebox version

@@ -21,6 +21,8 @@ packages=(
 	util-linux procps ca-certificates gcc libc6-dev make git
 )
 
+[ "${LONG:-}" != 1 ] || packages+=(debootstrap lintian) # the package in a Debian of its own
+
 setup() {
 	local missing=()
 	for p in "${packages[@]}"; do
@@ -42,11 +44,15 @@ setup() {
 		apt-get update -q &&
 			DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" || return 1
 	fi
-	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build
+	(cd deploy/e2e && npm ci --no-audit --no-fund && mkdir -p ../../bin/e2e && go build -o ../../bin/e2e tool) && make build &&
+		go mod download # the package's manual takes modules that the daemon doesn't, and is built where there is no network
 }
 
 # Tests of minutes, which load both cores: floods, crowds and the soak.
 long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnectionCaps|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
+
+# What takes minutes and Debian's mirror.
+package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
 
 # step NAME COMMAND...: runs a step, keeps its output, says how it ended. Steps of one lane run one after the other.
 step() {
@@ -80,7 +86,7 @@ static_lane() {
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
-	step vet go vet ./...
+	step vet bash -c 'go vet ./... && go vet -tags docs ./cmd/icebox'
 	step vet-e2e bash -c 'cd deploy/e2e && go vet ./...'
 	step portable bash -c 'GOOS=darwin go build ./turnserver/... ./signal/... ./config/ ./cmd/icebox/... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
 	step lint make lint
@@ -94,12 +100,15 @@ browser_lane() {
 
 server_lane() {
 	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
-	rootly shipped bash -c 'e2e ./shipped/'
+	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
 }
 
 long_lane() {
 	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
+	export E2E_DEBIAN=$logs/debian
+	rootly debootstrap debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,nftables,coturn bookworm "$E2E_DEBIAN"
+	STEP_TIMEOUT=3600 rootly package bash -c "e2e -timeout 50m ./shipped/ -run '$package_tests'"
 	STEP_TIMEOUT=7200 step fuzz deploy/e2e/fuzz.sh "${FUZZTIME:-10m}"
 }
 

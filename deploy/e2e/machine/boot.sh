@@ -1,14 +1,15 @@
 #!/bin/sh
-# Runs as PID 1 of the machine's namespaces: makes its root out of this host's, and becomes systemd.
-# Arguments: the directory for the machine's own files, which holds install.sh, and the network address of its eth0.
+# Runs as PID 1 of the machine's namespaces: makes its root out of another one, and becomes systemd.
+# Arguments: the directory for the machine's own files, which holds install.sh, the network address of its eth0, and the
+# root to begin with, / for this host's.
 set -eu
-own=$1 address=$2
-if [ "${3-}" != inside ]; then
-	exec unshare --cgroup sh "$0" "$own" "$address" inside
+own=$1 address=$2 base=$3
+if [ "${4-}" != inside ]; then
+	exec unshare --cgroup sh "$0" "$own" "$address" "$base" inside
 fi
 
 mkdir "$own/upper" "$own/work" "$own/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$own/upper,workdir=$own/work" "$own/root"
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$own/upper,workdir=$own/work" "$own/root"
 cd "$own/root"
 
 # Kernel file systems of these namespaces, and the devices any program may expect.

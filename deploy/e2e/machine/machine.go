@@ -32,7 +32,10 @@ var bootScript []byte
 // Address is the machine's own, on an interface that leads nowhere.
 const Address = "45.33.3.2"
 
-const bootWithin = 60 * time.Second
+const (
+	bootWithin = 60 * time.Second
+	runWithin  = 3 * time.Minute // an installation, on a host that is busy with other tests
+)
 
 // Machine is a booted one.
 type Machine struct {
@@ -45,6 +48,12 @@ type Machine struct {
 // Boot boots a machine. The files are put side by side in a directory; one of them, install.sh, runs in the machine's
 // file system before systemd does, and finds them in /mnt/install.
 func Boot(t testing.TB, files map[string][]byte) *Machine {
+	t.Helper()
+	return BootFrom(t, "/", files)
+}
+
+// BootFrom is Boot with another file system than this host's to begin with; nothing in it changes.
+func BootFrom(t testing.TB, root string, files map[string][]byte) *Machine {
 	t.Helper()
 	own, err := os.MkdirTemp("", "machine") // under /run: an overlay's upper layer can't lie on an overlay
 	if err != nil {
@@ -61,7 +70,7 @@ func Boot(t testing.TB, files map[string][]byte) *Machine {
 		}
 	}
 	group := makeGroup(t)
-	m := &Machine{t: t, done: make(chan struct{}), init: exec.Command("sh", filepath.Join(install, "boot.sh"), own, Address+"/24")}
+	m := &Machine{t: t, done: make(chan struct{}), init: exec.Command("sh", filepath.Join(install, "boot.sh"), own, Address+"/24", root)}
 	m.init.Stdout, m.init.Stderr = &m.log, &m.log
 	m.init.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
@@ -184,7 +193,10 @@ func (m *Machine) off() {
 
 func (m *Machine) command(ctx context.Context, argv ...string) *exec.Cmd {
 	pid := strconv.Itoa(m.init.Process.Pid)
-	return exec.CommandContext(ctx, "nsenter", append([]string{"--target", pid, "--all", "--"}, argv...)...)
+	c := exec.CommandContext(ctx, "nsenter", append([]string{"--target", pid, "--all", "--"}, argv...)...)
+	// What an administrator's shell has there, and nothing of the test's: each ICEBOX_ variable is a setting.
+	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	return c
 }
 
 // Run runs a program on the machine as root, which has to succeed, and returns what it printed.
@@ -199,7 +211,7 @@ func (m *Machine) Run(argv ...string) string {
 
 // Try is Run for a program that may fail.
 func (m *Machine) Try(argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), runWithin)
 	defer cancel()
 	out, err := m.command(ctx, argv...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err

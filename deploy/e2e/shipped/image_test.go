@@ -22,7 +22,11 @@ import (
 func TestImage(t *testing.T) {
 	loopback(t)
 	unifiedGroups(t)
-	e := engine{t: t, dir: t.TempDir()}
+	dir, err := os.MkdirTemp("", "engine") // goes with the sandbox: what podman leaves running still writes there
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine{t: t, dir: dir}
 	e.buildah("bud", "--format", "docker", "--isolation", "chroot", "-f", filepath.Join(server.Root(), "deploy", "Dockerfile"), "-t", "icebox", imageContext(t))
 	t.Run("size", func(t *testing.T) { sizeOf(t, e.podman("image", "inspect", "--format", "{{.Size}}", "icebox")) })
 	e.run("first")

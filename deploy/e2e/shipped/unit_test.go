@@ -33,6 +33,7 @@ END
 `
 
 func TestUnit(t *testing.T) {
+	t.Parallel()
 	binary, err := os.ReadFile(server.Binary(t))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"icebox/cmd/icebox/admin"
+	"icebox/cmd/icebox/doctor"
+	"icebox/cmd/icebox/sockets"
+	"icebox/config"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is wrong with the configuration, the host and the daemon, and what mends it",
+		Long: "Doctor reads the configuration, looks at the host (addresses, ports, firewall, certificate, limits, Nginx,\n" +
+			"Docker), asks the running daemon, and has it relay a packet to itself over each transport. It changes\n" +
+			"nothing. Run it as root: others see less. The exit status is 1 when there is a problem, warnings are none.",
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	flags := newConfigFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		findings := p.examine(cmd.Context(), flags)
+		if asJSON {
+			return failure(p.printJSON(findings))
+		}
+		return failure(p.printFindings(findings))
+	}
+	return cmd
+}
+
+// examine has the doctor look at this host. A configuration with mistakes ends it early: what
+// the host should be like follows from it.
+func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	cfg, err := p.load(f)
+	if err != nil {
+		return []doctor.Finding{{Check: "config", Level: doctor.Problem, Text: err.Error(), Fix: "mend it; icebox check reads it again"}}
+	}
+	var findings []doctor.Finding
+	for _, w := range cfg.Warnings() {
+		findings = append(findings, doctor.Finding{Check: "config", Level: doctor.Warning, Text: w})
+	}
+	host, err := sockets.ThisHost()
+	if err != nil {
+		return append(findings, doctor.Finding{Check: "external_ip", Level: doctor.Problem, Text: err.Error()})
+	}
+	system := doctor.ThisHost()
+	system.Addresses = host.Local
+	system.Status = func(ctx context.Context) (admin.Status, error) {
+		access, err := p.reach(f)
+		if err != nil {
+			return admin.Status{}, err
+		}
+		return access.Status(ctx)
+	}
+	system.Relay = func(ctx context.Context, t doctor.Target) (string, error) {
+		c, err := p.mint(cfg, "doctor", time.Minute)
+		if err != nil {
+			return "", err
+		}
+		return doctor.RelayToSelf(ctx, t, doctor.Login{Username: c.Username, Password: c.Password})
+	}
+	return append(findings, doctor.Examine(ctx, system, doctor.Patient{Config: cfg, Targets: targets(cfg)})...)
+}
+
+// targets are the transports that a client on this host can try. Where the host's
+// addresses and the configuration don't agree there are none, which other findings say.
+func targets(cfg *config.Config) []doctor.Target {
+	network, err := newNetwork(cfg)
+	if err != nil || len(network.local) == 0 {
+		return nil
+	}
+	var all []doctor.Target
+	for _, l := range cfg.TURN.Listen {
+		local := l.Address.Addr
+		if !local.IsValid() || local.IsUnspecified() {
+			local = network.local[0]
+			for _, a := range network.local {
+				if l.Address.Addr.IsValid() && a.Is4() == l.Address.Addr.Is4() {
+					local = a
+					break
+				}
+			}
+		}
+		if l.Address.Port == 0 || l.ProxyProtocol {
+			continue // nobody knows the port, or a client can't speak to it
+		}
+		public := sockets.Advertised(network.pairs, local)
+		for _, t := range l.Transports {
+			all = append(all, doctor.Target{
+				Transport: t, Public: netip.AddrPortFrom(public, l.Address.Port), Local: netip.AddrPortFrom(local, l.Address.Port),
+			})
+		}
+	}
+	return all
+}
+
+func (p *program) printJSON(findings []doctor.Finding) error {
+	text, err := json.MarshalIndent(map[string]any{"findings": findings}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(p.stdout, "%s\n", text); err != nil {
+		return err
+	}
+	return verdict(findings)
+}
+
+func (p *program) printFindings(findings []doctor.Finding) error {
+	for _, f := range findings {
+		_, _ = fmt.Fprintf(p.stdout, "%-8s %s: %s\n", f.Level, f.Check, f.Text)
+		if f.Fix != "" {
+			_, _ = fmt.Fprintf(p.stdout, "%-8s mend: %s\n", "", f.Fix)
+		}
+	}
+	return verdict(findings)
+}
+
+// verdict is an error when there is a problem.
+func verdict(findings []doctor.Finding) error {
+	count := make(map[doctor.Level]int)
+	for _, f := range findings {
+		count[f.Level]++
+	}
+	if count[doctor.Problem] == 0 {
+		return nil
+	}
+	return errors.New(plural(count[doctor.Problem], "problem") + ", " + plural(count[doctor.Warning], "warning"))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,217 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/dtls/v3"
+
+	"icebox/config"
+	"icebox/turnserver/credential"
+	"icebox/turnserver/wire"
+)
+
+// A Login is what a client signs in with.
+type Login struct{ Username, Password string }
+
+// RefusedError is an answer of the relay that is an error.
+type RefusedError struct {
+	Method wire.Method
+	Code   wire.Code
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%s is refused with %d %s", e.Method, e.Code, e.Code.Reason())
+}
+
+// patience is how long one transport may take in all.
+const patience = 5 * time.Second
+
+// again is when an unanswered request is repeated over UDP.
+const again = 500 * time.Millisecond
+
+// RelayToSelf allocates at a target and relays a packet to the allocation's own
+// relayed address, from where it has to come back. It returns the server's realm as
+// soon as it knows. The certificate is not verified: other checks are about it.
+func RelayToSelf(ctx context.Context, t Target, login Login) (realm string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := dial(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	c := &client{Conn: conn, Login: login, stream: t.Transport.Stream(), in: bufio.NewReader(conn), deadline: deadline}
+	relayed, err := c.allocate()
+	if err != nil {
+		return c.realm, err
+	}
+	defer func() { _, _ = c.request(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }) }() // it would expire anyway
+	return c.realm, c.loop(relayed)
+}
+
+func dial(ctx context.Context, t Target) (net.Conn, error) {
+	to := t.Public.String()
+	switch t.Transport {
+	case config.TCP:
+		return new(net.Dialer).DialContext(ctx, "tcp", to)
+	case config.OverTLS:
+		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"stun.turn"}}} //nolint:gosec // see RelayToSelf
+		return d.DialContext(ctx, "tcp", to)
+	case config.DTLS:
+		conn, err := dtls.DialWithOptions("udp", net.UDPAddrFromAddrPort(t.Public), dtls.WithInsecureSkipVerify(true))
+		if err != nil {
+			return nil, err
+		}
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
+	}
+	return new(net.Dialer).DialContext(ctx, "udp", to)
+}
+
+// client is one of a TURN server, for one request at a time.
+type client struct {
+	net.Conn
+	Login
+	stream       bool
+	in           *bufio.Reader
+	deadline     time.Time
+	realm, nonce string
+	key          []byte
+}
+
+// maxMessage is more than any answer to what is asked here.
+const maxMessage = 2048
+
+// receive reads one message.
+func (c *client) receive() ([]byte, error) {
+	buf := make([]byte, maxMessage)
+	if !c.stream {
+		n, err := c.Read(buf)
+		return buf[:n], err
+	}
+	head, err := c.in.Peek(wire.MinFrame)
+	if err != nil {
+		return nil, err
+	}
+	size, padded, err := wire.FrameSize(head, maxMessage)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.ReadFull(c.in, buf[:padded])
+	return buf[:size], err
+}
+
+// exchange sends a message, again if need be, until one arrives that fits.
+func (c *client) exchange(message []byte, fits func(*wire.Message) bool) (*wire.Message, error) {
+	for wait := again; ; wait *= 2 {
+		if _, err := c.Write(message); err != nil {
+			return nil, err
+		}
+		until := c.deadline
+		if next := time.Now().Add(wait); !c.stream && next.Before(until) {
+			until = next
+		}
+		if err := c.SetReadDeadline(until); err != nil {
+			return nil, err
+		}
+		m, err := c.await(fits)
+		var timeout net.Error
+		switch {
+		case err == nil:
+			return m, nil
+		case !errors.As(err, &timeout) || !timeout.Timeout():
+			return nil, err
+		case !time.Now().Before(c.deadline):
+			return nil, errors.New("there is no answer")
+		}
+	}
+}
+
+func (c *client) await(fits func(*wire.Message) bool) (*wire.Message, error) {
+	for {
+		raw, err := c.receive()
+		if err != nil {
+			return nil, err
+		}
+		m := new(wire.Message)
+		if wire.Parse(raw, m) == nil && fits(m) {
+			return m, nil
+		}
+	}
+}
+
+// request makes a request and takes the challenge that answers the first one.
+func (c *client) request(method wire.Method, fill func(*wire.Builder)) (*wire.Message, error) {
+	for attempt := 0; ; attempt++ {
+		var id [wire.TransactionIDSize]byte
+		_, _ = rand.Read(id[:]) // never fails
+		b := wire.NewBuilder(nil, method, wire.Request, id)
+		fill(b)
+		if c.key != nil {
+			b.Text(wire.AttrUsername, c.Username).Text(wire.AttrRealm, c.realm).Text(wire.AttrNonce, c.nonce).Integrity(c.key)
+		}
+		m, err := c.exchange(b.Bytes(), func(m *wire.Message) bool { return m.TransactionID == id })
+		if err != nil || m.Class == wire.Success {
+			return m, err
+		}
+		value, _ := m.Get(wire.AttrErrorCode)
+		code := wire.Code(0)
+		if len(value) >= 4 {
+			code = wire.Code(int(value[2]&7)*100 + int(value[3]))
+		}
+		if attempt > 1 || code != wire.StaleNonce && (code != wire.Unauthorized || c.key != nil) {
+			return nil, &RefusedError{method, code}
+		}
+		realm, _ := m.Get(wire.AttrRealm)
+		nonce, _ := m.Get(wire.AttrNonce)
+		c.realm, c.nonce = string(realm), string(nonce)
+		c.key = credential.LongTermKey(c.Username, c.realm, c.Password)
+	}
+}
+
+func (c *client) allocate() (netip.AddrPort, error) {
+	m, err := c.request(wire.Allocate, func(b *wire.Builder) { b.Attribute(wire.AttrRequestedTransport, []byte{17, 0, 0, 0}) })
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	value, _ := m.Get(wire.AttrXORRelayedAddress)
+	relayed, ok := m.XORAddress(value)
+	if !ok {
+		return relayed, errors.New("the answer to allocate has no relayed address")
+	}
+	return relayed, nil
+}
+
+// loop sends a packet to the relayed address through it, and waits for it.
+func (c *client) loop(relayed netip.AddrPort) error {
+	if _, err := c.request(wire.CreatePermission, func(b *wire.Builder) { b.XORAddress(wire.AttrXORPeerAddress, relayed) }); err != nil {
+		return err
+	}
+	var id [wire.TransactionIDSize]byte
+	_, _ = rand.Read(id[:]) // never fails
+	data := []byte(rand.Text())
+	send := wire.NewBuilder(nil, wire.Send, wire.Indication, id).XORAddress(wire.AttrXORPeerAddress, relayed).Attribute(wire.AttrData, data).Bytes()
+	_, err := c.exchange(send, func(m *wire.Message) bool {
+		got, ok := m.Get(wire.AttrData)
+		return ok && m.Method == wire.Data && string(got) == string(data)
+	})
+	if err != nil {
+		return fmt.Errorf("a packet to %s does not come back: %w", relayed, err)
+	}
+	return nil
+}

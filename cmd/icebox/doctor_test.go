@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"icebox/cmd/icebox/doctor"
+)
+
+// findings are what `icebox doctor --json` prints.
+func findings(t *testing.T, h home) (byCheck map[string][]doctor.Finding, status int) {
+	t.Helper()
+	got := icebox(t, nil, h.args("doctor", "--json")...)
+	var out struct{ Findings []doctor.Finding }
+	if err := json.Unmarshal([]byte(got.stdout), &out); err != nil {
+		t.Fatalf("%v: %s %s", err, got.stdout, got.stderr)
+	}
+	byCheck = make(map[string][]doctor.Finding)
+	for _, f := range out.Findings {
+		byCheck[f.Check] = append(byCheck[f.Check], f)
+	}
+	return byCheck, got.status
+}
+
+// The doctor has a daemon relay to itself over each transport.
+func TestDoctorRelays(t *testing.T) {
+	plain, secure := freePort(t), freePort(t)
+	h := newHome(t, fmt.Sprintf(`
+tls: self-signed
+turn:
+  listen: [{address: "127.0.0.1:%d"}, {address: "127.0.0.1:%d", transports: [tls, dtls]}]
+http:
+  listen: [{address: "127.0.0.1:0"}]
+admin: {address: "127.0.0.1:0"}
+`, plain, secure))
+	if found, status := findings(t, h); status != exitFailure || found["daemon"][0].Level != doctor.Problem || found["relay"][0].Level != doctor.Unknown {
+		t.Errorf("before the start: status %d, %+v %+v", status, found["daemon"], found["relay"])
+	}
+	serve(t, h)
+	found, _ := findings(t, h)
+	var told []string
+	for _, f := range found["relay"] {
+		told = append(told, f.Text)
+		if f.Level != doctor.OK {
+			t.Errorf("%+v", f)
+		}
+	}
+	for i, want := range []string{"udp", "tcp", "tls", "dtls"} {
+		if i >= len(told) || !strings.HasPrefix(told[i], "TURN over "+want+" at 127.0.0.1:") {
+			t.Errorf("no word of %s in %q", want, told)
+		}
+	}
+	for _, f := range append(found["daemon"], found["ports"]...) {
+		if f.Level == doctor.Problem {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestDoctorOfABadConfiguration(t *testing.T) {
+	h := newHome(t, "turn: {relm: a}\n")
+	if found, status := findings(t, h); status != exitFailure || len(found) != 1 || !strings.Contains(found["config"][0].Text, "did you mean realm?") {
+		t.Errorf("status %d, %+v", status, found)
+	}
+	got := icebox(t, nil, h.args("doctor")...)
+	if !strings.Contains(got.stdout, "problem  config: ") || !strings.Contains(got.stdout, "         mend: ") || got.stderr != "icebox: 1 problem, 0 warnings\n" {
+		t.Errorf("%s%s", got.stdout, got.stderr)
+	}
+}

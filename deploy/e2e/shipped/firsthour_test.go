@@ -1,0 +1,80 @@
+package shipped
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"icebox/deploy/e2e/machine"
+	"icebox/deploy/e2e/pki"
+)
+
+// players stand in for what a test machine can't have: an authority that knows its name, and a firewall of its own. They
+// take what the real ones take. certbot leaves its tree with its own modes, and runs the hook as it does.
+const players = `
+rm -f /usr/sbin/policy-rc.d
+echo '45.33.3.2 turn.example.org' >>/etc/hosts
+cat >/usr/local/bin/certbot <<'END'
+#!/bin/sh
+set -eu
+[ "$1 $2 $3" = "certonly --standalone -d" ] && [ "$5" = --deploy-hook ]
+live=/etc/letsencrypt/live/$4 archive=/etc/letsencrypt/archive/$4
+install -d -m 700 /etc/letsencrypt/live /etc/letsencrypt/archive
+install -d "$live" "$archive"
+install -m 644 /mnt/install/cert.pem "$archive/fullchain1.pem"
+install -m 600 /mnt/install/key.pem "$archive/privkey1.pem"
+for name in fullchain privkey; do ln -sfn "../../archive/$4/${name}1.pem" "$live/$name.pem"; done
+RENEWED_LINEAGE=$live RENEWED_DOMAINS=$4 "$6"
+END
+cat >/usr/local/bin/ufw <<'END'
+#!/bin/sh
+[ $# = 2 ] && [ "$1" = allow ] && echo "$2" | grep -qxE '[0-9]+(:[0-9]+)?/(tcp|udp)'
+END
+chmod 755 /usr/local/bin/certbot /usr/local/bin/ufw
+cp /mnt/install/icebox.deb /root/icebox_1.deb
+`
+
+// TestFirstHour runs every block of deploy/README.md in order.
+func TestFirstHour(t *testing.T) {
+	t.Parallel()
+	files := packages(t)
+	certificate := pki.Make(t, turnHost)
+	for name, path := range map[string]string{"cert.pem": certificate.Cert, "key.pem": certificate.Key} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = text
+	}
+	files["install.sh"] = []byte(players)
+	m := machine.Boot(t, files)
+
+	parts := regexp.MustCompile(`(?m)^## `).Split(string(ship(t, "deploy", "README.md")), -1)
+	fence := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	ran := 0
+	for _, part := range parts[1:] {
+		heading, body, _ := strings.Cut(part, "\n")
+		for _, block := range fence.FindAllStringSubmatch(body, -1) {
+			if block[1] != "sh" {
+				t.Errorf("%s: a block of %q, which nobody runs", heading, block[1])
+				continue
+			}
+			if heading == "Upgrade" {
+				m.Run("mv", "/mnt/install/later.deb", "/root/icebox_1.deb")
+			}
+			// Test machines may be kept from raising the limit of open files, which is all the doctor may find.
+			script := strings.ReplaceAll(block[2], "icebox doctor\n", "icebox doctor --json >/tmp/doctor || ! grep '\"level\": \"problem\"' -B1 /tmp/doctor | grep '\"check\"' | grep -v descriptors\n")
+			if out, err := m.Try("bash", "-euc", "cd /root\n"+script); err != nil {
+				t.Fatalf("%s: %v:\n%s\n%s", heading, err, block[2], out)
+			}
+			ran++
+		}
+	}
+	if ran < 12 {
+		t.Errorf("%d blocks were found", ran)
+	}
+	if out, err := m.Try("which", "icebox"); err == nil {
+		t.Errorf("after the last block there is %s", out)
+	}
+}
