@@ -75,7 +75,7 @@ func TestLoad(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r.Sent < 20 || r.Received != r.Sent || r.Latency.Count() != r.Sent || r.Failed > 0 {
+				if r.Sent == 0 || r.Received != r.Sent || r.Latency.Count() != r.Sent || r.Failed > 0 {
 					t.Errorf("%v: %d of %d, %d timed, %v", e, r.Received, r.Sent, r.Latency.Count(), r.Failure)
 				}
 			}
@@ -92,8 +92,8 @@ func TestVisits(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := v.Run(t.Context(), 200*time.Millisecond)
-		if err != nil || r.Failed > 0 || r.Received < 10 || r.Received != r.Sent || v.Progress() != r.Sent {
-			t.Errorf("%s: %+v, %v", p, r, err)
+		if err != nil || r.Failed > 0 || r.Received == 0 || r.Received != r.Sent || v.Progress() != r.Sent {
+			t.Errorf("%s: %d of %d, %d failed, %v", p, r.Received, r.Sent, r.Failed, err)
 		}
 	}
 }
