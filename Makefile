@@ -23,7 +23,7 @@ build:
 
 image: build
 	mkdir -p bin/state
-	$$(command -v docker || echo buildah) build -f deploy/Dockerfile -t icebox .
+	$$(command -v docker || echo buildah) build $$(command -v docker >/dev/null || echo --format docker) -f deploy/Dockerfile -t icebox .
 
 test:
 	deploy/e2e/test.sh

@@ -47,6 +47,10 @@ func (c *checker) proxyProtocol() {
 			c.fail(path, "is for tcp and tls, and neither is there")
 		}
 		c.needsProxies(path, l.ProxyProtocol)
+		if l.Public.Host != "" && l.Address.Loopback() && !l.ProxyProtocol && slices.ContainsFunc(l.Transports, Transport.Stream) {
+			c.warn(fmt.Sprintf("turn.listen[%d]", i), "is on loopback behind something that clients reach, so it would relay for them from %s, where no peer gets: "+
+				"have that send the PROXY protocol, and set proxy_protocol", l.Address.Addr)
+		}
 	}
 	for i, l := range c.HTTP.Listen {
 		c.needsProxies(fmt.Sprintf("http.listen[%d].proxy_protocol", i), l.ProxyProtocol)

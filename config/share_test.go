@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,5 +30,16 @@ http:
 	}
 	if c := load(t, "", Source{}); len(c.Shared()) != 0 {
 		t.Errorf("the defaults share %v", c.Shared())
+	}
+}
+
+// Behind a proxy that does not say for whom it connects, the daemon would relay from loopback.
+func TestLoopbackBehindSomething(t *testing.T) {
+	const listen = "tls: self-signed\nturn: {listen: [{address: 127.0.0.1:5350, transports: [tls], public: 'relay.example.org:443'%s}]}\n"
+	for more, want := range map[string]int{"": 1, ", proxy_protocol: true": 0} {
+		c := load(t, fmt.Sprintf(listen, more), Source{})
+		if got := c.Warnings(); len(got) != want || want == 1 && !strings.Contains(got[0], "set proxy_protocol") {
+			t.Errorf("%q: warnings %q", more, got)
+		}
 	}
 }

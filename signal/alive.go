@@ -10,7 +10,7 @@ import (
 // messageUnit is how many bytes count as one message against the rate.
 const messageUnit = 16 << 10
 
-// Seen notes a sign of life: a whole frame of any kind. Any goroutine may call it.
+// Seen notes a sign of life: that something came. Any goroutine may call it.
 func (c *Client) Seen() {
 	c.seen.Store(int64(c.hub.now()))
 	c.mu.Lock()
@@ -26,44 +26,40 @@ func (c *Client) answerProbe() {
 	}
 }
 
-// Admit waits until the client may send a message of so many bytes. It reports whether the client should be
-// told that it is too fast: when it has just become so, and not again before it has slowed down for a while.
-// Only the reader may call it.
-func (c *Client) Admit(size int) (tooFast bool) {
+// Admit counts a message of so many bytes, and returns how long the client has to wait before it may send that. It
+// reports whether the client should be told that it is too fast: when it has just become so, and not again before it
+// has slowed down for a while. Only the reader may call it.
+func (c *Client) Admit(size int) (wait time.Duration, tooFast bool) {
 	l := c.hub.Limits()
 	r := rate.Rate{PerSecond: l.MessagesPerSecond, Burst: float64(l.MessageBurst)}
-	wait := c.bucket.Spend(r, time.Now(), 1+float64(size/messageUnit))
-	if wait == 0 {
-		if c.bucket.Left() > r.Burst/2 {
-			c.throttled = false
-		}
-		return false
+	wait = c.bucket.Spend(r, time.Now(), 1+float64(size/messageUnit))
+	if wait > 0 {
+		tooFast = !c.throttled
+		c.throttled = true
+	} else if c.bucket.Left() > r.Burst/2 {
+		c.throttled = false
 	}
-	tooFast = !c.throttled
-	c.throttled = true
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-c.done:
-	}
-	return tooFast
+	return wait, tooFast
 }
 
 // ping asks for a sign of life.
 func (c *Client) ping() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.enqueuePing()
+	mine := c.enqueuePing()
+	c.mu.Unlock()
+	if mine {
+		c.flushPromptly()
+	}
 }
 
-// enqueuePing queues a ping unless one is waiting. The caller holds mu.
-func (c *Client) enqueuePing() {
+// enqueuePing queues a ping unless one is waiting, and reports whether the caller has to call flushPromptly. The
+// caller holds mu.
+func (c *Client) enqueuePing() (mine bool) {
 	if c.state != open || c.queue.pings > 0 {
-		return
+		return false
 	}
 	c.queue.push(item{kind: pingFrame})
-	c.startFlush()
+	return c.flushNow()
 }
 
 // notePing remembers when the oldest ping without an answer was written.
@@ -96,12 +92,16 @@ func (c *Client) probe(ctx context.Context, wait time.Duration) bool {
 		c.mu.Unlock()
 		return false
 	}
+	mine := false
 	if c.probed == nil {
 		c.probed = make(chan struct{})
-		c.enqueuePing()
+		mine = c.enqueuePing()
 	}
 	answered := c.probed
 	c.mu.Unlock()
+	if mine {
+		c.flushPromptly()
+	}
 
 	t := time.NewTimer(wait)
 	defer t.Stop()

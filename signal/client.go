@@ -19,7 +19,7 @@ import (
 // Conn is a connection as the core sees it. Write and Ping are never called at the same time; Abort may be
 // called at any time.
 type Conn interface {
-	// Write sends one message, Ping asks for a sign of life. Both give up at the deadline.
+	// Write sends one message, which it doesn't keep; Ping asks for a sign of life. Both give up at the deadline.
 	Write(frame []byte, deadline time.Time) error
 	Ping(deadline time.Time) error
 	// Close tells the other side why and sees to it that reading ends soon, whatever the other side does.
@@ -27,6 +27,15 @@ type Conn interface {
 	Close(Reason)
 	// Abort cuts the connection without a word. It doesn't block.
 	Abort()
+}
+
+// Prompt is a Conn that can write without waiting.
+type Prompt interface {
+	Conn
+	// TryWrite writes a message if that can be done at once. If it reports false the message has to be handed to Write
+	// next, before anything else is written: part of it may have gone. TryPing is likewise.
+	TryWrite(frame []byte) (done bool, err error)
+	TryPing() (done bool, err error)
 }
 
 // Resumable is a Conn that outlives its transports.
@@ -49,9 +58,9 @@ type Profile struct {
 	Pairs int
 	// Presence makes the frame that tells a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte
-	// Encode makes the frame that tells a client of a message from another client. It must not keep the
+	// Encode appends the frame that tells a client of a message from another client. It must not keep the
 	// message's payload.
-	Encode func(broker.Message) []byte
+	Encode func([]byte, broker.Message) []byte
 	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
 	// correspondent's. Another's would end the wrong call.
 	OneCall bool
@@ -89,6 +98,7 @@ type Client struct {
 	// Fixed.
 	hub     *Hub
 	conn    Conn
+	prompt  Prompt // conn, if it is one
 	profile Profile
 	visitor Visitor
 	id      broker.ID
@@ -121,6 +131,7 @@ type Client struct {
 
 func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
+	c.prompt, _ = conn.(Prompt)
 	_, _ = rand.Read(c.secret[:]) // documented never to fail
 	c.seen.Store(int64(h.now()))
 	return c

@@ -22,7 +22,7 @@
 // Names are freed when a connection dies, however it dies:
 //
 //   - every client is pinged once in [Options.PingEvery]; one that doesn't answer within [Options.PongWithin]
-//     is ended. Any frame counts as an answer;
+//     is ended. Anything that comes counts as an answer;
 //   - who claims a name that is held makes the hub ping the holder at once. If nothing comes back within
 //     [Options.ProbeWait] the holder is ended and the newcomer gets the name (a page that was reloaded while
 //     its network was gone), otherwise the newcomer is refused;

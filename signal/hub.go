@@ -22,11 +22,11 @@ type Options struct {
 	Logger     *slog.Logger          // discards
 	Registerer prometheus.Registerer // no registration
 
-	PingEvery  time.Duration // 25 s: proxies cut a connection that is idle for 60 s
-	PongWithin time.Duration // 10 s, at most PingEvery
+	PingEvery  time.Duration // 10 s; proxies cut a connection that is idle for 60 s
+	PongWithin time.Duration // 5 s, at most PingEvery
 	ProbeWait  time.Duration // 1 s
 	WriteWait  time.Duration // 10 s for one frame
-	ClaimWait  time.Duration // 5 s, less than PongWithin, for a call of the broker
+	ClaimWait  time.Duration // 4 s, less than PongWithin, for a call of the broker
 }
 
 func (o *Options) fill() error {
@@ -36,11 +36,11 @@ func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.PingEvery = cmp.Or(o.PingEvery, 25*time.Second)
-	o.PongWithin = cmp.Or(o.PongWithin, 10*time.Second)
+	o.PingEvery = cmp.Or(o.PingEvery, 10*time.Second)
+	o.PongWithin = cmp.Or(o.PongWithin, 5*time.Second)
 	o.ProbeWait = cmp.Or(o.ProbeWait, time.Second)
 	o.WriteWait = cmp.Or(o.WriteWait, 10*time.Second)
-	o.ClaimWait = cmp.Or(o.ClaimWait, 5*time.Second)
+	o.ClaimWait = cmp.Or(o.ClaimWait, 4*time.Second)
 	if o.PingEvery < wheelSlots || o.PongWithin > o.PingEvery {
 		return fmt.Errorf("ping every %v with a pong within %v makes no sense", o.PingEvery, o.PongWithin)
 	}

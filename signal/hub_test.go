@@ -111,8 +111,8 @@ func (w *wire) hold() (release func()) {
 
 var testProfile = Profile{
 	Protocol: "test", OneCall: true,
-	Encode: func(m broker.Message) []byte {
-		return []byte(m.Kind.String() + " " + m.FromName + " " + string(m.Payload))
+	Encode: func(b []byte, m broker.Message) []byte {
+		return append(b, m.Kind.String()+" "+m.FromName+" "+string(m.Payload)...)
 	},
 }
 

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"sync"
 	"time"
 
 	"icebox/signal/broker"
@@ -19,6 +20,19 @@ type item struct {
 	kind itemKind
 	from broker.ID
 	data []byte
+	room *[]byte // what data is in, if it is to be used again
+}
+
+// rooms are for the frames of messages from client to client, most of which are written at once.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// keepRoom is the largest room that is used again.
+const keepRoom = 16 << 10
+
+func (i *item) free() {
+	if i.room != nil && cap(*i.room) <= keepRoom {
+		rooms.Put(i.room)
+	}
 }
 
 // queue holds what waits for one client's connection, the frame being written included.
@@ -110,8 +124,11 @@ func (c *Client) enqueue(i item) error {
 		return broker.ErrOffline
 	}
 	c.queue.push(i)
-	c.startFlush()
+	mine := c.flushNow()
 	c.mu.Unlock()
+	if mine {
+		c.flushPromptly()
+	}
 	return nil
 }
 
@@ -124,23 +141,83 @@ func (c *Client) startFlush() {
 	c.flushes.Go(c.flush)
 }
 
+// flushNow is startFlush for who can call flushPromptly afterwards, if it returns true.
+func (c *Client) flushNow() (mine bool) {
+	if c.prompt == nil || c.queue.flushing {
+		c.startFlush()
+		return false
+	}
+	c.queue.flushing = true
+	c.flushes.Add(1)
+	return true
+}
+
 // flush writes until the queue is empty.
 func (c *Client) flush() {
-	for {
-		c.mu.Lock()
-		i, ok := c.queue.next()
+	for i, ok := c.due(); ok; i, ok = c.due() {
+		c.flushOne(i)
+	}
+}
+
+func (c *Client) flushOne(i item) {
+	if err := c.write(i); err != nil {
+		c.End(WriteFailed)
+	}
+	c.wrote(i)
+}
+
+// due takes the next item out of the queue. If there is none its caller flushes no longer.
+func (c *Client) due() (i item, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok = c.queue.next()
+	c.queue.flushing = ok
+	return i, ok
+}
+
+func (c *Client) wrote(i item) {
+	c.mu.Lock()
+	c.queue.wrote(i)
+	c.mu.Unlock()
+	i.free()
+}
+
+// promptly is how many frames one caller of flushPromptly writes, who has other things to do.
+const promptly = 16
+
+// flushPromptly writes what can be written at once, in the caller's goroutine: starting one for every message would
+// cost more than the message. The rest is written as by flush.
+func (c *Client) flushPromptly() {
+	defer c.flushes.Done()
+	for range promptly {
+		i, ok := c.due()
 		if !ok {
-			c.queue.flushing = false
-			c.mu.Unlock()
 			return
 		}
-		c.mu.Unlock()
-		if err := c.write(i); err != nil {
+		done, err := c.tryWrite(i)
+		if err != nil {
 			c.End(WriteFailed)
+		} else if !done {
+			c.flushes.Go(func() {
+				c.flushOne(i)
+				c.flush()
+			})
+			return
 		}
-		c.mu.Lock()
-		c.queue.wrote(i)
-		c.mu.Unlock()
+		c.wrote(i)
+	}
+	c.flushes.Go(c.flush)
+}
+
+func (c *Client) tryWrite(i item) (done bool, err error) {
+	switch i.kind {
+	case pingFrame:
+		c.notePing()
+		return c.prompt.TryPing()
+	case dataFrame:
+		return c.prompt.TryWrite(i.data)
+	default:
+		return false, nil
 	}
 }
 

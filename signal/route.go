@@ -136,11 +136,17 @@ func (c *Client) receive(m broker.Message) error {
 		c.hub.metrics.ignored[m.Kind].Inc()
 		return nil
 	}
-	i := item{from: m.From.Client, data: c.profile.Encode(m)}
+	room := rooms.Get().(*[]byte)
+	*room = c.profile.Encode((*room)[:0], m)
+	i := item{from: m.From.Client, data: *room, room: room}
 	if m.Kind == broker.Leave {
 		i.from = broker.ID{} // not held against the sender: it must not get lost, and there is one a pair
 	}
-	return c.enqueue(i)
+	err := c.enqueue(i)
+	if err != nil {
+		i.free()
+	}
+	return err
 }
 
 // wants applies a message to the pairs and reports whether the client should see it. The caller holds mu.

@@ -83,6 +83,8 @@ func (x *bench) routes() map[string]func() {
 		"ChannelData on no channel":   fromClient(channelFrame(0x4FFF, size)),
 		"Send without permission":     fromClient(indication(elsewhere4)),
 		"peer without permission":     fromPeer(elsewhere4),
+		"Binding request":             fromClient(message(wire.Request, wire.Binding, nil)),
+		"Binding with fingerprint":    fromClient(wire.NewBuilder(nil, wire.Binding, wire.Request, newID()).Fingerprint().Bytes()),
 		"Binding indication":          fromClient(message(wire.Indication, wire.Binding, nil)),
 		"garbage":                     fromClient([]byte("\x00\x01garbage")),
 		"ChannelData of a stranger":   func() { x.fill(onChannel); x.receive(x.path, homeB, x.packet) },

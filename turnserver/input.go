@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// streamBuffer is the buffer of a connection that has one of its own.
+	// streamBuffer is the buffer of a connection that has one of its own, and what is read
+	// at once from a stranger: its answers fit into its outbox.
 	streamBuffer = 4096
 	// inputSize is how much is read at once into a buffer that is borrowed.
 	inputSize = 32 << 10
@@ -26,6 +27,7 @@ type input struct {
 
 	raw      syscall.RawConn // nil: conn is read, into a buffer of its own
 	need     int
+	most     int // that is read at once, unless the next message needs more
 	borrowed *[]byte
 	held     []byte // uncut bytes while nothing is borrowed
 	err      error
@@ -52,9 +54,10 @@ func newInput(c net.Conn) *input {
 func (in *input) size() int     { return in.end - in.start }
 func (in *input) bytes() []byte { return in.buf[in.start:in.end] }
 
-// fill waits for more bytes. need is how many the next message has, as far as is known.
-func (in *input) fill(need int) error {
-	in.need = need
+// fill waits for more bytes. It reads most of them at once, where it borrows its buffer; need is how
+// many the next message has, as far as is known.
+func (in *input) fill(need, most int) error {
+	in.need, in.most = need, most
 	if in.raw != nil {
 		if err := in.raw.Read(in.attempt); err != nil {
 			return err
@@ -90,7 +93,8 @@ func (in *input) receive(fd uintptr) (done bool) {
 		buf = make([]byte, least)
 	}
 	at := packetio.Headroom + len(in.held)
-	n, again, err := packetio.Receive(fd, buf[at:len(buf)-packetio.Tailroom])
+	end := min(len(buf)-packetio.Tailroom, packetio.Headroom+max(in.need, in.most))
+	n, again, err := packetio.Receive(fd, buf[at:end])
 	if again {
 		inputs.Put(borrowed)
 		return false

@@ -48,12 +48,10 @@ func unknownRequired(m *wire.Message) []wire.AttrType {
 // request answers one request, in the order of RFC 8489 section 6.3 and 9.2.4 and
 // RFC 8656 sections 5 and 7.2. m is the message in p.
 func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
-	r := &request{from: from, remote: remote, packet: p, msg: *m}
 	var handle func(*request) *reply
-	switch r.msg.Method {
+	switch m.Method {
 	case wire.Binding:
-		s.requests[r.msg.Method].Inc()
-		s.binding(r)
+		s.binding(from, remote, p, m)
 		return
 	case wire.Allocate:
 		handle = s.allocate
@@ -67,7 +65,8 @@ func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m
 		s.drop(DropUnexpected)
 		return
 	}
-	s.requests[r.msg.Method].Inc()
+	s.requests[m.Method].Inc()
+	r := &request{from: from, remote: remote, packet: p, msg: *m}
 	if r.session = from.session(remote); r.session != nil {
 		r.session.mu.Lock()
 		defer r.session.mu.Unlock()
@@ -172,25 +171,14 @@ func (s *Server) admit(r *request) *reply {
 	return nil
 }
 
-// binding answers a Binding request (RFC 8489 section 2), which nobody has to authenticate.
-func (s *Server) binding(r *request) {
-	if !s.mayReply(r) {
-		return
-	}
-	rep := succeed()
-	if list := unknownRequired(&r.msg); list != nil {
-		rep = unknownAttributes(list)
-		rep.terse = true // its address may be forged
-	} else {
-		rep.attributes = func(b *wire.Builder) { b.XORAddress(wire.AttrXORMappedAddress, r.remote) }
-	}
-	s.write(r, rep.plain(r))
-}
-
 // challenge answers a request that did not authenticate: unsigned, with a fresh
 // nonce, and short, for its address may be forged.
 func (s *Server) challenge(r *request, code wire.Code) {
-	if !s.mayReply(r) {
+	if r.guessing {
+		s.drop(DropReplyRate)
+		return
+	}
+	if !s.mayReply(r.from, r.remote, r.returnable) {
 		return
 	}
 	rep := &reply{code: code, terse: true}
@@ -204,11 +192,9 @@ func (s *Server) challenge(r *request, code wire.Code) {
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake, or has a nonce of ours, has shown its address, and
-// gets any reply, but for those who guess passwords.
-func (s *Server) mayReply(r *request) bool {
-	shown := r.from.transport() != UDP || r.returnable
-	if !r.guessing && (shown || s.replies.allow(r.remote.Addr(), s.now(), s.limits.Load())) {
+// reached us through a handshake, or has a nonce of ours, has shown its address, and gets any reply.
+func (s *Server) mayReply(from path, remote netip.AddrPort, shown bool) bool {
+	if shown || from.transport() != UDP || s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
 		return true
 	}
 	s.drop(DropReplyRate)

@@ -229,7 +229,11 @@ func (p *streamPath) read(c net.Conn) {
 			inFrame = partial
 			p.setDeadline(c, partial)
 		}
-		if in.fill(need) != nil {
+		most := inputSize
+		if p.sess.Load() == nil {
+			most = streamBuffer
+		}
+		if in.fill(need, most) != nil {
 			return
 		}
 		whole, more, err := p.cut(in)
@@ -254,7 +258,7 @@ func (p *streamPath) cut(in *input) (some bool, need int, err error) {
 		if err != nil || padded > in.size() {
 			return some, padded, err
 		}
-		if batch == nil && p.sess.Load() != nil { // a stranger gets its answers one by one, for its outbox is small
+		if batch == nil {
 			batch = packetio.Borrow()
 		}
 		p.packet.View(batch, in.buf, in.start, in.start+size)

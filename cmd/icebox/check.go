@@ -23,11 +23,11 @@ func (p *program) checkCommand() *cobra.Command {
 		for _, warning := range cfg.Warnings() {
 			_, _ = fmt.Fprintf(p.stderr, "icebox: warning: %s\n", warning)
 		}
-		if _, _, err := signalLimits(cfg); err != nil {
-			return &exitError{exitUsage, err}
-		}
 		for _, shared := range cfg.Shared() {
 			_, _ = fmt.Fprintf(p.stderr, "icebox: note: %s\n", shared)
+		}
+		if _, _, err := signalLimits(cfg); err != nil {
+			return &exitError{exitUsage, err}
 		}
 		_, err = fmt.Fprint(p.stdout, cfg.Effective())
 		return failure(err)

@@ -63,7 +63,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.drainCommand(), p.credentialCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.drainCommand(), p.credentialCommand(), p.healthcheckCommand(), p.importCoturnCommand(), p.versionCommand())
 	err := root.Execute()
 	if err == nil {
 		return exitOK

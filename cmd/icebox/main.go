@@ -6,6 +6,8 @@
 //	icebox reload             have the daemon read its configuration again
 //	icebox drain              end the daemon once its calls have ended
 //	icebox credential NAME    mint a TURN credential
+//	icebox healthcheck        exit with 0 if the daemon is well
+//	icebox import-coturn FILE  turn coturn's configuration into one of icebox
 //	icebox version
 //
 // This package composes: it alone reads the environment, prints, and imports

@@ -11,6 +11,7 @@ import (
 	"icebox/cmd/icebox/proxyproto"
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
+	"icebox/signal/socket"
 	"icebox/turnserver"
 )
 
@@ -72,13 +73,13 @@ func (d *daemon) sharesTURN(i int) bool {
 	return slices.ContainsFunc(d.cfg().Shared(), func(s config.Sharing) bool { return s.HTTP == i })
 }
 
-// believed is the listener of a group, behind the PROXY protocol if proxies are to say for whom
+// believed is a listener behind the PROXY protocol if proxies are to say for whom
 // they connect.
-func (d *daemon) believed(g *sockets.Group, proxied bool) net.Listener {
+func (d *daemon) believed(raw net.Listener, proxied bool) net.Listener {
 	if !proxied {
-		return g.TCP
+		return raw
 	}
-	l := proxyproto.Listen(g.TCP, d.trusts, d.log.With("component", "proxy"))
+	l := proxyproto.Listen(raw, d.trusts, d.log.With("component", "proxy"))
 	d.intakes = append(d.intakes, l)
 	return l
 }
@@ -92,7 +93,7 @@ func (d *daemon) trusts(a netip.Addr) bool {
 func (d *daemon) startWeb() error {
 	shared := oneport.NewCounter(d.registry)
 	for i, l := range d.cfg().HTTP.Listen {
-		listener := d.believed(d.webGroup(i), l.ProxyProtocol)
+		listener := d.believed(socket.Listen(d.webGroup(i).TCP), l.ProxyProtocol)
 		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if l.TLS {
 			h, secure = d.handlers[i], d.certificate.tls()

@@ -69,11 +69,14 @@ shutdown: {drain: 10ms}
 	}
 }
 
-// header is what a proxy sends for a client at 203.0.113.9:33333.
-const header = "PROXY TCP4 203.0.113.9 127.0.0.1 33333 443\r\n"
+// What a proxy sends for a client at 203.0.113.9:33333, in both versions.
+const (
+	header1 = "PROXY TCP4 203.0.113.9 127.0.0.1 33333 443\r\n"
+	header2 = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\x7f\x00\x00\x01\x82\x35\x01\xbb"
+)
 
 // fromProxy connects as a proxy does, and shakes hands over TLS if asked to.
-func fromProxy(t *testing.T, addr string, secure bool) net.Conn {
+func fromProxy(t *testing.T, addr, header string, secure bool) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -111,10 +114,10 @@ shutdown: {drain: 10ms}
 	p.find(`anyone who reaches http\.listen\[1\]`) // though it is on loopback
 	shared := fmt.Sprintf("127.0.0.1:%d", port)
 	for transport, c := range map[string]struct {
-		addr   string
-		secure bool
-	}{"tcp": {"127.0.0.1:" + p.turn("turn:127.0.0.1:H?transport=tcp"), false}, "tls": {shared, true}} {
-		conn := turn.NewSTUNConn(fromProxy(t, c.addr, c.secure))
+		addr, header string
+		secure       bool
+	}{"tcp": {"127.0.0.1:" + p.turn("turn:127.0.0.1:H?transport=tcp"), header2, false}, "tls": {shared, header1, true}} {
+		conn := turn.NewSTUNConn(fromProxy(t, c.addr, c.header, c.secure))
 		client, err := turn.NewClient(&turn.ClientConfig{STUNServerAddr: c.addr, TURNServerAddr: c.addr, Conn: conn, Username: "alice", Password: "secret"})
 		if err != nil || client.Listen() != nil {
 			t.Fatal(err)
@@ -134,7 +137,7 @@ shutdown: {drain: 10ms}
 	plain := strings.TrimPrefix(p.find(`(ws://127\S+)/ws`), "ws://")
 	for url, secure := range map[string]bool{"wss://" + shared + "/ws": true, "ws://" + plain + "/ws": false} {
 		_, addr, _ := strings.Cut(strings.TrimSuffix(url, "/ws"), "://")
-		d := websocket.Dialer{HandshakeTimeout: patience, NetDial: func(string, string) (net.Conn, error) { return fromProxy(t, addr, false), nil }}
+		d := websocket.Dialer{HandshakeTimeout: patience, NetDial: func(string, string) (net.Conn, error) { return fromProxy(t, addr, header2, false), nil }}
 		if secure {
 			d.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 		}

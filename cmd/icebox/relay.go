@@ -63,7 +63,7 @@ func (d *daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
 	if slices.Contains(l.Transports, config.OverTLS) {
 		stream = turnserver.TLS
 	}
-	return d.turn.AddListener(d.believed(g, l.ProxyProtocol), stream)
+	return d.turn.AddListener(d.believed(g.TCP, l.ProxyProtocol), stream)
 }
 
 // relayWorkers returns one worker for each core that the process may use, and gives

@@ -84,15 +84,13 @@ func (d *daemon) apply() (changed []string, err error) {
 	if d.files != nil && next.TLS.Certificate != "" {
 		prepared(d.files.Prepare(next.TLS.Certificate, next.TLS.Key))
 	}
-	limits, err := d.turnLimits(next)
-	if err == nil {
+	if limits, err := d.turnLimits(next); err == nil {
 		prepared(d.turn.PrepareLimits(limits))
 	} else {
 		problems = append(problems, err)
 	}
-	signalling, _, err := signalLimits(next)
-	if err == nil {
-		prepared(d.gate.PrepareLimits(signalling))
+	if limits, _, err := signalLimits(next); err == nil {
+		prepared(d.gate.PrepareLimits(limits))
 	} else {
 		problems = append(problems, err)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -54,6 +56,13 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	if err := notify(manager, "READY=1"); err != nil {
 		log.Warn(err.Error())
 	}
+	guarded, unguard := context.WithCancel(context.Background())
+	var watchdog sync.WaitGroup
+	watchdog.Go(func() {
+		guard(guarded, p.watchdogInterval(), d.alive, func() { _ = notify(manager, "WATCHDOG=1") })
+	})
+	defer watchdog.Wait()
+	defer unguard()
 	end := d.attend(signals, manager)
 	_ = notify(manager, "STOPPING=1")
 	return d.finish(end, signals)

@@ -32,9 +32,7 @@ func (d *daemon) startSignalling() error {
 		ctx, cancel := context.WithTimeout(context.Background(), jwksWait)
 		defer cancel()
 		if err := tokens.Prefetch(ctx); err != nil {
-			d.mu.Lock()
-			d.skipped = append(d.skipped, fmt.Sprintf("signal.jwt.jwks: nobody can sign in until it can be fetched: %v", err))
-			d.mu.Unlock()
+			d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
 		}
 	}
 	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
@@ -72,9 +70,6 @@ func (d *daemon) startSignalling() error {
 	return nil
 }
 
-// jwksWait is how long a start waits to find out that keys can't be fetched.
-const jwksWait = 3 * time.Second
-
 // toHTTPS sends everybody to the same place over https, at the first listener
 // that has it.
 func (d *daemon) toHTTPS() http.Handler {
@@ -99,6 +94,9 @@ func hostOnly(header string) string {
 	}
 	return header
 }
+
+// jwksWait is how long a start waits to find out that keys can't be fetched.
+const jwksWait = 3 * time.Second
 
 // signalLimits are the hub's, and what verifies its tokens, if access is by token.
 func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {

@@ -36,10 +36,12 @@ type comparison struct {
 	memory     bool
 	counts     []int
 	traffic    traffic // tick, duration and warm-up of all rows
+	env        []string
+	start      func(contender.Contender, context.Context, contender.Options) (*contender.Server, error)
 }
 
 func (p *program) compareCommand() *cobra.Command {
-	var cmp comparison
+	cmp := comparison{start: contender.Contender.Start}
 	var icebox, coturn, rows []string
 	var set, reference, address string
 	c := &cobra.Command{
@@ -104,13 +106,17 @@ func (c *comparison) enter(kind contender.Kind, texts []string) error {
 	var errs []error
 	for _, text := range texts {
 		entrant, err := contender.Parse(kind, text)
-		if slices.ContainsFunc(c.contenders, func(o contender.Contender) bool { return o.Name == entrant.Name }) {
-			err = errors.Join(err, fmt.Errorf("two contenders are called %q: name them with NAME=PATH", entrant.Name))
-		}
-		errs = append(errs, err)
-		c.contenders = append(c.contenders, entrant)
+		errs = append(errs, err, c.add(entrant))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *comparison) add(entrant contender.Contender) error {
+	defer func() { c.contenders = append(c.contenders, entrant) }()
+	if slices.ContainsFunc(c.contenders, func(o contender.Contender) bool { return o.Name == entrant.Name }) {
+		return fmt.Errorf("two contenders are called %q: name them with NAME=PATH", entrant.Name)
+	}
+	return nil
 }
 
 // refer finds the contender that ratios are to.
@@ -199,8 +205,8 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 			}
 		}
 		for _, i := range order {
-			for _, fresh := range []bool{false, true} {
-				p.visit(ctx, c, visit{i, round, fresh}, results)
+			for _, due := range c.visits() {
+				p.visit(ctx, c, visit{i, round, due}, results)
 			}
 		}
 	}
@@ -211,25 +217,32 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 // interrupted is the error of runs that there was no time for.
 const interrupted = "interrupted"
 
-// visit is one start of a contender: for the tests that want a fresh server, or the others.
+// visit is one start of a contender, and the tests that it is for.
 type visit struct {
 	contender, round int
-	fresh            bool
+	due              []int
+}
+
+// visits are the tests by start of a server: each that wants a fresh one by itself, after all others.
+func (c *comparison) visits() (all [][]int) {
+	var together []int
+	for i, t := range c.tests {
+		if t.fresh {
+			all = append(all, []int{i})
+		} else {
+			together = append(together, i)
+		}
+	}
+	if together != nil {
+		all = slices.Insert(all, 0, together)
+	}
+	return all
 }
 
 // visit starts a contender and runs tests against it. What fails is in the results.
 func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][][]sample) {
-	var due []int
-	for i := range c.tests {
-		if c.tests[i].fresh == v.fresh {
-			due = append(due, i)
-		}
-	}
-	if len(due) == 0 {
-		return
-	}
 	fail := func(err error) {
-		for _, i := range due {
+		for _, i := range v.due {
 			results[i][v.contender][v.round] = sample{Error: err.Error()}
 		}
 	}
@@ -243,7 +256,8 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := c.contenders[v.contender].Start(ctx, contender.Options{Address: c.address, Peers: c.peers, Dir: dir, Env: environment()})
+	options := contender.Options{Address: c.address, Peers: c.peers, Dir: dir, Env: append(environment(), c.env...)}
+	server, err := c.start(c.contenders[v.contender], ctx, options)
 	if err != nil {
 		fail(err)
 		return
@@ -254,12 +268,11 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 		fail(err)
 		return
 	}
-	if !v.fresh {
-		first := c.tests[due[0]]
+	if first := c.tests[v.due[0]]; !first.fresh {
 		first.duration = min(throwAway, first.duration)
 		_, _ = p.quietly().try(ctx, first, server, process) // what is wrong shows up in the next run too
 	}
-	for _, i := range due {
+	for _, i := range v.due {
 		results[i][v.contender][v.round] = p.measure(ctx, c, v, i, server, process)
 	}
 }

@@ -114,7 +114,7 @@ func (r *compareReport) text(out io.Writer) {
 	for _, t := range r.Tests {
 		_, _ = fmt.Fprintf(out, "\n%s\n", t.Name)
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintf(w, "\t%s\tratio\tp50 us\tp99 us\tloss %%\tswitches/packet\tdoubtful\n", t.Unit)
+		_, _ = fmt.Fprintf(w, "\t%s\tratio\tp50 us\tp99 us\tloss %%\tswitches each\tdoubtful\n", t.Unit)
 		for _, s := range t.Servers {
 			if s.failed() {
 				_, _ = fmt.Fprintf(w, "%s\tfailed\n", s.Name)

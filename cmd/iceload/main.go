@@ -1,9 +1,11 @@
-// Command iceload loads STUN/TURN servers, and measures what they do.
+// Command iceload loads STUN/TURN servers and signalling servers, and measures what they do.
 //
 //	iceload turn       relay packets: loss, latency, the server's CPU for each packet
 //	iceload churn      make and release allocations
 //	iceload memory     hold allocations: the server's memory for each
 //	iceload compare    run icebox and coturn in turn, and print the ratios
+//	iceload signal     have clients of a signalling server sign in, send each other messages, and be idle;
+//	                   iceload signal compare runs icebox and a server on Node in turn
 //
 // Figures go to standard output, as a table or with --json as one JSON object; progress
 // and warnings go to standard error. With --pid, the server's process is measured: then

@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	p := &program{stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:           "iceload",
-		Short:         "Load TURN servers, and measure what they do",
+		Short:         "Load TURN and signalling servers, and measure what they do",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print one JSON object")
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "print no progress")
-	root.AddCommand(p.turnCommand(), p.churnCommand(), p.memoryCommand(), p.compareCommand())
+	root.AddCommand(p.turnCommand(), p.churnCommand(), p.memoryCommand(), p.compareCommand(), p.signalCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -17,6 +17,7 @@ packages=(
 	nftables iproute2 # namespaces with real NATs
 	buildah podman  # the image
 	systemd         # systemd-analyze
+	prometheus      # promtool
 	util-linux procps ca-certificates gcc libc6-dev make git
 )
 

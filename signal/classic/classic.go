@@ -79,17 +79,17 @@ func (s *session) refuse(e *signal.Error, peer string) {
 	s.client.Send(frame(errorReply{Type: "error", Code: e.Code, Name: peer, Message: e.Message}))
 }
 
-// Text implements socket.Session.
-func (s *session) Text(message []byte) {
+// Text implements socket.Session. A login takes its time: the name's holder may have to be asked for a sign of life.
+func (s *session) Text(message []byte) (slow func()) {
 	e, ok := decode(message)
 	if !ok {
 		s.bad()
-		return
+		return nil
 	}
 	kind, _ := unquote(e.kind)
 	switch kind {
 	case "login":
-		s.login(e)
+		return func() { s.login(e) }
 	case "offer":
 		s.pass(broker.Offer, e.name, e.offer)
 	case "answer":
@@ -103,6 +103,7 @@ func (s *session) Text(message []byte) {
 	default:
 		s.unknown(e.kind)
 	}
+	return nil
 }
 
 // pass forwards a payload to a peer. The sender hears of what was refused, except for candidates.

@@ -17,26 +17,23 @@ const (
 	tail          = `}`
 )
 
-// encode returns the frame that tells a client of another's message.
-func encode(m broker.Message) []byte {
+// encode appends the frame that tells a client of another's message.
+func encode(b []byte, m broker.Message) []byte {
 	switch m.Kind {
 	case broker.Offer:
-		name := quote(m.FromName)
-		frame := make([]byte, 0, len(offerHead)+len(m.Payload)+len(offerName)+len(name)+len(tail))
-		frame = append(append(frame, offerHead...), m.Payload...)
-		return append(append(append(frame, offerName...), name...), tail...)
+		b = append(append(b, offerHead...), m.Payload...)
+		return append(append(append(b, offerName...), quote(m.FromName)...), tail...)
 	case broker.Answer:
-		return wrap(answerHead, m.Payload)
+		return wrap(b, answerHead, m.Payload)
 	case broker.Candidate:
-		return wrap(candidateHead, m.Payload)
+		return wrap(b, candidateHead, m.Payload)
 	default:
-		return []byte(leaveFrame)
+		return append(b, leaveFrame...)
 	}
 }
 
-func wrap(head string, payload []byte) []byte {
-	frame := make([]byte, 0, len(head)+len(payload)+len(tail))
-	return append(append(append(frame, head...), payload...), tail...)
+func wrap(b []byte, head string, payload []byte) []byte {
+	return append(append(append(b, head...), payload...), tail...)
 }
 
 // loginReply answers a login.

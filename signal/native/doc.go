@@ -163,7 +163,8 @@
 //
 // # Signs of life
 //
-// The server pings (RFC 6455) every 25 s; an answer may take 10 s. It also pings a connection it has
+// The server pings (RFC 6455) every 10 s; an answer may take 5 s, so that a connection which died without a word is
+// found dead 15 s later at the latest. It also pings a connection it has
 // not heard from for 5 s when it has something to send, and gives that 5 s. A client may send {"type":"ping"} at any
 // time and gets {"type":"pong","ack":5}; every 10 s is a good interval to find a dead server with.
 //

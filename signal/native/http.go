@@ -139,12 +139,28 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 	s.confirm()
 	for _, m := range messages {
 		s.live()
-		if s.admit(len(m)) {
-			s.tell(failure(&wire.Request{}, s.refused(signal.ErrRateLimited)))
-		}
-		s.handle(nil, m)
+		s.receive(m)
 	}
 	reply(w, http.StatusOK, &wire.Message{Type: wire.Ack, Ack: s.received.Load()})
+}
+
+// receive takes a message that came in a POST, when it may come.
+func (s *session) receive(m []byte) {
+	wait, tooFast := s.admit(len(m))
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-s.client.Done():
+		}
+	}
+	if tooFast {
+		s.tell(failure(&wire.Request{}, s.refused(signal.ErrRateLimited)))
+	}
+	if slow := s.handle(nil, m); slow != nil {
+		slow()
+	}
 }
 
 // ServeEvents serves a session's event stream for as long as it lasts.

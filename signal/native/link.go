@@ -14,7 +14,7 @@ import (
 
 // carrier is a WebSocket as a transport.
 type carrier struct {
-	signal.Conn
+	signal.Prompt
 	once sync.Once
 	gone chan struct{} // closed when nothing more should be read
 }
@@ -25,13 +25,13 @@ func (c *carrier) Answers() bool { return true }
 // Close implements signal.Conn.
 func (c *carrier) Close(why signal.Reason) {
 	c.over()
-	c.Conn.Close(why)
+	c.Prompt.Close(why)
 }
 
 // Abort implements signal.Conn.
 func (c *carrier) Abort() {
 	c.over()
-	c.Conn.Abort()
+	c.Prompt.Abort()
 }
 
 func (c *carrier) over() { c.once.Do(func() { close(c.gone) }) }
@@ -53,8 +53,8 @@ type link struct {
 	session *session
 }
 
-func newLink(h *Handler, c signal.Conn, v signal.Visitor, slot func()) (*link, error) {
-	l := &link{carrier: &carrier{Conn: c, gone: make(chan struct{})}, handler: h, visitor: v, slot: slot}
+func newLink(h *Handler, c signal.Prompt, v signal.Visitor, slot func()) (*link, error) {
+	l := &link{carrier: &carrier{Prompt: c, gone: make(chan struct{})}, handler: h, visitor: v, slot: slot}
 	var err error
 	if l.left, err = h.hub.Attend(); err != nil {
 		slot()
@@ -141,9 +141,11 @@ func (l *link) Seen() {
 }
 
 // Admit implements socket.Peer.
-func (l *link) Admit(size int) (tooFast bool) {
-	s := l.owner()
-	return s != nil && s.admit(size)
+func (l *link) Admit(size int) (wait time.Duration, tooFast bool) {
+	if s := l.owner(); s != nil {
+		return s.admit(size)
+	}
+	return 0, false
 }
 
 // End implements socket.Peer: what can't be read ends the session, or it would come again.
@@ -188,12 +190,16 @@ func (l *link) say(m *wire.Message) {
 	}
 }
 
-// Text implements socket.Session.
-func (l *link) Text(text []byte) {
+// Text implements socket.Session. What comes before there is a session may take its time.
+func (l *link) Text(text []byte) (slow func()) {
 	if s := l.owner(); s != nil {
-		s.handle(l.carrier, text)
-		return
+		return s.handle(l.carrier, text)
 	}
+	return func() { l.greet(text) }
+}
+
+// greet takes a message while there is no session.
+func (l *link) greet(text []byte) {
 	r, ok := wire.Decode(text)
 	var err *signal.Error
 	switch l.tries++; {

@@ -89,7 +89,7 @@ func New(o Options) (*Handler, error) {
 // neither the connection nor a session that began on it is left.
 func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
 	var l *link
-	host := socket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Conn) (socket.Peer, socket.Session, error) {
+	host := socket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Prompt) (socket.Peer, socket.Session, error) {
 		var err error
 		l, err = newLink(h, c, v, done)
 		return l, l, err
@@ -101,18 +101,17 @@ func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signa
 	})
 }
 
-// encode makes the frame that tells a client of another's message.
-func encode(m broker.Message) []byte {
+// encode appends the frame that tells a client of another's message.
+func encode(b []byte, m broker.Message) []byte {
 	from := m.From.String()
 	if m.Gone {
-		return (&wire.Message{Type: wire.Gone, From: from, FromName: m.FromName}).Encode()
+		return append(b, (&wire.Message{Type: wire.Gone, From: from, FromName: m.FromName}).Encode()...)
 	}
 	kind, data := m.Label, m.Payload
 	if m.Kind != broker.Note {
 		kind = m.Kind.String()
 	}
-	size := len(data) + len(m.FromName) + 160
-	return wire.AppendDelivery(make([]byte, 0, size), "", from, m.FromName, kind, data)
+	return wire.AppendDelivery(b, "", from, m.FromName, kind, data)
 }
 
 func presence(name string, held bool) []byte {

@@ -1,8 +1,6 @@
 package native
 
 import (
-	"unicode/utf8"
-
 	"icebox/signal"
 	"icebox/signal/broker"
 	"icebox/signal/native/wire"
@@ -12,28 +10,61 @@ import (
 const ackEvery = 16
 
 // handle does what a message asks for. One that comes on a transport which is no longer the session's is
-// left for the client to send again; t is nil for what came on none.
-func (s *session) handle(t transport, text []byte) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
+// left for the client to send again; t is nil for what came on none. What may take its time is returned. The text
+// is UTF-8.
+func (s *session) handle(t transport, text []byte) (slow func()) {
+	if !s.reading.TryLock() { // somebody serves a message that came on another transport
+		return func() {
+			s.reading.Lock()
+			if slow := s.take(t, text); slow != nil {
+				slow()
+			}
+		}
+	}
+	return s.take(t, text)
+}
+
+// take is handle for who holds reading, which is released.
+func (s *session) take(t transport, text []byte) (slow func()) {
+	release := true
+	defer func() {
+		if release {
+			s.reading.Unlock()
+		}
+	}()
 	if t != nil && !s.carriedBy(t) {
-		return
+		return nil
 	}
 	r, ok := wire.Decode(text)
-	ok = ok && utf8.Valid(text)
 	if r.Ack > 0 {
 		s.mu.Lock()
 		s.kept.ack(min(r.Ack, s.kept.last))
 		s.mu.Unlock()
 	}
 	if r.Seq > 0 && !s.inTurn(&r) {
-		return
+		return nil
 	}
-	if !ok {
+	switch {
+	case !ok:
 		s.tell(failure(&r, s.refused(signal.ErrBadMessage)))
-	} else {
+	case waits[r.Type]:
+		release = false
+		return func() {
+			defer s.reading.Unlock()
+			s.answer(&r)
+			s.acknowledge()
+		}
+	default:
 		s.answer(&r)
 	}
+	s.acknowledge()
+	return nil
+}
+
+// waits are the requests that ask somebody else: who mints credentials, who verifies tokens.
+var waits = map[string]bool{wire.Create: true, wire.Join: true, wire.ICE: true, wire.Renew: true}
+
+func (s *session) acknowledge() {
 	if s.unacked >= ackEvery {
 		s.sendAck(wire.Ack)
 	}

@@ -11,7 +11,7 @@ import (
 
 // transport is what carries a session's frames for a while.
 type transport interface {
-	signal.Conn
+	signal.Prompt
 	// Answers reports whether pings are answered. Where they are not, a write that succeeds is a sign of life.
 	Answers() bool
 }
@@ -27,6 +27,8 @@ type session struct {
 	ended   chan struct{} // closed when nothing of it is left
 	heard   atomic.Int64  // Unix milliseconds of the last sign of life on any transport
 
+	pacing sync.Mutex // held while a message is admitted
+
 	// The requests come one at a time, whatever they come on.
 	reading  sync.Mutex
 	received atomic.Uint64 // the highest number of the client's messages
@@ -34,6 +36,8 @@ type session struct {
 
 	// The frames go out in order, and by one writer. Taken before mu.
 	writing turn
+	begun   []byte    // what TryWrite has numbered and Write has to finish
+	begunOn transport // nil if nothing of it has been written
 
 	mu        sync.Mutex
 	transport transport // nil while there is none
@@ -64,6 +68,15 @@ type turn chan struct{}
 func (t turn) Lock() { t <- struct{}{} }
 
 func (t turn) Unlock() { <-t }
+
+func (t turn) tryLock() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
 
 func (t turn) lockWithin(d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -104,55 +117,6 @@ func (s *session) tellNow(m *wire.Message) {
 	s.client.Send(append([]byte{unnumbered}, m.Encode()...))
 }
 
-// Write implements signal.Conn. The hub calls it for one frame at a time.
-func (s *session) Write(frame []byte, deadline time.Time) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.Lock()
-	t, full := s.transport, false
-	if frame[0] == unnumbered {
-		frame = frame[1:]
-	} else {
-		frame = wire.Numbered(frame, s.kept.next())
-		s.kept.push(frame)
-		l := s.handler.hub.Limits()
-		full = s.kept.trim(l.ResumeMessages, l.ResumeBytes) && t == nil
-	}
-	s.mu.Unlock()
-	switch {
-	case full:
-		s.client.End(signal.Overflowed)
-	case t == nil:
-	case t.Write(frame, deadline) != nil:
-		s.lose(t)
-	default:
-		s.wrote(t)
-	}
-	return nil
-}
-
-// wrote asks for a sign of life if there hasn't been one for a while.
-func (s *session) wrote(t transport) {
-	if !t.Answers() {
-		s.live()
-		return
-	}
-	since := s.silence()
-	if since < quiet {
-		return
-	}
-	s.mu.Lock()
-	first := s.probing == nil && s.transport == t
-	if first {
-		asked := time.Now().UnixMilli()
-		s.probing = time.AfterFunc(answer, func() { s.probed(t, asked) })
-	}
-	s.mu.Unlock()
-	if first && t.Ping(time.Now().Add(answer)) != nil {
-		s.lose(t)
-	}
-}
-
 // probed gives a transport up that hasn't been heard since it was asked.
 func (s *session) probed(t transport, asked int64) {
 	s.mu.Lock()
@@ -172,34 +136,14 @@ func (s *session) live() {
 	s.client.Seen()
 }
 
-// admit waits until the client may send so much, and reports whether to tell it that it is too fast.
-func (s *session) admit(size int) (tooFast bool) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
+// admit counts a message, as socket.Peer's Admit.
+func (s *session) admit(size int) (wait time.Duration, tooFast bool) {
+	s.pacing.Lock()
+	defer s.pacing.Unlock()
 	return s.client.Admit(size)
 }
 
 func (s *session) silence() time.Duration { return time.Since(time.UnixMilli(s.heard.Load())) }
-
-// Ping implements signal.Conn. Who has no transport is taken for alive until its time has passed.
-func (s *session) Ping(deadline time.Time) error {
-	s.mu.Lock()
-	t := s.transport
-	s.mu.Unlock()
-	if t == nil {
-		s.client.Seen()
-		return nil
-	}
-	s.writing.Lock()
-	err := t.Ping(deadline)
-	s.writing.Unlock()
-	if err != nil {
-		s.lose(t)
-	} else if !t.Answers() {
-		s.live()
-	}
-	return nil
-}
 
 // Silent implements signal.Resumable.
 func (s *session) Silent() bool {

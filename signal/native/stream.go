@@ -72,6 +72,12 @@ func (t *stream) write(b []byte, deadline time.Time) error {
 	return t.rc.Flush()
 }
 
+// TryWrite implements signal.Prompt: a response can only be written by waiting.
+func (t *stream) TryWrite([]byte) (done bool, err error) { return false, nil }
+
+// TryPing implements signal.Prompt.
+func (t *stream) TryPing() (done bool, err error) { return false, nil }
+
 // Close implements signal.Conn.
 func (t *stream) Close(signal.Reason) { t.end() }
 

@@ -25,6 +25,7 @@ type line struct {
 	answers bool // pings
 	dead    bool
 	closed  bool
+	tries   int
 }
 
 func (l *line) Answers() bool { return true }
@@ -42,6 +43,20 @@ func (l *line) Write(frame []byte, _ time.Time) error {
 	l.frames = append(l.frames, m)
 	return nil
 }
+
+// TryWrite is busy every other time.
+func (l *line) TryWrite(frame []byte) (done bool, err error) {
+	l.mu.Lock()
+	l.tries++
+	busy := l.tries%2 == 0
+	l.mu.Unlock()
+	if busy {
+		return false, nil
+	}
+	return true, l.Write(frame, time.Time{})
+}
+
+func (l *line) TryPing() (done bool, err error) { return true, l.Ping(time.Time{}) }
 
 func (l *line) Ping(time.Time) error {
 	l.mu.Lock()
@@ -172,7 +187,7 @@ func TestSilentTransportIsGivenUpAndThenItsSession(t *testing.T) {
 		bo, line := h.mustSignIn(t, "bo", true)
 		pass(time.Second)
 		bo.note("al")
-		pass(40 * time.Second) // a ping each 25 s, 10 s to answer
+		pass(20 * time.Second) // a ping each 10 s, 5 s to answer
 		silent.is(t, true, "welcome", "messagex")
 		line.is(t, false, "welcome")
 		if err := bo.client.SignIn("al"); !errors.Is(err, signal.ErrNameTaken) {

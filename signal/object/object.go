@@ -1,7 +1,8 @@
 // Package object reads JSON objects without looking into what their members hold, so that payloads pass
 // through unread and uncopied.
 //
-// encoding/json won't do for that: it folds the case of member names, and it would walk a payload twice.
+// encoding/json won't do for that: it folds the case of member names, it would walk a payload twice, and it takes
+// ten times as long to find out that one is well-formed.
 package object
 
 import (
@@ -13,45 +14,26 @@ import (
 // escapes; the value is as it was written. Both are lent from the text, or from a copy of the name. It
 // reports whether the text is a JSON object, and calls nothing if it isn't.
 func Members(text []byte, f func(name, value []byte)) (ok bool) {
-	if !json.Valid(text) {
+	w := walker{text: text}
+	if !w.walk() || text[w.space(0)] != '{' {
 		return false
 	}
-	// From here on the text is well-formed, so that scanning needs no error of its own.
-	s := scanner{text}
-	if s.space(); s.rest[0] != '{' {
-		return false
-	}
-	s.rest = s.rest[1:]
-	for s.space(); s.rest[0] != '}'; s.space() {
-		if s.rest[0] == ',' {
-			s.rest = s.rest[1:]
-			s.space()
-		}
-		name := plain(s.value())
-		s.space()
-		s.rest = s.rest[1:] // the colon
-		s.space()
-		f(name, s.value())
+	for i := range w.count {
+		m := w.member(i)
+		f(plain(text[m.name.from:m.name.to]), text[m.value.from:m.value.to:m.value.to])
 	}
 	return true
 }
 
 // Elements returns the elements of the array that a text is, lent from it.
 func Elements(text []byte) (elements [][]byte, ok bool) {
-	if !json.Valid(text) {
+	w := walker{text: text}
+	if !w.walk() || text[w.space(0)] != '[' {
 		return nil, false
 	}
-	s := scanner{text}
-	if s.space(); s.rest[0] != '[' {
-		return nil, false
-	}
-	s.rest = s.rest[1:]
-	for s.space(); s.rest[0] != ']'; s.space() {
-		if s.rest[0] == ',' {
-			s.rest = s.rest[1:]
-			s.space()
-		}
-		elements = append(elements, s.value())
+	for i := range w.count {
+		m := w.member(i)
+		elements = append(elements, text[m.value.from:m.value.to:m.value.to])
 	}
 	return elements, true
 }
@@ -74,67 +56,4 @@ func plain(name []byte) []byte {
 	}
 	s, _ := String(name)
 	return []byte(s)
-}
-
-// scanner walks well-formed JSON.
-type scanner struct{ rest []byte }
-
-func (s *scanner) space() {
-	for len(s.rest) > 0 {
-		switch s.rest[0] {
-		case ' ', '\t', '\r', '\n':
-			s.rest = s.rest[1:]
-		default:
-			return
-		}
-	}
-}
-
-// value cuts off the value that comes next.
-func (s *scanner) value() []byte {
-	end := 0
-	switch s.rest[0] {
-	case '"':
-		end = stringEnd(s.rest)
-	case '{', '[':
-		end = nestedEnd(s.rest)
-	default:
-		for end < len(s.rest) && bytes.IndexByte(delimiters, s.rest[end]) < 0 {
-			end++
-		}
-	}
-	v := s.rest[:end:end]
-	s.rest = s.rest[end:]
-	return v
-}
-
-var delimiters = []byte(",}] \t\r\n")
-
-// stringEnd returns how long the string is that b begins with.
-func stringEnd(b []byte) int {
-	for i := 1; ; i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-}
-
-// nestedEnd returns how long the object or array is that b begins with.
-func nestedEnd(b []byte) int {
-	depth := 0
-	for i := 0; ; i++ {
-		switch b[i] {
-		case '"':
-			i += stringEnd(b[i:]) - 1
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
 }

@@ -50,7 +50,12 @@ func (b *Builder) Text(typ AttrType, value string) *Builder {
 
 // XORAddress adds an XOR-*-ADDRESS attribute (RFC 8489 section 14.2).
 func (b *Builder) XORAddress(typ AttrType, a netip.AddrPort) *Builder {
-	ip := a.Addr().AsSlice()
+	ip16, ip4 := a.Addr().As16(), [4]byte{}
+	ip := ip16[:]
+	if a.Addr().Is4() {
+		ip4 = a.Addr().As4()
+		ip = ip4[:]
+	}
 	b.header(typ, 4+len(ip))
 	b.buf = append(b.buf, 0, byte(FamilyOf(a.Addr())))
 	b.buf = binary.BigEndian.AppendUint16(b.buf, a.Port()^cookie>>16)
@@ -102,7 +107,9 @@ func (b *Builder) Integrity(key []byte) *Builder {
 func (b *Builder) Fingerprint() *Builder {
 	b.setLength(len(b.buf) + AttributeHeaderSize + fingerprintSize)
 	sum := crc32.ChecksumIEEE(b.buf) ^ fingerprintXOR
-	return b.Attribute(AttrFingerprint, binary.BigEndian.AppendUint32(nil, sum))
+	b.header(AttrFingerprint, fingerprintSize)
+	b.buf = binary.BigEndian.AppendUint32(b.buf, sum)
+	return b.padded()
 }
 
 func (b *Builder) header(typ AttrType, size int) {

@@ -36,18 +36,25 @@ func NewToken() string { return rand.Text() }
 // Publish writes into the state directory where the daemon listens and what
 // token it wants. A wildcard address is reached through loopback.
 func Publish(dir *statedir.Dir, listening netip.AddrPort, token string) error {
-	if listening.Addr().IsUnspecified() {
-		loopback := netip.IPv6Loopback()
-		if listening.Addr().Is4() {
-			loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		}
-		listening = netip.AddrPortFrom(loopback, listening.Port())
-	}
-	data, err := json.Marshal(Access{listening.String(), token})
+	access := At(listening.Addr(), listening.Port())
+	access.Token = token
+	data, err := json.Marshal(access)
 	if err != nil {
 		return err
 	}
 	return dir.Replace(accessFile, data)
+}
+
+// At is the access, for questions alone, to a daemon that listens on an address, of
+// which the zero one and wildcards are reached through loopback.
+func At(addr netip.Addr, port uint16) Access {
+	switch {
+	case !addr.IsValid() || addr == netip.IPv4Unspecified():
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case addr.IsUnspecified():
+		addr = netip.IPv6Loopback()
+	}
+	return Access{Address: netip.AddrPortFrom(addr, port).String()}
 }
 
 // ReadAccess is what the daemon that uses a state directory has published there.

@@ -1,6 +1,8 @@
 // Package contender starts the servers that a comparison is between, each as an operator
-// would who wants a fast relay on one address: the same ports, account and certificate,
-// limits out of the way, logs to a file, everything else by default.
+// would who wants a fast one on one address: the same ports, account and certificate,
+// limits out of the way, logs to a file, everything else by default. Relays are compared to
+// coturn, signalling to a server of the classic protocol on Node and ws, which is part of
+// this package.
 //
 // A contender is named by NAME=PATH:ARGS, of which NAME= and :ARGS may be left out; ARGS
 // are split at blanks and handed to the program after our own. Both programs are
@@ -21,6 +23,7 @@ type Kind string
 const (
 	Icebox Kind = "icebox"
 	Coturn Kind = "coturn"
+	Node   Kind = "node" // signalling only: peer.cjs of this package
 )
 
 // Contender is a program to be started.
@@ -29,6 +32,8 @@ type Contender struct {
 	Name string
 	Path string
 	Args []string
+	// Protocol is what clients speak with it, if it is started for signalling.
+	Protocol string
 }
 
 // Parse reads NAME=PATH:ARGS. The name is the kind's if it is left out.

@@ -17,11 +17,11 @@ import (
 
 func TestParse(t *testing.T) {
 	cases := map[string]Contender{
-		"/usr/bin/turnserver":                    {Coturn, "coturn", "/usr/bin/turnserver", nil},
-		"4.17=/opt/turnserver":                   {Coturn, "4.17", "/opt/turnserver", nil},
-		"gso=./turnserver:--udp-gso --threads=2": {Coturn, "gso", "./turnserver", []string{"--udp-gso", "--threads=2"}},
-		"4.17 gso=/opt/turnserver:--udp-gso":     {Coturn, "4.17 gso", "/opt/turnserver", []string{"--udp-gso"}},
-		"./turnserver:--cpus=2":                  {Coturn, "coturn", "./turnserver", []string{"--cpus=2"}},
+		"/usr/bin/turnserver":                    {Kind: Coturn, Name: "coturn", Path: "/usr/bin/turnserver"},
+		"4.17=/opt/turnserver":                   {Kind: Coturn, Name: "4.17", Path: "/opt/turnserver"},
+		"gso=./turnserver:--udp-gso --threads=2": {Kind: Coturn, Name: "gso", Path: "./turnserver", Args: []string{"--udp-gso", "--threads=2"}},
+		"4.17 gso=/opt/turnserver:--udp-gso":     {Kind: Coturn, Name: "4.17 gso", Path: "/opt/turnserver", Args: []string{"--udp-gso"}},
+		"./turnserver:--cpus=2":                  {Kind: Coturn, Name: "coturn", Path: "./turnserver", Args: []string{"--cpus=2"}},
 	}
 	for text, want := range cases {
 		got, err := Parse(Coturn, text)
@@ -64,6 +64,32 @@ func TestConfigurations(t *testing.T) {
 	}
 	if _, err := tls.LoadX509KeyPair(filepath.Join(o.Dir, "certificate.pem"), filepath.Join(o.Dir, "key.pem")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSignallingConfigurations(t *testing.T) {
+	s := &Server{Plain: netip.MustParseAddrPort("127.0.0.1:1111"), Secure: netip.MustParseAddrPort("127.0.0.1:2222")}
+	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
+	args, err := Contender{Kind: Icebox}.configureSignalling(s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(args[len(args)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings struct {
+		Signal struct{ Limits map[string]int }
+	}
+	if err := yaml.Unmarshal(b, &settings); err != nil || settings.Signal.Limits["connections_per_address"] != unlimited {
+		t.Errorf("icebox's configuration is %+v, %v:\n%s", settings, err, b)
+	}
+	args, err = Contender{Kind: Node}.configureSignalling(s, o)
+	if err != nil || len(args) != 6 || args[2] != "1111" || args[3] != "2222" {
+		t.Errorf("%q, %v", args, err)
+	}
+	if b, err := os.ReadFile(args[0]); err != nil || string(b) != nodeServer {
+		t.Errorf("the server on Node is not there: %v", err)
 	}
 }
 

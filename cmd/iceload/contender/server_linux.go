@@ -27,15 +27,24 @@ const (
 type Server struct {
 	// Plain serves UDP and TCP, Secure TLS and DTLS.
 	Plain, Secure netip.AddrPort
-	cmd           *exec.Cmd
-	log           *os.File
-	exited        chan struct{} // closed when cmd has been waited for
-	status        error
+	// Protocol is the contender's.
+	Protocol string
+	cmd      *exec.Cmd
+	log      *os.File
+	exited   chan struct{} // closed when cmd has been waited for
+	status   error
 }
 
-// Start starts a contender and waits until it answers, at most as long as ctx.
+// Start starts a contender as a relay and waits until it answers, at most as long as ctx.
 func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{exited: make(chan struct{})}
+	return c.launch(ctx, o, c.configure, (*Server).ready)
+}
+
+// launch configures a server, starts it, and waits until it is ready.
+func (c Contender) launch(
+	ctx context.Context, o Options, configure func(*Server, Options) ([]string, error), ready func(*Server, context.Context) error,
+) (*Server, error) {
+	s := &Server{Protocol: c.Protocol, exited: make(chan struct{})}
 	var err error
 	if s.Plain, err = freePort(o.Address); err != nil {
 		return nil, err
@@ -43,7 +52,7 @@ func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
 	if s.Secure, err = freePort(o.Address); err != nil {
 		return nil, err
 	}
-	args, err := c.configure(s, o)
+	args, err := configure(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("configure %s: %w", c.Name, err)
 	}
@@ -63,7 +72,7 @@ func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
 		defer close(s.exited)
 		s.status = s.cmd.Wait()
 	}()
-	if err := s.ready(ctx); err != nil {
+	if err := ready(s, ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w; its last words: %s", c.Name, err, s.lastWords()), s.Stop())
 	}
 	return s, nil

@@ -3,6 +3,8 @@ package loopback
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"icebox/deploy/e2e/classic"
@@ -23,6 +25,26 @@ func TestReplace(t *testing.T) {
 
 	startBox(t, ports, ws, "")
 	t.Run("after", func(t *testing.T) { clients(t, ports, ws, peer) })
+}
+
+// TestReplaceByImport does the same with the configuration that `icebox import-coturn` makes out of coturn's own. What that
+// can't know is added: coturn has no limits for one address, and no signalling.
+func TestReplaceByImport(t *testing.T) {
+	t.Parallel()
+	ports, ws := server.FreePorts(t), server.FreePort(t)
+	peer := echo(t)
+
+	coturn, conf := server.StartCoturnFile(t, ports, secret, files)
+	coturn.Stop()
+	imported, err := exec.Command(server.Binary(t), "import-coturn", conf, "--output", "-").Output()
+	if err != nil {
+		t.Fatalf("import: %v", err)
+	}
+	text := strings.Replace(string(imported), "\nturn:\n", "\nturn:\n  limits: {allocations_per_user: 1000, allocations_per_address: 1000, connections_per_address: 1000}\n", 1)
+	server.StartIcebox(t, server.IceboxOptions{Config: text + fmt.Sprintf(`
+shutdown: {drain: 100ms}
+http: {listen: [{address: "127.0.0.1:%d", classic: {greeting: Hello world, unknown_command: Command not found}}]}`, ws)})
+	clients(t, ports, ws, peer)
 }
 
 // clients is what a site runs against its relay and its signalling server, whichever programs those are.

@@ -20,17 +20,24 @@ func FreePorts(t testing.TB) Ports { return Ports{FreePort(t), FreePort(t)} }
 // StartCoturn starts Debian's coturn on 127.0.0.1, with a shared secret, in the role icebox is to take over.
 func StartCoturn(t testing.TB, p Ports, secret string, files pki.Files) *Process {
 	t.Helper()
+	c, _ := StartCoturnFile(t, p, secret, files)
+	return c
+}
+
+// StartCoturnFile is StartCoturn with the name of the configuration file.
+func StartCoturnFile(t testing.TB, p Ports, secret string, files pki.Files) (c *Process, conf string) {
+	t.Helper()
 	dir := t.TempDir()
-	conf := write(t, filepath.Join(dir, "turnserver.conf"), strings.Join([]string{
+	conf = write(t, filepath.Join(dir, "turnserver.conf"), strings.Join([]string{
 		"listening-ip=127.0.0.1", "relay-ip=127.0.0.1",
 		"listening-port=" + strconv.Itoa(p.Plain), "tls-listening-port=" + strconv.Itoa(p.Secure),
 		"use-auth-secret", "static-auth-secret=" + secret, "realm=icebox",
 		"cert=" + files.Cert, "pkey=" + files.Key,
-		"allow-loopback-peers", "no-cli", "cli-password=unused",
+		"allow-loopback-peers", "allowed-peer-ip=127.0.0.1-127.0.0.255", "min-port=61000", "no-cli", "cli-password=unused",
 		"log-file=stdout", "pidfile=" + filepath.Join(dir, "pid"), "userdb=" + filepath.Join(dir, "turndb"),
 	}, "\n")+"\n")
-	c := start(t, "coturn", Here.Command(context.Background(), "turnserver", "-c", conf))
+	c = start(t, "coturn", Here.Command(context.Background(), "turnserver", "-c", conf))
 	c.await(listening(Here, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Plain))))
 	c.await(listening(Here, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Secure))))
-	return c
+	return c, conf
 }

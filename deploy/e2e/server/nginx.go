@@ -19,11 +19,11 @@ type NginxOptions struct {
 	HTTP    string // host:port to redirect from; empty: port 80 as shipped
 	HTTPS   string // host:port; empty: port 443 as shipped
 	Backend string // icebox's host:port; empty: as shipped
+	Relay   string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
 	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
 	Buffered bool
 	// NoWebSocket leaves out what lets WebSockets through.
 	NoWebSocket bool
-	Relay       string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
 }
 
 // StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
@@ -78,14 +78,14 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 	if o.NoWebSocket {
 		pairs = append(pairs, [2]string{"\t\tproxy_set_header Upgrade           $http_upgrade;\n\t\tproxy_set_header Connection        $icebox_connection;\n", ""})
 	}
-	if o.Buffered {
-		pairs = append(pairs, [2]string{"\t\tproxy_buffering    off;\n", ""})
-	}
 	if o.Relay != "" {
 		pairs = append(pairs, [2]string{"\tlisten 443 ssl http2;\n\tlisten [::]:443 ssl http2;\n", ""})
 		for _, line := range []string{"listen 127.0.0.1:8443 ssl", "set_real_ip_from", "real_ip_header"} {
 			pairs = append(pairs, [2]string{"#" + line, line})
 		}
+	}
+	if o.Buffered {
+		pairs = append(pairs, [2]string{"\t\tproxy_buffering    off;\n", ""})
 	}
 	if o.Backend != "" {
 		if _, _, err := net.SplitHostPort(o.Backend); err != nil {

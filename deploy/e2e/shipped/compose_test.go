@@ -2,6 +2,7 @@ package shipped
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,27 +13,39 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestCompose reads docker-compose.yml strictly: what it says has to be what the image needs.
-func TestCompose(t *testing.T) {
-	var file struct {
-		Services map[string]struct {
-			Build struct {
-				Context, Dockerfile string
-			}
-			Image           string
-			NetworkMode     string `yaml:"network_mode"`
-			Environment     map[string]string
-			Volumes         []string
-			ReadOnly        bool     `yaml:"read_only"`
-			CapDrop         []string `yaml:"cap_drop"`
-			SecurityOpt     []string `yaml:"security_opt"`
-			Ulimits         map[string]int
-			Restart         string
-			StopGracePeriod string `yaml:"stop_grace_period"`
+type composeFile struct {
+	Services map[string]service
+	Networks map[string]struct {
+		IPAM struct {
+			Config []struct{ Subnet, Gateway string }
 		}
-		Volumes map[string]any
 	}
-	d := yaml.NewDecoder(strings.NewReader(string(ship(t, "docker-compose.yml"))))
+	Volumes map[string]any
+}
+
+type service struct {
+	Build struct {
+		Context, Dockerfile string
+	}
+	Image           string
+	NetworkMode     string `yaml:"network_mode"`
+	Networks        []string
+	Ports           []string
+	Environment     map[string]string
+	Volumes         []string
+	ReadOnly        bool     `yaml:"read_only"`
+	CapDrop         []string `yaml:"cap_drop"`
+	SecurityOpt     []string `yaml:"security_opt"`
+	Ulimits         map[string]int
+	Restart         string
+	StopGracePeriod string `yaml:"stop_grace_period"`
+}
+
+// compose reads a Compose file strictly. Its one service is icebox.
+func compose(t *testing.T, path ...string) (composeFile, service) {
+	t.Helper()
+	var file composeFile
+	d := yaml.NewDecoder(strings.NewReader(string(ship(t, path...))))
 	d.KnownFields(true)
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
@@ -41,8 +54,17 @@ func TestCompose(t *testing.T) {
 	if !ok || len(file.Services) != 1 {
 		t.Fatalf("services: %v, want icebox alone", file.Services)
 	}
-	if s.NetworkMode != "host" || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) {
-		t.Errorf("network_mode %s, read_only %t, cap_drop %v", s.NetworkMode, s.ReadOnly, s.CapDrop)
+	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) {
+		t.Errorf("read_only %t, cap_drop %v", s.ReadOnly, s.CapDrop)
+	}
+	return file, s
+}
+
+// TestCompose reads docker-compose.yml: what it says has to be what the image needs.
+func TestCompose(t *testing.T) {
+	file, s := compose(t, "docker-compose.yml")
+	if s.NetworkMode != "host" {
+		t.Errorf("network_mode %s", s.NetworkMode)
 	}
 	if _, err := os.Stat(filepath.Join(server.Root(), s.Build.Context, s.Build.Dockerfile)); err != nil {
 		t.Errorf("what it builds from: %v", err)
@@ -60,5 +82,36 @@ func TestCompose(t *testing.T) {
 		if !strings.HasPrefix(variable, "ICEBOX_") {
 			t.Errorf("%s is no setting of icebox", variable)
 		}
+	}
+}
+
+// TestComposePorts: what the variant publishes is what the daemon in it uses.
+func TestComposePorts(t *testing.T) {
+	file, s := compose(t, "deploy", "docker-compose.ports.yml")
+	c := exec.Command(server.Binary(t), "check")
+	for name, value := range s.Environment {
+		if strings.HasPrefix(value, "${ICEBOX_EXTERNAL_IP:?") {
+			value = "[{public: 203.0.113.7}]"
+		}
+		if !strings.HasPrefix(value, "${") {
+			c.Env = append(c.Env, name+"="+value)
+		}
+	}
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("what it sets does not load: %v", err)
+	}
+	relay := s.Environment["ICEBOX_TURN_RELAY_PORTS"]
+	for _, want := range []string{"relay_ports: " + relay, "- {public: 203.0.113.7}", "- {address: ':3478', transports: [udp, tcp]}", "- {address: ':8080'}"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("in force is not %q:\n%s", want, out)
+		}
+	}
+	want := []string{"3478:3478/udp", "3478:3478/tcp", relay + ":" + relay + "/udp", "127.0.0.1:8080:8080/tcp"}
+	if !slices.Equal(s.Ports, want) {
+		t.Errorf("it publishes %v, want %v", s.Ports, want)
+	}
+	if gateway := file.Networks["icebox"].IPAM.Config[0].Gateway; s.Environment["ICEBOX_HTTP_TRUSTED_PROXIES"] != gateway {
+		t.Errorf("the gateway is %s, and it trusts %s", gateway, s.Environment["ICEBOX_HTTP_TRUSTED_PROXIES"])
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,8 +23,10 @@ func TestImage(t *testing.T) {
 	loopback(t)
 	unifiedGroups(t)
 	e := engine{t: t, dir: t.TempDir()}
-	e.buildah("bud", "--isolation", "chroot", "-f", filepath.Join(server.Root(), "deploy", "Dockerfile"), "-t", "icebox", imageContext(t))
+	e.buildah("bud", "--format", "docker", "--isolation", "chroot", "-f", filepath.Join(server.Root(), "deploy", "Dockerfile"), "-t", "icebox", imageContext(t))
+	t.Run("size", func(t *testing.T) { sizeOf(t, e.podman("image", "inspect", "--format", "{{.Size}}", "icebox")) })
 	e.run("first")
+	e.podman("healthcheck", "run", "first")
 	t.Run("user", func(t *testing.T) { userOf(t, e.podman("inspect", "--format", "{{.State.Pid}}", "first")) })
 	secret := e.volume()
 	e.stop("first")
@@ -166,6 +169,14 @@ func (e engine) volume() string {
 		fmt.Fprintf(&all, "%s %s %x\n", filepath.Base(f), info.Mode(), text)
 	}
 	return all.String()
+}
+
+// sizeOf: what a host has to fetch and keep.
+func sizeOf(t *testing.T, text string) {
+	const most = 30 << 20
+	if size, err := strconv.Atoi(text); err != nil || size > most {
+		t.Errorf("the image has %s bytes (%v), want at most %d", text, err, most)
+	}
 }
 
 // userOf: the process is nobody in particular and may do nothing in particular.

@@ -56,6 +56,8 @@ func TestUnit(t *testing.T) {
 	t.Run("state directory", func(t *testing.T) { state(t, m) })
 	t.Run("relays in its sandbox", func(t *testing.T) { relays(t, m) })
 	t.Run("reload", func(t *testing.T) { reloads(t, m) })
+	t.Run("unreadable key", func(t *testing.T) { unreadable(t, m) })
+	t.Run("watchdog", func(t *testing.T) { watchdog(t, m) })
 	t.Run("restart and stop", func(t *testing.T) { life(t, m) })
 }
 
@@ -147,6 +149,54 @@ func reloads(t *testing.T, m *machine.Machine) {
 	if journal, err := try("s/realm: other/realm: icebox/"); err != nil {
 		t.Errorf("the file as it was: %v: %s", err, journal)
 	}
+}
+
+// unreadable: with a key that certbot keeps to root, the daemon's user is told what is in the way.
+func unreadable(t *testing.T, m *machine.Machine) {
+	m.Run("sh", "-euc", `
+		umask 077
+		mkdir -p /etc/letsencrypt/live/a.example /etc/letsencrypt/archive/a.example
+		for f in fullchain privkey; do
+			echo >/etc/letsencrypt/archive/a.example/${f}1.pem
+			ln -s ../../archive/a.example/${f}1.pem /etc/letsencrypt/live/a.example/$f.pem
+		done
+		chmod 755 /etc/letsencrypt`)
+	out, err := m.Try("runuser", "-u", "icebox", "--", "env",
+		"ICEBOX_TLS={certificate: /etc/letsencrypt/live/a.example/fullchain.pem, key: /etc/letsencrypt/live/a.example/privkey.pem}",
+		"icebox", "check", "--state-dir", "/tmp")
+	if err == nil {
+		t.Fatalf("icebox check is content: %s", out)
+	}
+	for _, want := range []string{
+		"privkey.pem: permission denied: /etc/letsencrypt/live is root:root with mode 0700, and this is the user icebox: ",
+		"deploy hook",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("icebox check says %q, want %q", out, want)
+		}
+	}
+}
+
+// watchdog: a daemon that hangs is replaced.
+func watchdog(t *testing.T, m *machine.Machine) {
+	if got := m.Run("systemctl", "show", "--property=WatchdogUSec", "--value", "icebox"); got != "30s" {
+		t.Errorf("the unit's watchdog waits %s", got)
+	}
+	m.Run("sh", "-c", "mkdir -p /run/systemd/system/icebox.service.d; "+
+		"printf '[Service]\nWatchdogSec=1s\nRestartSec=100ms\nTimeoutAbortSec=1s\n' >/run/systemd/system/icebox.service.d/test.conf")
+	m.Run("systemctl", "daemon-reload")
+	m.Run("systemctl", "restart", "icebox")
+	ready(t, m)
+	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
+	m.Run("kill", "-STOP", pid)
+	m.Run("timeout", "20", "sh", "-c", "until [ \"$(systemctl show --property=NRestarts --value icebox)\" = 1 ]; do sleep 0.1; done")
+	m.Run("timeout", "20", "sh", "-c", "until systemctl is-active --quiet icebox; do sleep 0.1; done")
+	ready(t, m)
+	if now := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox"); now == pid {
+		t.Errorf("the process that hangs is still there: %s", pid)
+	}
+	m.Run("rm", "-r", "/run/systemd/system/icebox.service.d")
+	m.Run("systemctl", "daemon-reload")
 }
 
 // life: a restart keeps the secrets, a stop is clean, and the sandbox kept the daemon from nothing it wanted.

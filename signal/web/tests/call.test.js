@@ -231,6 +231,16 @@ test('who has lost the connection gets another one, and a call between two does 
   assert.equal(connectionTo(al, bo).signalingState, 'stable');
 });
 
+test('nobody takes a connection over with the tag of somebody who is there', async () => {
+  const hub = new FakeHub();
+  const [al, bo] = [await hub.person('al', 'a'), await hub.person('bo', 'b')];
+  await hub.enter(al, bo);
+  const thief = await hub.person('cy', 'b');
+  await hub.enter(thief);
+  assert.equal(al.call.parties.find(({ name }) => name === 'bo')?.id, bo.id);
+  assert.equal(connectionTo(al, bo).signalingState, 'stable');
+});
+
 test('data, and what one shows, go from browser to browser', async () => {
   const { al, bo } = await pair();
   const [ours, theirs] = [connectionTo(al, bo).channel, connectionTo(bo, al).channel];

@@ -320,14 +320,15 @@ export class Call extends Emitter {
     const tag = String(hi?.tag ?? from);
     if (!guest || tag === this.host.tag) return;
     clearTimeout(guest.timer);
+    const known = this.#parties.get(tag);
+    if (known && known.id !== from && known.absentSince === 0) return; // somebody else's tag
     const late = this.#parties.get(from);
-    if (late) { // we have taken it for another kind of client
+    if (late && !known) { // we have taken it for another kind of client
       this.#parties.delete(from);
       this.#parties.set(tag, late);
       late.upgrade(this.host.tag < tag);
       return;
     }
-    const known = this.#parties.get(tag);
     if (!known || !hi?.know?.includes(this.host.tag)) {
       const party = this.meet({ tag, id: from, name, plain: false });
       known?.close(); // the other side has given that connection up, or never had it

@@ -1,0 +1,15 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// domain is this host's NIS domain name, which coturn takes for the realm, or "".
+func domain() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return ""
+	}
+	if d := unix.ByteSliceToString(name.Domainname[:]); d != "(none)" {
+		return d
+	}
+	return ""
+}

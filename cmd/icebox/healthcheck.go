@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"icebox/cmd/icebox/admin"
+)
+
+func (p *program) healthcheckCommand() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Say by the exit status whether the daemon is well, as containers ask",
+		Long: "Healthcheck asks the running daemon at admin.address. The exit status is 0 when it takes clients, or drains\n" +
+			"because somebody told it to stop, and 1 when it does neither or does not answer.",
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for an answer")
+	flags := newConfigFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		access, err := p.reach(flags)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		return failure(p.healthcheck(ctx, access))
+	}
+	return cmd
+}
+
+func (p *program) healthcheck(ctx context.Context, access admin.Access) error {
+	status, err := access.Status(ctx)
+	if err != nil {
+		return err
+	}
+	word := "ready"
+	switch {
+	case status.Draining != nil:
+		word = fmt.Sprintf("draining, sessions left: %d", status.Draining.Sessions)
+	case !status.Ready:
+		return errors.New("icebox runs and is not ready")
+	}
+	_, err = fmt.Fprintln(p.stdout, word)
+	return err
+}
+
+// reach is where the daemon can be asked: what it has published in its state
+// directory, or, for those who may not read that, what the configuration says.
+func (p *program) reach(f *configFlags) (admin.Access, error) {
+	access, err := p.access(f)
+	if err == nil {
+		return access, nil
+	}
+	cfg, invalid := p.load(f)
+	if invalid != nil || cfg.Admin.Address.Port == 0 {
+		return admin.Access{}, err
+	}
+	return admin.At(cfg.Admin.Address.Addr, cfg.Admin.Address.Port), nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestHealthcheck(t *testing.T) {
+	h := newHome(t, withUser("alice")+"shutdown: {drain: 1h}\n")
+	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 1 || !strings.Contains(got.stderr, "no daemon uses the state directory") {
+		t.Errorf("before the start: status %d, %q", got.status, got.stderr)
+	}
+	p := serve(t, h)
+	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 0 || got.stdout != "ready\n" {
+		t.Errorf("status %d, %q %q", got.status, got.stdout, got.stderr)
+	}
+	_, release, err := allocate(t, udpClient(t), "127.0.0.1:"+p.turn("turn:127.0.0.1:H?transport=udp"), "alice", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.told("STOPPING=1")
+	p.find(`draining the relay" sessions=1`)
+	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 0 || got.stdout != "draining, sessions left: 1\n" {
+		t.Errorf("while it drains: status %d, %q %q", got.status, got.stdout, got.stderr)
+	}
+	release()
+	p.exit()
+	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 1 || !strings.Contains(got.stderr, "not running") {
+		t.Errorf("after the end: status %d, %q", got.status, got.stderr)
+	}
+}
+
+// Who may not read the state directory asks where the configuration says.
+func TestHealthcheckWithoutTheState(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	h := newHome(t, strings.Replace(ephemeral, `admin: {address: "127.0.0.1:0"}`, fmt.Sprintf("admin: {address: %q}", address), 1))
+	serve(t, h)
+	other := home{h.config, filepath.Join(t.TempDir(), "none")}
+	if got := icebox(t, nil, other.args("healthcheck")...); got.status != 0 {
+		t.Errorf("status %d, %q", got.status, got.stderr)
+	}
+	if _, err := os.Stat(other.state); !os.IsNotExist(err) {
+		t.Errorf("the command made %s", other.state)
+	}
+}

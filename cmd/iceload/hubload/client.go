@@ -1,0 +1,154 @@
+package hubload
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// client is one connection that is signed in.
+type client struct {
+	name string
+	ws   *websocket.Conn
+	peer *client
+
+	// The sender's.
+	seq uint64
+
+	had   atomic.Uint64 // the highest number received
+	heard chan struct{} // has room for one
+}
+
+// sources is how many addresses clients have on IPv4 loopback.
+const sources = 250
+
+// dialer opens connections. It is safe for concurrent use.
+type dialer struct {
+	opts    *Options
+	dialect dialect
+	url     string
+	header  http.Header
+	count   atomic.Uint64
+	pool    sync.Pool
+}
+
+func newDialer(o *Options) *dialer {
+	host := o.Host
+	if host == "" {
+		host = o.Server.String()
+	}
+	scheme := "ws"
+	d := &dialer{opts: o, dialect: newDialect(o.Protocol), header: http.Header{"Origin": {"http://" + host}}}
+	if o.TLS {
+		scheme = "wss"
+		d.header.Set("Origin", "https://"+host)
+	}
+	d.url = fmt.Sprintf("%s://%s%s", scheme, host, o.Path)
+	return d
+}
+
+// connect opens a WebSocket.
+func (d *dialer) connect(ctx context.Context) (*websocket.Conn, error) {
+	var network net.Dialer
+	if a := d.opts.Server.Addr(); a.Is4() && a.IsLoopback() {
+		source := netip.AddrFrom4([4]byte{127, 1, 0, byte(1 + d.count.Add(1)%sources)})
+		network.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	ws := websocket.Dialer{
+		NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return network.DialContext(ctx, "tcp", d.opts.Server.String())
+		},
+		TLSClientConfig:  &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a load test, not a conversation
+		HandshakeTimeout: patience,
+		ReadBufferSize:   1 << 10,
+		WriteBufferPool:  &d.pool,
+		Subprotocols:     d.dialect.subprotocols(),
+	}
+	conn, resp, err := ws.DialContext(ctx, d.url, d.header)
+	if resp != nil {
+		_ = resp.Body.Close()
+	}
+	if err != nil && resp != nil {
+		err = fmt.Errorf("%w: %s", err, resp.Status)
+	}
+	return conn, err
+}
+
+// signIn opens a connection and signs in.
+func (d *dialer) signIn(ctx context.Context, name string) (*client, error) {
+	ws, err := d.connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	c := &client{name: name, ws: ws, heard: make(chan struct{}, 1)}
+	if err := c.introduce(d.dialect); err != nil {
+		_ = ws.Close()
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	return c, nil
+}
+
+func (c *client) introduce(d dialect) error {
+	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
+	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
+	if err := c.ws.WriteMessage(websocket.TextMessage, d.hello(c.name)); err != nil {
+		return err
+	}
+	for {
+		_, text, err := c.ws.ReadMessage()
+		if err != nil {
+			return err
+		}
+		ok, err := d.welcome(text)
+		if err != nil {
+			return err
+		}
+		if ok {
+			break
+		}
+	}
+	if text := d.settled(); text != nil {
+		return c.ws.WriteMessage(websocket.TextMessage, text)
+	}
+	return nil
+}
+
+var goodbye = websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+
+// bid says goodbye.
+func (c *client) bid(d dialect) error {
+	deadline := time.Now().Add(patience)
+	if text := d.farewell(); text != nil {
+		_ = c.ws.SetWriteDeadline(deadline)
+		return c.ws.WriteMessage(websocket.TextMessage, text)
+	}
+	return c.ws.WriteControl(websocket.CloseMessage, goodbye, deadline)
+}
+
+// leave closes the connection as a page does that is being left.
+func (c *client) leave(d dialect) error {
+	defer func() { _ = c.ws.Close() }()
+	if err := c.bid(d); err != nil {
+		return err
+	}
+	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
+	for {
+		_, _, err := c.ws.NextReader()
+		var closed *websocket.CloseError
+		if errors.As(err, &closed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package hubload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// dialect is one protocol's messages.
+type dialect interface {
+	subprotocols() []string
+	// hello asks to be signed in.
+	hello(name string) []byte
+	// welcome tells whether a message answers that.
+	welcome(text []byte) (ok bool, err error)
+	// settled is what a client says once it is signed in; nil is nothing.
+	settled() []byte
+	// farewell is what a client says that doesn't come back; nil is nothing.
+	farewell() []byte
+	// message appends a message for a peer.
+	message(b []byte, kind string, c *client, payload []byte) []byte
+}
+
+func newDialect(p Protocol) dialect {
+	if p == Native {
+		return native{}
+	}
+	return classic{}
+}
+
+var errorType = []byte(`"type":"error"`)
+
+// refused is what a server says when it doesn't do something.
+func refused(text []byte) error {
+	return fmt.Errorf("the server answered %s", text[:min(len(text), 200)])
+}
+
+// classic is what tutorials teach.
+type classic struct{}
+
+func (classic) subprotocols() []string { return nil }
+
+func (classic) hello(name string) []byte {
+	return fmt.Appendf(nil, `{"type":"login","name":%q}`, name)
+}
+
+func (classic) welcome(text []byte) (ok bool, err error) {
+	switch {
+	case bytes.Contains(text, errorType):
+		return false, refused(text)
+	case !bytes.Contains(text, []byte(`"type":"login"`)):
+		return false, nil // a greeting
+	case !bytes.Contains(text, []byte(`"success":true`)):
+		return false, refused(text)
+	}
+	return true, nil
+}
+
+func (classic) settled() []byte { return nil }
+
+func (classic) farewell() []byte { return nil }
+
+func (classic) message(b []byte, kind string, c *client, payload []byte) []byte {
+	b = append(append(b, `{"type":"`...), kind...)
+	b = append(append(b, `","name":"`...), c.peer.name...)
+	b = append(append(b, `","`...), kind...)
+	b = append(append(b, `":`...), payload...)
+	return append(b, '}')
+}
+
+// native is icebox's own.
+type native struct{}
+
+func (native) subprotocols() []string { return []string{"icebox.v1"} }
+
+func (native) hello(name string) []byte {
+	return fmt.Appendf(nil, `{"type":"hello","v":1,"name":%q}`, name)
+}
+
+func (native) welcome(text []byte) (ok bool, err error) {
+	if !bytes.Contains(text, []byte(`"type":"welcome"`)) {
+		return false, refused(text)
+	}
+	return true, nil
+}
+
+func (native) settled() []byte { return []byte(`{"type":"ack"}`) }
+
+func (native) farewell() []byte { return []byte(`{"type":"bye"}`) }
+
+func (native) message(b []byte, kind string, c *client, payload []byte) []byte {
+	c.seq++
+	b = append(b, `{"type":"send","seq":`...)
+	b = strconv.AppendUint(b, c.seq, 10)
+	if had := c.had.Load(); had > 0 {
+		b = append(b, `,"ack":`...)
+		b = strconv.AppendUint(b, had, 10)
+	}
+	b = append(append(b, `,"to":"`...), c.peer.name...)
+	b = append(append(b, `","kind":"`...), kind...)
+	b = append(append(b, `","data":`...), payload...)
+	return append(b, '}')
+}
+
+// number returns the sequence number of a message, 0 if it has none.
+func number(text []byte) uint64 {
+	rest, ok := bytes.CutPrefix(text, []byte(`{"seq":`))
+	if !ok {
+		return 0
+	}
+	var n uint64
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+var errNoMark = errors.New("there is no mark")
+
+const (
+	markKey    = `"sent":"`
+	markDigits = 16
+)
+
+// payload returns a candidate or an offer of so many bytes, and where in it the mark goes.
+func payload(kind Kind, size int) (text []byte, mark int) {
+	head := `{"candidate":"candidate:842163049 1 udp 1677729535 198.51.100.7 46154 typ srflx ", "sdpMid":"0",` + markKey
+	line, tail := " raddr 0.0.0.0 rport 0 generation 0 ufrag EEtu", `"}`
+	if kind == Offer {
+		head = `{"type":"offer",` + markKey
+		line, tail = `a=rtpmap:111 opus/48000/2\r\n`, `"}`
+	}
+	if len(head)+markDigits+len(tail)+20 > size {
+		head = `{` + markKey
+	}
+	text = append(text, head...)
+	mark = len(text)
+	text = append(text, "0000000000000000"...)
+	text = append(text, `","sdp":"`...)
+	for len(text)+len(line)+len(tail) <= size {
+		text = append(text, line...)
+	}
+	for len(text)+len(tail) < size {
+		text = append(text, ' ')
+	}
+	return append(text, tail...), mark
+}
+
+const hexDigits = "0123456789abcdef"
+
+// stamp writes when a message was sent.
+func stamp(b []byte, t uint64) {
+	for i := markDigits - 1; i >= 0; i-- {
+		b[i] = hexDigits[t&15]
+		t >>= 4
+	}
+}
+
+// stamped reads when a message was sent.
+func stamped(text []byte) (uint64, error) {
+	at := bytes.Index(text, []byte(markKey))
+	if at < 0 || len(text) < at+len(markKey)+markDigits {
+		return 0, errNoMark
+	}
+	return strconv.ParseUint(string(text[at+len(markKey):at+len(markKey)+markDigits]), 16, 64)
+}

@@ -1,0 +1,136 @@
+package hubload
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"icebox/cmd/iceload/pace"
+	"icebox/cmd/iceload/quantile"
+)
+
+// tick is the least time between two sends; what is due leaves together.
+const tick = 200 * time.Microsecond
+
+// Exchanged is what came of an exchange, or of sign-ins.
+type Exchanged struct {
+	Elapsed  time.Duration
+	Sent     uint64
+	Received uint64
+	Skipped  uint64 // never sent, because the generator was late
+	Latency  *quantile.Histogram
+	Late     quantile.Histogram // how much later than they were due messages were sent
+	Failed   uint64
+	Failure  error // the first
+}
+
+// Run has the clients exchange messages for a while.
+func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Exchanged, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	if err := l.pairUp(ctx); err != nil {
+		return nil, err
+	}
+	_, _ = l.failures() // of before
+	l.mu.Lock()
+	l.latency.Reset()
+	l.mu.Unlock()
+	l.received.Store(0)
+	start := time.Now()
+	l.from.Store(int64(start.Sub(l.base)))
+	r := &Exchanged{}
+	err := l.send(ctx, e, start, d, r)
+	r.Elapsed = time.Since(start)
+	l.drain(ctx, r.Sent)
+	l.from.Store(0)
+	r.Received = l.received.Load()
+	l.mu.Lock()
+	latency := l.latency
+	l.mu.Unlock()
+	r.Latency = &latency
+	r.Failed, r.Failure = l.failures()
+	if err == nil && r.Received == 0 {
+		err = fmt.Errorf("nothing arrived: %w", r.Failure)
+	}
+	return r, err
+}
+
+// send sends messages when they are due, each client's in turn.
+func (l *Load) send(ctx context.Context, e Exchange, start time.Time, d time.Duration, r *Exchanged) error {
+	text, mark := payload(e.Kind, e.Size)
+	schedule := pace.New(start, 1, e.Rate)
+	sleeper := pace.NewSleeper()
+	defer sleeper.Release()
+	var frame []byte
+	end := start.Add(d)
+	for now := time.Now(); now.Before(end) && ctx.Err() == nil; now = time.Now() {
+		due, late := schedule.Due(now, l.paired)
+		if due == 0 {
+			sleeper.Until(latest(now.Add(tick), schedule.Next()))
+			continue
+		}
+		r.Late.Record(late)
+		for range due {
+			c := l.clients[r.Sent%uint64(l.paired)]
+			stamp(text[mark:], uint64(time.Since(l.base)))
+			frame = l.dialer.dialect.message(frame[:0], string(e.Kind), c, text)
+			_ = c.ws.SetWriteDeadline(now.Add(patience))
+			if err := c.ws.WriteMessage(websocket.TextMessage, frame); err != nil {
+				return fmt.Errorf("send a message: %w", err)
+			}
+			r.Sent++
+		}
+	}
+	r.Skipped = schedule.Skipped()
+	return ctx.Err()
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// drainWait is how long messages may be under way.
+const drainWait = 2 * time.Second
+
+// drain waits until all messages have arrived.
+func (l *Load) drain(ctx context.Context, sent uint64) {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for end := time.Now().Add(drainWait); l.received.Load() < sent && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Progress is how many messages have arrived.
+func (l *Load) Progress() uint64 { return l.received.Load() }
+
+// readAll appends what r has.
+func readAll(b []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+func refusesIt(text []byte) bool { return bytes.Contains(text, errorType) }

@@ -1,0 +1,208 @@
+package hubload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"icebox/cmd/iceload/quantile"
+)
+
+// Load is a number of clients that are signed in. One goroutine may use it.
+type Load struct {
+	dialer  *dialer
+	prefix  string // of names
+	clients []*client
+	paired  int // clients
+	readers sync.WaitGroup
+	closing atomic.Bool
+	base    time.Time
+
+	received atomic.Uint64 // since from
+	from     atomic.Int64  // when what counts was sent at the earliest, since base
+
+	mu      sync.Mutex
+	latency quantile.Histogram
+	failure error // the first
+	failed  uint64
+}
+
+// New returns a Load without clients.
+func New(o Options) (*Load, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &Load{dialer: newDialer(&o), prefix: newPrefix("load"), base: time.Now()}, nil
+}
+
+// newPrefix is of names that no earlier run has used: a server may keep names for a while.
+func newPrefix(what string) string { return fmt.Sprintf("%s-%08x", what, rand.Uint32()) }
+
+// Clients is how many there are.
+func (l *Load) Clients() int { return len(l.clients) }
+
+// Grow signs clients in until there are n. When some are refused it stops, with those that there are.
+func (l *Load) Grow(ctx context.Context, n int) error {
+	if n > MaxClients {
+		return fmt.Errorf("%d clients are more than %d", n, MaxClients)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		refusal error
+		next    = len(l.clients)
+	)
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= n && refusal == nil
+	}
+	for range min(l.dialer.opts.Window, n-len(l.clients)) {
+		workers.Go(func() {
+			for i, ok := take(); ok; i, ok = take() {
+				c, err := l.dialer.signIn(ctx, fmt.Sprintf("%s-%d", l.prefix, i))
+				mu.Lock()
+				if err == nil {
+					l.clients = append(l.clients, c)
+				} else if refusal == nil {
+					refusal = err
+				}
+				mu.Unlock()
+				if err == nil {
+					l.readers.Go(func() { l.read(c) })
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if refusal != nil {
+		return fmt.Errorf("only %d of %d clients could sign in: %w", len(l.clients), n, refusal)
+	}
+	return ctx.Err()
+}
+
+// Close ends all connections and waits for what reads them.
+func (l *Load) Close() {
+	l.closing.Store(true)
+	for _, c := range l.clients {
+		_ = c.bid(l.dialer.dialect)
+		_ = c.ws.Close()
+	}
+	l.readers.Wait()
+	l.clients, l.paired = nil, 0
+}
+
+// read takes what one client is sent.
+func (l *Load) read(c *client) {
+	_ = c.ws.SetReadDeadline(time.Time{})
+	buffer := make([]byte, 0, 512)
+	for {
+		_, r, err := c.ws.NextReader()
+		if err == nil {
+			buffer, err = readAll(buffer[:0], r)
+		}
+		if err != nil {
+			if !l.closing.Load() {
+				l.fail(fmt.Errorf("%s lost its connection: %w", c.name, err))
+			}
+			return
+		}
+		l.take(c, buffer, time.Since(l.base))
+	}
+}
+
+func (l *Load) take(c *client, text []byte, now time.Duration) {
+	if n := number(text); n > 0 {
+		c.had.Store(n)
+	}
+	sent, err := stamped(text)
+	if err != nil {
+		if refusesIt(text) {
+			l.fail(refused(text))
+		}
+		return
+	}
+	select {
+	case c.heard <- struct{}{}:
+	default:
+	}
+	if from := l.from.Load(); from == 0 || int64(sent) < from {
+		return
+	}
+	l.received.Add(1)
+	l.mu.Lock()
+	l.latency.Record(now - time.Duration(sent))
+	l.mu.Unlock()
+}
+
+// fail notes that something went wrong.
+func (l *Load) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed++
+	if l.failure == nil {
+		l.failure = err
+	}
+}
+
+// failures returns how many failures there were since it was called before, and the first.
+func (l *Load) failures() (count uint64, first error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	count, first = l.failed, l.failure
+	l.failed, l.failure = 0, nil
+	return count, first
+}
+
+var errNobody = errors.New("there are no two clients")
+
+// pairUp makes pairs of all clients, as the protocols want before candidates: an offer, and an answer.
+func (l *Load) pairUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for ; l.paired+1 < len(l.clients); l.paired += 2 {
+		a, b := l.clients[l.paired], l.clients[l.paired+1]
+		a.peer, b.peer = b, a
+		if err := l.introduce(ctx, a, "offer"); err != nil {
+			return err
+		}
+		if err := l.introduce(ctx, b, "answer"); err != nil {
+			return err
+		}
+	}
+	if l.paired == 0 {
+		return errNobody
+	}
+	return nil
+}
+
+// introduce has c send something to its peer, and waits until it is there.
+func (l *Load) introduce(ctx context.Context, c *client, kind string) error {
+	text, _ := payload(Offer, MinSize)
+	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
+	if err := c.ws.WriteMessage(websocket.TextMessage, l.dialer.dialect.message(nil, kind, c, text)); err != nil {
+		return fmt.Errorf("send an %s: %w", kind, err)
+	}
+	select {
+	case <-c.peer.heard:
+		return nil
+	case <-ctx.Done():
+		_, err := l.failures()
+		return fmt.Errorf("%s got no %s from %s: %w", c.peer.name, kind, c.name, errors.Join(ctx.Err(), err))
+	}
+}
+
+// Failure returns the first thing that went wrong since it was asked for before.
+func (l *Load) Failure() error {
+	_, err := l.failures()
+	return err
+}

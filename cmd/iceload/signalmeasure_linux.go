@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"icebox/cmd/iceload/hubload"
+	"icebox/cmd/iceload/procstat"
+)
+
+// measureHub puts a server under each load that was asked for. The report has what was measured before an error.
+func (p *program) measureHub(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*signalReport, error) {
+	r := &signalReport{Server: o.Server.String(), TLS: o.TLS, Protocol: string(o.Protocol)}
+	for _, name := range []string{candidates, offers, signIns, idle} {
+		if !slices.Contains(l.names, name) {
+			continue
+		}
+		p.progress("%s ...", name)
+		var err error
+		switch name {
+		case idle:
+			r.Idle, err = p.measureIdle(ctx, o, l, server)
+		case signIns:
+			var e *exchangeReport
+			if e, err = p.measureSignIns(ctx, o, l, server); err == nil {
+				r.Loads = append(r.Loads, *e)
+			}
+		default:
+			var e *exchangeReport
+			if e, err = p.measureExchange(ctx, o, l, name, server); err == nil {
+				r.Loads = append(r.Loads, *e)
+			}
+		}
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return r, ctx.Err()
+}
+
+// measureExchange has clients exchange candidates or offers.
+func (p *program) measureExchange(ctx context.Context, o hubload.Options, l *hubLoads, name string, server *procstat.Process) (*exchangeReport, error) {
+	g, err := newGauge(server)
+	if err != nil {
+		return nil, err
+	}
+	load, err := hubload.New(o)
+	if err != nil {
+		return nil, err
+	}
+	defer load.Close()
+	if err := load.Grow(ctx, l.clients); err != nil {
+		return nil, err
+	}
+	e := l.exchange(name)
+	if l.warmup > 0 {
+		if _, err := load.Run(ctx, e, l.warmup); err != nil {
+			return nil, err
+		}
+	}
+	r := &exchangeReport{Name: name, Unit: "message", Clients: load.Clients(), Rate: e.Rate, Size: e.Size}
+	return r, p.during(g, r, l.duration, load.Progress, func() (*hubload.Exchanged, error) { return load.Run(ctx, e, l.duration) })
+}
+
+// measureSignIns has clients come and go.
+func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*exchangeReport, error) {
+	g, err := newGauge(server)
+	if err != nil {
+		return nil, err
+	}
+	visits, err := hubload.NewVisits(o, l.signInRate)
+	if err != nil {
+		return nil, err
+	}
+	if l.warmup > 0 {
+		if _, err := visits.Run(ctx, l.warmup); err != nil {
+			return nil, err
+		}
+	}
+	r := &exchangeReport{Name: signIns, Unit: "sign-in", Clients: o.Window, Rate: l.signInRate}
+	return r, p.during(g, r, l.duration, visits.Progress, func() (*hubload.Exchanged, error) { return visits.Run(ctx, l.duration) })
+}
+
+// during measures what is used while do runs, and fills the report.
+func (p *program) during(g *gauge, r *exchangeReport, d time.Duration, progress func() uint64, do func() (*hubload.Exchanged, error)) error {
+	before, err := g.read()
+	if err != nil {
+		return err
+	}
+	stop := p.report(d, func() string { return fmt.Sprintf("%d arrived", progress()) })
+	done, err := do()
+	stop()
+	if err != nil {
+		return err
+	}
+	after, err := g.read()
+	if err != nil {
+		return err
+	}
+	resident, err := g.resident()
+	r.fill(done, after.since(before), resident, g.server != nil)
+	return err
+}
+
+// measureIdle reads the server's memory at each count of idle connections.
+func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*idleReport, error) {
+	r := &idleReport{}
+	var err error
+	if r.Before, err = settled(ctx, server); err != nil {
+		return nil, err
+	}
+	load, err := hubload.New(o)
+	if err != nil {
+		return nil, err
+	}
+	defer load.Close()
+	for _, n := range l.counts {
+		p.progress("%d connections ...", n)
+		began := time.Now()
+		had := load.Clients()
+		refusal := load.Grow(ctx, n)
+		took := time.Since(began)
+		if load.Clients() > had {
+			step, err := rested(ctx, load, l.idleAfter, server)
+			if err != nil {
+				return nil, err
+			}
+			step.PerSecond = per(float64(load.Clients()-had), took.Seconds())
+			r.Steps = append(r.Steps, step)
+		}
+		if refusal != nil {
+			return nil, refusal
+		}
+	}
+	first, last := r.Steps[0], r.Steps[len(r.Steps)-1]
+	r.PerConnection = per(float64(last.Resident)-float64(first.Resident), float64(last.Connections-first.Connections))
+	return r, nil
+}
+
+// rested is the server's memory after a rest.
+func rested(ctx context.Context, load *hubload.Load, rest time.Duration, server *procstat.Process) (idleStep, error) {
+	t := time.NewTimer(rest)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return idleStep{}, ctx.Err()
+	case <-t.C:
+	}
+	resident, err := settled(ctx, server)
+	if gone := load.Failure(); gone != nil {
+		err = errors.Join(err, gone)
+	}
+	return idleStep{Connections: load.Clients(), Resident: resident}, err
+}

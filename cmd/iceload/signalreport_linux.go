@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"icebox/cmd/iceload/hubload"
+)
+
+// signalReport is what `iceload signal` prints.
+type signalReport struct {
+	Server   string           `json:"server"`
+	TLS      bool             `json:"tls"`
+	Protocol string           `json:"protocol"`
+	Loads    []exchangeReport `json:"loads"`
+	Idle     *idleReport      `json:"idle,omitempty"`
+}
+
+// exchangeReport is of candidates, offers or sign-ins.
+type exchangeReport struct {
+	Name      string       `json:"name"`
+	Unit      string       `json:"unit"`
+	Clients   int          `json:"clients"`
+	Rate      int          `json:"rate"`
+	Size      int          `json:"size,omitempty"`
+	Seconds   float64      `json:"seconds"`
+	Sent      uint64       `json:"sent"`
+	Received  uint64       `json:"received"`
+	Skipped   uint64       `json:"skipped,omitempty"`
+	Latency   timingReport `json:"latency"`
+	Late      timingReport `json:"generator_late"`
+	OwnCPU    float64      `json:"generator_cpu_us"`
+	CPU       float64      `json:"cpu_us,omitempty"` // of the server, for each
+	System    float64      `json:"system_percent_of_cpu,omitempty"`
+	Cores     float64      `json:"cores,omitempty"`
+	Switches  float64      `json:"switches,omitempty"`
+	Resident  uint64       `json:"resident_bytes,omitempty"`
+	Failures  uint64       `json:"failures,omitempty"`
+	Failure   string       `json:"failure,omitempty"`
+	Warnings  []string     `json:"warnings,omitempty"`
+	processed bool
+}
+
+// idleReport is of idle connections.
+type idleReport struct {
+	Before        uint64     `json:"resident_bytes_before"`
+	Steps         []idleStep `json:"steps"`
+	PerConnection float64    `json:"bytes_per_connection"`
+}
+
+type idleStep struct {
+	Connections int     `json:"connections"`
+	Resident    uint64  `json:"resident_bytes"`
+	PerSecond   float64 `json:"sign_ins_per_second"`
+}
+
+// lateness is how late a generator may be before its figures are doubted.
+const lateness = time.Millisecond
+
+func (r *exchangeReport) fill(e *hubload.Exchanged, used usage, resident uint64, processed bool) {
+	n := float64(e.Received)
+	r.Seconds = e.Elapsed.Seconds()
+	r.Sent, r.Received, r.Skipped, r.Failures = e.Sent, e.Received, e.Skipped, e.Failed
+	r.Latency, r.Late = timing(e.Latency), timing(&e.Late)
+	r.OwnCPU = per(micros(used.own.CPU), n)
+	if e.Failure != nil {
+		r.Failure = e.Failure.Error()
+	}
+	if r.processed = processed; processed {
+		r.CPU = per(micros(used.server.CPU), n)
+		r.System = 100 * per(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds())
+		r.Cores = per(used.server.CPU.Seconds(), r.Seconds)
+		r.Switches = per(float64(used.server.Switches), n)
+		r.Resident = resident
+	}
+	warn := func(bad bool, format string, args ...any) {
+		if bad {
+			r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+		}
+	}
+	warn(r.Failures > 0, "%d went wrong, such as: %s", r.Failures, r.Failure)
+	warn(r.Received < r.Sent, "%d of %d never arrived", r.Sent-r.Received, r.Sent)
+	warn(r.Skipped > 0, "%d were not sent, because the generator was held up", r.Skipped)
+	warn(e.Late.Quantile(0.99) > lateness, "the generator was late by %.0f us at the 99th percentile", r.Late.P99)
+	warn(used.host.Stolen.Seconds() > 0.02*r.Seconds, "the hypervisor took %.1f s of processor time away", used.host.Stolen.Seconds())
+}
+
+func (r *signalReport) text(out io.Writer) {
+	_, _ = fmt.Fprintf(out, "%s protocol, %s, %s\n", r.Protocol, r.Server, map[bool]string{false: "plain", true: "TLS"}[r.TLS])
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, e := range r.Loads {
+		size := ""
+		if e.Size > 0 {
+			size = fmt.Sprintf(" of %d B", e.Size)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d/s%s, %d clients, %.1f s: %d of %d arrived\n", e.Name, e.Rate, size, e.Clients, e.Seconds, e.Received, e.Sent)
+		_, _ = fmt.Fprintf(w, "  latency\t%v\n", e.Latency)
+		if e.processed {
+			_, _ = fmt.Fprintf(w, "  server\t%.1f us CPU per %s (%.0f %% system), %.2f cores, %.2f switches, %.1f MiB\n",
+				e.CPU, e.Unit, e.System, e.Cores, e.Switches, mib(e.Resident))
+		}
+		_, _ = fmt.Fprintf(w, "  generator\t%.1f us CPU per %s, late by %.0f us (p99)\n", e.OwnCPU, e.Unit, e.Late.P99)
+	}
+	if i := r.Idle; i != nil {
+		_, _ = fmt.Fprintf(w, "idle\t%.1f MiB before\n", mib(i.Before))
+		for _, s := range i.Steps {
+			_, _ = fmt.Fprintf(w, "  %d\t%.1f MiB, %.0f sign-ins/s\n", s.Connections, mib(s.Resident), s.PerSecond)
+		}
+		_, _ = fmt.Fprintf(w, "  slope\t%.0f bytes per connection\n", i.PerConnection)
+	}
+	_ = w.Flush()
+	for _, e := range r.Loads {
+		for _, warning := range e.Warnings {
+			_, _ = fmt.Fprintf(out, "! %s: %s\n", e.Name, warning)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller reads for many connections in one goroutine, which lives for as long as there are any.
+type poller struct {
+	epoll int
+	event int // wakes the goroutine for its end
+	done  chan struct{}
+
+	mu    sync.Mutex
+	wires map[int32]*wire // those that want anything
+}
+
+// roster has the poller of this process, if there is one.
+var roster struct {
+	mu      sync.Mutex
+	current *poller
+	users   int
+}
+
+// enlist returns the poller, for one more connection.
+func enlist() (*poller, error) {
+	roster.mu.Lock()
+	defer roster.mu.Unlock()
+	if roster.current == nil {
+		p, err := newPoller()
+		if err != nil {
+			return nil, err
+		}
+		roster.current = p
+		go p.run()
+	}
+	roster.users++
+	return roster.current, nil
+}
+
+// dismiss is for a connection that is gone. The last one's waits for the poller's end.
+func (p *poller) dismiss() {
+	roster.mu.Lock()
+	roster.users--
+	last := roster.users == 0
+	if last {
+		roster.current = nil
+	}
+	roster.mu.Unlock()
+	if !last {
+		return
+	}
+	one := [8]byte{1}
+	_, _ = unix.Write(p.event, one[:])
+	<-p.done
+	p.close()
+}
+
+func (p *poller) close() {
+	_ = unix.Close(p.event)
+	_ = unix.Close(p.epoll)
+}
+
+func newPoller() (*poller, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	p := &poller{epoll: epoll, event: event, done: make(chan struct{}), wires: make(map[int32]*wire)}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(event)}); err != nil {
+		p.close()
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	return p, nil
+}
+
+// want changes whether a wire waits for something: its in or its out.
+func (p *poller) want(w *wire, what *bool, on bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.retired {
+		return net.ErrClosed
+	}
+	before, was := w.events(), *what
+	*what = on
+	err := p.apply(w, before)
+	if err != nil {
+		*what = was
+	}
+	return err
+}
+
+// retire makes a wire wait for nothing any more.
+func (p *poller) retire(w *wire) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := w.events()
+	w.in, w.out, w.retired = false, false, true
+	_ = p.apply(w, before) // taking away doesn't fail
+}
+
+// apply tells the kernel what a wire waits for. The caller holds mu.
+func (p *poller) apply(w *wire, before uint32) error {
+	now, op := w.events(), unix.EPOLL_CTL_MOD
+	switch {
+	case now == before:
+		return nil
+	case before == 0:
+		op = unix.EPOLL_CTL_ADD
+	case now == 0:
+		op = unix.EPOLL_CTL_DEL
+	}
+	if err := unix.EpollCtl(p.epoll, op, w.fd, &unix.EpollEvent{Events: now, Fd: int32(w.fd)}); err != nil {
+		return fmt.Errorf("wait for a connection: %w", os.NewSyscallError("epoll_ctl", err))
+	}
+	if p.wires[int32(w.fd)] = w; now == 0 {
+		delete(p.wires, int32(w.fd))
+	}
+	return nil
+}
+
+// events are what a wire waits for. The caller holds the poller's lock.
+func (w *wire) events() (e uint32) {
+	if w.in {
+		e |= unix.EPOLLIN | unix.EPOLLRDHUP
+	}
+	if w.out {
+		e |= unix.EPOLLOUT
+	}
+	return e
+}
+
+// maxEvents is how many connections are looked at before the kernel is asked for more.
+const maxEvents = 128
+
+// run is the goroutine. It calls the kernel in a thread of its own: a wait by way of Go's poller would cost as much again.
+func (p *poller) run() {
+	defer close(p.done)
+	events := make([]unix.EpollEvent, maxEvents)
+	b := newBuffer()
+	defer func() { b.free() }()
+	for {
+		n, err := unix.EpollWait(p.epoll, events, -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			panic(fmt.Sprintf("epoll_wait: %v", err)) // only a wrong argument can fail
+		}
+		for _, e := range events[:max(n, 0)] {
+			if e.Fd == int32(p.event) {
+				return
+			}
+			if taken := p.serve(e, b); taken {
+				b = newBuffer()
+			}
+		}
+	}
+}
+
+// serve deals with one event. It reports whether the buffer is somebody else's now.
+func (p *poller) serve(e unix.EpollEvent, b *buffer) (taken bool) {
+	p.mu.Lock()
+	w := p.wires[e.Fd] // perhaps another one than the event's, which then finds that there is nothing to do
+	in, out := w != nil && w.in, w != nil && w.out
+	p.mu.Unlock()
+	if out && e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		_ = p.want(w, &w.out, false) // who waits asks again
+		w.mu.Lock()
+		w.wake()
+		w.mu.Unlock()
+	}
+	if in && e.Events&^unix.EPOLLOUT != 0 {
+		return w.link.readable(b)
+	}
+	return false
+}

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package socket
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// wire exists on Linux only; elsewhere every connection has a goroutine that reads it.
+type wire struct {
+	net.Conn
+	link *link
+}
+
+var errAgain = errors.New("nothing has come")
+
+func take(*net.TCPConn) (*wire, error) { return nil, errors.ErrUnsupported }
+
+func (*wire) await(bool) error      { return errors.ErrUnsupported }
+func (*wire) idle() bool            { return false }
+func (*wire) flush(time.Time) error { return errors.ErrUnsupported }
+func (*wire) free()                 {}
