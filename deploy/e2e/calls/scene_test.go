@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ type variant struct {
 	lab    netlab.Options
 	config string // beside public_host and tls; http.listen is 443 with TLS unless it says otherwise
 	nginx  bool   // Debian's Nginx has 443, with the shipped site
+	deaf   bool   // and knows nothing of WebSockets
 	relay  string // TURN's own name on that 443
 }
 
@@ -27,6 +29,7 @@ type scene struct {
 	t           *testing.T
 	lab         *netlab.Lab
 	icebox      *server.Icebox
+	options     server.IceboxOptions
 	left, right *phone
 }
 
@@ -44,9 +47,10 @@ func setUp(t *testing.T, v variant) *scene {
 		config += "http: {listen: [{address: \":443\", tls: true}]}\n"
 	}
 	vps := s.lab.Host(netlab.VPS)
-	s.icebox = server.StartIcebox(t, server.IceboxOptions{Host: vps, Config: config, Admin: "127.0.0.1:9641"})
+	s.options = server.IceboxOptions{Host: vps, Config: config, Admin: "127.0.0.1:9641", StateDir: filepath.Join(t.TempDir(), "state")}
+	s.icebox = server.StartIcebox(t, s.options)
 	if v.nginx {
-		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files, Relay: v.relay})
+		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files, Relay: v.relay, NoWebSocket: v.deaf})
 	}
 	browsers.Wait()
 	if t.Failed() {

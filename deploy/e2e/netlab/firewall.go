@@ -82,6 +82,19 @@ func (l *Lab) firewall(host, rules string) {
 	l.feed("flush ruleset\n"+rules, "netns", "exec", l.prefix+host, "nft", "-f", "-")
 }
 
+// Cut has a client's router drop everything, as a line that is down, until Mend.
+func (l *Lab) Cut(host string) {
+	l.t.Helper()
+	const rules = "table inet cut {\nchain forward { type filter hook forward priority -10; policy drop; }\n}\n"
+	l.feed(rules, "netns", "exec", l.prefix+host+"nat", "nft", "-f", "-")
+}
+
+// Mend ends what Cut began.
+func (l *Lab) Mend(host string) {
+	l.t.Helper()
+	l.feed("delete table inet cut\n", "netns", "exec", l.prefix+host+"nat", "nft", "-f", "-")
+}
+
 // natRules is a home router: it lets answers in, lets out what is allowed, and maps with a random port per destination.
 func natRules(allow []string) string {
 	out := "iifname lan accept"

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import { launch, open } from './lib/browser.mjs';
-import { accept, call, connect, notice, reach, signIn, watch } from './lib/callpage.mjs';
+import { accept, call, connect, create, notice, reach, signIn, watch } from './lib/callpage.mjs';
 import { Daemon } from './lib/daemon.mjs';
 
 const KEY = 'a key & more, 20 bytes';
@@ -52,6 +52,10 @@ test('the key in the page’s address opens the hub, the servers, and the other 
   await signIn(bob, 'bob');
   await connect(alice, bob, 'alice', 'bob');
   await watch(alice, 10);
+  await bob.getByRole('button', { name: 'Hang up' }).click();
+  const carol = await open(browser, await create(bob), camera);
+  await carol.getByRole('button', { name: 'Join the call' }).click();
+  await reach(carol, 'in-call');
   await bob.getByRole('link', { name: 'Trickle ICE' }).click();
   assert.equal(new URL(bob.url()).searchParams.get('key'), KEY);
   await bob.getByRole('button', { name: 'Use this server’s own' }).click();

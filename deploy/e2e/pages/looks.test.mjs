@@ -11,17 +11,17 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { assertAccessible, assertQuiet, launch, open } from './lib/browser.mjs';
-import { accept, call, reach, signIn, watch } from './lib/callpage.mjs';
+import { accept, call, create, reach, say, signIn, watch } from './lib/callpage.mjs';
 import { Daemon, freePort } from './lib/daemon.mjs';
 
-const SIZES = { narrow: { width: 360, height: 740 }, wide: { width: 1280, height: 800 } };
+const SIZES = { narrow: { width: 390, height: 844 }, wide: { width: 1280, height: 800 } };
 
 let daemon;
 let browser;
 let shots;
 
 before(async () => {
-  daemon = await Daemon.start();
+  daemon = await Daemon.start({ signal: { calls: { parties: 8 } } });
   browser = await launch();
   shots = process.env.PAGES_SHOTS || (await mkdtemp(join(tmpdir(), 'icebox-shots-')));
   await mkdir(shots, { recursive: true });
@@ -73,6 +73,37 @@ test('the call page', async (t) => {
   await look(alice, 'call-8-lost');
   await daemon.run();
   assertQuiet(alice, bob);
+});
+
+test('a call with a link', async () => {
+  const alice = await open(browser, daemon.url);
+  await signIn(alice, 'alice1');
+  const link = await create(alice);
+  await look(alice, 'link-1-waiting');
+  const guests = [];
+  for (const name of ['bob1', '']) {
+    const page = await open(browser, link);
+    guests.push(page);
+    if (name === 'bob1') await look(page, 'link-2-invited');
+    await page.getByLabel('Your name').fill(name);
+    await page.getByRole('button', { name: 'Join the call' }).click();
+    await reach(page, 'in-call');
+  }
+  await say(guests[0], 'Can you hear me? There is an echo on this line, it seems.');
+  await say(alice, 'Yes, loud and clear.');
+  await guests[0].getByRole('button', { name: 'Mute' }).click();
+  await guests[1].getByRole('button', { name: 'Camera off' }).click();
+  await alice.getByText('Camera and microphone', { exact: true }).click();
+  await watch(alice, 20);
+  await look(alice, 'link-3-three-and-chat');
+  assertQuiet(alice, ...guests);
+});
+
+test('the example page', async () => {
+  const page = await open(browser, `${daemon.url}examples/`);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await page.locator('#link').waitFor();
+  await look(page, 'example');
 });
 
 test('the trickle-ICE page', async () => {

@@ -22,6 +22,8 @@ type NginxOptions struct {
 	Relay   string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
 	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
 	Buffered bool
+	// NoWebSocket leaves out what lets WebSockets through.
+	NoWebSocket bool
 }
 
 // StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
@@ -72,6 +74,9 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 	}
 	if o.HTTPS != "" {
 		pairs = append(pairs, [2]string{"\tlisten [::]:443 ssl http2;\n", ""}, [2]string{"listen 443 ", "listen " + o.HTTPS + " "})
+	}
+	if o.NoWebSocket {
+		pairs = append(pairs, [2]string{"\t\tproxy_set_header Upgrade           $http_upgrade;\n\t\tproxy_set_header Connection        $icebox_connection;\n", ""})
 	}
 	if o.Relay != "" {
 		pairs = append(pairs, [2]string{"\tlisten 443 ssl http2;\n\tlisten [::]:443 ssl http2;\n", ""})

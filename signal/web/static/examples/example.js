@@ -17,7 +17,7 @@ function show(of, stream) {
 }
 
 /** @param {string} text */
-const say = (text) => $('lines').append(Object.assign(document.createElement('li'), { textContent: text }));
+const say = (text) => $('lines').append(Object.assign(document.createElement('p'), { textContent: text }));
 
 async function start() {
   $('start').disabled = true;

@@ -230,7 +230,10 @@ export class Call extends Emitter {
     party.on('bye', () => this.remove(party, 'left'));
     party.on('failed', () => this.remove(party, 'no-route'));
     this.#parties.set(tag, party);
-    for (const other of this.parties) if (other.absentSince > 0 && name && other.name === name) this.remove(other, 'gone');
+    for (const other of this.parties) {
+      const former = (name !== '' && other.name === name) || this.#parties.size > this.max - 1;
+      if (other.absentSince > 0 && former) this.remove(other, 'gone');
+    }
     this.ringing = false;
     this.emit('party', party);
     this.update();
@@ -320,7 +323,7 @@ export class Call extends Emitter {
     const known = this.#parties.get(tag);
     if (known && known.id !== from && known.absentSince === 0) return; // somebody else's tag
     const late = this.#parties.get(from);
-    if (late) { // we have taken it for another kind of client
+    if (late && !known) { // we have taken it for another kind of client
       this.#parties.delete(from);
       this.#parties.set(tag, late);
       if (known && known !== late) this.#replaced(known);
@@ -354,7 +357,7 @@ export class Call extends Emitter {
     this.#guests.delete(id);
     const party = this.parties.find((one) => one.id === id);
     if (!party) return;
-    if (reason === 'gone' && party.connected) this.#miss(party);
+    if (reason === 'gone') this.#miss(party); // it may have lost the network, and come back
     else this.remove(party, reason);
   }
 

@@ -59,7 +59,7 @@ export class Chat {
    * @param {string} whose
    */
   #add(who, words, whose) {
-    lines.append(element('li', { class: whose }, element('span', { class: 'who' }, who), element('span', { class: 'said' }, words)));
+    lines.append(element('p', { class: whose }, element('span', { class: 'who' }, who), element('span', { class: 'said' }, words)));
     if (lines.children.length > MOST_LINES) lines.firstElementChild?.remove();
     lines.scrollTop = lines.scrollHeight;
   }

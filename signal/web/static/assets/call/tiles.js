@@ -18,7 +18,7 @@ export class Tiles {
       this.#tiles.delete(party);
     }
     for (const party of parties) this.#refresh(party, this.#tiles.get(party) ?? this.#add(party));
-    byId('tiles').dataset.count = String(parties.length);
+    for (const id of ['room', 'tiles']) byId(id).dataset.count = String(parties.length);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
 import { duration, listed } from '../basics/format.js';
+import { beside } from '../basics/server.js';
 import { initial } from './tiles.js';
 
 /** @typedef {import('./presence.js').Presence} Presence */
@@ -67,7 +68,8 @@ export function showCall(calls) {
   const words = stateWords(calls);
   setText(byId('call-state'), onStage ? words : '');
   byId('share').hidden = name !== '' || state !== 'waiting';
-  byKind('link', HTMLInputElement).value = name === '' && call ? call.link : '';
+  // Not the link that the server made: this page's address has the key that whoever opens it needs as well.
+  byKind('link', HTMLInputElement).value = name === '' && call ? `${beside('', location.href).href}#call=${call.id}` : '';
   const cancels = state === 'ringing' || state === 'preparing';
   setText(byId('hang-up-words'), cancels ? 'Cancel' : name ? 'Hang up' : 'Leave');
   setMessage(byId('notice'), calls.notice);
