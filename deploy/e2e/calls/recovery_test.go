@@ -13,8 +13,9 @@ const back = 10 * time.Second
 // both are the browsers of a scene.
 func (s *scene) both() []*phone { return []*phone{s.left, s.right} }
 
-// decoded is how many frames a page has decoded, over a connection that may have no way at the moment.
-const decoded = `[...(await e2ePeers.at(-1).getStats()).values()].find((s) => s.type === "inbound-rtp" && s.kind === "video").framesDecoded`
+// decoded is how many frames a page has decoded, over a connection that may have no way at the moment. Chromium has no
+// statistics of it for a moment while ICE restarts.
+const decoded = `[...(await e2ePeers.at(-1).getStats()).values()].find((s) => s.type === "inbound-rtp" && s.kind === "video")?.framesDecoded`
 
 // flows waits until both sides have decoded so many frames more, over the connection they began with, and nobody
 // has pressed anything.
@@ -22,8 +23,9 @@ func (s *scene) flows(since time.Time, more int) {
 	s.t.Helper()
 	counted := map[*phone]int{}
 	for _, p := range s.both() {
+		p.WaitFor("statistics", "return "+decoded+" !== undefined", nil, back-time.Since(since))
 		var n int
-		p.Run("return "+decoded, nil, &n)
+		p.Run("return "+decoded+" ?? 0", nil, &n)
 		counted[p] = n
 	}
 	for _, p := range s.both() {

@@ -241,6 +241,20 @@ test('nobody takes a connection over with the tag of somebody who is there', asy
   assert.equal(connectionTo(al, bo).signalingState, 'stable');
 });
 
+test('who is missed is not taken for another kind of client, however slow its hi', async () => {
+  const { hub, al, bo } = await pair();
+  hub.restart();
+  for (const one of [bo, al]) {
+    const joined = one.call.rejoin();
+    hub.deaf = true;
+    await joined;
+    await hub.settle();
+  }
+  mock.timers.tick(4_000);
+  await hub.settle();
+  assert.equal(FakePeerConnection.all.length, 2);
+});
+
 test('data, and what one shows, go from browser to browser', async () => {
   const { al, bo } = await pair();
   const [ours, theirs] = [connectionTo(al, bo).channel, connectionTo(bo, al).channel];

@@ -292,7 +292,10 @@ export class Call extends Emitter {
   /** @param {string} id Somebody who said no hi. */
   #plain(id) {
     const guest = this.#guests.get(id);
-    if (guest) this.meet({ tag: id, id, name: guest.name, plain: true }).begin();
+    if (!guest) return;
+    // Most likely it is one of those that are missed, over a slow line.
+    if (this.parties.some(({ absentSince }) => absentSince > 0)) guest.timer = setTimeout(() => this.#plain(id), HI_MS);
+    else this.meet({ tag: id, id, name: guest.name, plain: true }).begin();
   }
 
   /**
@@ -326,7 +329,6 @@ export class Call extends Emitter {
     if (late && !known) { // we have taken it for another kind of client
       this.#parties.delete(from);
       this.#parties.set(tag, late);
-      if (known && known !== late) this.#replaced(known);
       late.upgrade(this.host.tag < tag);
       return;
     }
