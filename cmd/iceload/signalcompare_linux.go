@@ -122,9 +122,6 @@ func (c *hubComparison) enterIceboxes() error {
 				errs = append(errs, err)
 				continue
 			}
-			if entrant.Path, err = filepath.Abs(entrant.Path); err != nil {
-				errs = append(errs, err)
-			}
 			entrant.Name, entrant.Protocol = entrant.Name+" "+protocol, protocol
 			o := hubload.Options{Server: netip.AddrPortFrom(c.address, 1), Protocol: hubload.Protocol(protocol), Window: c.loads.window}
 			errs = append(errs, o.Validate(), c.add(entrant))

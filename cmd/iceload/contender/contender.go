@@ -13,6 +13,7 @@ package contender
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 )
 
@@ -36,7 +37,8 @@ type Contender struct {
 	Protocol string
 }
 
-// Parse reads NAME=PATH:ARGS. The name is the kind's if it is left out.
+// Parse reads NAME=PATH:ARGS. The name is the kind's if it is left out. A path without a slash is looked up as a shell
+// would; others are from the present directory, wherever the program is then started.
 func Parse(kind Kind, text string) (Contender, error) {
 	c := Contender{Kind: kind, Name: string(kind)}
 	if name, rest, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(name, "/:") {
@@ -47,7 +49,12 @@ func Parse(kind Kind, text string) (Contender, error) {
 	if c.Name == "" || c.Path == "" {
 		return c, fmt.Errorf("%s %q: want NAME=PATH:ARGS", kind, text)
 	}
-	return c, nil
+	if !strings.Contains(c.Path, "/") {
+		return c, nil
+	}
+	var err error
+	c.Path, err = filepath.Abs(c.Path)
+	return c, err
 }
 
 // Options say how contenders are started.

@@ -16,12 +16,17 @@ import (
 )
 
 func TestParse(t *testing.T) {
+	here, err := filepath.Abs("turnserver")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]Contender{
 		"/usr/bin/turnserver":                    {Kind: Coturn, Name: "coturn", Path: "/usr/bin/turnserver"},
 		"4.17=/opt/turnserver":                   {Kind: Coturn, Name: "4.17", Path: "/opt/turnserver"},
-		"gso=./turnserver:--udp-gso --threads=2": {Kind: Coturn, Name: "gso", Path: "./turnserver", Args: []string{"--udp-gso", "--threads=2"}},
+		"gso=./turnserver:--udp-gso --threads=2": {Kind: Coturn, Name: "gso", Path: here, Args: []string{"--udp-gso", "--threads=2"}},
 		"4.17 gso=/opt/turnserver:--udp-gso":     {Kind: Coturn, Name: "4.17 gso", Path: "/opt/turnserver", Args: []string{"--udp-gso"}},
-		"./turnserver:--cpus=2":                  {Kind: Coturn, Name: "coturn", Path: "./turnserver", Args: []string{"--cpus=2"}},
+		"turnserver":                             {Kind: Coturn, Name: "coturn", Path: "turnserver"}, // looked up
+		"./turnserver:--cpus=2":                  {Kind: Coturn, Name: "coturn", Path: here, Args: []string{"--cpus=2"}},
 	}
 	for text, want := range cases {
 		got, err := Parse(Coturn, text)
