@@ -20,6 +20,7 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
+	"icebox/signal/token"
 	"icebox/turnserver"
 )
 
@@ -40,8 +41,9 @@ type daemon struct {
 	turn     *turnserver.Server
 	hub      *signal.Hub
 	gate     *gateway.Gateway
-	handlers []http.Handler // in the order of http.listen
-	web      []*webServer   // likewise
+	tokens   *token.Verifier // nil: access is not by token
+	handlers []http.Handler  // in the order of http.listen
+	web      []*webServer    // likewise
 	admin    *webServer
 	intakes  []*intake.Listener // between sockets and servers
 
@@ -96,6 +98,9 @@ func (d *daemon) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.quit = cancel
 	d.work.Go(func() { d.certificate.watch(ctx) })
+	if d.tokens != nil {
+		d.work.Go(func() { d.fetchKeys(ctx) })
+	}
 }
 
 func buildInfo() prometheus.Collector {
@@ -123,12 +128,12 @@ func (d *daemon) prepare() error {
 }
 
 func (d *daemon) startAdmin() error {
-	token := admin.NewToken()
+	secret := admin.NewToken()
 	handler := admin.Handler(admin.Options{
-		Gatherer: d.registry, Status: d.status, Token: token, Reload: d.orderReload, Drain: d.orderDrain,
+		Gatherer: d.registry, Status: d.status, Token: secret, Reload: d.orderReload, Drain: d.orderDrain,
 	})
 	group := d.adminGroup()
-	if err := admin.Publish(d.state, group.TCP.Addr().(*net.TCPAddr).AddrPort(), token); err != nil {
+	if err := admin.Publish(d.state, group.TCP.Addr().(*net.TCPAddr).AddrPort(), secret); err != nil {
 		return err
 	}
 	d.admin = serveWeb(group.TCP, handler, nil, d.log, d.fail)

@@ -28,13 +28,7 @@ func (d *daemon) startSignalling() error {
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
-	if tokens != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), jwksWait)
-		defer cancel()
-		if err := tokens.Prefetch(ctx); err != nil {
-			d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
-		}
-	}
+	d.tokens = tokens
 	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
@@ -95,8 +89,12 @@ func hostOnly(header string) string {
 	return header
 }
 
-// jwksWait is how long a start waits to find out that keys can't be fetched.
-const jwksWait = 3 * time.Second
+// fetchKeys finds out before the first sign-in whether keys can be fetched. Nothing waits for it.
+func (d *daemon) fetchKeys(ctx context.Context) {
+	if err := d.tokens.Prefetch(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
+	}
+}
 
 // signalLimits are the hub's, and what verifies its tokens, if access is by token.
 func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"syscall"
@@ -107,6 +108,27 @@ func TestAccessByKey(t *testing.T) {
 	}
 	if status, body := get(t, p.pages()+"/ice"); status == 200 {
 		t.Errorf("/ice without a key: %s", body)
+	}
+}
+
+// A key set that hangs keeps nobody from relaying: the daemon is ready without it, and says what is amiss once it knows.
+func TestKeySetThatHangs(t *testing.T) {
+	release := make(chan struct{})
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	defer keys.Close()
+	h := newHome(t, ephemeral+fmt.Sprintf("signal: {access: jwt, jwt: {jwks: %q}}\n", keys.URL))
+	p := serve(t, h)
+	if text := p.out.String(); strings.Contains(text, "nobody can sign in") {
+		t.Errorf("ready only after the keys were given up:\n%s", text)
+	}
+	close(release)
+	p.find(`nobody can sign in until it can be fetched`)
+	p.signal(syscall.SIGTERM)
+	if status := p.exit(); status != 0 {
+		t.Errorf("exit status %d", status)
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *scene) flows(since time.Time, more int) {
 	for _, p := range s.both() {
 		p.WaitFor("statistics", "return "+decoded+" !== undefined", nil, back-time.Since(since))
 		var n int
-		p.Run("return "+decoded+" ?? 0", nil, &n)
+		p.Run("return "+decoded, nil, &n)
 		counted[p] = n
 	}
 	for _, p := range s.both() {
