@@ -131,6 +131,7 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.posts.Add(-1)
 	if s.posts.Add(1) > maxPosts {
+		w.Header().Set("Connection", "close") // or the answer waits for a body that nobody wants
 		h.fail(w, &wire.Request{}, signal.ErrTooMany)
 		return
 	}
