@@ -13,6 +13,7 @@ packages=(
 	chromium        # the browsers
 	coturn          # its clients, and the server that icebox replaces
 	nginx libnginx-mod-stream # the shipped site, and the stream in front of it
+	haproxy         # a proxy that speaks the PROXY protocol, both versions
 	libnss3-tools   # certutil: an authority in Chromium's own store
 	nftables iproute2 # namespaces with real NATs
 	buildah podman  # the image
