@@ -145,7 +145,14 @@ type Signal struct {
 	Keys   []APIKey     `yaml:"keys"`
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
+	PeerJS PeerJSRules  `yaml:"peerjs"`
+	Topics Topics       `yaml:"topics"`
 	Limits SignalLimits `yaml:"limits"`
+}
+
+// PeerJSRules are for clients of PeerJS.
+type PeerJSRules struct {
+	Discovery bool `yaml:"discovery"` // who knows the key may list who is there
 }
 
 // JWT says which JSON Web Tokens let their bearers sign in.
@@ -175,6 +182,13 @@ type Calls struct {
 	Total      int           `yaml:"total"`    // 0: no limit
 	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
 	Kept       Size          `yaml:"kept"`     // for who joins
+}
+
+// Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.
+type Topics struct {
+	PerClient   int `yaml:"per_client"`
+	Subscribers int `yaml:"subscribers"` // of one topic
+	Total       int `yaml:"total"`       // of one protocol; 0: no limit
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after
@@ -221,6 +235,8 @@ type HTTPListen struct {
 
 	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
 	Redirect      bool `yaml:"redirect,omitempty"`       // serves nothing, and sends everybody to https
+
+	Protocols []Protocol `yaml:"protocols,omitempty"` // of others' clients
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual
