@@ -148,6 +148,8 @@ type Signal struct {
 	PeerJS PeerJSRules  `yaml:"peerjs"`
 	Topics Topics       `yaml:"topics"`
 	Limits SignalLimits `yaml:"limits"`
+
+	PocketBase PocketBaseAccess `yaml:"pocketbase"`
 }
 
 // PeerJSRules are for clients of PeerJS.
@@ -172,6 +174,20 @@ type JWTKey struct {
 	Secret Secret `yaml:"secret,omitempty"`
 	File   string `yaml:"file,omitempty"`
 	Data   []byte `yaml:"-"`
+}
+
+// PocketBaseAccess says who signs in with PocketBase's SDK, by whatever access is for the other protocols; with Anyone, those whom that lets in
+// are users too.
+type PocketBaseAccess struct {
+	Users  []PocketBaseUser `yaml:"users"`
+	Anyone bool             `yaml:"anyone"`
+}
+
+// PocketBaseUser is one of them. Password is set after Load, whether it was written in place or in a file; it may be a hash of bcrypt.
+type PocketBaseUser struct {
+	Identity string `yaml:"identity"`
+	Password Secret `yaml:"password,omitempty"`
+	File     string `yaml:"file,omitempty"`
 }
 
 // Calls bound calls by ID.
@@ -291,6 +307,14 @@ func (k JWTKey) printed() any {
 		k.Secret = Secret{}
 	}
 	return k
+}
+
+// printed leaves out what came from a file.
+func (u PocketBaseUser) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
 }
 
 // printed leaves out what came from a file.

@@ -24,6 +24,7 @@ var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
 		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 		return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
 	},
+	config.PocketBase: (*daemon).newPocketBase,
 }
 
 // topics serves a protocol that has nothing but topics, which no other protocol shares.
@@ -50,7 +51,11 @@ func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
 			}
 			d.adapters[p.Protocol] = serve
 		}
-		all = append(all, gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve})
+		m := gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve}
+		if p.Protocol == config.PocketBase {
+			m.Bearer = d.pocketbase.Bearer
+		}
+		all = append(all, m)
 	}
 	return all, nil
 }
