@@ -84,6 +84,13 @@ func Start(t testing.TB, o Options) *Browser {
 	return b
 }
 
+// In is the same browser for a part of the test, which is what fails when something does.
+func (b *Browser) In(t testing.TB) *Browser {
+	part := *b
+	part.t = t
+	return &part
+}
+
 // stop ends the driver by ending its input, and by force when that takes too long.
 func (b *Browser) stop(c *exec.Cmd, cancel context.CancelFunc) {
 	defer cancel()
