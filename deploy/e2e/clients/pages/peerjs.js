@@ -16,7 +16,10 @@ peer.on('connection', (channel) => channel.on('data', (data) => ($('text').value
 function taken(one) {
   call = one;
   call.on('stream', show);
-  call.on('close', () => say('hung up'));
+  call.on('close', () => {
+    show(null);
+    say('hung up');
+  });
 }
 
 $('call').onclick = async () => {
