@@ -75,6 +75,7 @@ func (c *checker) http() {
 		if l.TLS && !c.TLS.Enabled() {
 			c.fail(join(path, "tls"), "needs a certificate: set tls at the top of the file")
 		}
+		c.protocols(path, l.Protocols)
 	}
 	c.redirects()
 	seen := make(unique)
@@ -97,8 +98,8 @@ func (c *checker) redirects() {
 		path := fmt.Sprintf("http.listen[%d].redirect", i)
 		switch {
 		case !l.Redirect:
-		case l.TLS || l.Classic != (Classic{}):
-			c.fail(path, "serves nothing but a way to https: tls and classic do not go with it")
+		case l.TLS || l.Classic != (Classic{}) || len(l.Protocols) > 0:
+			c.fail(path, "serves nothing but a way to https: tls, classic and protocols do not go with it")
 		case !secure && c.PublicHost == "":
 			c.fail(path, "leads nowhere: no http.listen has tls, and there is no public_host")
 		}

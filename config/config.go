@@ -221,6 +221,8 @@ type HTTPListen struct {
 
 	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
 	Redirect      bool `yaml:"redirect,omitempty"`       // serves nothing, and sends everybody to https
+
+	Protocols []Protocol `yaml:"protocols,omitempty"` // of others' clients
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual

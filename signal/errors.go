@@ -41,6 +41,10 @@ var (
 	ErrTokenExpired   = &Error{"token-expired", "the token has expired"}
 	ErrNameNotAllowed = &Error{"name-not-allowed", "the token is for another name"}
 
+	// Of the door, where a protocol has words for what it refuses.
+	ErrOrigin    = &Error{"origin-not-allowed", "pages of this origin may not connect here"}
+	ErrConnLimit = &Error{"connection-limit", "too many connections: try again later"}
+
 	// Of sessions and what one can do in them.
 	ErrVersion     = &Error{"version", "this server speaks version 1 of the protocol"}
 	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
@@ -63,7 +67,7 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
+	ErrOrigin, ErrConnLimit, ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.

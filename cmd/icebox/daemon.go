@@ -42,8 +42,9 @@ type daemon struct {
 	hub      *signal.Hub
 	gate     *gateway.Gateway
 	tokens   *token.Verifier // nil: access is not by token
-	handlers []http.Handler  // in the order of http.listen
-	web      []*webServer    // likewise
+	adapters map[config.ProtocolName]serveAdapter
+	handlers []http.Handler // in the order of http.listen
+	web      []*webServer   // likewise
 	admin    *webServer
 	intakes  []*intake.Listener // between sockets and servers
 
@@ -71,7 +72,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 	d := &daemon{
 		load: load, log: log, level: level, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
-		proxied: make([]bool, len(cfg.HTTP.Listen)),
+		proxied: make([]bool, len(cfg.HTTP.Listen)), adapters: make(map[config.ProtocolName]serveAdapter),
 	}
 	d.running.Store(cfg)
 	d.registry.MustRegister(

@@ -55,7 +55,11 @@ func (d *daemon) startSignalling() error {
 			continue
 		}
 		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
-		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		mounts, err := d.mounts(l)
+		if err != nil {
+			return fmt.Errorf("start signalling: %w", err)
+		}
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic), Mounts: mounts})
 		if local {
 			h = d.watchForProxy(h, i)
 		}

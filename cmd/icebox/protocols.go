@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"icebox/config"
+	"icebox/signal/gateway"
+)
+
+// serveAdapter serves a request of a protocol of others' clients.
+type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
+
+// adapters make the server side of each protocol, when the first listener wants it.
+var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){}
+
+// mounts are where the protocols of a listener are. A protocol has one adapter, whatever number of listeners speak it.
+func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
+	var all []gateway.Mount
+	for _, p := range l.Protocols {
+		serve, made := d.adapters[p.Protocol]
+		if !made {
+			make, known := adapters[p.Protocol]
+			if !known {
+				return nil, fmt.Errorf("protocol %s is not in this build", p.Protocol)
+			}
+			var err error
+			if serve, err = make(d); err != nil {
+				return nil, fmt.Errorf("protocol %s: %w", p.Protocol, err)
+			}
+			d.adapters[p.Protocol] = serve
+		}
+		all = append(all, gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve})
+	}
+	return all, nil
+}
