@@ -146,6 +146,8 @@ type Signal struct {
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
 	Limits SignalLimits `yaml:"limits"`
+
+	PocketBase PocketBaseAccess `yaml:"pocketbase"`
 }
 
 // JWT says which JSON Web Tokens let their bearers sign in.
@@ -165,6 +167,20 @@ type JWTKey struct {
 	Secret Secret `yaml:"secret,omitempty"`
 	File   string `yaml:"file,omitempty"`
 	Data   []byte `yaml:"-"`
+}
+
+// PocketBaseAccess says who signs in with PocketBase's SDK, by whatever access is for the other protocols; with Anyone, those whom that lets in
+// are users too.
+type PocketBaseAccess struct {
+	Users  []PocketBaseUser `yaml:"users"`
+	Anyone bool             `yaml:"anyone"`
+}
+
+// PocketBaseUser is one of them. Password is set after Load, whether it was written in place or in a file; it may be a hash of bcrypt.
+type PocketBaseUser struct {
+	Identity string `yaml:"identity"`
+	Password Secret `yaml:"password,omitempty"`
+	File     string `yaml:"file,omitempty"`
 }
 
 // Calls bound calls by ID.
@@ -277,6 +293,14 @@ func (k JWTKey) printed() any {
 		k.Secret = Secret{}
 	}
 	return k
+}
+
+// printed leaves out what came from a file.
+func (u PocketBaseUser) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
 }
 
 // printed leaves out what came from a file.

@@ -7,6 +7,7 @@ import (
 
 func TestProtocolsHaveTheirPaths(t *testing.T) {
 	c, err := Load(Source{Env: []string{
+		"ICEBOX_SIGNAL_POCKETBASE_ANYONE=true",
 		`ICEBOX_HTTP_LISTEN=[{address: ":8080", protocols: [peerjs, pocketbase, y-webrtc, trystero, {protocol: peerjs, path: /other}, {protocol: pocketbase, path: /pb/v2}]}]`,
 	}})
 	if err != nil {

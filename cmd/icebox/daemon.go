@@ -20,6 +20,7 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
+	"icebox/signal/pocketbase"
 	"icebox/signal/token"
 	"icebox/turnserver"
 )
@@ -38,15 +39,16 @@ type daemon struct {
 	opened    []sockets.Group // in the order of specs
 	catalogue *catalogue
 
-	turn     *turnserver.Server
-	hub      *signal.Hub
-	gate     *gateway.Gateway
-	tokens   *token.Verifier // nil: access is not by token
-	adapters map[config.ProtocolName]serveAdapter
-	handlers []http.Handler // in the order of http.listen
-	web      []*webServer   // likewise
-	admin    *webServer
-	intakes  []*intake.Listener // between sockets and servers
+	turn       *turnserver.Server
+	hub        *signal.Hub
+	gate       *gateway.Gateway
+	tokens     *token.Verifier // nil: access is not by token
+	adapters   map[config.ProtocolName]serveAdapter
+	pocketbase *pocketbase.Handler // nil: no listener speaks it
+	handlers   []http.Handler      // in the order of http.listen
+	web        []*webServer        // likewise
+	admin      *webServer
+	intakes    []*intake.Listener // between sockets and servers
 
 	running atomic.Pointer[config.Config] // what is in force
 	reloads *reloadMetrics

@@ -12,7 +12,9 @@ import (
 type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
 
 // adapters make the server side of each protocol, when the first listener wants it.
-var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){}
+var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
+	config.PocketBase: (*daemon).newPocketBase,
+}
 
 // mounts are where the protocols of a listener are. A protocol has one adapter, whatever number of listeners speak it.
 func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
@@ -30,7 +32,11 @@ func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
 			}
 			d.adapters[p.Protocol] = serve
 		}
-		all = append(all, gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve})
+		m := gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve}
+		if p.Protocol == config.PocketBase {
+			m.Bearer = d.pocketbase.Bearer
+		}
+		all = append(all, m)
 	}
 	return all, nil
 }

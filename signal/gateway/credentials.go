@@ -71,6 +71,9 @@ func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (stri
 		if client, ok := l.opts.Hub.Bearer(s.value); ok {
 			return client.Name(), nil
 		}
+		if user, ok := l.bearer(c, s.value); ok && s.from == inBearer {
+			return user, nil
+		}
 		switch {
 		case s.from == inParam:
 			refusal = failBadKey

@@ -19,6 +19,9 @@ type Mount struct {
 	Routes   []string // the paths at which requests are the adapter's, with all below them; each begins with Path
 	// Serve is called for each request, whose URL has a path below Path then: "" or one that begins with a slash.
 	Serve func(http.ResponseWriter, *http.Request, *Door)
+	// Bearer returns for whom the bearer of one of the adapter's own tokens may have ICE servers on this listener, "" for who is known by
+	// address alone. nil: the adapter has no tokens.
+	Bearer func(token string) (user string, ok bool)
 }
 
 // mount is a Mount with its counter.
@@ -37,6 +40,19 @@ func (l *listener) mount(path string) *mount {
 		}
 	}
 	return nil
+}
+
+// bearer returns for whom the token of some adapter is.
+func (l *listener) bearer(c caller, token string) (user string, ok bool) {
+	for _, m := range l.mounts {
+		if m.Bearer == nil {
+			continue
+		}
+		if user, ok := m.Bearer(token); ok {
+			return cmp.Or(user, "@"+c.bucket().String()), true
+		}
+	}
+	return "", false
 }
 
 // serve hands a request to the adapter.
