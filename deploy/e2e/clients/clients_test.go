@@ -6,8 +6,13 @@ import (
 	"icebox/deploy/e2e/browser"
 )
 
-// config has every protocol on the one listener, each at the path that it has by default.
+// config has every protocol on the one listener, each at the path that it has by default, and two users for PocketBase.
 const config = `
+signal:
+  pocketbase:
+    users:
+      - {identity: left@example.org, password: password of left}
+      - {identity: right@example.org, password: password of right}
 http:
   listen:
     - address: ":443"

@@ -10,7 +10,7 @@ const answerCandidates = pb.collection('answer_candidates');
 const { record } = await pb.collection('users').authWithPassword(`${me}@example.org`, `password of ${me}`);
 const stun = await pb.collection('ice_servers').getFullList();
 const config = { iceServers: [{ urls: stun.map((one) => one.url) }], iceCandidatePoolSize: 10 };
-config.iceServers = (await ice()).iceServers; // the one line that gives it the relay
+config.iceServers = (await ice({ Authorization: `Bearer ${pb.authStore.token}` })).iceServers; // the one line that gives it the relay
 
 const pc = new RTCPeerConnection(config);
 pc.ontrack = ({ streams }) => ($('theirs').srcObject = streams[0]);
