@@ -145,9 +145,15 @@ type Signal struct {
 	Keys   []APIKey     `yaml:"keys"`
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
+	PeerJS PeerJSRules  `yaml:"peerjs"`
 	Limits SignalLimits `yaml:"limits"`
 
 	PocketBase PocketBaseAccess `yaml:"pocketbase"`
+}
+
+// PeerJSRules are for clients of PeerJS.
+type PeerJSRules struct {
+	Discovery bool `yaml:"discovery"` // who knows the key may list who is there
 }
 
 // JWT says which JSON Web Tokens let their bearers sign in.

@@ -130,6 +130,8 @@ const (
 	Expired
 	// Unsaid says that no sign-in came in time. It ends connections that are no clients yet.
 	Unsaid
+	// Refused says that it was refused what its protocol can't go on without.
+	Refused
 	reasons
 )
 
@@ -137,6 +139,6 @@ const (
 func (r Reason) String() string {
 	return [...]string{
 		"gone", "pong_timeout", "slow_reader", "write_failed", "superseded", "too_large", "bad_text", "stalled",
-		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "unknown",
+		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "refused", "unknown",
 	}[min(r, reasons)]
 }

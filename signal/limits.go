@@ -70,6 +70,9 @@ type Limits struct {
 	ResumeBytes    int // at least MaxMessage
 	WatchedNames   int // by one client
 
+	// Discovery lets clients of a protocol that has a way to ask know who is there.
+	Discovery bool
+
 	Calls CallLimits
 
 	// Connections and credentials; 0 is no limit. An address is a /64 where it is IPv6.

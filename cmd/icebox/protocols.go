@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"icebox/config"
 	"icebox/signal/gateway"
+	"icebox/signal/peerjs"
 )
 
 // serveAdapter serves a request of a protocol of others' clients.
@@ -14,7 +16,13 @@ type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
 // adapters make the server side of each protocol, when the first listener wants it.
 var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
 	config.PocketBase: (*daemon).newPocketBase,
+	config.PeerJS: func(d *daemon) (serveAdapter, error) {
+		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
+		return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
+	},
 }
+
+func (d *daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }
 
 // mounts are where the protocols of a listener are. A protocol has one adapter, whatever number of listeners speak it.
 func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
