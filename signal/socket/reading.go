@@ -43,8 +43,8 @@ func (l *link) await() {
 	}
 }
 
-// readable is what the poller calls when something has come. It reports whether the buffer is taken from it.
-func (l *link) readable(b *buffer) (taken bool) {
+// readable is what the poller calls when something has come, perhaps the end. It reports whether the buffer is taken from it.
+func (l *link) readable(b *buffer, ends bool) (taken bool) {
 	for range maxReads {
 		n, err := l.conn.nc.Read(b.b[:])
 		var slow func()
@@ -62,8 +62,8 @@ func (l *link) readable(b *buffer) (taken bool) {
 		case l.over || err != nil && !silent(err):
 			l.elsewhere(func() { l.over = true })
 			return false
-		case err != nil || !l.secure() && n < len(b.b):
-			return false // nothing more for now
+		case err != nil || !l.secure() && n < len(b.b) && !ends:
+			return false // nothing more for now: what comes after this is an event of its own
 		}
 	}
 	l.elsewhere(func() {}) // others come first, and what TLS has read already is no event of the kernel's

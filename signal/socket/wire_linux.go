@@ -72,7 +72,7 @@ func take(c *net.TCPConn) (*wire, error) {
 // Read implements net.Conn. Only who reads for the link calls it.
 func (w *wire) Read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(w.fd, p)
+		n, err := read(w.fd, p)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -114,7 +114,7 @@ func (w *wire) Write(p []byte) (int, error) {
 // send hands to the kernel what it takes. The caller holds mu.
 func (w *wire) send(p []byte) (sent int, err error) {
 	for sent < len(p) {
-		n, err := unix.Write(w.fd, p[sent:])
+		n, err := write(w.fd, p[sent:])
 		switch {
 		case err == unix.EINTR:
 			continue
