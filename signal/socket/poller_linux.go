@@ -23,6 +23,8 @@ type poller struct {
 	wait  syscall.RawConn
 	done  chan struct{}
 
+	last func() // to be called when the goroutine ends, which it then does of its own accord
+
 	mu    sync.Mutex
 	wires map[int32]*wire // those that want anything
 }
@@ -52,18 +54,31 @@ func enlist() (*poller, error) {
 
 // dismiss is for a connection that is gone. The last one's waits for the poller's end.
 func (p *poller) dismiss() {
-	roster.mu.Lock()
-	roster.users--
-	last := roster.users == 0
-	if last {
-		roster.current = nil
+	if strike() {
+		_ = p.file.Close()
+		<-p.done
 	}
-	roster.mu.Unlock()
-	if !last {
+}
+
+// dismissHere is dismiss for the goroutine itself. It calls left, when the goroutine ends if this was the last connection.
+func (p *poller) dismissHere(left func()) {
+	if strike() {
+		p.last = left
 		return
 	}
-	_ = p.file.Close()
-	<-p.done
+	left()
+}
+
+// strike takes a connection off the roster, and reports whether it was the last.
+func strike() (last bool) {
+	roster.mu.Lock()
+	defer roster.mu.Unlock()
+	roster.users--
+	if roster.users > 0 {
+		return false
+	}
+	roster.current = nil
+	return true
 }
 
 func newPoller() (*poller, error) {
@@ -147,12 +162,18 @@ const maxEvents = 128
 
 // run is the goroutine.
 func (p *poller) run() {
-	defer close(p.done)
+	defer func() {
+		close(p.done)
+		if p.last != nil {
+			_ = p.file.Close()
+			p.last()
+		}
+	}()
 	events := make([]unix.EpollEvent, maxEvents)
 	b := newBuffer()
 	defer func() { b.free() }()
 	_ = p.wait.Read(func(uintptr) (done bool) { // until dismiss closes the file
-		for n := maxEvents; n == maxEvents; {
+		for n := maxEvents; n == maxEvents && p.last == nil; {
 			n = p.ready(events)
 			for _, e := range events[:n] {
 				if taken := p.serve(e, b); taken {
@@ -160,7 +181,7 @@ func (p *poller) run() {
 				}
 			}
 		}
-		return false
+		return p.last != nil
 	})
 }
 

@@ -9,12 +9,14 @@ import (
 // The calls of the kernel that are made for each message. None of them waits, so that the Go runtime isn't told of them:
 // telling it costs more than they take, and wakes its monitor (see poller).
 
-func read(fd int, p []byte) (int, error) {
-	return number(unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))))
+func recvNow(fd int, p []byte) (int, error) {
+	return number(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT, 0, 0))
 }
 
-func write(fd int, p []byte) (int, error) {
-	return number(unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))))
+func sendNow(fd int, p []byte) (int, error) {
+	return number(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0))
 }
 
 // epollNow returns how many events there are, without waiting for any.
