@@ -145,9 +145,16 @@ type Signal struct {
 	Keys   []APIKey     `yaml:"keys"`
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
+	PeerJS PeerJSRules  `yaml:"peerjs"`
+	Topics Topics       `yaml:"topics"`
 	Limits SignalLimits `yaml:"limits"`
 
 	PocketBase PocketBaseAccess `yaml:"pocketbase"`
+}
+
+// PeerJSRules are for clients of PeerJS.
+type PeerJSRules struct {
+	Discovery bool `yaml:"discovery"` // who knows the key may list who is there
 }
 
 // JWT says which JSON Web Tokens let their bearers sign in.
@@ -191,6 +198,16 @@ type Calls struct {
 	Total      int           `yaml:"total"`    // 0: no limit
 	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
 	Kept       Size          `yaml:"kept"`     // for who joins
+
+	KeptTotal      Size `yaml:"kept_total"` // by all calls; 0 is no limit, here and below
+	KeptPerAddress Size `yaml:"kept_per_address"`
+}
+
+// Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.
+type Topics struct {
+	PerClient   int `yaml:"per_client"`
+	Subscribers int `yaml:"subscribers"` // of one topic
+	Total       int `yaml:"total"`       // of one protocol; 0: no limit
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after

@@ -1,0 +1,134 @@
+package clients
+
+import (
+	"testing"
+
+	"icebox/deploy/e2e/browser"
+)
+
+// config has every protocol on the one listener, each at the path that it has by default, and two users for PocketBase.
+const config = `
+signal:
+  pocketbase:
+    users:
+      - {identity: left@example.org, password: password of left}
+      - {identity: right@example.org, password: password of right}
+http:
+  listen:
+    - address: ":443"
+      tls: true
+      protocols: [peerjs, pocketbase, y-webrtc, trystero]
+`
+
+// TestClients has each client in turn on the same network, with the same daemon.
+func TestClients(t *testing.T) {
+	s := setUp(t, config)
+	t.Run("simple-peer", s.simplePeer)
+	t.Run("peerjs", s.peerJS)
+	t.Run("y-webrtc", s.yWebRTC)
+	t.Run("trystero", s.trystero)
+	t.Run("pocketbase-0.19", func(t *testing.T) { s.pocketBase(t, "pocketbase-0.19") })
+	t.Run("pocketbase-0.28", func(t *testing.T) { s.pocketBase(t, "pocketbase-0.28") })
+}
+
+// simplePeer runs the page that the SDK's README shows.
+func (s *scene) simplePeer(t *testing.T) {
+	v := s.open(t, "simple-peer")
+	for _, b := range v.both() {
+		b.WaitFor("our own picture", `return document.querySelector("#mine").videoWidth > 0`, nil, patience)
+	}
+	v.left.Fill("#other", "right")
+	v.left.Click("#call")
+	v.pictures()
+	v.right.Click("#hang-up")
+	noPicture(v.left)
+}
+
+// peerJS has a call and a data connection, loses the connection to the server and comes back under the same name, and calls
+// nobody.
+func (s *scene) peerJS(t *testing.T) {
+	v := s.open(t, "peerjs")
+	for host, b := range v.both() {
+		says(b, "open as "+host)
+	}
+	v.left.Fill("#other", "right")
+	v.left.Click("#call")
+	v.pictures()
+	text(v.right, "hello from left")
+
+	v.right.Run(`
+		const open = new Promise((done) => peer.on("open", done));
+		peer.disconnect();
+		peer.reconnect();
+		await open;`, nil, nil)
+	v.left.Click("#hang-up")
+	says(v.right, "hung up")
+	v.left.Run(`peer.connect("nobody")`, nil, nil)
+	says(v.left, "peer-unavailable")
+	v.left.Fill("#other", "right")
+	v.left.Click("#call")
+	v.pictures()
+}
+
+// yWebRTC has two documents that were edited apart, and then at the same time.
+func (s *scene) yWebRTC(t *testing.T) {
+	v := s.open(t, "y-webrtc")
+	same := func(parts ...string) {
+		t.Helper()
+		var texts []string
+		for _, b := range v.both() {
+			b.WaitFor("all edits", `return args.every((part) => document.querySelector("#text").value.includes(part))`, parts, patience)
+			var text string
+			b.Run(`return document.querySelector("#text").value`, nil, &text)
+			texts = append(texts, text)
+		}
+		if texts[0] != texts[1] {
+			t.Errorf("the documents differ: %q and %q", texts[0], texts[1])
+		}
+	}
+	same("left alone. ", "right alone. ")
+	v.left.Run(`edit(args)`, "left again. ", nil)
+	v.right.Run(`edit(args)`, "right again. ", nil)
+	same("left alone. ", "right alone. ", "left again. ", "right again. ")
+	v.throughRelay()
+	v.left.Run(`leave()`, nil, nil)
+	says(v.right, "0 peers")
+}
+
+// trystero has a room of two.
+func (s *scene) trystero(t *testing.T) {
+	v := s.open(t, "trystero")
+	for _, b := range v.both() {
+		says(b, "joined")
+	}
+	v.pictures()
+	text(v.left, "hello from right")
+	text(v.right, "hello from left")
+	v.left.Click("#hang-up")
+	says(v.right, "left")
+}
+
+// pocketBase has a call by ID, which ends for both when one hangs up.
+func (s *scene) pocketBase(t *testing.T, page string) {
+	v := s.open(t, page)
+	for _, b := range v.both() {
+		says(b, "ready")
+		b.Click("#camera")
+		says(b, "camera")
+	}
+	v.left.Click("#call")
+	v.left.WaitFor("a call's ID", `return document.querySelector("#other").value !== ""`, nil, patience)
+	var id string
+	v.left.Run(`return document.querySelector("#other").value`, nil, &id)
+	v.right.Fill("#other", id)
+	v.right.Click("#answer")
+	v.pictures()
+	v.left.Click("#hang-up")
+	for _, b := range v.both() { // both pages load themselves anew
+		says(b, "ready")
+	}
+}
+
+func noPicture(b *browser.Browser) {
+	b.WaitFor("the end of the call", `return document.querySelector("#theirs").srcObject === null`, nil, patience)
+}
