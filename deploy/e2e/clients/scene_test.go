@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,10 +127,36 @@ func text(b *browser.Browser, want string) {
 // pictures waits until both see each other, and looks at the way that pictures take.
 func (v *visit) pictures() {
 	v.t.Helper()
-	for _, b := range v.both() {
-		b.WaitFor("a picture", `const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`, nil, patience)
+	seen := true
+	for host, b := range v.both() {
+		if !b.Becomes(`const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`, nil, patience) {
+			v.t.Errorf("%s: no picture within %s", host, patience)
+			seen = false
+		}
+	}
+	if !seen {
+		v.explain()
+		v.t.FailNow()
 	}
 	v.throughRelay()
+}
+
+// explain logs what both browsers know of their connections.
+func (v *visit) explain() {
+	v.t.Helper()
+	for host, b := range v.both() {
+		var all []string
+		b.Run(`
+			const all = [];
+			for (const peer of e2ePeers) {
+				all.push(peer.connectionState + " " + peer.signalingState);
+				for (const s of (await peer.getStats()).values()) {
+					if (/-candidate$/.test(s.type)) all.push([s.type, s.candidateType, s.protocol, s.relayProtocol, s.address, s.port].join(" "));
+				}
+			}
+			return all;`, nil, &all)
+		v.t.Logf("%s: %s", host, strings.Join(all, "; "))
+	}
 }
 
 // throughRelay expects both browsers to have selected a pair with a relay in it, and the daemon to have relayed bytes.
