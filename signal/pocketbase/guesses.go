@@ -18,7 +18,7 @@ var (
 const (
 	maxGuessers  = 1 << 14 // buckets of each kind
 	maxChecks    = 2       // slow comparisons at a time
-	maxWaiting   = 32      // who wait for one
+	maxWaiting   = 16      // who wait for one
 	waitForCheck = 5 * time.Second
 )
 

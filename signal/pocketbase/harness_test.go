@@ -319,3 +319,5 @@ func (p *page) hangUp(call string) {
 	p.t.Helper()
 	p.must("DELETE", callsPath+"/"+call, "")
 }
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
