@@ -41,6 +41,7 @@ anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote 
 	"jwt_no_keys":                    "jwt_no_keys.yaml:2: signal.access: is jwt, and signal.jwt has neither keys nor jwks: nobody could sign in",
 	"jwt_url":                        `jwt_url.yaml:3: signal.jwt.jwks: want a URL such as https://id.example.org/jwks.json, got "keys.json"`,
 	"call_parties":                   "call_parties.yaml:3: signal.calls.parties: want 2 to 8, got 9",
+	"topics_zero":                    "topics_zero.yaml:3: signal.topics.subscribers: want 1 or more, got 0",
 	"call_unjoined":                  "call_unjoined.yaml:3: signal.calls.unjoined: want 1m to 168h, got 1s",
 	"resume":                         "resume.yaml:3: signal.limits.resume: want 1s to 1h, got 2h",
 	"resume_messages":                "resume_messages.yaml:3: signal.limits.resume_messages: want 8 or more, got 1",

@@ -40,6 +40,7 @@ func (c *checker) signal() {
 	c.jwt()
 	c.calls()
 	c.pocketbase()
+	c.positive("signal.topics.", map[string]int{"per_client": s.Topics.PerClient, "subscribers": s.Topics.Subscribers})
 	if s.Limits.QueueMessages < minQueue {
 		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)
 	}

@@ -146,6 +146,7 @@ type Signal struct {
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
 	PeerJS PeerJSRules  `yaml:"peerjs"`
+	Topics Topics       `yaml:"topics"`
 	Limits SignalLimits `yaml:"limits"`
 
 	PocketBase PocketBaseAccess `yaml:"pocketbase"`
@@ -197,6 +198,13 @@ type Calls struct {
 	Total      int           `yaml:"total"`    // 0: no limit
 	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
 	Kept       Size          `yaml:"kept"`     // for who joins
+}
+
+// Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.
+type Topics struct {
+	PerClient   int `yaml:"per_client"`
+	Subscribers int `yaml:"subscribers"` // of one topic
+	Total       int `yaml:"total"`       // of one protocol; 0: no limit
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after

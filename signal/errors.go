@@ -45,6 +45,12 @@ var (
 	ErrOrigin    = &Error{"origin-not-allowed", "pages of this origin may not connect here"}
 	ErrConnLimit = &Error{"connection-limit", "too many connections: try again later"}
 
+	// Of topics.
+	ErrBadTopic   = &Error{"bad-topic", "a topic has 1 to 256 bytes"}
+	ErrTopicLimit = &Error{"topic-limit", "too many topics: unsubscribe from one first"}
+	ErrTopicFull  = &Error{"topic-full", "as many as may have subscribed to this topic already"}
+	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it may: try again later"}
+
 	// Of sessions and what one can do in them.
 	ErrVersion     = &Error{"version", "this server speaks version 1 of the protocol"}
 	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
@@ -67,7 +73,7 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrOrigin, ErrConnLimit, ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
+	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics, ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.

@@ -124,6 +124,7 @@ func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 			Total: s.Calls.Total, Unjoined: s.Calls.Unjoined, KeptBytes: int(s.Calls.Kept),
 		},
 	}
+	limits.Topics = signal.TopicLimits(s.Topics)
 	for _, k := range s.Keys {
 		limits.Keys = append(limits.Keys, signal.Key{Name: k.Name, Key: k.Key.Reveal()})
 	}

@@ -69,7 +69,9 @@ func (t *stream) write(b []byte, deadline time.Time) error {
 	if _, err := t.w.Write(b); err != nil {
 		return err
 	}
-	return t.rc.Flush()
+	err := t.rc.Flush()
+	_ = t.rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether somebody writes or not
+	return err
 }
 
 // TryWrite implements signal.Prompt: a response can only be written by waiting.

@@ -125,22 +125,20 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, d Door) {
 			s.refusal = []byte(invalidKeyFrame)
 		}
 	}
-	host := socket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Prompt) (socket.Peer, socket.Session, error) {
-		client, err := h.hub.Connect(c, h.profile(cmp.Or(s.space, Protocol)), v)
-		if err != nil {
-			return nil, nil, err
-		}
-		s.client = client
-		return client, s, nil
-	}}
-	host.Serve(w, r, "", func() {
+	service := socket.Service{
+		Hub: h.hub, Logger: h.log,
+		Profile: signal.Profile{
+			Protocol: Protocol, Space: cmp.Or(s.space, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
+		},
+		Session: func(c *signal.Client) socket.Session {
+			s.client = c
+			return s
+		},
+	}
+	service.Serve(w, r, v, func() {
 		h.forget(s)
 		leave()
 	})
-}
-
-func (h *Handler) profile(space string) signal.Profile {
-	return signal.Profile{Protocol: Protocol, Space: space, ByID: true, Pairs: -1, Expires: true, Encode: encode}
 }
 
 // addressOf returns where a client is: in the space of its application.

@@ -65,7 +65,9 @@ func (s *Stream) Write(events []byte, deadline time.Time) error {
 	if _, err := s.w.Write(events); err != nil {
 		return err
 	}
-	return s.rc.Flush()
+	err := s.rc.Flush()
+	_ = s.rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether somebody writes or not
+	return err
 }
 
 // Ping implements signal.Conn. Nothing answers it.
