@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,13 +76,30 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := &http.Server{Handler: http.FileServer(http.Dir(out)), ReadHeaderTimeout: patience}
+	pages := http.NewServeMux()
+	pages.Handle("/", http.FileServer(http.Dir(out)))
+	// The same origin for what asks for it, as Nginx would have it.
+	pages.Handle("/api/", proxy(lab))
+	pages.Handle("/ice", proxy(lab))
+	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience}
 	served := make(chan error)
 	go func() { served <- web.ServeTLS(l, files.Cert, files.Key) }()
 	t.Cleanup(func() {
 		web.Close()
 		<-served
 	})
+}
+
+// proxy passes requests on to icebox.
+func proxy(lab *netlab.Lab) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: iceboxPlain})
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+		Transport: &http.Transport{DialContext: lab.Host(netlab.VPS).Dial},
+	}
 }
 
 // visit is one client's part of the test: both browsers on its page.
