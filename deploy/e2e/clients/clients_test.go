@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"strings"
 	"testing"
 
 	"icebox/deploy/e2e/browser"
@@ -106,6 +107,22 @@ func (s *scene) trystero(t *testing.T) {
 // pocketBase has a call by ID, which ends for both when one hangs up.
 func (s *scene) pocketBase(t *testing.T, page string) {
 	v := s.open(t, page)
+	v.callByID()
+	// The SDK cancels a request when it makes another one of the same kind. On a busy machine it so cancels all candidates before they
+	// are sent, but for the last one, which no server can mend; people call again then. A call that knows of candidates has to work.
+	for try := 1; !v.seen(patience / 3); try++ {
+		if known := append(candidates(v.left), candidates(v.right)...); try == 4 || strings.Contains(strings.Join(known, "\n"), "remote-candidate") {
+			t.Fatalf("no picture in call %d: %q", try, known)
+		}
+		v.hangUp()
+		v.callByID()
+	}
+	v.throughRelay()
+	v.hangUp()
+}
+
+func (v *visit) callByID() {
+	v.t.Helper()
 	for _, b := range v.both() {
 		says(b, "ready")
 		b.Click("#camera")
@@ -117,9 +134,13 @@ func (s *scene) pocketBase(t *testing.T, page string) {
 	v.left.Run(`return document.querySelector("#other").value`, nil, &id)
 	v.right.Fill("#other", id)
 	v.right.Click("#answer")
-	v.pictures()
+}
+
+// hangUp is on the left. Both pages load themselves anew.
+func (v *visit) hangUp() {
+	v.t.Helper()
 	v.left.Click("#hang-up")
-	for _, b := range v.both() { // both pages load themselves anew
+	for _, b := range v.both() {
 		says(b, "ready")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,36 +145,34 @@ func text(b *browser.Browser, want string) {
 // pictures waits until both see each other, and looks at the way that pictures take.
 func (v *visit) pictures() {
 	v.t.Helper()
-	seen := true
-	for host, b := range v.both() {
-		if !b.Becomes(`const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`, nil, patience) {
-			v.t.Errorf("%s: no picture within %s", host, patience)
-			seen = false
-		}
-	}
-	if !seen {
-		v.explain()
-		v.t.FailNow()
+	if !v.seen(patience) {
+		v.t.Logf("left: %q", candidates(v.left))
+		v.t.Logf("right: %q", candidates(v.right))
+		v.t.Fatalf("no picture within %s", patience)
 	}
 	v.throughRelay()
 }
 
-// explain logs what both browsers know of their connections.
-func (v *visit) explain() {
+// seen says whether both see each other in time.
+func (v *visit) seen(within time.Duration) bool {
 	v.t.Helper()
-	for host, b := range v.both() {
-		var all []string
-		b.Run(`
-			const all = [];
-			for (const peer of e2ePeers) {
-				all.push(peer.connectionState + " " + peer.signalingState);
-				for (const s of (await peer.getStats()).values()) {
-					if (/-candidate$/.test(s.type)) all.push([s.type, s.candidateType, s.protocol, s.relayProtocol, s.address, s.port].join(" "));
-				}
+	const moves = `const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`
+	return v.left.Becomes(moves, nil, within) && v.right.Becomes(moves, nil, within)
+}
+
+// candidates is what a browser knows of its connections.
+func candidates(b *browser.Browser) []string {
+	var all []string
+	b.Run(`
+		const all = [];
+		for (const peer of e2ePeers) {
+			all.push(peer.connectionState + " " + peer.signalingState);
+			for (const s of (await peer.getStats()).values()) {
+				if (/-candidate$/.test(s.type)) all.push([s.type, s.candidateType, s.protocol, s.relayProtocol, s.address, s.port].join(" "));
 			}
-			return all;`, nil, &all)
-		v.t.Logf("%s: %s", host, strings.Join(all, "; "))
-	}
+		}
+		return all;`, nil, &all)
+	return all
 }
 
 // throughRelay expects both browsers to have selected a pair with a relay in it, and the daemon to have relayed bytes.
