@@ -39,8 +39,8 @@ func (c *checker) signal() {
 	c.between("signal.limits.resume", s.Limits.Resume, time.Second, time.Hour)
 	c.jwt()
 	c.calls()
-	c.pocketbase()
 	c.positive("signal.topics.", map[string]int{"per_client": s.Topics.PerClient, "subscribers": s.Topics.Subscribers})
+	c.pocketbase()
 	if s.Limits.QueueMessages < minQueue {
 		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)
 	}

@@ -198,6 +198,9 @@ type Calls struct {
 	Total      int           `yaml:"total"`    // 0: no limit
 	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
 	Kept       Size          `yaml:"kept"`     // for who joins
+
+	KeptTotal      Size `yaml:"kept_total"` // by all calls; 0 is no limit, here and below
+	KeptPerAddress Size `yaml:"kept_per_address"`
 }
 
 // Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.

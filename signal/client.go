@@ -176,15 +176,8 @@ func (c *Client) Token() string {
 // already swaps it for the new one, and keeps its pairs. Only the reader may call it. The error is an *Error.
 func (c *Client) SignIn(name string) error {
 	h := c.hub
-	switch old := c.Name(); {
-	case !ValidName(name):
-		return h.metrics.refuse(ErrBadName)
-	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
-		return h.metrics.refuse(ErrNameNotAllowed)
-	case h.Draining():
-		return h.metrics.refuse(ErrRestarting)
-	case old == name:
-		return nil
+	if settled, err := c.settled(name); settled {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
 	defer cancel()
@@ -196,17 +189,7 @@ func (c *Client) SignIn(name string) error {
 		c.debug("sign-in refused", slog.String("name", name), slog.String("code", told.Code))
 		return h.metrics.refuse(told)
 	}
-	c.mu.Lock()
-	old := c.name
-	c.name = name
-	c.mu.Unlock()
-	if old == "" {
-		h.metrics.signedIn.Inc()
-	} else {
-		c.release(ctx, old)
-	}
-	h.metrics.signIns.Inc()
-	c.debug("client signed in", slog.String("name", name))
+	c.hold(ctx, name)
 	return nil
 }
 
@@ -255,11 +238,18 @@ func (c *Client) End(why Reason) {
 
 // Close frees what the client holds and returns when nothing of it runs any more. The reader calls it once,
 // when reading has ended.
-func (c *Client) Close() {
+func (c *Client) Close() { c.close(func() {}, true) }
+
+// close is Close and TryClose.
+func (c *Client) close(first func(), mayWait bool) (done bool) {
 	h := c.hub
-	defer h.serving.Done()
 	c.mu.Lock()
 	told := c.state == ending
+	if !mayWait && (told || c.queue.flushing) {
+		c.mu.Unlock()
+		return false
+	}
+	defer h.serving.Done()
 	if !told {
 		close(c.done)
 		c.answerProbe()
@@ -269,6 +259,7 @@ func (c *Client) Close() {
 	why, name, watched := c.reason, c.name, c.watched
 	c.watched = nil
 	c.mu.Unlock()
+	first()
 
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
@@ -290,6 +281,7 @@ func (c *Client) Close() {
 	h.metrics.clients.Dec()
 	h.metrics.ended[why].Inc()
 	c.debug("client gone", slog.String("name", name), slog.String("reason", why.String()))
+	return true
 }
 
 func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.self, Client: c.id} }

@@ -65,6 +65,8 @@ var (
 	ErrInCall      = &Error{"in-call", "you are in a call already"}
 	ErrNotInCall   = &Error{"not-in-call", "join the call first"}
 	ErrCallCrowded = &Error{"call-full-of-data", "the call keeps as much as it may for who joins"}
+	// ErrCallsCrowded is about all calls together, or all that one address has sent to.
+	ErrCallsCrowded = &Error{"calls-full-of-data", "too much waits for people who have yet to join calls: try again when somebody has joined"}
 )
 
 // refusals is the closed list of metric labels.
@@ -73,7 +75,8 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics, ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
+	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics,
+	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.

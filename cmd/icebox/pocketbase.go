@@ -23,7 +23,7 @@ func (d *daemon) newPocketBase() (serveAdapter, error) {
 			stun, _ := d.catalogue.uris(host, false)
 			return stun
 		},
-		Logger:     d.log.With("component", "signal"),
+		Logger:     d.signalLog(),
 		Registerer: d.registry,
 	}, pocketBaseAccounts(d.cfg()))
 	if err != nil {

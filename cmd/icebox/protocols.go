@@ -18,13 +18,13 @@ type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
 
 // adapters make the server side of each protocol, when the first listener wants it.
 var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
-	config.PocketBase: (*daemon).newPocketBase,
-	config.YWebRTC:    func(d *daemon) (serveAdapter, error) { return d.topics(ywebrtc.Dialect()) },
-	config.Trystero:   func(d *daemon) (serveAdapter, error) { return d.topics(trystero.Dialect()) },
+	config.YWebRTC:  func(d *daemon) (serveAdapter, error) { return d.topics(ywebrtc.Dialect()) },
+	config.Trystero: func(d *daemon) (serveAdapter, error) { return d.topics(trystero.Dialect()) },
 	config.PeerJS: func(d *daemon) (serveAdapter, error) {
 		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 		return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
 	},
+	config.PocketBase: (*daemon).newPocketBase,
 }
 
 // topics serves a protocol that has nothing but topics, which no other protocol shares.

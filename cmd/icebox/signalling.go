@@ -122,6 +122,7 @@ func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 		Calls: signal.CallLimits{
 			Parties: s.Calls.Parties, PerClient: s.Calls.PerClient, OnePerUser: s.Calls.OnePerUser,
 			Total: s.Calls.Total, Unjoined: s.Calls.Unjoined, KeptBytes: int(s.Calls.Kept),
+			KeptTotal: int(s.Calls.KeptTotal), KeptPerAddr: int(s.Calls.KeptPerAddress),
 		},
 	}
 	limits.Topics = signal.TopicLimits(s.Topics)

@@ -302,7 +302,7 @@ func TestRate(t *testing.T) {
 		defer s.shutdown()
 		s.door.from("192.0.2.50")
 		p := s.open()
-		for range burstOfRequests*10 - 1 {
+		for range sharers*10 - 1 {
 			p.must("GET", serversPath, "")
 		}
 		p.refused("GET", serversPath, "", 429, tooFast)

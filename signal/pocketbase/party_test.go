@@ -2,6 +2,7 @@ package pocketbase
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -11,20 +12,29 @@ import (
 
 // ear is a stream's client that notes what it hears. It needs no connection.
 type ear struct {
-	text  string
-	ended bool
-	busy  bool
+	busy bool
+
+	mu    sync.Mutex
+	heard string
 }
 
 func (e *ear) Forward(_ broker.ID, events []byte) error {
 	if e.busy {
 		return signal.ErrPeerBusy
 	}
-	e.text += string(events)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard += string(events)
 	return nil
 }
 
-func (e *ear) End(signal.Reason) { e.ended = true }
+func (e *ear) End(signal.Reason) {}
+
+func (e *ear) text() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heard
+}
 
 // hear subscribes without a connection.
 func (p *page) hear(topics ...string) (*ear, *listener) {
@@ -37,8 +47,10 @@ func (p *page) hear(topics ...string) (*ear, *listener) {
 
 // took returns what has been heard since.
 func (e *ear) took() string {
-	text := e.text
-	e.text = ""
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.heard
+	e.heard = ""
 	return text
 }
 
@@ -69,16 +81,16 @@ func TestPrivacy(t *testing.T) {
 	callee.answerCandidate(id, 6)
 	caller.hangUp(id)
 	for i, e := range spies {
-		if e.text != "" {
-			t.Errorf("spy %d heard %s", i, e.text)
+		if e.text() != "" {
+			t.Errorf("spy %d heard %s", i, e.text())
 		}
 	}
-	if callerHears.text == "" {
+	if callerHears.text() == "" {
 		t.Error("the caller hears nothing")
 	}
 	// The one who was too late is of the answerer's user, as everybody in the tutorial is, and still there; its candidates are not.
 	for _, c := range []string{"candidate:5"} {
-		if contains(callerHears.text, c) {
+		if contains(callerHears.text(), c) {
 			t.Errorf("the caller heard of %s, who wasn't the answerer", c)
 		}
 	}
@@ -110,13 +122,13 @@ func TestStrangers(t *testing.T) {
 		e, _ := p.hear("calls/"+id, "offer_candidates", "answer_candidates")
 		caller.offerCandidate(id, 2)
 		callee.answerCandidate(id, 6)
-		if e.text != "" {
-			t.Errorf("%s heard %s", name, e.text)
+		if e.text() != "" {
+			t.Errorf("%s heard %s", name, e.text())
 		}
 	}
 	caller.hangUp(id)
-	if lateHears.text != "" {
-		t.Errorf("who was late heard %s", lateHears.text)
+	if lateHears.text() != "" {
+		t.Errorf("who was late heard %s", lateHears.text())
 	}
 }
 
@@ -139,12 +151,12 @@ func TestTabsOfOneBrowser(t *testing.T) {
 			second.answerCandidate(id, 3)
 			first.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates/*"))
 			for _, want := range []string{`"action":"update"`, "candidate:1", "candidate:3"} {
-				if !contains(hears.text, want) {
-					t.Errorf("the caller hears no %s: %s", want, hears.text)
+				if !contains(hears.text(), want) {
+					t.Errorf("the caller hears no %s: %s", want, hears.text())
 				}
 			}
 			first.hangUp(id)
-			if text := answererHears.text; !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
+			if text := answererHears.text(); !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
 				t.Errorf("the answerer hears %s", text)
 			}
 		})
@@ -168,7 +180,7 @@ func TestReaders(t *testing.T) {
 	}
 	last.answer(id)
 	last.answerCandidate(id, 1)
-	if !contains(hears.text, "candidate:1") {
+	if !contains(hears.text(), "candidate:1") {
 		t.Error("the maker hears nothing")
 	}
 	caller.hangUp(id)
@@ -184,14 +196,14 @@ func TestBusyStream(t *testing.T) {
 	callee.answer(id)
 	hears.busy = true
 	callee.answerCandidate(id, 1)
-	if n := s.count("unheard_total", ""); n != 1 || hears.text != "" {
-		t.Errorf("%v unheard, %s", n, hears.text)
+	if n := s.count("unheard_total", ""); n != 1 || hears.text() != "" {
+		t.Errorf("%v unheard, %s", n, hears.text())
 	}
 	hears.busy = false
 	caller.must("POST", streamPath, (&source{id: l.id}).subscription())
 	caller.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates"))
-	if !contains(hears.text, "candidate:1") {
-		t.Errorf("heard %s", hears.text)
+	if !contains(hears.text(), "candidate:1") {
+		t.Errorf("heard %s", hears.text())
 	}
 }
 
