@@ -4,6 +4,10 @@
 //
 //	gateway   who may connect and from where, routes, ICE servers over HTTP
 //	classic   the login/offer/answer/candidate/leave protocol of the tutorials
+//	peerjs    the server side of PeerJS clients
+//	topic     publish and subscribe, for protocols that know no clients
+//	ywebrtc   y-webrtc's signalling, by topics
+//	trystero  Trystero's WebSocket relay, by topics
 //	native    our own protocol: sessions that outlive connections, over WebSocket and server-sent events
 //	pocketbase PocketBase's records and realtime, as far as calls by ID need them
 //	call      calls by ID, and what a late joiner is told

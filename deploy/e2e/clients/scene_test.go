@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,13 +75,30 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := &http.Server{Handler: http.FileServer(http.Dir(out)), ReadHeaderTimeout: patience}
+	pages := http.NewServeMux()
+	pages.Handle("/", http.FileServer(http.Dir(out)))
+	// The same origin for what asks for it, as Nginx would have it.
+	pages.Handle("/api/", proxy(lab))
+	pages.Handle("/ice", proxy(lab))
+	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience}
 	served := make(chan error)
 	go func() { served <- web.ServeTLS(l, files.Cert, files.Key) }()
 	t.Cleanup(func() {
 		web.Close()
 		<-served
 	})
+}
+
+// proxy passes requests on to icebox.
+func proxy(lab *netlab.Lab) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: iceboxPlain})
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+		Transport: &http.Transport{DialContext: lab.Host(netlab.VPS).Dial},
+	}
 }
 
 // visit is one client's part of the test: both browsers on its page.
@@ -126,10 +145,34 @@ func text(b *browser.Browser, want string) {
 // pictures waits until both see each other, and looks at the way that pictures take.
 func (v *visit) pictures() {
 	v.t.Helper()
-	for _, b := range v.both() {
-		b.WaitFor("a picture", `const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`, nil, patience)
+	if !v.seen(patience) {
+		v.t.Logf("left: %q", candidates(v.left))
+		v.t.Logf("right: %q", candidates(v.right))
+		v.t.Fatalf("no picture within %s", patience)
 	}
 	v.throughRelay()
+}
+
+// seen says whether both see each other in time.
+func (v *visit) seen(within time.Duration) bool {
+	v.t.Helper()
+	const moves = `const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`
+	return v.left.Becomes(moves, nil, within) && v.right.Becomes(moves, nil, within)
+}
+
+// candidates is what a browser knows of its connections.
+func candidates(b *browser.Browser) []string {
+	var all []string
+	b.Run(`
+		const all = [];
+		for (const peer of e2ePeers) {
+			all.push(peer.connectionState + " " + peer.signalingState);
+			for (const s of (await peer.getStats()).values()) {
+				if (/-candidate$/.test(s.type)) all.push([s.type, s.candidateType, s.protocol, s.relayProtocol, s.address, s.port].join(" "));
+			}
+		}
+		return all;`, nil, &all)
+	return all
 }
 
 // throughRelay expects both browsers to have selected a pair with a relay in it, and the daemon to have relayed bytes.

@@ -5,4 +5,4 @@ export const say = (state) => ($('state').textContent = state);
 export const camera = async () => ($('mine').srcObject = await navigator.mediaDevices.getUserMedia({ video: true, audio: true }));
 export const show = (stream) => ($('theirs').srcObject = stream);
 export const host = location.hostname;
-export const ice = async (headers) => (await fetch(`https://${host}/ice`, { headers })).json();
+export const ice = async () => (await fetch(`https://${host}/ice`)).json();

@@ -4,9 +4,10 @@ import { $, me, say, camera, show, host, ice } from './page.js';
 
 const peer = new Peer(me, { host, port: 443, path: '/peerjs', config: await ice() });
 let call;
+const failures = [];
 
 peer.on('open', (id) => say(`open as ${id}`));
-peer.on('error', (failure) => say(failure.type));
+peer.on('error', ({ type }) => failures.push(type));
 peer.on('call', async (incoming) => {
   taken(incoming);
   incoming.answer(await camera());
@@ -28,4 +29,4 @@ $('call').onclick = async () => {
   taken(peer.call($('other').value, await camera()));
 };
 $('hang-up').onclick = () => call.close();
-window.peer = peer;
+Object.assign(window, { peer, failures });

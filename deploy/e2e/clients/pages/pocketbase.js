@@ -1,8 +1,8 @@
 // The tutorial's call by ID over PocketBase records, in words of our own: what it asks of the server, and when, is the same.
 import PocketBase from 'pocketbase';
-import { $, me, say, camera, host, ice } from './page.js';
+import { $, me, say, camera } from './page.js';
 
-const pb = new PocketBase(`https://${host}`);
+const pb = new PocketBase(location.origin);
 const calls = pb.collection('calls');
 const offerCandidates = pb.collection('offer_candidates');
 const answerCandidates = pb.collection('answer_candidates');
@@ -10,7 +10,8 @@ const answerCandidates = pb.collection('answer_candidates');
 const { record } = await pb.collection('users').authWithPassword(`${me}@example.org`, `password of ${me}`);
 const stun = await pb.collection('ice_servers').getFullList();
 const config = { iceServers: [{ urls: stun.map((one) => one.url) }], iceCandidatePoolSize: 10 };
-config.iceServers = (await ice({ Authorization: `Bearer ${pb.authStore.token}` })).iceServers; // the one line that gives it the relay
+// The one line that gives it the relay.
+config.iceServers = (await (await fetch('/ice', { headers: { Authorization: `Bearer ${pb.authStore.token}` } })).json()).iceServers;
 
 const pc = new RTCPeerConnection(config);
 pc.ontrack = ({ streams }) => ($('theirs').srcObject = streams[0]);

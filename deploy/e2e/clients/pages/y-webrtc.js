@@ -13,5 +13,4 @@ const provider = new WebrtcProvider('a room', doc, {
   signaling: [`wss://${host}/y-webrtc`], password: 'known to both', peerOpts: { config: await ice() },
 });
 provider.on('peers', ({ webrtcPeers }) => say(`${webrtcPeers.length} peers`));
-window.leave = () => provider.destroy();
 window.edit = (words) => text.insert(text.length, words);
