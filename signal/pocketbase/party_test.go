@@ -17,6 +17,7 @@ type ear struct {
 	mu    sync.Mutex
 	heard string
 	from  []broker.ID // of what has been heard
+	end   signal.Reason
 }
 
 func (e *ear) Forward(from broker.ID, events []byte) error {
@@ -30,7 +31,18 @@ func (e *ear) Forward(from broker.ID, events []byte) error {
 	return nil
 }
 
-func (e *ear) End(signal.Reason) {}
+func (e *ear) End(why signal.Reason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end = why
+}
+
+// why returns what it was ended by, Gone if by nothing.
+func (e *ear) why() signal.Reason {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.end
+}
 
 func (e *ear) text() string {
 	e.mu.Lock()
