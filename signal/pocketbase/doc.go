@@ -40,7 +40,7 @@
 // what parties do, since two tabs of one browser share the place where the SDK keeps its token, and a sign-in in one replaces the other's. As
 // in the tutorial, all pages may be one user: then knowing the ID is all there is.
 //
-// The namespace is this package's own: no client of another protocol reaches these, or the other way.
+// The name space is this package's own: no client of another protocol reaches these, or the other way.
 //
 // # Who signs in
 //
@@ -67,7 +67,7 @@
 // The page makes its RTCPeerConnection of URLs alone, which throws with turn: URLs, so ice_servers has stun: only. The line that gives a page
 // the relay replaces `const servers = ...`:
 //
-//	const servers = await (await fetch(pb.buildUrl("/ice"), {headers: {Authorization: "Bearer " + pb.authStore.token}})).json();
+//	const servers = await (await fetch("https://turn.example.org/ice", {headers: {Authorization: "Bearer " + pb.authStore.token}})).json();
 //
 // It is good with every access: a token of this package is enough (see [Handler.Bearer]).
 //
@@ -75,9 +75,9 @@
 //
 // A call ends with a hang-up of either party, when its maker has had no stream for a minute, when nobody has answered for
 // signal.calls.unjoined, and after a day. It counts against signal.calls: total, per_client (of a session), one_per_user, kept (bytes of a
-// call's records, 256 for each record included); a user and an address have at most a sixteenth of total, or 64. A page that is
-// reloaded leaves a call behind: at a limit, calls whose maker has gone make room. A side has 128 candidates at most, all calls together
-// 64 MiB. An address sends four times as fast as signal.limits allows one client. Streams count as connections; one that
-// doesn't say within 30 s what it wants is ended, and so is one that is read too slowly (see package signal). The SDK opens another one.
-// Calls are this process's: after a restart, running calls go on without hang-up.
+// call's records, 256 for each record included), kept_total and kept_per_address (of all calls that were made there, apart from what native
+// calls keep); a user and an address have at most a sixteenth of total, or 64. A page that is reloaded leaves a call behind: at a limit, calls
+// whose maker has gone make room. A side has 128 candidates at most. An address sends four times as fast as signal.limits allows one
+// client. Streams count as connections; one that doesn't say within 30 s what it wants is ended, and so is one that is read too
+// slowly (see package signal). The SDK opens another one. Calls are this process's: after a restart, running calls go on without hang-up.
 package pocketbase

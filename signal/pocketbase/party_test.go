@@ -1,7 +1,7 @@
 package pocketbase
 
 import (
-	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,15 +16,17 @@ type ear struct {
 
 	mu    sync.Mutex
 	heard string
+	from  []broker.ID // of what has been heard
 }
 
-func (e *ear) Forward(_ broker.ID, events []byte) error {
+func (e *ear) Forward(from broker.ID, events []byte) error {
 	if e.busy {
 		return signal.ErrPeerBusy
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard += string(events)
+	e.from = append(e.from, from)
 	return nil
 }
 
@@ -207,6 +209,23 @@ func TestBusyStream(t *testing.T) {
 	}
 }
 
+// What waits for a stream counts against the session that sent it, so that the core can tell who floods whom. A replay, and a hang-up,
+// which come once, count against nobody.
+func TestSenders(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller, callee := s.open(), s.open()
+	id := caller.call()
+	hears, _ := caller.hear("calls/"+id, "answer_candidates")
+	callee.answer(id)
+	callee.answerCandidate(id, 1)
+	caller.must("PATCH", callsPath+"/"+id, "{}")
+	caller.hangUp(id)
+	if f := hears.from; len(f) != 4 || f[0].IsZero() || f[0] != f[1] || f[2] == f[1] || f[2].IsZero() || !f[3].IsZero() {
+		t.Errorf("heard from %v", f)
+	}
+}
+
 // One answer is enough: the caller's page has taken it.
 func TestSecondAnswer(t *testing.T) {
 	s := newServer(t)
@@ -275,15 +294,27 @@ func TestCrowdedCall(t *testing.T) {
 	}
 }
 
-// All calls together have a limit too.
+// All calls together have a limit too, and those that were made at one address.
 func TestFullStore(t *testing.T) {
-	s := newServer(t, func(o *setup) { o.limits.Calls.KeptBytes = maxBytes })
-	defer s.shutdown()
-	p := s.open()
-	id := p.call()
-	s.handler.book.bytes = maxBytes - 10
-	p.refused("POST", callsPath, `{}`, 503, storeFull)
-	p.refused("POST", offersPath, candidateJSON(id, 1), 503, storeFull)
-	p.refused("PATCH", callsPath+"/"+id, `{"offer":{"type":"offer","sdp":"`+fmt.Sprint(make([]int, 100))+`"}}`, 503, storeFull)
-	p.must("PATCH", callsPath+"/"+id, `{"offer":{"type":"offer","sdp":""}}`) // which is smaller
+	for name, set := range map[string]func(*signal.CallLimits){
+		"all": func(l *signal.CallLimits) { l.KeptTotal = 1000 }, "of an address": func(l *signal.CallLimits) { l.KeptPerAddr = 1000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, func(o *setup) { set(&o.limits.Calls) })
+			defer s.shutdown()
+			p := s.open()
+			id := p.call()
+			p.offerCandidate(id, 1)
+			p.refused("POST", offersPath, candidateJSON(id, 2), 503, storeFull)
+			p.refused("POST", callsPath, `{"offer":{"type":"offer","sdp":"`+strings.Repeat("s", 100)+`"}}`, 503, storeFull)
+			p.refused("PATCH", callsPath+"/"+id, description("offer", 400), 503, storeFull)
+			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // which is smaller
+			s.door.from("192.0.2.77")
+			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
+				t.Errorf("from another address: %d", status)
+			}
+			p.hangUp(id)
+			p.call()
+		})
+	}
 }
