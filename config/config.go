@@ -203,11 +203,12 @@ type Calls struct {
 	KeptPerAddress Size `yaml:"kept_per_address"`
 }
 
-// Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.
+// Topics bound the subscriptions of y-webrtc's clients, and as many again of Trystero's.
 type Topics struct {
 	PerClient   int `yaml:"per_client"`
 	Subscribers int `yaml:"subscribers"` // of one topic
-	Total       int `yaml:"total"`       // of one protocol; 0: no limit
+	PerAddress  int `yaml:"per_address"` // 0: no limit
+	Total       int `yaml:"total"`       // 0: no limit
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after

@@ -84,6 +84,15 @@ type Visitor struct {
 	Grant Grant  // what its token says, where it showed one
 }
 
+// Bucket is what limits count an address by: its /64 where it is IPv6.
+func Bucket(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		p, _ := a.Prefix(64) // 64 is in range
+		return p.Addr()
+	}
+	return a
+}
+
 // MaxName is the longest name of a client, in bytes, and MaxSpace the longest name of a space.
 const (
 	MaxName  = 128

@@ -49,6 +49,7 @@ var (
 	ErrBadTopic   = &Error{"bad-topic", "a topic has 1 to 256 bytes"}
 	ErrTopicLimit = &Error{"topic-limit", "too many topics: unsubscribe from one first"}
 	ErrTopicFull  = &Error{"topic-full", "as many as may have subscribed to this topic already"}
+	ErrTopicAddr  = &Error{"topics-per-address", "too many subscriptions from your address"}
 	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it may: try again later"}
 
 	// Of sessions and what one can do in them.
@@ -75,7 +76,7 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics,
+	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopicAddr, ErrTopics,
 	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 

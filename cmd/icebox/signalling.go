@@ -125,7 +125,9 @@ func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 			KeptTotal: int(s.Calls.KeptTotal), KeptPerAddr: int(s.Calls.KeptPerAddress),
 		},
 	}
-	limits.Topics = signal.TopicLimits(s.Topics)
+	limits.Topics = signal.TopicLimits{
+		PerClient: s.Topics.PerClient, Subscribers: s.Topics.Subscribers, PerAddr: s.Topics.PerAddress, Total: s.Topics.Total,
+	}
 	for _, k := range s.Keys {
 		limits.Keys = append(limits.Keys, signal.Key{Name: k.Name, Key: k.Key.Reveal()})
 	}

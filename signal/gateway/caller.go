@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"icebox/signal"
 )
 
 // caller is who sends a request, as far as the connection and believable headers tell.
@@ -19,13 +21,7 @@ type caller struct {
 }
 
 // bucket is the address that limits count the caller by.
-func (c caller) bucket() netip.Addr {
-	if c.addr.Is6() {
-		p, _ := c.addr.Prefix(64) // 64 is in range
-		return p.Addr()
-	}
-	return c.addr
-}
+func (c caller) bucket() netip.Addr { return signal.Bucket(c.addr) }
 
 // traces are headers that proxies add.
 var traces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}

@@ -20,7 +20,7 @@ func (p party) Addr() broker.Addr { return p.client.Addr() }
 func (p party) Name() string { return p.client.Name() }
 
 // Bucket implements call.Party.
-func (p party) Bucket() netip.Addr { return bucket(p.client.Visitor().Addr) }
+func (p party) Bucket() netip.Addr { return signal.Bucket(p.client.Visitor().Addr) }
 
 // User implements call.Party: who has no name is a user of its own.
 func (p party) User() string {

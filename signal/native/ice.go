@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"icebox/signal"
@@ -45,7 +44,7 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 	v := s.client.Visitor()
 	r := signal.ICERequest{User: s.client.Name(), Host: v.Host, Addr: v.Addr, Call: call}
 	if r.User == "" {
-		r.User = "@" + bucket(v.Addr).String()
+		r.User = "@" + signal.Bucket(v.Addr).String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,15 +52,6 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 		r.TTL = max(time.Until(end), time.Second)
 	}
 	return r
-}
-
-// bucket is what clients at an address have in common, as at the gateway.
-func bucket(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		p, _ := a.Prefix(64) // 64 is in range
-		return p.Addr()
-	}
-	return a
 }
 
 // refreshIn has fresh ICE servers sent later, for a call or for the session.

@@ -1,6 +1,7 @@
 package peerjs
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -9,9 +10,8 @@ import (
 
 // Bounds on what waits for clients that aren't there.
 const (
-	expireAfter = 5 * time.Second
-
 	boxMessages, boxBytes     = 64, 256 << 10 // for one recipient, and of one sender
+	addrMessages, addrBytes   = 512, 2 << 20  // of one address, a /64 where it is IPv6
 	totalMessages, totalBytes = 4096, 16 << 20
 )
 
@@ -36,7 +36,7 @@ type box struct {
 // load is an amount of messages.
 type load struct{ messages, bytes int }
 
-func (l *load) fits(size, messages, bytes int) bool {
+func (l load) fits(size, messages, bytes int) bool {
 	return l.messages < messages && l.bytes+size <= bytes
 }
 
@@ -49,10 +49,12 @@ func (l *load) add(size, sign int) {
 type absent struct {
 	hub   *signal.Hub
 	count *metrics
+	after time.Duration // that something expires
 
 	mu      sync.Mutex
 	boxes   map[address]*box
-	queue   []*box // in the order in which they are due
+	addrs   map[netip.Addr]load // of what senders there have waiting
+	queue   []*box              // in the order in which they are due
 	total   load
 	running bool // a goroutine, which the hub waits for, expires boxes
 }
@@ -66,21 +68,36 @@ func (a *absent) put(to address, l letter) (kept bool) {
 	switch {
 	case !a.total.fits(size, totalMessages, totalBytes),
 		!l.from.waiting.fits(size, boxMessages, boxBytes),
+		!a.of(l).fits(size, addrMessages, addrBytes),
 		b != nil && !b.load.fits(size, boxMessages, boxBytes),
 		!a.run():
 		a.count.refused.Inc()
 		return false
 	}
 	if b == nil {
-		b = &box{to: to, due: time.Now().Add(expireAfter)}
+		b = &box{to: to, due: time.Now().Add(a.after)}
 		a.boxes[to] = b
 		a.queue = append(a.queue, b)
 	}
 	b.letters = append(b.letters, l)
 	b.load.add(size, 1)
-	l.from.waiting.add(size, 1)
-	a.total.add(size, 1)
+	a.account(l, 1)
 	return true
+}
+
+// of is what waits of the sender's address. The caller holds mu.
+func (a *absent) of(l letter) load { return a.addrs[l.from.bucket()] }
+
+// account counts a letter in or out. The caller holds mu.
+func (a *absent) account(l letter, sign int) {
+	size := len(l.frame)
+	l.from.waiting.add(size, sign)
+	a.total.add(size, sign)
+	n := a.of(l)
+	n.add(size, sign)
+	if a.addrs[l.from.bucket()] = n; n == (load{}) {
+		delete(a.addrs, l.from.bucket())
+	}
 }
 
 // take returns what waits for a client, in order.
@@ -100,8 +117,7 @@ func (a *absent) take(to address) []letter {
 func (a *absent) remove(b *box) []letter {
 	delete(a.boxes, b.to)
 	for _, l := range b.letters {
-		l.from.waiting.add(len(l.frame), -1)
-		a.total.add(len(l.frame), -1)
+		a.account(l, -1)
 	}
 	letters := b.letters
 	b.letters = nil

@@ -38,7 +38,7 @@
 // # Who isn't there
 //
 // Candidates may come before their offer, and a page may write to another that is about to connect. So what is for somebody who isn't
-// there waits: 64 messages and 256 KiB for one recipient, as much of one sender, 4096 messages and 16 MiB in all. It follows OPEN in
+// there waits: 64 messages and 256 KiB for one recipient, as much of one sender, 512 messages and 2 MiB of one address, 4096 messages and 16 MiB in all. It follows OPEN in
 // its order, or is dropped after 5 s; then each sender is sent one EXPIRE for that recipient. What finds no room is dropped and its
 // sender sent EXPIRE at once.
 //

@@ -3,6 +3,7 @@ package peerjs_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -92,7 +93,7 @@ func TestApplicationsAreApart(t *testing.T) {
 
 // A flood for those who aren't there is bounded for each sender and each recipient, and nobody else notices.
 func TestFloodOfGhosts(t *testing.T) {
-	s := serve(t, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
+	s := serveFor(t, time.Hour, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
 	al, eve := s.open("peerjs", "al", "a"), s.open("peerjs", "eve", "e")
 	const sent = 500
 	for i := range sent {
@@ -114,6 +115,21 @@ func TestFloodOfGhosts(t *testing.T) {
 		bob.send(big)
 	}
 	bob.want(`{"type":"EXPIRE","src":"ghost","dst":"bob"}`)
+	// One address has eight times as much waiting, and others have the rest.
+	refused := s.count("icebox_peerjs_kept_total", "outcome", "refused")
+	for i := range 8 {
+		p := s.open("peerjs", fmt.Sprint("flood", i), "t")
+		for j := range 64 {
+			p.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, j))
+		}
+		p.still(fmt.Sprint("flood", i))
+	}
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66) // eve has 64 waiting, and bob two
+	far, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"far"}, "token": {"f"}}, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
+	far.want(`{"type":"OPEN"}`)
+	far.send(`{"type":"CANDIDATE","dst":"ghost1000","payload":{}}`)
+	far.still("far")
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66)
 }
 
 // What waits follows OPEN in order; what is for nobody expires once for each sender and recipient.

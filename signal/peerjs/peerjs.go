@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +32,8 @@ type Options struct {
 	Hub        *signal.Hub
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no registration
+
+	ExpireAfter time.Duration // 5 s, for which messages wait for who isn't there
 }
 
 // Door is what a handler wants of the gateway for a request. Its errors wrap those of package signal.
@@ -53,8 +57,8 @@ type Handler struct {
 
 // New returns a Handler.
 func New(o Options) (*Handler, error) {
-	if o.Hub == nil {
-		return nil, errors.New("make a PeerJS handler: there is no hub")
+	if o.Hub == nil || o.ExpireAfter < 0 {
+		return nil, errors.New("make a PeerJS handler: there is no hub, or a time is negative")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -65,7 +69,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h := &Handler{
 		hub: o.Hub, log: o.Logger, sessions: make(map[string]map[string]*session),
-		absent: absent{hub: o.Hub, count: m, boxes: make(map[address]*box)},
+		absent: absent{hub: o.Hub, count: m, after: cmp.Or(o.ExpireAfter, 5*time.Second), boxes: make(map[address]*box), addrs: make(map[netip.Addr]load)},
 	}
 	o.Hub.Declare(Protocol)
 	return h, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"net/netip"
 
 	"icebox/signal"
 	"icebox/signal/broker"
@@ -21,6 +22,9 @@ type session struct {
 	refusal []byte // why it can't stay; nil if it can
 	waiting load   // of its messages to those who aren't there; absent's
 }
+
+// bucket is what limits count its address by.
+func (s *session) bucket() netip.Addr { return signal.Bucket(s.client.Visitor().Addr) }
 
 // Open implements socket.Session. It claims the id, which may take as long as a sign-in does.
 func (s *session) Open() {

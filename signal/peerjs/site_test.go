@@ -38,6 +38,12 @@ type site struct {
 
 func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 	t.Helper()
+	return serveFor(t, 0, change...)
+}
+
+// serveFor is serve with a time for which messages wait.
+func serveFor(t *testing.T, expire time.Duration, change ...func(*signal.Limits)) *site {
+	t.Helper()
 	limits := signal.DefaultLimits()
 	for _, f := range change {
 		f(&limits)
@@ -50,7 +56,7 @@ func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 	if s.gateway, err = gateway.New(gateway.Options{Hub: s.hub, Registerer: s.registry}, limits); err != nil {
 		t.Fatal(err)
 	}
-	h, err := peerjs.New(peerjs.Options{Hub: s.hub, Registerer: s.registry})
+	h, err := peerjs.New(peerjs.Options{Hub: s.hub, Registerer: s.registry, ExpireAfter: expire})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,25 +212,32 @@ func (s *site) get(path string, h http.Header) (status int, header http.Header, 
 	return resp.StatusCode, resp.Header, string(text)
 }
 
-// counted waits for a counter with a label.
+// count is the value of a counter with a label.
+func (s *site) count(name, label, value string) float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == name && l.GetName() == label && l.GetValue() == value {
+					return m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	s.t.Fatalf("there is no %s{%s=%q}", name, label, value)
+	return 0
+}
+
+// counted waits for a value.
 func (s *site) counted(name, label, value string, want float64) {
 	s.t.Helper()
 	var got float64
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		families, err := s.registry.Gather()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, f := range families {
-			for _, m := range f.GetMetric() {
-				for _, l := range m.GetLabel() {
-					if f.GetName() == name && l.GetName() == label && l.GetValue() == value {
-						got = m.GetCounter().GetValue()
-					}
-				}
-			}
-		}
-		if got == want {
+		if got = s.count(name, label, value); got == want {
 			return
 		}
 	}

@@ -117,14 +117,7 @@ func ratesOf(l *signal.Limits) rate.Rate {
 }
 
 // bucket is the address that limits count by.
-func (x *exchange) bucket() netip.Addr {
-	a := x.visitor.Addr
-	if a.Is6() {
-		p, _ := a.Prefix(64) // 64 is in range
-		return p.Addr()
-	}
-	return a
-}
+func (x *exchange) bucket() netip.Addr { return signal.Bucket(x.visitor.Addr) }
 
 func waiting(p *problem, wait time.Duration) *problem {
 	n := *p

@@ -8,7 +8,7 @@
 //
 // # Limits
 //
-// A client has so many subscriptions, a topic so many subscribers, and a handler so many subscriptions in all
+// A client has so many subscriptions, a topic so many subscribers, and an address and a handler so many subscriptions in all
 // ([signal.TopicLimits]). What is more is refused, counted, and told to the client where its protocol bears that; nothing else changes.
 //
 // A publication counts against its sender's rate once when it is read, and again by what is written for it: as one message for every 64 KiB,

@@ -2,6 +2,7 @@ package topic
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,11 +20,15 @@ type memory struct {
 		// topics have their subscribers, in a slice that is replaced as a whole, because it is read for every publication.
 		topics map[string][]*signal.Client
 	}
-	topics, subscriptions atomic.Int64
+	topics atomic.Int64
+
+	mu            sync.Mutex // of what follows; held by who has a shard's lock, or none
+	subscriptions int
+	addrs         map[netip.Addr]int // subscriptions of each
 }
 
 func newMemory() *memory {
-	m := &memory{seed: maphash.MakeSeed()}
+	m := &memory{seed: maphash.MakeSeed(), addrs: make(map[netip.Addr]int)}
 	for i := range m.shards {
 		m.shards[i].topics = make(map[string][]*signal.Client)
 	}
@@ -32,23 +37,55 @@ func newMemory() *memory {
 
 // subscribe adds a client that isn't there yet, within the limits.
 func (m *memory) subscribe(topic string, c *signal.Client, l signal.TopicLimits) error {
-	if n := m.subscriptions.Add(1); l.Total > 0 && n > int64(l.Total) {
-		m.subscriptions.Add(-1)
-		return signal.ErrTopics
-	}
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	there := s.topics[topic]
 	if len(there) >= l.Subscribers {
-		m.subscriptions.Add(-1)
 		return signal.ErrTopicFull
+	}
+	if err := m.count(c, l); err != nil {
+		return err
 	}
 	if len(there) == 0 {
 		m.topics.Add(1)
 	}
 	s.topics[topic] = append(slices.Clip(there), c)
 	return nil
+}
+
+// count counts a subscription of a client, unless that is one too many.
+func (m *memory) count(c *signal.Client, l signal.TopicLimits) error {
+	a := signal.Bucket(c.Visitor().Addr)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case l.Total > 0 && m.subscriptions >= l.Total:
+		return signal.ErrTopics
+	case l.PerAddr > 0 && m.addrs[a] >= l.PerAddr:
+		return signal.ErrTopicAddr
+	}
+	m.subscriptions++
+	m.addrs[a]++
+	return nil
+}
+
+// discount is the inverse of count.
+func (m *memory) discount(c *signal.Client) {
+	a := signal.Bucket(c.Visitor().Addr)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.subscriptions--
+	if m.addrs[a]--; m.addrs[a] == 0 {
+		delete(m.addrs, a)
+	}
+}
+
+// total is how many subscriptions there are.
+func (m *memory) total() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.subscriptions
 }
 
 // unsubscribe removes a client that is there.
@@ -61,7 +98,7 @@ func (m *memory) unsubscribe(topic string, c *signal.Client) {
 	if i < 0 {
 		return
 	}
-	m.subscriptions.Add(-1)
+	m.discount(c)
 	if len(there) == 1 {
 		delete(s.topics, topic)
 		m.topics.Add(-1)

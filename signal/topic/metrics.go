@@ -13,9 +13,9 @@ func newMetrics(reg prometheus.Registerer, protocol string, m *memory) (*metrics
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: label})
 	}
-	gauge := func(name, help string, value func() int64) prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		o := prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: label}
-		return prometheus.NewGaugeFunc(o, func() float64 { return float64(value()) })
+		return prometheus.NewGaugeFunc(o, value)
 	}
 	counters := &metrics{
 		published: counter("icebox_topic_published_total", "Publications that clients sent."),
@@ -27,8 +27,8 @@ func newMetrics(reg prometheus.Registerer, protocol string, m *memory) (*metrics
 	}
 	for _, c := range []prometheus.Collector{
 		counters.published, counters.delivered, counters.dropped,
-		gauge("icebox_topics", "Topics that somebody has subscribed to.", m.topics.Load),
-		gauge("icebox_topic_subscriptions", "Subscriptions to topics.", m.subscriptions.Load),
+		gauge("icebox_topics", "Topics that somebody has subscribed to.", func() float64 { return float64(m.topics.Load()) }),
+		gauge("icebox_topic_subscriptions", "Subscriptions to topics.", func() float64 { return float64(m.total()) }),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -114,7 +114,7 @@ func TestSubscribersAreASnapshot(t *testing.T) {
 			t.Errorf("what was lent has changed at %d", i)
 		}
 	}
-	now := fmt.Sprint(len(h.exchange.subscribers("t")), h.exchange.(*memory).subscriptions.Load(), h.exchange.(*memory).topics.Load())
+	now := fmt.Sprint(len(h.exchange.subscribers("t")), h.exchange.(*memory).total(), h.exchange.(*memory).topics.Load())
 	if now != "5 5 1" {
 		t.Errorf("subscribers, subscriptions and topics are %s", now)
 	}

@@ -131,8 +131,21 @@ func TestLimits(t *testing.T) {
 			cy.send("%s", subscribe("e"))
 			cy.wantRefusal("topics-full")
 			subscriptions(5)
-			for code, want := range map[string]float64{"topic-limit": 1, "bad-topic": 2, "topic-full": 1, "topics-full": 1} {
+			for code, want := range map[string]float64{"topic-limit": 1, "bad-topic": 2, "topic-full": 1, "topics-full": 1, "topics-per-address": 0} {
 				s.counted("icebox_signal_refused_total", "code", code, want)
+			}
+			if err := s.gateway.SetLimits(with(func(l *signal.Limits) { l.Topics.PerAddr = 5 })); err != nil {
+				t.Fatal(err)
+			}
+			cy.send("%s", subscribe("f"))
+			cy.wantRefusal("topics-per-address")
+			elsewhere, _ := s.dial("/"+protocol, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
+			elsewhere.send("%s", subscribe("f"))
+			subscriptions(6)
+			_ = elsewhere.ws.Close()
+			subscriptions(5)
+			if err := s.gateway.SetLimits(with(limits)); err != nil {
+				t.Fatal(err)
 			}
 			// Who goes makes room, and a reload does.
 			_ = al.ws.Close()
@@ -149,6 +162,13 @@ func TestLimits(t *testing.T) {
 			subscriptions(23)
 		})
 	}
+}
+
+// with are the default limits, but for a change.
+func with(change func(*signal.Limits)) signal.Limits {
+	l := signal.DefaultLimits()
+	change(&l)
+	return l
 }
 
 // A message that subscribes to more than it may is told so once.
