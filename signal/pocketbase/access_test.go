@@ -183,6 +183,8 @@ func TestAnyoneByAccess(t *testing.T) {
 			switch secrets[0] {
 			case "token":
 				v.Grant = signal.Grant{Name: "al", Expires: time.Now().Add(time.Hour)}
+			case "limited token":
+				v.Grant = signal.Grant{Name: "al", Limited: true}
 			case "foreign page":
 				return v, fmt.Errorf("at the door: %w", signal.ErrOrigin)
 			default:
@@ -190,7 +192,7 @@ func TestAnyoneByAccess(t *testing.T) {
 			}
 			return v, nil
 		}
-		for password, want := range map[string]int{"token": 200, "foreign page": 403, "wrong": 400} {
+		for password, want := range map[string]int{"token": 200, "limited token": 403, "foreign page": 403, "wrong": 400} {
 			if got := s.signsIn("whoever", password); got != want {
 				t.Errorf("%s: %d, want %d", password, got, want)
 			}
@@ -323,6 +325,9 @@ func TestRate(t *testing.T) {
 		if w.Header().Get("Retry-After") != "1" {
 			t.Errorf("come again after %q", w.Header().Get("Retry-After"))
 		}
+		time.Sleep(time.Second) // after which there may be four
+		p.ask("PATCH", callsPath+"/aaaaaaaaaaaaaaa", description("offer", 3*requestUnit))
+		p.refused("GET", serversPath, "", 429, tooFast)
 		s.door.from("192.0.2.51")
 		p.must("GET", serversPath, "")
 		s.door.from("192.0.2.50")

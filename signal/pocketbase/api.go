@@ -17,7 +17,9 @@ import (
 
 const (
 	maxRates = 1 << 16 // addresses whose requests are counted
-	sharers  = 4       // clients at one address that may all send as fast as one client may
+	// requestUnit is how many bytes of a request count as another one against the rate.
+	requestUnit = 16 << 10
+	sharers     = 4 // clients at one address that may all send as fast as one client may
 
 	maxSignIn    = 4 << 10  // bytes of a request
 	maxCandidate = 16 << 10 // bytes of a request
@@ -150,6 +152,9 @@ func (x *exchange) read(limit int64) ([]byte, *problem) {
 		return nil, problemLarge
 	case err != nil:
 		return nil, problemBody
+	}
+	for range len(body) / requestUnit { // to be paid before the next one
+		x.rates.Take(x.bucket(), ratesOf(x.hub.Limits()), time.Now())
 	}
 	return body, nil
 }

@@ -15,7 +15,12 @@ type listener struct {
 	client client
 	who    *person // nil until it has said what it wants
 	topics []topic
+	began  time.Time
+	expiry *time.Timer // ends it with the token that it was subscribed with
 }
+
+// maxStreams of a session hear of its calls. What is sent once to a party is written to each of them.
+const maxStreams = 8
 
 // client is a signal.Client: neither method blocks.
 type client interface {
@@ -25,7 +30,7 @@ type client interface {
 
 // listen adds a stream, which hears of nothing yet.
 func (b *book) listen(id string, c client) *listener {
-	l := &listener{id: id, client: c}
+	l := &listener{id: id, client: c, began: time.Now()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.streams[id] = l
@@ -38,6 +43,9 @@ func (b *book) leave(l *listener) {
 	defer b.mu.Unlock()
 	delete(b.streams, l.id)
 	b.deafen(l)
+	if l.expiry != nil {
+		l.expiry.Stop()
+	}
 }
 
 // deafen takes a stream out of its session's.
@@ -76,8 +84,8 @@ func (b *book) banish(good func(person) bool) {
 	}
 }
 
-// subscribe replaces what a stream hears of, and tells it of what was there before.
-func (b *book) subscribe(p person, id string, topics []topic) *problem {
+// subscribe replaces what a stream hears of, for as long as its client's token is good, and tells it of what was there before.
+func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.streams[id]
@@ -92,12 +100,11 @@ func (b *book) subscribe(p person, id string, topics []topic) *problem {
 		b.deafen(l)
 	}
 	l.who, l.topics = &p, topics
-	all := b.hearing[p.session]
-	if all == nil {
-		all = make(map[*listener]struct{})
-		b.hearing[p.session] = all
+	if l.expiry != nil {
+		l.expiry.Stop()
 	}
-	all[l] = struct{}{}
+	l.expiry = time.AfterFunc(time.Until(until), func() { l.client.End(signal.Expired) })
+	b.hear(l)
 	for _, t := range topics {
 		if c := b.calls[t.id]; t.collection == calls && c != nil && !c.ended {
 			b.admit(c, p) // who may not simply hears nothing
@@ -108,6 +115,26 @@ func (b *book) subscribe(p person, id string, topics []topic) *problem {
 		b.review(c)
 	}
 	return nil
+}
+
+// hear puts a stream among its session's, whose oldest ones end if there are too many: it is probably what a lost connection has left.
+func (b *book) hear(l *listener) {
+	all := b.hearing[l.who.session]
+	if all == nil {
+		all = make(map[*listener]struct{})
+		b.hearing[l.who.session] = all
+	}
+	all[l] = struct{}{}
+	for len(all) > maxStreams {
+		oldest := l
+		for other := range all {
+			if other.began.Before(oldest.began) {
+				oldest = other
+			}
+		}
+		delete(all, oldest)
+		oldest.client.End(signal.Replaced)
+	}
 }
 
 // review notes whether a stream of the call's maker is there.

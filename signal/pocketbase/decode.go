@@ -14,7 +14,7 @@ const (
 	maxDepth    = 32   // of what a request has in it
 	maxIdentity = 255  // bytes
 	maxPassword = 72   // bytes: bcrypt ignores what is behind them
-	maxTopics   = 64   // of one stream
+	maxTopics   = 32   // of one stream
 	maxTopic    = 1024 // bytes of one, options included
 )
 

@@ -27,7 +27,7 @@
 //   - The SDK aborts a request as soon as it begins another one of the same kind, and so most candidates. Those that have been sent count,
 //     whether or not anybody waits for the answer. What the SDK aborts in the same moment never leaves the browser, and is lost; a page of
 //     another origin loses more, because browsers ask first whether they may, until they have been told (Access-Control-Max-Age). So the
-//     best place for the page is the host that serves /api.
+//     best place for the page is the host that serves /api, with HTTP/2; where a line can be changed, pb.autoCancellation(false) ends it.
 //   - A hang-up is heard by the end of a candidate of the caller. If there is none, one ends that never was. Who is between two streams
 //     meanwhile hears of it within two minutes.
 //   - Everybody who is signed in is told of everybody's calls. Here, of its own: see below.
@@ -50,13 +50,13 @@
 //
 //	open   with any password, from a page of an admitted origin
 //	key    with an API key as the password
-//	jwt    with a token as the password; its name counts, not the identity
+//	jwt    with a token as the password; its name counts, not the identity, and it must not be limited to certain calls
 //
 // Such a user is the same for the same identity, password and address (IPv6: /64); there is no account, so it must not be relied on that
 // nobody else is.
 //
 // A token is signed with a key derived from the daemon's secret, good for 24 hours (of a JWT: no longer than that), and outlives restarts. It
-// ends when the user is taken out of the configuration or gets another password; streams end then too. Refreshing works for users,
+// ends when the user is taken out of the configuration or gets another password. Streams end with the token. Refreshing works for users,
 // while others get the same end.
 //
 // Wrong passwords are limited to 30 a minute from an address and 100, then one a second, for an identity; who shows an earlier token of
@@ -78,6 +78,6 @@
 // call's records, 256 for each record included), kept_total and kept_per_address (of all calls that were made there, apart from what native
 // calls keep); a user and an address have at most a sixteenth of total, or 64. A page that is reloaded leaves a call behind: at a limit, calls
 // whose maker has gone make room. A side has 128 candidates at most. An address sends four times as fast as signal.limits allows one
-// client. Streams count as connections; one that doesn't say within 30 s what it wants is ended, and so is one that is read too
+// client, and 16 KiB of a request count as one more. Streams count as connections, eight are heard in a session; one that doesn't say within 30 s what it wants is ended, and so is one that is read too
 // slowly (see package signal). The SDK opens another one. Calls are this process's: after a restart, running calls go on without hang-up.
 package pocketbase

@@ -17,6 +17,7 @@ type ear struct {
 	mu    sync.Mutex
 	heard string
 	from  []broker.ID // of what has been heard
+	end   signal.Reason
 }
 
 func (e *ear) Forward(from broker.ID, events []byte) error {
@@ -30,7 +31,18 @@ func (e *ear) Forward(from broker.ID, events []byte) error {
 	return nil
 }
 
-func (e *ear) End(signal.Reason) {}
+func (e *ear) End(why signal.Reason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.end = why
+}
+
+// why returns what it was ended by, Gone if by nothing.
+func (e *ear) why() signal.Reason {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.end
+}
 
 func (e *ear) text() string {
 	e.mu.Lock()
@@ -313,8 +325,11 @@ func TestFullStore(t *testing.T) {
 			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
 				t.Errorf("from another address: %d", status)
 			}
-			p.hangUp(id)
-			p.call()
+			if name == "of an address" { // where there is room again
+				p.hangUp(id)
+				s.door.from("192.0.2.7")
+				p.call()
+			}
 		})
 	}
 }

@@ -65,7 +65,11 @@ func (x *exchange) stream() ([]byte, *problem) {
 
 // subscribe says what a stream wants to hear of.
 func (x *exchange) subscribe() ([]byte, *problem) {
-	p, body, refused := x.authorized(x.hub.Limits().MaxMessage)
+	p, until, refused := x.who(x.shown())
+	if refused != nil {
+		return nil, refused
+	}
+	body, refused := x.read(x.hub.Limits().MaxMessage)
 	if refused != nil {
 		return nil, refused
 	}
@@ -73,7 +77,7 @@ func (x *exchange) subscribe() ([]byte, *problem) {
 	if !ok {
 		return nil, problemBody
 	}
-	if refused := x.book.subscribe(p, stream, topics); refused != nil {
+	if refused := x.book.subscribe(p, until, stream, topics); refused != nil {
 		return nil, refused
 	}
 	x.w.WriteHeader(http.StatusNoContent)

@@ -56,6 +56,8 @@ func (x *exchange) welcome(s signIn, until time.Time) (person, time.Time, *probl
 		return person{}, until, problemAccess
 	case err != nil:
 		return person{}, until, problemPassword
+	case v.Grant.Limited: // to calls whose IDs were known beforehand
+		return person{}, until, problemAccess
 	}
 	p := person{identity: s.identity, user: idOf(x.sealer.seal("anyone", s.identity, s.password, x.bucket().String()))}
 	if name := v.Grant.Name; name != "" {

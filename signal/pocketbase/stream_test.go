@@ -80,6 +80,57 @@ func TestSilentStreams(t *testing.T) {
 	})
 }
 
+// A stream ends with the token that it was subscribed with, and lasts as long as a newer one.
+func TestStreamsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		defer s.shutdown()
+		p := s.open()
+		e, l := p.hear("calls")
+		time.Sleep(tokenLife - time.Hour)
+		p.token = p.must("POST", refreshPath, "")["token"].(string)
+		p.must("POST", streamPath, (&source{id: l.id}).subscription("calls"))
+		other, gone := p.hear("calls")
+		s.handler.book.leave(gone)
+		time.Sleep(tokenLife - 2*time.Second)
+		synctest.Wait()
+		if e.why() != signal.Gone {
+			t.Error("the stream has ended too early")
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if e.why() != signal.Expired || other.why() != signal.Gone {
+			t.Errorf("ended by %v, and one that was gone by %v", e.why(), other.why())
+		}
+	})
+}
+
+// A session has so many streams, and the oldest ones make room.
+func TestManyStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		defer s.shutdown()
+		p := s.open()
+		var all []*ear
+		for range maxStreams + 2 {
+			e, _ := p.hear("calls")
+			all = append(all, e)
+			time.Sleep(time.Second)
+		}
+		for i, e := range all {
+			if ended := e.why() == signal.Replaced; ended != (i < 2) {
+				t.Errorf("the %d. of %d has ended: %v", i+1, len(all), ended)
+			}
+		}
+		p.hangUp(p.call())
+		for i, e := range all {
+			if hears := e.text() != ""; hears != (i >= 2) {
+				t.Errorf("the %d. of %d hears: %v", i+1, len(all), hears)
+			}
+		}
+	})
+}
+
 // Somebody who doesn't read is cut off, nobody has to wait for him, and his call goes on without.
 func TestSlowReader(t *testing.T) {
 	s := start(t, func(o *setup) {
