@@ -21,7 +21,7 @@ import (
 )
 
 // patience is for what takes a moment, on a machine with much else to do.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // scene is what all clients share: a network, a daemon, the pages, and two browsers.
 type scene struct {

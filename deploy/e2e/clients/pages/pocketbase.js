@@ -9,11 +9,11 @@ const answerCandidates = pb.collection('answer_candidates');
 
 const { record } = await pb.collection('users').authWithPassword(`${me}@example.org`, `password of ${me}`);
 const stun = await pb.collection('ice_servers').getFullList();
-const config = { iceServers: [{ urls: stun.map((one) => one.url) }], iceCandidatePoolSize: 10 };
-// The one line that gives it the relay.
-config.iceServers = (await (await fetch('/ice', { headers: { Authorization: `Bearer ${pb.authStore.token}` } })).json()).iceServers;
+$('text').value = stun.map(({ url }) => url);
+// The line that gives it the relay, in place of the one that makes RTCPeerConnection's configuration of stun.
+const servers = await (await fetch(pb.buildUrl('/ice'), { headers: { Authorization: `Bearer ${pb.authStore.token}` } })).json();
 
-const pc = new RTCPeerConnection(config);
+const pc = new RTCPeerConnection(servers);
 pc.ontrack = ({ streams }) => ($('theirs').srcObject = streams[0]);
 pc.onconnectionstatechange = () => say(pc.connectionState);
 say('ready');
