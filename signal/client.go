@@ -52,9 +52,13 @@ type Resumable interface {
 type Profile struct {
 	// Protocol is the metric label.
 	Protocol string
+	// Space keeps the protocol's names apart from those of others, which its clients can neither take nor reach: the same name in two
+	// spaces is two names. Its clients never see it. At most MaxSpace bytes of UTF-8; "" is the space of icebox's own protocols.
+	Space string
 	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
 	ByID bool
-	// Pairs is how many correspondents a client has at once; 0 means 32.
+	// Pairs is how many correspondents a client has at once; 0 means 32. If negative there are no pairs: the protocol has notes alone, and
+	// nobody is told when a client ends.
 	Pairs int
 	// Presence makes the frame that tells a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte
@@ -80,8 +84,11 @@ type Visitor struct {
 	Grant Grant  // what its token says, where it showed one
 }
 
-// MaxName is the longest name of a client, in bytes.
-const MaxName = 128
+// MaxName is the longest name of a client, in bytes, and MaxSpace the longest name of a space.
+const (
+	MaxName  = 128
+	MaxSpace = 128
+)
 
 // tokenLen is the length of a token's raw form: the client's ID and a secret.
 const tokenLen = len(broker.ID{}) + 16
@@ -174,7 +181,7 @@ func (c *Client) SignIn(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
 	defer cancel()
-	if err := h.broker.Claim(ctx, name, c.id); err != nil {
+	if err := h.broker.Claim(ctx, c.global(name), c.id); err != nil {
 		told := refusal(err)
 		if told == ErrUnavailable && !ends(err) {
 			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
@@ -200,7 +207,7 @@ func ValidName(name string) bool {
 }
 
 func (c *Client) release(ctx context.Context, name string) {
-	if err := c.hub.broker.Release(ctx, name, c.id); err != nil {
+	if err := c.hub.broker.Release(ctx, c.global(name), c.id); err != nil {
 		c.hub.log.Warn("release failed", slog.String("client", c.id.String()), slog.Any("error", err))
 	}
 }

@@ -28,6 +28,12 @@
 //     its network was gone), otherwise the newcomer is refused;
 //   - a connection that closes late can't free a name that somebody else holds by then.
 //
+// # Spaces
+//
+// Others' protocols have their names in spaces of their own ([Profile.Space]): who signs in there can neither take nor reach a name of
+// another space, whatever it writes, and finds nobody but its like. icebox's own protocols and the classic one share the space
+// that has no name.
+//
 // # Pairs
 //
 // An offer makes sender and recipient a pair. Answers, candidates and a leave pass only within a pair, which

@@ -46,6 +46,13 @@ type CallLimits struct {
 	KeptTotal, KeptPerAddr int // bytes
 }
 
+// TopicLimits bound topics, of each protocol that has them.
+type TopicLimits struct {
+	PerClient   int // that one client has subscribed to
+	Subscribers int // of one topic
+	Total       int // subscriptions; 0 is no limit
+}
+
 // Key is a shared API key. Its name is what logs show.
 type Key struct{ Name, Key string }
 
@@ -73,7 +80,11 @@ type Limits struct {
 	ResumeBytes    int // at least MaxMessage
 	WatchedNames   int // by one client
 
-	Calls CallLimits
+	// Discovery lets clients of a protocol that has a way to ask know who is there.
+	Discovery bool
+
+	Calls  CallLimits
+	Topics TopicLimits
 
 	// Connections and credentials; 0 is no limit. An address is a /64 where it is IPv6.
 	ConnsPerAddr, ConnsTotal int
@@ -102,6 +113,7 @@ func DefaultLimits() Limits {
 			Parties: 2, PerClient: 8, Total: 10_000, Unjoined: time.Hour, KeptBytes: 64 << 10,
 			KeptTotal: 64 << 20, KeptPerAddr: 2 << 20,
 		},
+		Topics: TopicLimits{PerClient: 128, Subscribers: 256, Total: 20_000},
 
 		ConnsPerAddr: 200,
 		ConnsTotal:   20_000,
@@ -139,6 +151,8 @@ func (l Limits) Validate() error {
 	refuse(l.Calls.PerClient < 1, "%d calls per client are below 1", l.Calls.PerClient)
 	refuse(min(l.Calls.Total, l.Calls.KeptBytes, l.Calls.KeptTotal, l.Calls.KeptPerAddr) < 0, "a limit on calls is negative")
 	refuse(l.Calls.Unjoined < time.Second, "a call that ends unjoined after %v is too short", l.Calls.Unjoined)
+	refuse(l.Topics.PerClient < 1 || l.Topics.Subscribers < 1, "no topic can be subscribed to")
+	refuse(l.Topics.Total < 0, "a number of subscriptions is negative")
 	refuse(l.ConnsPerAddr < 0 || l.ConnsTotal < 0, "a number of connections is negative")
 	refuse(l.MintsPerAddr < 0 || l.MintsTotal < 0, "a number of credentials is negative")
 	return errors.Join(errs...)

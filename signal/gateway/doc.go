@@ -10,6 +10,7 @@
 //	/?service=turn                          the same at the root, as the draft has it
 //	/turn/credentials                       ICE servers as Janus asks for them
 //	/_matrix/client/{v3,r0}/voip/turnServer ICE servers as Matrix clients ask for them
+//	where a [Mount] says                    an adapter: the server side of others' clients
 //	anything else                           the pages
 //
 // # Who is asking
@@ -35,6 +36,13 @@
 // open, for requests of a page of this host. The last is told by what browsers say (Origin, Sec-Fetch-Site,
 // Referer), which any other program can say too: it keeps other sites' pages from using this server, and
 // nobody else.
+//
+// # Adapters
+//
+// An adapter gets the requests below its path, and a [Door] for each. It asks the door who calls, has it judge what the request shows
+// (with secrets that only the adapter can find, such as the key in PeerJS's URL), and counts connections in. Nobody is let in
+// otherwise; in what words a refusal is told is the adapter's. ICE servers for its sign-ins come from [Gateway.SignInICE].
+// The adapters are joined in cmd/icebox. None imports this package, and this package none of them.
 //
 // # What is expected of the http.Server
 //

@@ -88,7 +88,7 @@ func (l *listener) serveICE(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
 	c := identify(r, l.Listener, rules.limits.TrustedProxies)
 	w.Header().Set("Cache-Control", "no-store")
-	if preflight := l.allowPages(w, r, c, rules); preflight {
+	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
 		return
 	}
 	servers, failed := l.iceFor(w, r, c, rules)
@@ -134,7 +134,7 @@ func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rule
 
 // allowPages lets pages of admitted origins read the answer, and answers the question that browsers ask
 // beforehand.
-func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules) (preflight bool) {
+func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules, methods string) (preflight bool) {
 	h := w.Header()
 	h.Set("Vary", "Origin")
 	origins := r.Header["Origin"]
@@ -145,10 +145,10 @@ func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, 
 	if r.Method != http.MethodOptions {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Methods", methods)
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", strconv.Itoa(2*60*60))
-	h.Set("Allow", "GET, POST, OPTIONS")
+	h.Set("Allow", methods+", OPTIONS")
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
