@@ -62,7 +62,7 @@ func (p Protocol) Routes() []string {
 
 // ownRoutes are what icebox serves itself, on every listener that serves anything.
 var ownRoutes = []string{
-	"/ws", "/v1", "/ice", "/turn", "/api/turn", "/_matrix", "/assets", "/examples", "/sdk", "/trickle-ice",
+	"/ws", "/v1", "/ice", "/turn", "/api/turn", "/_matrix", "/2010-04-01", "/assets", "/examples", "/sdk", "/trickle-ice",
 }
 
 // plainPath matches a path that means the same to every client and proxy.

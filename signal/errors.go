@@ -75,8 +75,8 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics, ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
-	ErrCallsCrowded,
+	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics,
+	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.

@@ -107,6 +107,7 @@ server_lane() {
 	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
+	rootly clients bash -c 'e2e ./clients/'
 }
 
 long_lane() {

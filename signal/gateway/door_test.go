@@ -200,3 +200,28 @@ type nowhere struct {
 func (n *nowhere) Header() http.Header         { return n.header }
 func (n *nowhere) WriteHeader(status int)      { n.status = status }
 func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// An adapter's own tokens get ICE servers, whatever access is; what it doesn't know goes on as without it.
+func TestBearersOfAdapters(t *testing.T) {
+	at := mounted("/t", []string{"/t"}, func(http.ResponseWriter, *http.Request, *Door) {})
+	at.Mounts[0].Bearer = func(token string) (string, bool) {
+		return map[string]string{"of al": "theirs/al"}[token], token == "of al" || token == "of somebody"
+	}
+	at.Mounts = append([]Mount{{Protocol: "other", Path: "/o", Routes: []string{"/o"}}}, at.Mounts...)
+	for name, change := range map[string]func(*signal.Limits){"open": func(*signal.Limits) {}, "key": byKey, "token": byToken} {
+		s := serve(t, at, change)
+		for header, want := range map[string]string{"Bearer of al": "theirs/al", "Bearer of somebody": "@127.0.0.1"} {
+			if resp, _ := s.ask("GET", "/ice", "", headers("Authorization", header)); resp.StatusCode != 200 || s.lastAsked().User != want {
+				t.Errorf("%s, %s: %d for %q", name, header, resp.StatusCode, s.lastAsked().User)
+			}
+		}
+		for _, header := range []string{"Bearer junk", "Basic OmFsIG9m", "of al"} {
+			if resp, _ := s.ask("GET", "/ice", "", headers("Authorization", header)); resp.StatusCode != 401 {
+				t.Errorf("%s, %s: %d", name, header, resp.StatusCode)
+			}
+		}
+		if resp, _ := s.ask("GET", "/ice?key=of%20al", "", nil); resp.StatusCode != 403 {
+			t.Errorf("%s, in the URL: %d", name, resp.StatusCode)
+		}
+	}
+}

@@ -145,10 +145,12 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case sessionPaths[r.URL.Path]:
 		l.metrics.requests[toSession].Inc()
 		l.serveSession(w, r)
-	case asksForICE(r):
-		l.metrics.requests[toICE].Inc()
-		l.serveICE(w, r)
 	default:
+		if d, account := asksForICE(r); d != nil {
+			l.metrics.requests[toICE].Inc()
+			l.serveICE(w, r, d, account)
+			return
+		}
 		l.metrics.requests[toPages].Inc()
 		l.opts.Pages.ServeHTTP(w, r)
 	}

@@ -31,7 +31,8 @@
 //
 // While access is open, each key is an application of its own: its ids are in a space that clients with other keys can neither take nor
 // reach. While access is by key, an API key goes where PeerJS has a place for it, into `key` or `token`, and its name is the application;
-// a token that is an API key resumes nothing, since many know it. While access is by JSON Web Token, that goes into either place, and the
+// a token that is an API key resumes nothing, since many know it. A Peer without an id of its own asks for one with its key in the path,
+// where proxies' logs show it. While access is by JSON Web Token, that goes into either place, and the
 // client can have no id but the name in it. Ids over HTTP are given to everybody: they are only random.
 //
 // # Who isn't there

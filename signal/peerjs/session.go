@@ -27,8 +27,8 @@ func (s *session) Open() {
 	if s.refusal == nil {
 		err := s.claim()
 		if err == nil {
+			s.handler.settle(s) // before its client can know
 			s.client.Send([]byte(openFrame))
-			s.handler.settle(s)
 			s.collect()
 			return
 		}

@@ -120,6 +120,18 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+// When it is no longer for anyone, those who came in so are out.
+func TestNoLongerAnyone(t *testing.T) {
+	s := newServer(t, anyone)
+	defer s.shutdown()
+	p := s.open("al", "x")
+	p.must("GET", serversPath, "")
+	if err := s.handler.SetAccounts(Accounts{Users: []User{{"al", "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	p.refused("GET", serversPath, "", 401, noToken)
+}
+
 func TestBearer(t *testing.T) {
 	s := newServer(t, anyone)
 	defer s.shutdown()
@@ -302,7 +314,7 @@ func TestRate(t *testing.T) {
 		defer s.shutdown()
 		s.door.from("192.0.2.50")
 		p := s.open()
-		for range burstOfRequests*10 - 1 {
+		for range sharers*10 - 1 {
 			p.must("GET", serversPath, "")
 		}
 		p.refused("GET", serversPath, "", 429, tooFast)

@@ -17,15 +17,14 @@ import (
 
 const (
 	maxRates = 1 << 16 // addresses whose requests are counted
-	// burstOfRequests is how many more requests than messages an address may send: several clients may share it.
-	burstOfRequests = 4
+	sharers  = 4       // clients at one address that may all send as fast as one client may
 
 	maxSignIn    = 4 << 10  // bytes of a request
 	maxCandidate = 16 << 10 // bytes of a request
 
-	apiPath        = "/api/"
-	collectionPath = "/api/collections/"
-	methods        = "GET, POST, PATCH, DELETE"
+	apiPath = "/api/"
+	records = "records"
+	methods = "GET, POST, PATCH, DELETE"
 )
 
 // exchange is a request and its answer. Nothing in it looks at the request's context: the SDK cuts off requests whose work is wanted all
@@ -42,16 +41,20 @@ type exchange struct {
 // action answers a request: with a body, or with none.
 type action func(*exchange) (body []byte, refused *problem)
 
-// actions are by path, behind that of the collections, and by method. An asterisk is a record's ID.
+// actions are by path, behind that of the API, and by method. An asterisk is a record's ID.
 var actions = map[string]map[string]action{
-	users + "/auth-with-password": {http.MethodPost: (*exchange).signIn},
-	users + "/auth-refresh":       {http.MethodPost: (*exchange).refresh},
-	iceServers + "/records":       {http.MethodGet: (*exchange).listServers},
-	calls + "/records":            {http.MethodPost: (*exchange).createCall},
-	calls + "/records/*":          {http.MethodGet: (*exchange).readCall, http.MethodPatch: (*exchange).updateCall, http.MethodDelete: (*exchange).deleteCall},
-	offerCandidates + "/records":  {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(offering) }},
-	answerCandidates + "/records": {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(answering) }},
-	"realtime":                    {http.MethodGet: (*exchange).stream, http.MethodPost: (*exchange).subscribe},
+	"realtime": {http.MethodGet: (*exchange).stream, http.MethodPost: (*exchange).subscribe},
+
+	"collections/" + users + "/auth-with-password": {http.MethodPost: (*exchange).signIn},
+	"collections/" + users + "/auth-refresh":       {http.MethodPost: (*exchange).refresh},
+
+	"collections/" + iceServers + "/" + records: {http.MethodGet: (*exchange).listServers},
+	"collections/" + calls + "/" + records:      {http.MethodPost: (*exchange).createCall},
+	"collections/" + calls + "/" + records + "/*": {
+		http.MethodGet: (*exchange).readCall, http.MethodPatch: (*exchange).updateCall, http.MethodDelete: (*exchange).deleteCall,
+	},
+	"collections/" + offerCandidates + "/" + records:  {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(offering) }},
+	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(answering) }},
 }
 
 // Serve answers a request for a path below /api.
@@ -72,34 +75,45 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
 
 // act finds out what is asked for and does it. If it returns neither a body nor a problem the answer has been given.
 func (x *exchange) act() ([]byte, *problem) {
-	l := x.hub.Limits()
-	pace := rate.Rate{PerSecond: burstOfRequests * l.MessagesPerSecond, Burst: burstOfRequests * float64(l.MessageBurst)}
-	if wait := x.rates.Take(x.bucket(), pace, time.Now()); wait > 0 {
+	if wait := x.rates.Take(x.bucket(), ratesOf(x.hub.Limits()), time.Now()); wait > 0 {
 		return nil, waiting(problemRate, wait)
 	}
-	path, ok := strings.CutPrefix(x.r.URL.Path, collectionPath)
-	if !ok {
-		path = strings.TrimPrefix(x.r.URL.Path, apiPath)
-		if path != "realtime" {
-			return nil, problemMissing
+	do, id, refused := find(x.r.Method, x.r.URL.Path)
+	if refused != nil {
+		if refused == problemMethod {
+			x.w.Header().Set("Allow", methods)
 		}
+		return nil, refused
 	}
-	if parts := strings.Split(path, "/"); len(parts) == 3 && parts[1] == "records" {
-		if x.id = parts[2]; !validID(x.id) {
-			return nil, problemMissing
+	x.id = id
+	return do(x)
+}
+
+// find returns the action of a request, and the ID of the record in its path.
+func find(method, path string) (do action, id string, refused *problem) {
+	path, ok := strings.CutPrefix(path, apiPath)
+	if !ok {
+		return nil, "", problemMissing
+	}
+	if parts := strings.Split(path, "/"); len(parts) == 4 && parts[2] == records {
+		if id = parts[3]; !validID(id) {
+			return nil, "", problemMissing
 		}
-		path = parts[0] + "/records/*"
+		path = strings.Join(append(parts[:3:3], "*"), "/")
 	}
 	byMethod, ok := actions[path]
 	if !ok {
-		return nil, problemMissing
+		return nil, "", problemMissing
 	}
-	do, ok := byMethod[x.r.Method]
-	if !ok {
-		x.w.Header().Set("Allow", methods)
-		return nil, problemMethod
+	if do = byMethod[method]; do == nil {
+		return nil, "", problemMethod
 	}
-	return do(x)
+	return do, id, nil
+}
+
+// ratesOf is how fast requests may come from an address.
+func ratesOf(l *signal.Limits) rate.Rate {
+	return rate.Rate{PerSecond: sharers * l.MessagesPerSecond, Burst: sharers * float64(l.MessageBurst)}
 }
 
 // bucket is the address that limits count by.

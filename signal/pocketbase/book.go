@@ -13,7 +13,6 @@ const (
 	maxAge    = 24 * time.Hour  // of a call that was answered
 	mourning  = 2 * time.Minute // for which the parties of an ended call are still told when they come back
 	settling  = 5 * time.Second // after which a call whose maker has no stream may be replaced
-	maxBytes  = 64 << 20        // of all calls
 	overhead  = 256             // bytes of a record beside what is in it
 	maxGraves = 10_000          // calls that have ended
 	share     = 16              // one user or address has at most one in so many of all calls that may be, or
@@ -30,6 +29,7 @@ type book struct {
 	alive   int
 	graves  int
 	bytes   int
+	sizes   map[string]int                    // bytes of calls, by their makers' addresses
 	counts  map[string]int                    // of calls that are alive, by session, user and address
 	joined  map[string]map[*call]struct{}     // by session
 	streams map[string]*listener              // by ID
@@ -38,7 +38,7 @@ type book struct {
 
 func newBook(limits func() signal.CallLimits, m *metrics) *book {
 	return &book{
-		limits: limits, metrics: m, calls: make(map[string]*call), counts: make(map[string]int),
+		limits: limits, metrics: m, calls: make(map[string]*call), counts: make(map[string]int), sizes: make(map[string]int),
 		joined: make(map[string]map[*call]struct{}), streams: make(map[string]*listener), hearing: make(map[string]map[*listener]struct{}),
 	}
 }
@@ -265,7 +265,8 @@ func (b *book) grow(c *call, more int, l signal.CallLimits, full *problem) *prob
 	switch {
 	case more > 0 && c.bytes+more > l.KeptBytes:
 		return full
-	case more > 0 && b.bytes+more > maxBytes:
+	case more > 0 && l.KeptTotal > 0 && b.bytes+more > l.KeptTotal,
+		more > 0 && l.KeptPerAddr > 0 && b.sizes[c.counted[2]]+more > l.KeptPerAddr:
 		return problemStore
 	}
 	b.shrink(c, -more)
@@ -275,6 +276,9 @@ func (b *book) grow(c *call, more int, l signal.CallLimits, full *problem) *prob
 func (b *book) shrink(c *call, by int) {
 	c.bytes -= by
 	b.bytes -= by
+	if b.sizes[c.counted[2]] -= by; b.sizes[c.counted[2]] == 0 {
+		delete(b.sizes, c.counted[2])
+	}
 	b.metrics.bytes.Sub(float64(by))
 }
 

@@ -111,6 +111,8 @@ func TestCandidatesWaitForTheAnswer(t *testing.T) {
 	callee.read(id)
 	callee.answerCandidate(id, 1)
 	callee.answerCandidate(id, 2)
+	caller.must("POST", streamPath, hears.subscription("calls/"+id))
+	caller.must("POST", streamPath, hears.subscription("calls/"+id, "answer_candidates"))
 	callee.answer(id)
 	callee.answerCandidate(id, 3)
 	hears.wants("calls/"+id+" update offer:true answer:true",

@@ -1,7 +1,8 @@
 package pocketbase
 
 import (
-	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -11,20 +12,31 @@ import (
 
 // ear is a stream's client that notes what it hears. It needs no connection.
 type ear struct {
-	text  string
-	ended bool
-	busy  bool
+	busy bool
+
+	mu    sync.Mutex
+	heard string
+	from  []broker.ID // of what has been heard
 }
 
-func (e *ear) Forward(_ broker.ID, events []byte) error {
+func (e *ear) Forward(from broker.ID, events []byte) error {
 	if e.busy {
 		return signal.ErrPeerBusy
 	}
-	e.text += string(events)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard += string(events)
+	e.from = append(e.from, from)
 	return nil
 }
 
-func (e *ear) End(signal.Reason) { e.ended = true }
+func (e *ear) End(signal.Reason) {}
+
+func (e *ear) text() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heard
+}
 
 // hear subscribes without a connection.
 func (p *page) hear(topics ...string) (*ear, *listener) {
@@ -37,8 +49,10 @@ func (p *page) hear(topics ...string) (*ear, *listener) {
 
 // took returns what has been heard since.
 func (e *ear) took() string {
-	text := e.text
-	e.text = ""
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.heard
+	e.heard = ""
 	return text
 }
 
@@ -69,16 +83,16 @@ func TestPrivacy(t *testing.T) {
 	callee.answerCandidate(id, 6)
 	caller.hangUp(id)
 	for i, e := range spies {
-		if e.text != "" {
-			t.Errorf("spy %d heard %s", i, e.text)
+		if e.text() != "" {
+			t.Errorf("spy %d heard %s", i, e.text())
 		}
 	}
-	if callerHears.text == "" {
+	if callerHears.text() == "" {
 		t.Error("the caller hears nothing")
 	}
 	// The one who was too late is of the answerer's user, as everybody in the tutorial is, and still there; its candidates are not.
 	for _, c := range []string{"candidate:5"} {
-		if contains(callerHears.text, c) {
+		if contains(callerHears.text(), c) {
 			t.Errorf("the caller heard of %s, who wasn't the answerer", c)
 		}
 	}
@@ -110,13 +124,13 @@ func TestStrangers(t *testing.T) {
 		e, _ := p.hear("calls/"+id, "offer_candidates", "answer_candidates")
 		caller.offerCandidate(id, 2)
 		callee.answerCandidate(id, 6)
-		if e.text != "" {
-			t.Errorf("%s heard %s", name, e.text)
+		if e.text() != "" {
+			t.Errorf("%s heard %s", name, e.text())
 		}
 	}
 	caller.hangUp(id)
-	if lateHears.text != "" {
-		t.Errorf("who was late heard %s", lateHears.text)
+	if lateHears.text() != "" {
+		t.Errorf("who was late heard %s", lateHears.text())
 	}
 }
 
@@ -139,12 +153,12 @@ func TestTabsOfOneBrowser(t *testing.T) {
 			second.answerCandidate(id, 3)
 			first.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates/*"))
 			for _, want := range []string{`"action":"update"`, "candidate:1", "candidate:3"} {
-				if !contains(hears.text, want) {
-					t.Errorf("the caller hears no %s: %s", want, hears.text)
+				if !contains(hears.text(), want) {
+					t.Errorf("the caller hears no %s: %s", want, hears.text())
 				}
 			}
 			first.hangUp(id)
-			if text := answererHears.text; !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
+			if text := answererHears.text(); !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
 				t.Errorf("the answerer hears %s", text)
 			}
 		})
@@ -168,7 +182,7 @@ func TestReaders(t *testing.T) {
 	}
 	last.answer(id)
 	last.answerCandidate(id, 1)
-	if !contains(hears.text, "candidate:1") {
+	if !contains(hears.text(), "candidate:1") {
 		t.Error("the maker hears nothing")
 	}
 	caller.hangUp(id)
@@ -184,14 +198,31 @@ func TestBusyStream(t *testing.T) {
 	callee.answer(id)
 	hears.busy = true
 	callee.answerCandidate(id, 1)
-	if n := s.count("unheard_total", ""); n != 1 || hears.text != "" {
-		t.Errorf("%v unheard, %s", n, hears.text)
+	if n := s.count("unheard_total", ""); n != 1 || hears.text() != "" {
+		t.Errorf("%v unheard, %s", n, hears.text())
 	}
 	hears.busy = false
 	caller.must("POST", streamPath, (&source{id: l.id}).subscription())
 	caller.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates"))
-	if !contains(hears.text, "candidate:1") {
-		t.Errorf("heard %s", hears.text)
+	if !contains(hears.text(), "candidate:1") {
+		t.Errorf("heard %s", hears.text())
+	}
+}
+
+// What waits for a stream counts against the session that sent it, so that the core can tell who floods whom. A replay, and a hang-up,
+// which come once, count against nobody.
+func TestSenders(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller, callee := s.open(), s.open()
+	id := caller.call()
+	hears, _ := caller.hear("calls/"+id, "answer_candidates")
+	callee.answer(id)
+	callee.answerCandidate(id, 1)
+	caller.must("PATCH", callsPath+"/"+id, "{}")
+	caller.hangUp(id)
+	if f := hears.from; len(f) != 4 || f[0].IsZero() || f[0] != f[1] || f[2] == f[1] || f[2].IsZero() || !f[3].IsZero() {
+		t.Errorf("heard from %v", f)
 	}
 }
 
@@ -263,15 +294,27 @@ func TestCrowdedCall(t *testing.T) {
 	}
 }
 
-// All calls together have a limit too.
+// All calls together have a limit too, and those that were made at one address.
 func TestFullStore(t *testing.T) {
-	s := newServer(t, func(o *setup) { o.limits.Calls.KeptBytes = maxBytes })
-	defer s.shutdown()
-	p := s.open()
-	id := p.call()
-	s.handler.book.bytes = maxBytes - 10
-	p.refused("POST", callsPath, `{}`, 503, storeFull)
-	p.refused("POST", offersPath, candidateJSON(id, 1), 503, storeFull)
-	p.refused("PATCH", callsPath+"/"+id, `{"offer":{"type":"offer","sdp":"`+fmt.Sprint(make([]int, 100))+`"}}`, 503, storeFull)
-	p.must("PATCH", callsPath+"/"+id, `{"offer":{"type":"offer","sdp":""}}`) // which is smaller
+	for name, set := range map[string]func(*signal.CallLimits){
+		"all": func(l *signal.CallLimits) { l.KeptTotal = 1000 }, "of an address": func(l *signal.CallLimits) { l.KeptPerAddr = 1000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, func(o *setup) { set(&o.limits.Calls) })
+			defer s.shutdown()
+			p := s.open()
+			id := p.call()
+			p.offerCandidate(id, 1)
+			p.refused("POST", offersPath, candidateJSON(id, 2), 503, storeFull)
+			p.refused("POST", callsPath, `{"offer":{"type":"offer","sdp":"`+strings.Repeat("s", 100)+`"}}`, 503, storeFull)
+			p.refused("PATCH", callsPath+"/"+id, description("offer", 400), 503, storeFull)
+			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // which is smaller
+			s.door.from("192.0.2.77")
+			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
+				t.Errorf("from another address: %d", status)
+			}
+			p.hangUp(id)
+			p.call()
+		})
+	}
 }

@@ -18,6 +18,9 @@ import (
 // comment is what keeps proxies and clients from taking a stream without events for dead.
 var comment = []byte(": \n\n")
 
+// lastWrite is how long a response may take to say that it has ended.
+const lastWrite = 5 * time.Second
+
 var errOver = errors.New("the event stream is over")
 
 // Stream implements signal.Conn. Any goroutine may call its methods.
@@ -65,7 +68,9 @@ func (s *Stream) Write(events []byte, deadline time.Time) error {
 	if _, err := s.w.Write(events); err != nil {
 		return err
 	}
-	return s.rc.Flush()
+	err := s.rc.Flush()
+	_ = s.rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether somebody writes or not
+	return err
 }
 
 // Ping implements signal.Conn. Nothing answers it.
@@ -96,10 +101,14 @@ func (s *Stream) Wait(request context.Context) {
 
 // Leave ends the stream, and returns when nobody uses the response any more.
 func (s *Stream) Leave() {
-	s.Abort()
-	s.writing.Lock() // nobody writes after the end
+	s.end()
+	if !s.writing.TryLock() { // nobody writes after the end, but who is writing may not be waited for
+		s.Abort()
+		s.writing.Lock()
+	}
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = true
+	_ = s.rc.SetWriteDeadline(time.Now().Add(lastWrite))
 }

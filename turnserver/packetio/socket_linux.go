@@ -12,13 +12,13 @@ import (
 
 // socket is a socket of a loop. It is non-blocking.
 type socket struct {
-	loop     *loop
+	lane     *lane
 	receiver Receiver
 	local    netip.AddrPort
 	fd       int
 	longest  int
-	slot     int32 // in the loop's table, guarded by the loop's mu
-	expect   int32 // how many datagrams are read at once; the loop's
+	slot     int32 // in the table of the lane, guarded by its mu
+	expect   int32 // how many datagrams are read at once; of the loop that serves the lane
 	// uses counts who works with fd: its being open, a reader, writers. At 0 it is closed.
 	uses   atomic.Int32
 	closed atomic.Bool
@@ -51,16 +51,16 @@ func (s *socket) Close() error {
 	if s.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	s.loop.forget(s)
+	s.lane.forget(s)
 	s.release()
 	return nil
 }
 
 // Start implements Socket.
-func (s *socket) Start() error { return s.loop.watch(s) }
+func (s *socket) Start() error { return s.lane.watch(s) }
 
 func (s *socket) LocalAddr() netip.AddrPort { return s.local }
-func (s *socket) Worker() int               { return s.loop.index }
+func (s *socket) Worker() int               { return s.lane.index }
 
 // Send implements Socket.
 func (s *socket) Send(p *Packet) {

@@ -1,0 +1,195 @@
+package packetio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// newLoops returns loops with habits of a test's own.
+func newLoops(t *testing.T, workers int, h habits) *loops {
+	l := New(workers).(*loops)
+	l.habits = h
+	t.Cleanup(l.Close)
+	return l
+}
+
+// ends tells which lanes each loop serves: those from its own to the one here.
+func (l *loops) ends() (ends []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, x := range l.loops {
+		ends = append(ends, x.end)
+	}
+	return ends
+}
+
+// echo is a socket that sends everything back, and notes what comes out of order or
+// while another of its packets is dealt with.
+type echo struct {
+	socket  Socket
+	inside  atomic.Int32
+	next    map[string]uint32 // by client
+	faults  atomic.Int32
+	handled atomic.Uint32
+}
+
+func newEcho(t *testing.T, l Loops, worker int, work func()) *echo {
+	e := &echo{next: make(map[string]uint32)}
+	ready := make(chan struct{})
+	e.socket, _ = open127(t, l, worker, 1500, func(p *Packet) {
+		<-ready
+		if e.inside.Add(1) != 1 {
+			e.faults.Add(1)
+		}
+		from, number := p.Addr.String(), binary.BigEndian.Uint32(p.Payload())
+		if number != e.next[from] {
+			e.faults.Add(1)
+		}
+		e.next[from] = number + 1
+		e.handled.Add(1)
+		work()
+		e.socket.Send(p)
+		e.inside.Add(-1)
+	})
+	close(ready)
+	return e
+}
+
+// client sends numbers to an echo.
+type client struct {
+	conn     *net.UDPConn
+	sent, in uint32
+}
+
+// exchange has n packets under way, and waits for them in their order.
+func (c *client) exchange(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		write(t, c.conn, binary.BigEndian.AppendUint32(nil, c.sent))
+		c.sent++
+	}
+	for c.in != c.sent {
+		if got := binary.BigEndian.Uint32([]byte(read(t, c.conn))); got != c.in {
+			t.Fatalf("got packet %d back, want %d", got, c.in)
+		}
+		c.in++
+	}
+}
+
+// Lanes that are handed over after each round lose, repeat and reorder nothing, and
+// are served by one loop at a time.
+func TestHandover(t *testing.T) {
+	const workers = 4
+	l := newLoops(t, workers, habits{busy: -1, calm: 1 << 62}) // whoever can split does, the others merge
+	var echoes []*echo
+	var clients []*client
+	for i := range 2 * workers {
+		e := newEcho(t, l, i%workers, func() {})
+		c, _ := dial127(t, e.socket.LocalAddr())
+		echoes, clients = append(echoes, e), append(clients, &client{conn: c})
+	}
+	seen := make(map[string]bool)
+	for range 200 {
+		for _, c := range clients {
+			c.exchange(t, 5)
+		}
+		seen[fmt.Sprint(l.ends())] = true
+	}
+	for i, e := range echoes {
+		if n := e.faults.Load(); n != 0 || e.handled.Load() != clients[i].sent {
+			t.Errorf("socket %d: %d packets of %d, %d out of order or at the same time", i, e.handled.Load(), clients[i].sent, n)
+		}
+	}
+	if len(seen) < 2 {
+		t.Errorf("lanes were never handed over: %v", seen)
+	}
+}
+
+// One loop serves everything until it has too much to do, and again when there is little.
+func TestLoopsByLoad(t *testing.T) {
+	l := newLoops(t, 2, standard)
+	var hard atomic.Bool
+	work := func() {
+		for began := time.Now(); hard.Load() && time.Since(began) < 100*time.Microsecond; {
+		}
+	}
+	echoes := []*echo{newEcho(t, l, 0, work), newEcho(t, l, 1, work)}
+	var clients []*client
+	for _, e := range echoes {
+		c, _ := dial127(t, e.socket.LocalAddr())
+		clients = append(clients, &client{conn: c})
+	}
+	exchange := func(n int) {
+		for _, c := range clients {
+			c.exchange(t, n)
+		}
+	}
+	until := func(want []int, n int, pace <-chan time.Time) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); !slices.Equal(l.ends(), want); {
+			exchange(n)
+			if pace != nil {
+				<-pace
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("lanes end at %v, want %v", l.ends(), want)
+			}
+		}
+	}
+	exchange(1)
+	if got := l.ends(); !slices.Equal(got, []int{2, 1}) {
+		t.Errorf("lanes end at %v in the beginning", got)
+	}
+	hard.Store(true)
+	until([]int{1, 2}, 100, nil)
+	hard.Store(false)
+	pace := time.NewTicker(20 * time.Millisecond)
+	defer pace.Stop()
+	until([]int{2, 1}, 1, pace.C)
+	for i, e := range echoes {
+		if n := e.faults.Load(); n != 0 || e.handled.Load() != clients[i].sent {
+			t.Errorf("socket %d: %d packets of %d, %d out of order or at the same time", i, e.handled.Load(), clients[i].sent, n)
+		}
+	}
+}
+
+// With many lanes, the halves are shared out until each loop has its own, and come back one by one.
+func TestHalves(t *testing.T) {
+	l := newLoops(t, 5, habits{window: time.Hour, calm: 1 << 62})
+	if err := l.create(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range l.loops {
+		x.meter.start(0)
+	}
+	split := func(i int, want ...int) {
+		t.Helper()
+		if l.split(l.loops[i]) {
+			<-l.loops[l.loops[i].end].woken
+		}
+		if got := l.ends(); !slices.Equal(got, want) {
+			t.Fatalf("lanes end at %v after the split of %d, want %v", got, i, want)
+		}
+	}
+	merge := func(i int, want ...int) {
+		t.Helper()
+		l.merge(l.loops[i])
+		if got := l.ends(); !slices.Equal(got, want) {
+			t.Fatalf("lanes end at %v after the merge of %d, want %v", got, i, want)
+		}
+	}
+	split(0, 3, 1, 2, 5, 4)
+	split(3, 3, 1, 2, 4, 5)
+	split(0, 2, 1, 3, 4, 5)
+	split(2, 2, 1, 3, 4, 5) // it has only its own
+	merge(3, 2, 1, 4, 3, 5)
+	merge(4, 2, 1, 5, 3, 4)
+	split(2, 2, 1, 4, 3, 5)
+	merge(2, 4, 1, 2, 3, 5)
+	merge(4, 5, 1, 2, 3, 4)
+}
