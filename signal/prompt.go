@@ -11,7 +11,7 @@ func (c *Client) TrySignIn(name string) (done bool, err error) {
 	if settled, err := c.settled(name); settled {
 		return true, err
 	}
-	if b := c.hub.broker; !b.Near() || !b.TryClaim(name, c.id) {
+	if b := c.hub.broker; !b.Near() || !b.TryClaim(c.global(name), c.id) {
 		return false, nil
 	}
 	c.hold(c.hub.ctx, name)

@@ -93,9 +93,17 @@ func (d *daemon) trusts(a netip.Addr) bool {
 func (d *daemon) startWeb() error {
 	shared := oneport.NewCounter(d.registry)
 	for i, l := range d.cfg().HTTP.Listen {
+		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
+		if !l.TLS && !l.ProxyProtocol && !d.sharesTURN(i) && !l.Redirect {
+			listener, err := socket.Catch(d.webGroup(i).TCP, h, d.gate.AtOnce, d.log.With("component", "signal"))
+			if err != nil {
+				return fmt.Errorf("serve http on %s: %w", l.Address, err)
+			}
+			d.web = append(d.web, serveWeb(listener, h, nil, d.log, d.fail))
+			continue
+		}
 		raw := socket.Listen(d.webGroup(i).TCP) // at the bottom, below TLS and what proxies say
 		listener := d.believed(raw, l.ProxyProtocol)
-		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if l.TLS {
 			h, secure = d.handlers[i], d.certificate.tls()
 		}

@@ -108,6 +108,13 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 	}, nil
 }
 
+// AtOnce reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
+// of tokens.
+func (g *Gateway) AtOnce(r *http.Request) bool {
+	return (r.URL.Path == "/" || r.URL.Path == "/ws") && websocket.IsWebSocketUpgrade(r) &&
+		g.rules.Load().limits.Access != signal.ByToken && !g.opts.Hub.Draining()
+}
+
 // Listener returns the handler of one listener.
 func (g *Gateway) Listener(l Listener) http.Handler {
 	h := &listener{Gateway: g, Listener: l, classic: classic.New(g.opts.Hub, g.SignInICE, g.log, l.Classic)}

@@ -23,7 +23,8 @@ func (l listener) Accept() (net.Conn, error) {
 // Conn is a TCP connection until it is upgraded, and what the poller reads from then on.
 type Conn struct {
 	*net.TCPConn
-	wire *wire
+	early []byte // has been read already
+	wire  *wire
 }
 
 // leave makes it what the poller reads. Nobody else may use it at that time.
@@ -44,7 +45,14 @@ func (c *Conn) under() net.Conn {
 }
 
 // Read implements net.Conn.
-func (c *Conn) Read(p []byte) (int, error) { return c.under().Read(p) }
+func (c *Conn) Read(p []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
+	return c.under().Read(p)
+}
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) { return c.under().Write(p) }

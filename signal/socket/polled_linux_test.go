@@ -24,7 +24,7 @@ import (
 const patience = 20 * time.Second
 
 // serve starts an echo on real sockets and returns a way to connect.
-func serve(t *testing.T, secure bool, options signal.Options) (dial func() *websocket.Conn, hub *signal.Hub) {
+func serve(t *testing.T, way string, options signal.Options) (dial func() *websocket.Conn, hub *signal.Hub) {
 	t.Helper()
 	hub, err := signal.New(options, signal.DefaultLimits())
 	if err != nil {
@@ -39,10 +39,19 @@ func serve(t *testing.T, secure bool, options signal.Options) (dial func() *webs
 		s.Serve(w, r, signal.Visitor{}, func() {})
 	}))
 	d := websocket.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	web.Listener = Listen(web.Listener)
-	if secure {
+	switch way {
+	case "caught":
+		var err error
+		always := func(*http.Request) bool { return true }
+		if web.Listener, err = Catch(web.Listener, web.Config.Handler, always, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		web.Start()
+	case "TLS":
+		web.Listener = Listen(web.Listener)
 		web.StartTLS()
-	} else {
+	default:
+		web.Listener = Listen(web.Listener)
 		web.Start()
 	}
 	t.Cleanup(func() {
@@ -65,10 +74,13 @@ func serve(t *testing.T, secure bool, options signal.Options) (dial func() *webs
 	}, hub
 }
 
-func both(t *testing.T, test func(t *testing.T, dial func() *websocket.Conn)) {
-	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
-		t.Run(name, func(t *testing.T) {
-			dial, hub := serve(t, secure, signal.Options{})
+// ways are how connections can come to the poller.
+var ways = []string{"plain", "TLS", "caught"}
+
+func everyWay(t *testing.T, test func(t *testing.T, dial func() *websocket.Conn)) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			dial, hub := serve(t, way, signal.Options{})
 			l := signal.DefaultLimits()
 			l.MessagesPerSecond, l.MessageBurst = 1e6, 1e6
 			if err := hub.SetLimits(l); err != nil {
@@ -80,7 +92,7 @@ func both(t *testing.T, test func(t *testing.T, dial func() *websocket.Conn)) {
 }
 
 func TestPolledConnections(t *testing.T) {
-	both(t, func(t *testing.T, dial func() *websocket.Conn) {
+	everyWay(t, func(t *testing.T, dial func() *websocket.Conn) {
 		ws := dial()
 		for _, size := range []int{0, 1, 125, 126, 4096, large - 1, large, 1<<16 - 1, 1 << 16, 256 << 10} {
 			text := strings.Repeat("x", size)
@@ -113,7 +125,7 @@ func TestPolledConnections(t *testing.T) {
 }
 
 func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
-	both(t, func(t *testing.T, dial func() *websocket.Conn) {
+	everyWay(t, func(t *testing.T, dial func() *websocket.Conn) {
 		for name, c := range map[string]struct {
 			frame []byte
 			code  int
@@ -151,10 +163,10 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 // One who doesn't read is written to as far as the kernel takes it, and by a goroutine that waits from there on. Others
 // notice nothing, and it is told everything when it reads again.
 func TestPolledReaderThatPauses(t *testing.T) {
-	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
 			l := signal.DefaultLimits()
-			dial, hub := serve(t, secure, signal.Options{})
+			dial, hub := serve(t, way, signal.Options{})
 			l.MessagesPerSecond, l.MessageBurst, l.QueueBytes, l.QueueMessages = 1e6, 1e6, 64<<20, 1e6
 			if err := hub.SetLimits(l); err != nil {
 				t.Fatal(err)
@@ -184,7 +196,7 @@ func TestPolledReaderThatPauses(t *testing.T) {
 }
 
 func TestPolledReaderThatNeverComesBack(t *testing.T) {
-	both(t, func(t *testing.T, dial func() *websocket.Conn) {
+	everyWay(t, func(t *testing.T, dial func() *websocket.Conn) {
 		lazy := dial() // under a queue of 1 MiB
 		_ = lazy.SetWriteDeadline(time.Now().Add(patience))
 		text := bytes.Repeat([]byte("x"), 200<<10)
@@ -197,7 +209,7 @@ func TestPolledReaderThatNeverComesBack(t *testing.T) {
 }
 
 func TestPolledConnectionThatBreaks(t *testing.T) {
-	both(t, func(t *testing.T, dial func() *websocket.Conn) {
+	everyWay(t, func(t *testing.T, dial func() *websocket.Conn) {
 		for range 20 {
 			ws := dial()
 			send(t, ws, "x")
@@ -213,7 +225,7 @@ func TestPolledConnectionThatBreaks(t *testing.T) {
 
 // Many come and go at once, and the goroutine that reads for them goes with the last.
 func TestPolledCrowd(t *testing.T) {
-	both(t, func(t *testing.T, dial func() *websocket.Conn) {
+	everyWay(t, func(t *testing.T, dial func() *websocket.Conn) {
 		var crowd sync.WaitGroup
 		for i := range 60 {
 			ws := dial()

@@ -52,6 +52,13 @@ func enlist() (*poller, error) {
 	return roster.current, nil
 }
 
+// enroll is enlist for who knows the poller, which won't end meanwhile.
+func enroll() {
+	roster.mu.Lock()
+	roster.users++
+	roster.mu.Unlock()
+}
+
 // dismiss is for a connection that is gone. The last one's waits for the poller's end.
 func (p *poller) dismiss() {
 	if strike() {
@@ -211,7 +218,7 @@ func (p *poller) serve(e unix.EpollEvent, b *buffer) (taken bool) {
 		w.mu.Unlock()
 	}
 	if in && e.Events&^unix.EPOLLOUT != 0 {
-		return w.link.readable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		return w.reader.readable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 	return false
 }

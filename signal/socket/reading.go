@@ -24,7 +24,7 @@ func (l *link) run() {
 
 // begin has the poller read.
 func (l *link) begin() {
-	l.conn.wire.link = l
+	l.conn.wire.reader = l
 	l.guard(l.session.Open)
 	if l.secure() {
 		l.elsewhere(func() {}) // something may have been decrypted already

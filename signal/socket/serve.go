@@ -99,7 +99,8 @@ func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string,
 		}
 	}
 	if err != nil {
-		c.Close(signal.Restarting)
+		code, text := closing(signal.Restarting)
+		c.last(closePayload(code, text))
 		c.Abort()
 		c.free()
 		done()

@@ -63,6 +63,8 @@ func newConn(nc net.Conn) *conn {
 		if w, err := take(bottom); err == nil {
 			c.nc, c.wire = w, w
 		}
+	case *wire: // which a catcher took over before the request was read
+		c.wire = bottom
 	case *Conn:
 		if bottom.leave() != nil {
 			break

@@ -6,17 +6,24 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// reader is whom the poller tells that something has come, perhaps the end. It is told again when more has come than it
+// found. It reports whether it took the buffer.
+type reader interface {
+	readable(b *buffer, ends bool) (taken bool)
+}
 
 // wire is a TCP connection outside of Go's poller, under TLS or not. Reading and writing never wait: what the
 // kernel doesn't take is kept, and flush waits for it to be taken.
 type wire struct {
 	local, remote net.Addr
 	poller        *poller
-	link          *link
+	reader        reader
 	fd            int // not closed before free
 
 	// The poller's.
@@ -50,7 +57,16 @@ func take(c *net.TCPConn) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{local: c.LocalAddr(), remote: c.RemoteAddr()}
+	w, err := adopt(raw, c.LocalAddr(), c.RemoteAddr())
+	if err == nil {
+		_ = c.Close() // the copy stays
+	}
+	return w, err
+}
+
+// adopt makes a wire of a copy of a socket.
+func adopt(raw syscall.RawConn, local, remote net.Addr) (w *wire, err error) {
+	w = &wire{local: local, remote: remote}
 	if w.poller, err = enlist(); err != nil {
 		return nil, err
 	}
@@ -65,7 +81,6 @@ func take(c *net.TCPConn) (*wire, error) {
 		w.poller.dismiss()
 		return nil, os.NewSyscallError("dup", err)
 	}
-	_ = c.Close() // the copy stays
 	return w, nil
 }
 
@@ -193,7 +208,7 @@ func (w *wire) Close() error {
 	defer w.mu.Unlock()
 	if !w.dead {
 		w.dead = true
-		_ = unix.Shutdown(w.fd, unix.SHUT_RDWR) // fails where the other side was faster
+		shutdownNow(w.fd) // fails where the other side was faster
 		w.wake()
 	}
 	return nil
@@ -218,7 +233,7 @@ func (w *wire) shut() {
 	w.poller.retire(w)
 	w.mu.Lock()
 	w.dead = true
-	_ = unix.Close(w.fd)
+	closeNow(w.fd)
 	w.wake()
 	w.mu.Unlock()
 }

@@ -11,7 +11,7 @@ import (
 // wire exists on Linux only; elsewhere every connection has a goroutine that reads it.
 type wire struct {
 	net.Conn
-	link *link
+	reader any
 }
 
 var errAgain = errors.New("nothing has come")

@@ -54,6 +54,34 @@ test('a mesh: each is connected to each, and one who leaves to nobody', async ()
   assert.equal(people[2].call.state, 'ended');
 });
 
+test('pictures are smaller the more they are sent to', async () => {
+  const hub = new FakeHub();
+  const names = ['al', 'bo', 'cy', 'di', 'ed', 'fa', 'gu', 'ha'];
+  const people = [];
+  for (const name of names) people.push(await hub.person(name));
+  const [al, ...others] = people;
+  const encoding = (other) => connectionTo(al, other)?.getTransceivers().find(({ kind }) => kind === 'video').sender.getParameters().encodings[0];
+  const seen = [];
+  await hub.enter(al);
+  for (const [i, other] of others.entries()) {
+    await hub.enter(other);
+    for (const connection of FakePeerConnection.all) connection.become('connected');
+    await turn();
+    const all = others.slice(0, i + 1).map(encoding);
+    for (const one of all) assert.deepEqual(one, all[0]);
+    seen.push([all[0].maxBitrate, all[0].scaleResolutionDownBy]);
+  }
+  assert.deepEqual(seen, [
+    [undefined, undefined], [1_200_000, 1], [600_000, 2], [600_000, 2], [300_000, 4], [300_000, 4], [300_000, 4],
+  ]);
+  await al.media.shareScreen();
+  await turn();
+  assert.deepEqual(encoding(others[0]), { active: true, maxBitrate: 300_000, scaleResolutionDownBy: 1 });
+  for (const other of others.slice(1)) other.call.leave();
+  await hub.settle();
+  assert.deepEqual(encoding(others[0]), { active: true, scaleResolutionDownBy: 1 });
+});
+
 test('when both negotiate at once, who is polite gives way', async () => {
   const { hub, al, bo } = await pair(); // al is polite
   const [ours, theirs] = [connectionTo(al, bo), connectionTo(bo, al)];

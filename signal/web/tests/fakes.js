@@ -129,6 +129,17 @@ export class FakeDevices extends Target {
   }
 }
 
+/** What sends a track, with one encoding. */
+function fakeSender(track) {
+  let parameters = { encodings: [{ active: true }] };
+  const sender = {
+    track, set: 0, setStreams() {}, replaceTrack: async (other) => (sender.track = other),
+    getParameters: () => structuredClone(parameters),
+    setParameters: async (other) => { sender.set += 1; parameters = other; },
+  };
+  return sender;
+}
+
 /** What a peer connection is told, and what it would say. Descriptions are numbered. */
 export class FakePeerConnection {
   static all = [];
@@ -155,7 +166,7 @@ export class FakePeerConnection {
 
   addTransceiver(trackOrKind, { direction }) {
     const kind = trackOrKind.kind ?? trackOrKind;
-    const sender = { track: trackOrKind.kind ? trackOrKind : null, replaceTrack: async (track) => (sender.track = track), setStreams() {} };
+    const sender = fakeSender(trackOrKind.kind ? trackOrKind : null);
     this.transceivers.push({ kind, direction, currentDirection: null, sender, receiver: { track: { kind } } });
     this.#need();
   }
@@ -193,7 +204,7 @@ export class FakePeerConnection {
     this.done.push(`remote ${description.sdp}`);
     if (description.type === 'offer' && this.transceivers.length === 0) {
       for (const kind of ['audio', 'video']) {
-        const sender = { track: null, replaceTrack: async (track) => (sender.track = track), setStreams() {} };
+        const sender = fakeSender(null);
         this.transceivers.push({ kind, direction: 'recvonly', currentDirection: null, sender, receiver: { track: { kind } } });
       }
     }

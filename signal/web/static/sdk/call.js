@@ -35,7 +35,12 @@ import { Party } from './party.js';
 
 /** How long who joined waits for the others to say hi before it takes them for another kind of client. */
 const HI_MS = 3_000;
-/** How long a party may be unknown to the server and out of reach. */
+/**
+ * How long a party may be unknown to the server and out of reach. It comes after the 30 s for which the server lets a lost
+ * connection be resumed, and some 5 s to 15 s until it notices: so who crashed is "interrupted" for up to a minute. A crash
+ * can't be told from a line that is down, whose owner is to find the call as it was; the state says within seconds that
+ * nothing arrives, and who doesn't want to wait hangs up.
+ */
 const ABSENT_MS = 20_000;
 
 /**
@@ -234,6 +239,7 @@ export class Call extends Emitter {
       const former = (name !== '' && other.name === name) || this.#parties.size > this.max - 1;
       if (other.absentSince > 0 && former) this.remove(other, 'gone');
     }
+    this.#divide();
     this.ringing = false;
     this.emit('party', party);
     this.update();
@@ -249,10 +255,16 @@ export class Call extends Emitter {
     if (tag === undefined || this.ended) return;
     this.#parties.delete(tag);
     party.close();
+    this.#divide();
     this.emit('left', { party, reason });
     if (!this.name || this.#parties.size > 0) return this.update();
     this.sayHangUp(); // it was a call between two
     this.finish(/** @type {EndReason} */ (reason), party.name);
+  }
+
+  /** Lets each connection have its part of what there is. */
+  #divide() {
+    for (const party of this.parties) party.among(this.#parties.size);
   }
 
   /** Finds out the state. */

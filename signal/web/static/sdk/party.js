@@ -4,6 +4,7 @@
  */
 
 import { Emitter } from './emitter.js';
+import { resize, sizeFor } from './size.js';
 import { judge, sample } from './stats.js';
 
 /** @typedef {import('./media.js').LocalMedia} LocalMedia */
@@ -61,6 +62,7 @@ export class Party extends Emitter {
   #restarts = 0;
   #since = Date.now();
   #restartDue = false;
+  #others = 1;
   /** @type {string[]} */
   #unsent = [];
   /** @type {RTCIceCandidateInit[] | null} Null once there is a description to add them to. */
@@ -84,7 +86,10 @@ export class Party extends Emitter {
     this.#listen();
     this.#ends = [
       options.media.on('track', (kind) => void this.#sendTrack(kind)),
-      options.media.on('change', () => this.#show()),
+      options.media.on('change', () => {
+        this.#show();
+        void this.#resize();
+      }),
     ];
   }
 
@@ -177,6 +182,12 @@ export class Party extends Emitter {
     this.#restarts += 1;
     this.#pc.restartIce();
     this.#look(RESTART_MS * Math.min(this.#restarts, 3));
+  }
+
+  /** @param {number} others How many pictures are sent: this one is to be as large as they allow. */
+  among(others) {
+    this.#others = others;
+    void this.#resize();
   }
 
   /** The other side can be told again. */
@@ -292,6 +303,13 @@ export class Party extends Emitter {
   async #sendTrack(kind) {
     const ours = this.#pc.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
     await ours?.sender.replaceTrack(this.#options.media.track(kind)).catch(() => {});
+    await this.#resize();
+  }
+
+  async #resize() {
+    if (this.#closed) return;
+    const video = this.#pc.getTransceivers().find(({ receiver }) => receiver.track.kind === 'video');
+    await resize(video?.sender, sizeFor(this.#others, this.#options.media.sharing));
   }
 
   async #offer() {
@@ -331,6 +349,7 @@ export class Party extends Emitter {
       this.#restarts = 0;
       this.#restartDue = false;
       clearTimeout(this.#timer);
+      void this.#resize(); // what is sent is settled by now
     }
     this.emit('state', undefined);
     this.#iceMoved();

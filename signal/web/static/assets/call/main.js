@@ -171,6 +171,7 @@ onClick('share-screen', async () => {
   if (media?.sharing) return media.stopSharing();
   await media?.shareScreen().catch((failure) => failure.code !== 'media-NotAllowedError' && tell(failure.message));
 });
+byId('keyed').hidden = key === undefined;
 onClick('copy', async () => {
   link.select();
   const words = await navigator.clipboard?.writeText(link.value).then(() => 'Copied.', () => '') ?? '';
