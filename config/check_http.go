@@ -39,6 +39,8 @@ func (c *checker) signal() {
 	c.between("signal.limits.resume", s.Limits.Resume, time.Second, time.Hour)
 	c.jwt()
 	c.calls()
+	c.positive("signal.topics.", map[string]int{"per_client": s.Topics.PerClient, "subscribers": s.Topics.Subscribers})
+	c.pocketbase()
 	if s.Limits.QueueMessages < minQueue {
 		c.fail("signal.limits.queue_messages", "want %d or more, got %d", minQueue, s.Limits.QueueMessages)
 	}
@@ -75,6 +77,7 @@ func (c *checker) http() {
 		if l.TLS && !c.TLS.Enabled() {
 			c.fail(join(path, "tls"), "needs a certificate: set tls at the top of the file")
 		}
+		c.protocols(path, l.Protocols)
 	}
 	c.redirects()
 	seen := make(unique)
@@ -97,8 +100,8 @@ func (c *checker) redirects() {
 		path := fmt.Sprintf("http.listen[%d].redirect", i)
 		switch {
 		case !l.Redirect:
-		case l.TLS || l.Classic != (Classic{}):
-			c.fail(path, "serves nothing but a way to https: tls and classic do not go with it")
+		case l.TLS || l.Classic != (Classic{}) || len(l.Protocols) > 0:
+			c.fail(path, "serves nothing but a way to https: tls, classic and protocols do not go with it")
 		case !secure && c.PublicHost == "":
 			c.fail(path, "leads nowhere: no http.listen has tls, and there is no public_host")
 		}

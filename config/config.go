@@ -145,7 +145,16 @@ type Signal struct {
 	Keys   []APIKey     `yaml:"keys"`
 	JWT    JWT          `yaml:"jwt"`
 	Calls  Calls        `yaml:"calls"`
+	PeerJS PeerJSRules  `yaml:"peerjs"`
+	Topics Topics       `yaml:"topics"`
 	Limits SignalLimits `yaml:"limits"`
+
+	PocketBase PocketBaseAccess `yaml:"pocketbase"`
+}
+
+// PeerJSRules are for clients of PeerJS.
+type PeerJSRules struct {
+	Discovery bool `yaml:"discovery"` // who knows the key may list who is there
 }
 
 // JWT says which JSON Web Tokens let their bearers sign in.
@@ -167,6 +176,20 @@ type JWTKey struct {
 	Data   []byte `yaml:"-"`
 }
 
+// PocketBaseAccess says who signs in with PocketBase's SDK, by whatever access is for the other protocols; with Anyone, those whom that lets in
+// are users too.
+type PocketBaseAccess struct {
+	Users  []PocketBaseUser `yaml:"users"`
+	Anyone bool             `yaml:"anyone"`
+}
+
+// PocketBaseUser is one of them. Password is set after Load, whether it was written in place or in a file; it may be a hash of bcrypt.
+type PocketBaseUser struct {
+	Identity string `yaml:"identity"`
+	Password Secret `yaml:"password,omitempty"`
+	File     string `yaml:"file,omitempty"`
+}
+
 // Calls bound calls by ID.
 type Calls struct {
 	Parties    int           `yaml:"parties"`
@@ -175,6 +198,16 @@ type Calls struct {
 	Total      int           `yaml:"total"`    // 0: no limit
 	Unjoined   time.Duration `yaml:"unjoined"` // until a call ends that nobody joined
 	Kept       Size          `yaml:"kept"`     // for who joins
+
+	KeptTotal      Size `yaml:"kept_total"` // by all calls; 0 is no limit, here and below
+	KeptPerAddress Size `yaml:"kept_per_address"`
+}
+
+// Topics bound the subscriptions of y-webrtc's clients, and of Trystero's.
+type Topics struct {
+	PerClient   int `yaml:"per_client"`
+	Subscribers int `yaml:"subscribers"` // of one topic
+	Total       int `yaml:"total"`       // of one protocol; 0: no limit
 }
 
 // APIKey lets its holder sign in and ask for ICE servers. Key is set after
@@ -221,6 +254,8 @@ type HTTPListen struct {
 
 	ProxyProtocol bool `yaml:"proxy_protocol,omitempty"` // as for TURNListen
 	Redirect      bool `yaml:"redirect,omitempty"`       // serves nothing, and sends everybody to https
+
+	Protocols []Protocol `yaml:"protocols,omitempty"` // of others' clients
 }
 
 // Classic words the classic protocol of one listener. Empty is the usual
@@ -275,6 +310,14 @@ func (k JWTKey) printed() any {
 		k.Secret = Secret{}
 	}
 	return k
+}
+
+// printed leaves out what came from a file.
+func (u PocketBaseUser) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
 }
 
 // printed leaves out what came from a file.

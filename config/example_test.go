@@ -76,6 +76,7 @@ func loadsAll(t *testing.T, text []byte) []string {
 		"/etc/icebox/tls/privkey.pem":   key,
 		"/etc/icebox/authority.pem":     crt,
 		"/etc/icebox/carol.password":    []byte("carol's password\n"),
+		"/etc/icebox/bob.password":      []byte("$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"),
 		"/etc/icebox/nextcloud.secret":  []byte("nextcloud's own secret\n"),
 		"/etc/icebox/app.key":           []byte("the key of the app\n"),
 		"/etc/icebox/jwt.pem":           []byte("whoever uses it reads it"),

@@ -114,7 +114,7 @@ func TestEnvironment(t *testing.T) {
 	if want := []ExternalIP{{addr("203.0.113.7"), addr("10.0.0.5")}, {Public: addr("2001:db8::7")}}; !slices.Equal(c.ExternalIP, want) {
 		t.Errorf("external_ip %v, want %v", c.ExternalIP, want)
 	}
-	if want := []HTTPListen{{Address: Endpoint{Addr: addr("127.0.0.1")}}, {Address: Endpoint{Port: 9090}}}; !slices.Equal(c.HTTP.Listen, want) {
+	if want := []HTTPListen{{Address: Endpoint{Addr: addr("127.0.0.1")}}, {Address: Endpoint{Port: 9090}}}; !reflect.DeepEqual(c.HTTP.Listen, want) {
 		t.Errorf("http.listen %v, want %v", c.HTTP.Listen, want)
 	}
 	if want := []TURNListen{{Address: Endpoint{Port: 53}, Transports: []Transport{UDP}}}; !reflect.DeepEqual(c.TURN.Listen, want) {

@@ -42,6 +42,14 @@ func (c *Client) Admit(size int) (wait time.Duration, tooFast bool) {
 	return wait, tooFast
 }
 
+// Charge counts what a message of the client causes elsewhere, in bytes, and returns how long the client has to wait before it may send the
+// next one. Only the reader may call it.
+func (c *Client) Charge(size int) (wait time.Duration) {
+	l := c.hub.Limits()
+	r := rate.Rate{PerSecond: l.MessagesPerSecond, Burst: float64(l.MessageBurst)}
+	return c.bucket.Spend(r, time.Now(), float64(size)/messageUnit)
+}
+
 // ping asks for a sign of life.
 func (c *Client) ping() {
 	c.mu.Lock()

@@ -52,9 +52,13 @@ type Resumable interface {
 type Profile struct {
 	// Protocol is the metric label.
 	Protocol string
+	// Space keeps the protocol's names apart from those of others, which its clients can neither take nor reach: the same name in two
+	// spaces is two names. Its clients never see it. At most MaxSpace bytes of UTF-8; "" is the space of icebox's own protocols.
+	Space string
 	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
 	ByID bool
-	// Pairs is how many correspondents a client has at once; 0 means 32.
+	// Pairs is how many correspondents a client has at once; 0 means 32. If negative there are no pairs: the protocol has notes alone, and
+	// nobody is told when a client ends.
 	Pairs int
 	// Presence makes the frame that tells a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte
@@ -80,8 +84,11 @@ type Visitor struct {
 	Grant Grant  // what its token says, where it showed one
 }
 
-// MaxName is the longest name of a client, in bytes.
-const MaxName = 128
+// MaxName is the longest name of a client, in bytes, and MaxSpace the longest name of a space.
+const (
+	MaxName  = 128
+	MaxSpace = 128
+)
 
 // tokenLen is the length of a token's raw form: the client's ID and a secret.
 const tokenLen = len(broker.ID{}) + 16
@@ -169,19 +176,12 @@ func (c *Client) Token() string {
 // already swaps it for the new one, and keeps its pairs. Only the reader may call it. The error is an *Error.
 func (c *Client) SignIn(name string) error {
 	h := c.hub
-	switch old := c.Name(); {
-	case !ValidName(name):
-		return h.metrics.refuse(ErrBadName)
-	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
-		return h.metrics.refuse(ErrNameNotAllowed)
-	case h.Draining():
-		return h.metrics.refuse(ErrRestarting)
-	case old == name:
-		return nil
+	if settled, err := c.settled(name); settled {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
 	defer cancel()
-	if err := h.broker.Claim(ctx, name, c.id); err != nil {
+	if err := h.broker.Claim(ctx, c.global(name), c.id); err != nil {
 		told := refusal(err)
 		if told == ErrUnavailable && !ends(err) {
 			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
@@ -189,17 +189,7 @@ func (c *Client) SignIn(name string) error {
 		c.debug("sign-in refused", slog.String("name", name), slog.String("code", told.Code))
 		return h.metrics.refuse(told)
 	}
-	c.mu.Lock()
-	old := c.name
-	c.name = name
-	c.mu.Unlock()
-	if old == "" {
-		h.metrics.signedIn.Inc()
-	} else {
-		c.release(ctx, old)
-	}
-	h.metrics.signIns.Inc()
-	c.debug("client signed in", slog.String("name", name))
+	c.hold(ctx, name)
 	return nil
 }
 
@@ -217,7 +207,7 @@ func ValidName(name string) bool {
 }
 
 func (c *Client) release(ctx context.Context, name string) {
-	if err := c.hub.broker.Release(ctx, name, c.id); err != nil {
+	if err := c.hub.broker.Release(ctx, c.global(name), c.id); err != nil {
 		c.hub.log.Warn("release failed", slog.String("client", c.id.String()), slog.Any("error", err))
 	}
 }
@@ -248,11 +238,18 @@ func (c *Client) End(why Reason) {
 
 // Close frees what the client holds and returns when nothing of it runs any more. The reader calls it once,
 // when reading has ended.
-func (c *Client) Close() {
+func (c *Client) Close() { c.close(func() {}, true) }
+
+// close is Close and TryClose.
+func (c *Client) close(first func(), mayWait bool) (done bool) {
 	h := c.hub
-	defer h.serving.Done()
 	c.mu.Lock()
 	told := c.state == ending
+	if !mayWait && (told || c.queue.flushing) {
+		c.mu.Unlock()
+		return false
+	}
+	defer h.serving.Done()
 	if !told {
 		close(c.done)
 		c.answerProbe()
@@ -262,6 +259,7 @@ func (c *Client) Close() {
 	why, name, watched := c.reason, c.name, c.watched
 	c.watched = nil
 	c.mu.Unlock()
+	first()
 
 	h.wheel.remove(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
@@ -283,6 +281,7 @@ func (c *Client) Close() {
 	h.metrics.clients.Dec()
 	h.metrics.ended[why].Inc()
 	c.debug("client gone", slog.String("name", name), slog.String("reason", why.String()))
+	return true
 }
 
 func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.self, Client: c.id} }

@@ -4,12 +4,18 @@
 //
 //	gateway   who may connect and from where, routes, ICE servers over HTTP
 //	classic   the login/offer/answer/candidate/leave protocol of the tutorials
+//	peerjs    the server side of PeerJS clients
+//	topic     publish and subscribe, for protocols that know no clients
+//	ywebrtc   y-webrtc's signalling, by topics
+//	trystero  Trystero's WebSocket relay, by topics
 //	native    our own protocol: sessions that outlive connections, over WebSocket and server-sent events
+//	pocketbase PocketBase's records and realtime, as far as calls by ID need them
 //	call      calls by ID, and what a late joiner is told
 //	token     JSON Web Tokens and the keys that verify them
 //	client    a Go client of the native protocol
 //	object    JSON objects whose members pass through unread
 //	socket    a WebSocket as the core's Conn, and the loop that reads them all
+//	sse       an event stream as the core's Conn
 //	broker    who holds which name, on which node
 //	rate      token buckets
 //
@@ -27,6 +33,12 @@
 //     [Options.ProbeWait] the holder is ended and the newcomer gets the name (a page that was reloaded while
 //     its network was gone), otherwise the newcomer is refused;
 //   - a connection that closes late can't free a name that somebody else holds by then.
+//
+// # Spaces
+//
+// Others' protocols have their names in spaces of their own ([Profile.Space]): who signs in there can neither take nor reach a name of
+// another space, whatever it writes, and finds nobody but its like. icebox's own protocols and the classic one share the space
+// that has no name.
 //
 // # Pairs
 //

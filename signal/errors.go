@@ -41,6 +41,16 @@ var (
 	ErrTokenExpired   = &Error{"token-expired", "the token has expired"}
 	ErrNameNotAllowed = &Error{"name-not-allowed", "the token is for another name"}
 
+	// Of the door, where a protocol has words for what it refuses.
+	ErrOrigin    = &Error{"origin-not-allowed", "pages of this origin may not connect here"}
+	ErrConnLimit = &Error{"connection-limit", "too many connections: try again later"}
+
+	// Of topics.
+	ErrBadTopic   = &Error{"bad-topic", "a topic has 1 to 256 bytes"}
+	ErrTopicLimit = &Error{"topic-limit", "too many topics: unsubscribe from one first"}
+	ErrTopicFull  = &Error{"topic-full", "as many as may have subscribed to this topic already"}
+	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it may: try again later"}
+
 	// Of sessions and what one can do in them.
 	ErrVersion     = &Error{"version", "this server speaks version 1 of the protocol"}
 	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
@@ -55,6 +65,8 @@ var (
 	ErrInCall      = &Error{"in-call", "you are in a call already"}
 	ErrNotInCall   = &Error{"not-in-call", "join the call first"}
 	ErrCallCrowded = &Error{"call-full-of-data", "the call keeps as much as it may for who joins"}
+	// ErrCallsCrowded is about all calls together, or all that one address has sent to.
+	ErrCallsCrowded = &Error{"calls-full-of-data", "too much waits for people who have yet to join calls: try again when somebody has joined"}
 )
 
 // refusals is the closed list of metric labels.
@@ -63,7 +75,8 @@ var refusals = []*Error{
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
 	ErrUnsupported, ErrTokenMissing, ErrTokenInvalid, ErrTokenExpired, ErrNameNotAllowed,
 	ErrVersion, ErrSignedIn, ErrResync, ErrOutOfOrder, ErrTooMany, ErrWatchLimit,
-	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded,
+	ErrOrigin, ErrConnLimit, ErrBadTopic, ErrTopicLimit, ErrTopicFull, ErrTopics,
+	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 
 // refusal turns what a broker answered into what a client is told.
@@ -126,6 +139,8 @@ const (
 	Expired
 	// Unsaid says that no sign-in came in time. It ends connections that are no clients yet.
 	Unsaid
+	// Refused says that it was refused what its protocol can't go on without.
+	Refused
 	reasons
 )
 
@@ -133,6 +148,6 @@ const (
 func (r Reason) String() string {
 	return [...]string{
 		"gone", "pong_timeout", "slow_reader", "write_failed", "superseded", "too_large", "bad_text", "stalled",
-		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "unknown",
+		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "refused", "unknown",
 	}[min(r, reasons)]
 }

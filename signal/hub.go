@@ -133,8 +133,12 @@ func (h *Hub) Draining() bool {
 }
 
 // Connect makes a client of a connection. The caller then reads the connection, tells the client what it
-// reads, and calls [Client.Close] when reading ends: Shutdown waits for that.
+// reads, and calls [Client.Close] when reading ends: Shutdown waits for that. The error is ErrRestarting, or ErrBadName for a space
+// that is too long.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
+	if len(p.Space) > MaxSpace {
+		return nil, ErrBadName
+	}
 	c := newClient(h, conn, p, v)
 	if r, ok := conn.(Resumable); ok {
 		r.Bind(c)

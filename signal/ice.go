@@ -29,7 +29,8 @@ type ICEServers struct {
 }
 
 // ICEProvider mints a credential and names the servers that this daemon really serves. It is called for every
-// sign-in and every request for ICE servers, within the limits on minting.
+// sign-in and every request for ICE servers, within the limits on minting. It returns at once, because who calls it
+// reads for other clients too: a provider that has to ask somebody does so ahead of time.
 type ICEProvider func(context.Context, ICERequest) (ICEServers, error)
 
 // RTCIceServer is a member of an RTCConfiguration's iceServers.

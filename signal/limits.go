@@ -40,7 +40,17 @@ type CallLimits struct {
 	OnePerUser bool          // who is in a call can't be in another, whatever number of clients the name has had
 	Total      int           // calls; 0 is no limit
 	Unjoined   time.Duration // after which a call ends that nobody has joined
-	KeptBytes  int           // for who joins a call
+	KeptBytes  int           // of one call, for who joins it
+
+	// Kept by all calls, and of what one address has sent to them; 0 is no limit.
+	KeptTotal, KeptPerAddr int // bytes
+}
+
+// TopicLimits bound topics, of each protocol that has them.
+type TopicLimits struct {
+	PerClient   int // that one client has subscribed to
+	Subscribers int // of one topic
+	Total       int // subscriptions; 0 is no limit
 }
 
 // Key is a shared API key. Its name is what logs show.
@@ -70,7 +80,11 @@ type Limits struct {
 	ResumeBytes    int // at least MaxMessage
 	WatchedNames   int // by one client
 
-	Calls CallLimits
+	// Discovery lets clients of a protocol that has a way to ask know who is there.
+	Discovery bool
+
+	Calls  CallLimits
+	Topics TopicLimits
 
 	// Connections and credentials; 0 is no limit. An address is a /64 where it is IPv6.
 	ConnsPerAddr, ConnsTotal int
@@ -97,7 +111,9 @@ func DefaultLimits() Limits {
 
 		Calls: CallLimits{
 			Parties: 2, PerClient: 8, Total: 10_000, Unjoined: time.Hour, KeptBytes: 64 << 10,
+			KeptTotal: 64 << 20, KeptPerAddr: 2 << 20,
 		},
+		Topics: TopicLimits{PerClient: 128, Subscribers: 256, Total: 20_000},
 
 		ConnsPerAddr: 200,
 		ConnsTotal:   20_000,
@@ -133,8 +149,10 @@ func (l Limits) Validate() error {
 	refuse(l.WatchedNames < 0, "a number of watched names is negative")
 	refuse(l.Calls.Parties < 2 || l.Calls.Parties > 8, "%d parties of a call are not 2 to 8", l.Calls.Parties)
 	refuse(l.Calls.PerClient < 1, "%d calls per client are below 1", l.Calls.PerClient)
-	refuse(l.Calls.Total < 0 || l.Calls.KeptBytes < 0, "a limit on calls is negative")
+	refuse(min(l.Calls.Total, l.Calls.KeptBytes, l.Calls.KeptTotal, l.Calls.KeptPerAddr) < 0, "a limit on calls is negative")
 	refuse(l.Calls.Unjoined < time.Second, "a call that ends unjoined after %v is too short", l.Calls.Unjoined)
+	refuse(l.Topics.PerClient < 1 || l.Topics.Subscribers < 1, "no topic can be subscribed to")
+	refuse(l.Topics.Total < 0, "a number of subscriptions is negative")
 	refuse(l.ConnsPerAddr < 0 || l.ConnsTotal < 0, "a number of connections is negative")
 	refuse(l.MintsPerAddr < 0 || l.MintsTotal < 0, "a number of credentials is negative")
 	return errors.Join(errs...)

@@ -15,9 +15,12 @@ type pair struct {
 // pairs are in order of their latest offer.
 type pairs []pair
 
-// open adds a pair or makes it the latest. When there are too many, the oldest that this client never spoke
+// open adds a pair or makes it the latest, unless there are to be none. When there are too many, the oldest that this client never spoke
 // to makes room, so that strangers' offers can't push out a call.
 func (p *pairs) open(n pair, most int) {
+	if most < 0 {
+		return
+	}
 	if i := p.index(n.addr); i >= 0 {
 		n.spoke = n.spoke || (*p)[i].spoke
 		p.remove(i)

@@ -91,7 +91,7 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 
 func (n node) Presence(client broker.ID, name string, held bool) {
 	if c, ok := n.hub.clients.get(client); ok && c.profile.Presence != nil {
-		c.Send(c.profile.Presence(name, held))
+		c.Send(c.profile.Presence(c.profile.local(name), held))
 	}
 }
 

@@ -15,7 +15,7 @@ func (c *Client) Offer(to string, payload []byte) error {
 	if name == "" {
 		return c.hub.metrics.refuse(ErrNotSignedIn)
 	}
-	peer, err := c.hub.broker.Find(c.hub.ctx, to)
+	peer, err := c.find(c.hub.ctx, to)
 	if err != nil {
 		return c.hub.metrics.refuse(refusal(err))
 	}
@@ -88,7 +88,7 @@ func (c *Client) correspondent(to string, speaks bool) (name string, peer broker
 	case !c.profile.Loose:
 		return "", peer, c.hub.metrics.refuse(ErrNotPaired)
 	}
-	if peer, err = c.hub.broker.Find(c.hub.ctx, to); err != nil {
+	if peer, err = c.find(c.hub.ctx, to); err != nil {
 		return "", peer, c.hub.metrics.refuse(refusal(err))
 	}
 	return name, peer, nil

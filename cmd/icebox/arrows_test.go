@@ -121,7 +121,7 @@ func TestDependencies(t *testing.T) {
 		"github.com/spf13/viper":              "merging file, environment and flags (fixed by the design)",
 		"go.uber.org/goleak":                  "tests: no goroutine is left",
 		"go.yaml.in/yaml/v3":                  "the node tree, for errors that name key and line",
-		"golang.org/x/crypto":                 "ACME: the client that autocert is made of, without autocert, which keeps the authority's reasons to itself",
+		"golang.org/x/crypto":                 "ACME: the client that autocert is made of, without autocert, which keeps the authority's reasons to itself; bcrypt: what passwords are kept as",
 		"golang.org/x/sys":                    "socket options that the standard library lacks",
 	}
 	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()

@@ -29,6 +29,9 @@ func (d *daemon) banner(credential string) string {
 			row("pages", "http://"+at+"/  http://"+at+"/trickle-ice/")
 			row("signalling", "ws://"+at+"/ws")
 		}
+		for _, p := range l.Protocols {
+			row(string(p.Protocol), clientURL(p, at, l.TLS))
+		}
 	}
 	stun, turn := d.catalogue.uris("", false)
 	for i, uri := range append(stun, turn...) {
@@ -42,6 +45,18 @@ func (d *daemon) banner(credential string) string {
 		fmt.Fprintf(&b, "  ! %s\n", w)
 	}
 	return b.String()
+}
+
+// clientURL is what clients of a protocol are given, with the scheme that they want.
+func clientURL(p config.Protocol, at string, secure bool) string {
+	scheme := "http"
+	if p.Protocol == config.YWebRTC || p.Protocol == config.Trystero {
+		scheme = "ws"
+	}
+	if secure {
+		scheme += "s"
+	}
+	return scheme + "://" + at + p.Path
 }
 
 // address is the host and port to open in a browser for a listener on e.

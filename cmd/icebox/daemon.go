@@ -20,6 +20,7 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
+	"icebox/signal/pocketbase"
 	"icebox/signal/token"
 	"icebox/turnserver"
 )
@@ -38,14 +39,16 @@ type daemon struct {
 	opened    []sockets.Group // in the order of specs
 	catalogue *catalogue
 
-	turn     *turnserver.Server
-	hub      *signal.Hub
-	gate     *gateway.Gateway
-	tokens   *token.Verifier // nil: access is not by token
-	handlers []http.Handler  // in the order of http.listen
-	web      []*webServer    // likewise
-	admin    *webServer
-	intakes  []*intake.Listener // between sockets and servers
+	turn       *turnserver.Server
+	hub        *signal.Hub
+	gate       *gateway.Gateway
+	tokens     *token.Verifier // nil: access is not by token
+	adapters   map[config.ProtocolName]serveAdapter
+	pocketbase *pocketbase.Handler // nil: no listener speaks it
+	handlers   []http.Handler      // in the order of http.listen
+	web        []*webServer        // likewise
+	admin      *webServer
+	intakes    []*intake.Listener // between sockets and servers
 
 	running atomic.Pointer[config.Config] // what is in force
 	reloads *reloadMetrics
@@ -71,7 +74,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 	d := &daemon{
 		load: load, log: log, level: level, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
-		proxied: make([]bool, len(cfg.HTTP.Listen)),
+		proxied: make([]bool, len(cfg.HTTP.Listen)), adapters: make(map[config.ProtocolName]serveAdapter),
 	}
 	d.running.Store(cfg)
 	d.registry.MustRegister(

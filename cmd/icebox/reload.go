@@ -94,6 +94,9 @@ func (d *daemon) apply() (changed []string, err error) {
 	} else {
 		problems = append(problems, err)
 	}
+	if d.pocketbase != nil {
+		prepared(d.pocketbase.PrepareAccounts(pocketBaseAccounts(next)))
+	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}

@@ -23,7 +23,7 @@ import (
 
 // startSignalling makes the hub, and a handler for each of http.listen.
 func (d *daemon) startSignalling() error {
-	log := d.log.With("component", "signal")
+	log := d.signalLog()
 	limits, tokens, err := signalLimits(d.cfg())
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
@@ -55,7 +55,11 @@ func (d *daemon) startSignalling() error {
 			continue
 		}
 		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
-		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic)})
+		mounts, err := d.mounts(l)
+		if err != nil {
+			return fmt.Errorf("start signalling: %w", err)
+		}
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic), Mounts: mounts})
 		if local {
 			h = d.watchForProxy(h, i)
 		}
@@ -114,11 +118,14 @@ func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 		ResumeMessages:    s.Limits.ResumeMessages,
 		ResumeBytes:       int(s.Limits.ResumeSize),
 		WatchedNames:      s.Limits.WatchedNames,
+		Discovery:         s.PeerJS.Discovery,
 		Calls: signal.CallLimits{
 			Parties: s.Calls.Parties, PerClient: s.Calls.PerClient, OnePerUser: s.Calls.OnePerUser,
 			Total: s.Calls.Total, Unjoined: s.Calls.Unjoined, KeptBytes: int(s.Calls.Kept),
+			KeptTotal: int(s.Calls.KeptTotal), KeptPerAddr: int(s.Calls.KeptPerAddress),
 		},
 	}
+	limits.Topics = signal.TopicLimits(s.Topics)
 	for _, k := range s.Keys {
 		limits.Keys = append(limits.Keys, signal.Key{Name: k.Name, Key: k.Key.Reveal()})
 	}

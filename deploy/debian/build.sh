@@ -69,6 +69,7 @@ fill() {
 	put 644 deploy/grafana/icebox.json $share/examples/grafana.json
 	put 644 deploy/debian/lintian-overrides usr/share/lintian/overrides/icebox
 	putz deploy/README.md $share/README.md
+	putz deploy/clients.md $share/clients.md
 	licences "$1" >"$work/licences"
 	putz "$work/licences" $share/third-party-licences
 	printf 'icebox (%s) unstable; urgency=medium\n\n  * Built from commit %s.\n\n -- %s  %s\n' \

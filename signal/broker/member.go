@@ -40,6 +40,17 @@ func (b *member) Claim(ctx context.Context, name string, client ID) error {
 	return ErrTaken
 }
 
+func (b *member) Near() bool { return true }
+
+func (b *member) TryClaim(name string, client ID) bool {
+	if b.left.Load() {
+		return false
+	}
+	newcomer := Addr{Node: b.self, Client: client}
+	_, ok := b.engine.take(name, newcomer, newcomer)
+	return ok
+}
+
 func (b *member) alive(ctx context.Context, a Addr) bool {
 	n, ok := b.engine.node(a.Node)
 	return ok && n.Probe(ctx, a.Client)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type Party interface {
 	Name() string
 	// User is whom [signal.CallLimits.OnePerUser] counts by.
 	User() string
+	// Bucket is the address that [signal.CallLimits.KeptPerAddr] counts by.
+	Bucket() netip.Addr
 	// Tell lets the party know. A message that it can't take now is an error, an *signal.Error.
 	Tell(Event) error
 }
@@ -83,6 +86,7 @@ type Book struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 	prover  *prover
+	budget  budget // taken with a call's lock held
 
 	mu      sync.Mutex // taken with a call's lock held, never the other way round
 	calls   map[string]*call
@@ -100,8 +104,9 @@ func New(o Options) (*Book, error) {
 		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
 		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), forgone: make(map[string]struct{}),
 	}
+	b.budget.addrs = make(map[netip.Addr]int)
 	var err error
-	if b.metrics, err = newMetrics(o.Registerer); err != nil {
+	if b.metrics, err = newMetrics(o.Registerer, &b.budget); err != nil {
 		return nil, fmt.Errorf("make a book of calls: %w", err)
 	}
 	return b, nil

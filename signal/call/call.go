@@ -1,6 +1,7 @@
 package call
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -80,8 +81,7 @@ func (c *call) join(p Party, listed bool, answer func(Info)) error {
 // take empties what is kept.
 func (c *call) take() []Event {
 	events := c.kept.all()
-	c.book.metrics.kept.Sub(float64(c.kept.bytes))
-	c.kept = kept{}
+	c.kept.forget(func(broker.Addr) bool { return true }, c.book.budget.refund)
 	return events
 }
 
@@ -99,19 +99,14 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 	case !to.IsZero():
 		return signal.ErrPeerOffline
 	case len(c.parties) == 1:
-		return c.keep(e)
+		return c.keep(e, p.Bucket())
 	}
 	return c.tellOthers(e)
 }
 
-func (c *call) keep(e Event) error {
-	before := c.kept.bytes
-	ok := c.kept.add(e, c.book.limits().KeptBytes)
-	c.book.metrics.kept.Add(float64(c.kept.bytes - before))
-	if !ok {
-		return signal.ErrCallCrowded
-	}
-	return nil
+func (c *call) keep(e Event, bucket netip.Addr) error {
+	l := c.book.limits()
+	return c.kept.add(e, bucket, l.KeptBytes, func(bytes int) bool { return c.book.budget.spend(bucket, bytes, l) })
 }
 
 // tellOthers tells all but who did it. It returns the last refusal. The caller holds mu.
@@ -136,9 +131,7 @@ func (c *call) remove(p Party, kind EventKind) {
 		return
 	}
 	c.parties = slices.Delete(c.parties, i, i+1)
-	before := c.kept.bytes
-	c.kept.forget(p.Addr())
-	c.book.metrics.kept.Add(float64(c.kept.bytes - before))
+	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.book.budget.refund)
 	c.book.mu.Lock()
 	c.book.exit(p, c)
 	c.book.mu.Unlock()

@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 // person is a party that writes down what it is told.
 type person struct {
 	addr broker.Addr
+	from netip.Addr
 	name string
 	told []string
 	busy bool
@@ -24,9 +26,10 @@ func newPerson(name string) *person {
 	return &person{addr: broker.Addr{Client: broker.NewID()}, name: name}
 }
 
-func (p *person) Addr() broker.Addr { return p.addr }
-func (p *person) Name() string      { return p.name }
-func (p *person) User() string      { return p.name }
+func (p *person) Addr() broker.Addr  { return p.addr }
+func (p *person) Name() string       { return p.name }
+func (p *person) User() string       { return p.name }
+func (p *person) Bucket() netip.Addr { return p.from }
 
 func (p *person) Tell(e Event) error {
 	if p.busy {

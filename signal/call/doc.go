@@ -20,8 +20,9 @@
 // What a party sends to all while nobody else is there is kept for the first who joins, and then forgotten: for each
 // sender the latest description, then its candidates, then everything else. A candidate that overtook its
 // description is put back behind it. A new description replaces the earlier one and the candidates that came after
-// that, because they belong to a negotiation that nobody will finish. [signal.CallLimits] bounds the bytes, and
-// maxKept the messages, of one call.
+// that, because they belong to a negotiation that nobody will finish. [signal.CallLimits] bounds the bytes of one call,
+// of all calls, and of what one address has sent to all of them; maxKept bounds the messages of one call. What is too
+// much is refused: nothing that was kept makes room for it.
 //
 // # Ends
 //

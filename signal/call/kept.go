@@ -2,7 +2,9 @@ package call
 
 import (
 	"bytes"
+	"net/netip"
 
+	"icebox/signal"
 	"icebox/signal/broker"
 )
 
@@ -19,6 +21,7 @@ type kept struct {
 // sent is what one sender has sent.
 type sent struct {
 	from        broker.Addr
+	bucket      netip.Addr
 	description *Event
 	early, late []Event // candidates, before and after the description came
 	others      []Event
@@ -29,9 +32,9 @@ const overhead = 160
 
 func size(e Event) int { return overhead + len(e.Data) + len(e.Label) }
 
-// add keeps a message, unless that would be too much.
-func (k *kept) add(e Event, most int) (ok bool) {
-	s := k.sender(e.From)
+// add keeps a message, unless that would be too much for the call, or for spend, which is asked for the bytes then.
+func (k *kept) add(e Event, bucket netip.Addr, most int, spend func(bytes int) bool) error {
+	s := k.sender(e.From, bucket)
 	freed, replaces := 0, e.Label == "offer" || e.Label == "answer"
 	if replaces && s.description != nil {
 		freed = size(*s.description)
@@ -40,7 +43,10 @@ func (k *kept) add(e Event, most int) (ok bool) {
 		}
 	}
 	if k.bytes-freed+size(e) > most || k.count >= maxKept && freed == 0 {
-		return false
+		return signal.ErrCallCrowded
+	}
+	if !spend(size(e) - freed) {
+		return signal.ErrCallsCrowded
 	}
 	e.Kind, e.Data = Kept, bytes.Clone(e.Data)
 	k.bytes += size(e) - freed
@@ -59,32 +65,35 @@ func (k *kept) add(e Event, most int) (ok bool) {
 	default:
 		s.others = append(s.others, e)
 	}
-	return true
+	return nil
 }
 
-func (k *kept) sender(a broker.Addr) *sent {
+func (k *kept) sender(a broker.Addr, bucket netip.Addr) *sent {
 	for i := range k.senders {
 		if k.senders[i].from == a {
 			return &k.senders[i]
 		}
 	}
-	k.senders = append(k.senders, sent{from: a})
+	k.senders = append(k.senders, sent{from: a, bucket: bucket})
 	return &k.senders[len(k.senders)-1]
 }
 
-// forget drops what a sender has sent.
-func (k *kept) forget(a broker.Addr) {
+// forget drops what senders have sent, and tells refund how much that was.
+func (k *kept) forget(which func(broker.Addr) bool, refund func(bucket netip.Addr, bytes int)) {
 	old := *k
 	*k = kept{}
 	for _, s := range old.senders {
-		if s.from == a {
+		events, bytes := s.all(), 0
+		for _, e := range events {
+			bytes += size(e)
+		}
+		if which(s.from) {
+			refund(s.bucket, bytes)
 			continue
 		}
 		k.senders = append(k.senders, s)
-		for _, e := range s.all() {
-			k.bytes += size(e)
-			k.count++
-		}
+		k.bytes += bytes
+		k.count += len(events)
 	}
 }
 

@@ -10,7 +10,6 @@ type metrics struct {
 	open  prometheus.Gauge
 	total prometheus.Counter
 	ends  map[EventKind]prometheus.Counter
-	kept  prometheus.Gauge
 }
 
 // reasons are the labels of ends.
@@ -28,7 +27,7 @@ func (k EventKind) Reason() string {
 	}
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, b *budget) (*metrics, error) {
 	ends := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "icebox_signal_calls_ended_total", Help: "Calls by ID that ended, by why."}, []string{"reason"})
 	m := &metrics{
@@ -36,17 +35,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "icebox_signal_calls", Help: "Calls by ID."}),
 		total: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "icebox_signal_calls_total", Help: "Calls by ID that were made."}),
-		kept: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}),
 		ends: make(map[EventKind]prometheus.Counter),
 	}
+	kept := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}, func() float64 { return float64(b.total()) })
 	for k, label := range reasons {
 		m.ends[k] = ends.WithLabelValues(label)
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.open, m.total, m.kept, ends} {
+	for _, c := range []prometheus.Collector{m.open, m.total, kept, ends} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

@@ -2,14 +2,13 @@ package classic
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"icebox/signal"
 	"icebox/signal/broker"
+	"icebox/signal/object"
 	"icebox/signal/socket"
 )
 
@@ -23,9 +22,6 @@ type Options struct {
 	// Loose lets clients answer, trickle and hang up where no offer was exchanged.
 	Loose bool
 }
-
-// iceWait bounds how long a sign-in waits for its ICE servers.
-const iceWait = 3 * time.Second
 
 // Protocol is the name of this protocol in metrics and logs.
 const Protocol = "classic"
@@ -63,6 +59,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 type session struct {
 	handler *Handler
 	client  *signal.Client
+	peer    string // whom it named last: most messages are for the same one
 }
 
 // Open implements socket.Session.
@@ -79,17 +76,17 @@ func (s *session) refuse(e *signal.Error, peer string) {
 	s.client.Send(frame(errorReply{Type: "error", Code: e.Code, Name: peer, Message: e.Message}))
 }
 
-// Text implements socket.Session. A login takes its time: the name's holder may have to be asked for a sign of life.
+// Text implements socket.Session.
 func (s *session) Text(message []byte) (slow func()) {
 	e, ok := decode(message)
 	if !ok {
 		s.bad()
 		return nil
 	}
-	kind, _ := unquote(e.kind)
-	switch kind {
+	kind, _ := object.Text(e.kind)
+	switch string(kind) {
 	case "login":
-		return func() { s.login(e) }
+		return s.login(e)
 	case "offer":
 		s.pass(broker.Offer, e.name, e.offer)
 	case "answer":
@@ -97,7 +94,7 @@ func (s *session) Text(message []byte) (slow func()) {
 	case "candidate":
 		s.pass(broker.Candidate, e.name, e.candidate)
 	case "leave":
-		if to, ok := unquote(e.name); ok {
+		if to, ok := s.name(e.name); ok {
 			s.client.Leave(to)
 		}
 	default:
@@ -108,7 +105,7 @@ func (s *session) Text(message []byte) (slow func()) {
 
 // pass forwards a payload to a peer. The sender hears of what was refused, except for candidates.
 func (s *session) pass(kind broker.Kind, name, payload []byte) {
-	to, ok := unquote(name)
+	to, ok := s.name(name)
 	if !ok || payload == nil {
 		s.bad()
 		return
@@ -119,10 +116,25 @@ func (s *session) pass(kind broker.Kind, name, payload []byte) {
 	} else {
 		err = s.client.Tell(kind, to, payload)
 	}
+	if err != nil {
+		s.notPassed(kind, to, err)
+	}
+}
+
+func (s *session) notPassed(kind broker.Kind, to string, err error) {
 	var refused *signal.Error
 	if errors.As(err, &refused) && (kind != broker.Candidate || refused == signal.ErrNotSignedIn) {
 		s.refuse(refused, to)
 	}
+}
+
+// name returns the string that a value is, if it is one.
+func (s *session) name(value []byte) (name string, ok bool) {
+	text, ok := object.Text(value)
+	if ok && string(text) != s.peer {
+		s.peer = string(text)
+	}
+	return s.peer, ok
 }
 
 func (s *session) bad() {
@@ -151,9 +163,20 @@ func (s *session) unknown(kind []byte) {
 	}))
 }
 
-func (s *session) login(e envelope) {
+// login takes its time where somebody has the name, who has to be asked for a sign of life.
+func (s *session) login(e envelope) (slow func()) {
 	name, _ := unquote(e.name) // what is no string is no name
-	if err := s.client.SignIn(name); err != nil {
+	done, err := s.client.TrySignIn(name)
+	if !done {
+		return func() { s.loggedIn(name, s.client.SignIn(name)) }
+	}
+	s.loggedIn(name, err)
+	return nil
+}
+
+// loggedIn answers a login.
+func (s *session) loggedIn(name string, err error) {
+	if err != nil {
 		var refused *signal.Error
 		if !errors.As(err, &refused) {
 			refused = signal.ErrUnavailable
@@ -172,10 +195,8 @@ func (s *session) addICE(reply *loginReply, name string) {
 	if s.handler.ice == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.handler.hub.Context(), iceWait)
-	defer cancel()
 	v := s.client.Visitor()
-	servers, err := s.handler.ice(ctx, signal.ICERequest{User: name, Host: v.Host, Addr: v.Addr})
+	servers, err := s.handler.ice(s.handler.hub.Context(), signal.ICERequest{User: name, Host: v.Host, Addr: v.Addr})
 	if err != nil {
 		var refused *signal.Error
 		if !errors.As(err, &refused) {

@@ -76,7 +76,7 @@ func TestNameOfALivingConnectionIsNotTakenOver(t *testing.T) {
 
 func TestHalfOpenConnectionIsFoundByPings(t *testing.T) {
 	s := start(t, Options{}, func(o *signal.Options, _ *signal.Limits) {
-		o.PingEvery, o.PongWithin = 500*time.Millisecond, 200*time.Millisecond
+		o.PingEvery, o.PongWithin = 3*time.Second, 2*time.Second
 	})
 	s.mute("al")
 	bo := s.login("bo") // reads, so it answers

@@ -175,6 +175,8 @@ func TestOrigins(t *testing.T) {
 		"none, local":               {open, local, nil, true},
 		"null, local":               {open, local, []string{"null"}, true},
 		"file, local":               {open, local, []string{"file://"}, true},
+		"loopback, local":           {open, caller{host: "127.0.0.1", local: true}, []string{"http://localhost:5173"}, true},
+		"loopback, not local":       {open, here, []string{"http://localhost:5173"}, false},
 		"another host, local":       {open, local, []string{"https://evil.example"}, false},
 		"none, by key":              {byKey, here, nil, true},
 		"null, by key":              {byKey, here, []string{"null"}, true},

@@ -39,9 +39,14 @@ func shown(r *http.Request, param func(string) string) (secrets []secret) {
 	return secrets
 }
 
-// apiKey returns the name of the API key that a WebSocket's request shows.
-func (r *rules) apiKey(req *http.Request) (name string, given, known bool) {
+// apiKey returns the name of the API key that a WebSocket's request shows, or that was found in it.
+func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, known bool) {
 	secrets := shown(req, req.URL.Query().Get)
+	for _, value := range found {
+		if value != "" {
+			secrets = append(secrets, secret{value, inParam})
+		}
+	}
 	for _, s := range secrets {
 		if name, known = r.key(s.value); known {
 			return name, true, true
@@ -65,6 +70,9 @@ func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (stri
 		}
 		if client, ok := l.opts.Hub.Bearer(s.value); ok {
 			return client.Name(), nil
+		}
+		if user, ok := l.bearer(c, s.value); ok && s.from == inBearer {
+			return user, nil
 		}
 		switch {
 		case s.from == inParam:

@@ -10,7 +10,17 @@
 //	/?service=turn                          the same at the root, as the draft has it
 //	/turn/credentials                       ICE servers as Janus asks for them
 //	/_matrix/client/{v3,r0}/voip/turnServer ICE servers as Matrix clients ask for them
+//	/2010-04-01/Accounts/ID/Tokens.json     ICE servers as Twilio's clients ask for them
+//	/v1/turn/keys/ID/credentials/...        generate-ice-servers and generate: as Cloudflare's do
+//	where a [Mount] says                    an adapter: the server side of others' clients
 //	anything else                           the pages
+//
+// All of these take GET and POST, and what they take in a URL, in a form or as JSON: ttl in seconds, which can only
+// lower ours, and username, which is appended to the key's name and by which quotas are counted. Twilio's Ttl and
+// Cloudflare's customIdentifier are other names for the two. The answer has the members of all conventions at once, but
+// for these: Twilio's and Cloudflare's have status 201; Twilio's has ttl as a string, and its refusals are its own
+// (code, message, more_info, status); Cloudflare's older generate has one object for iceServers. The ID in a path is
+// free, and is echoed as account_sid: who asks is known by the key, which is Twilio's auth token or Cloudflare's bearer.
 //
 // # Who is asking
 //
@@ -35,6 +45,13 @@
 // open, for requests of a page of this host. The last is told by what browsers say (Origin, Sec-Fetch-Site,
 // Referer), which any other program can say too: it keeps other sites' pages from using this server, and
 // nobody else.
+//
+// # Adapters
+//
+// An adapter gets the requests below its path, and a [Door] for each. It asks the door who calls, has it judge what the request shows
+// (with secrets that only the adapter can find, such as the key in PeerJS's URL), and counts connections in. Nobody is let in
+// otherwise; in what words a refusal is told is the adapter's. ICE servers for its sign-ins come from [Gateway.SignInICE].
+// The adapters are joined in cmd/icebox. None imports this package, and this package none of them.
 //
 // # What is expected of the http.Server
 //

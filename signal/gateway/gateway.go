@@ -39,6 +39,7 @@ type Listener struct {
 	// TLS: its connections are encrypted.
 	TLS     bool
 	Classic classic.Options
+	Mounts  []Mount
 }
 
 // Gateway serves the HTTP listeners of the daemon.
@@ -76,7 +77,7 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 		return nil, fmt.Errorf("make a gateway: %w", err)
 	}
 	g.native, err = native.New(native.Options{
-		Hub: o.Hub, ICE: g.signInICE, Secret: o.Secret, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
+		Hub: o.Hub, ICE: g.SignInICE, Secret: o.Secret, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a gateway: %w", err)
@@ -109,7 +110,11 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 
 // Listener returns the handler of one listener.
 func (g *Gateway) Listener(l Listener) http.Handler {
-	return &listener{Gateway: g, Listener: l, classic: classic.New(g.opts.Hub, g.signInICE, g.log, l.Classic)}
+	h := &listener{Gateway: g, Listener: l, classic: classic.New(g.opts.Hub, g.SignInICE, g.log, l.Classic)}
+	for _, m := range l.Mounts {
+		h.mounts = append(h.mounts, mount{m, g.metrics.routes.WithLabelValues(m.Protocol)})
+	}
+	return h
 }
 
 // listener is the handler of one listener.
@@ -117,10 +122,15 @@ type listener struct {
 	*Gateway
 	Listener
 	classic *classic.Handler
+	mounts  []mount
 }
 
 // ServeHTTP implements http.Handler.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m := l.mount(r.URL.Path); m != nil {
+		m.serve(l, w, r)
+		return
+	}
 	switch {
 	case r.URL.Path == "/" && websocket.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
 		l.metrics.requests[toWebSocket].Inc()
@@ -128,10 +138,12 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case sessionPaths[r.URL.Path]:
 		l.metrics.requests[toSession].Inc()
 		l.serveSession(w, r)
-	case asksForICE(r):
-		l.metrics.requests[toICE].Inc()
-		l.serveICE(w, r)
 	default:
+		if d, account := asksForICE(r); d != nil {
+			l.metrics.requests[toICE].Inc()
+			l.serveICE(w, r, d, account)
+			return
+		}
 		l.metrics.requests[toPages].Inc()
 		l.opts.Pages.ServeHTTP(w, r)
 	}
@@ -191,6 +203,11 @@ func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reas
 
 func (l *listener) refuseWebSocket(w http.ResponseWriter, c caller, why reason) {
 	l.refused(c, why)
+	turnAway(w, why)
+}
+
+// turnAway answers who may not come in.
+func turnAway(w http.ResponseWriter, why reason) {
 	answer := door[why]
 	switch answer.status {
 	case http.StatusUpgradeRequired:
@@ -230,8 +247,8 @@ func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, bucket netip.Ad
 	return s, err
 }
 
-// signInICE is the provider for sign-ins.
-func (g *Gateway) signInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+// SignInICE is the provider for sign-ins, those of adapters too: Options.ICE within the limits on minting.
+func (g *Gateway) SignInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 	return g.mint(ctx, r, caller{addr: r.Addr}.bucket(), viaSignIn)
 }
 

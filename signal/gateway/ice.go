@@ -10,16 +10,6 @@ import (
 	"icebox/signal"
 )
 
-var icePaths = map[string]bool{
-	"/ice": true, "/turn": true, "/api/turn": true, "/turn/credentials": true,
-	"/_matrix/client/v3/voip/turnServer": true,
-	"/_matrix/client/r0/voip/turnServer": true,
-}
-
-func asksForICE(r *http.Request) bool {
-	return icePaths[r.URL.Path] || r.URL.Path == "/" && r.URL.RawQuery != "" && r.URL.Query().Has("service")
-}
-
 // iceAnswer is one answer for everybody: RTCPeerConnection takes iceServers and iceTransportPolicy,
 // draft-uberti and Janus username, password, ttl and uris, Matrix the same, and Twilio's clients ice_servers.
 // All of them ignore the rest.
@@ -84,19 +74,19 @@ var (
 	failDraining = &failure{http.StatusServiceUnavailable, restarting, "restarting", "M_UNKNOWN", signal.ErrRestarting.Message, "10"}
 )
 
-func (l *listener) serveICE(w http.ResponseWriter, r *http.Request) {
+func (l *listener) serveICE(w http.ResponseWriter, r *http.Request, d *dialect, account string) {
 	rules := l.rules.Load()
 	c := identify(r, l.Listener, rules.limits.TrustedProxies)
 	w.Header().Set("Cache-Control", "no-store")
-	if preflight := l.allowPages(w, r, c, rules); preflight {
+	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
 		return
 	}
 	servers, failed := l.iceFor(w, r, c, rules)
 	if failed != nil {
-		l.fail(w, c, failed)
+		l.fail(w, c, failed, d.refusal(failed))
 		return
 	}
-	reply(w, http.StatusOK, answer(servers))
+	reply(w, d.status, d.answer(servers, account))
 }
 
 // iceFor mints for whoever may have it.
@@ -134,7 +124,7 @@ func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rule
 
 // allowPages lets pages of admitted origins read the answer, and answers the question that browsers ask
 // beforehand.
-func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules) (preflight bool) {
+func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules, methods string) (preflight bool) {
 	h := w.Header()
 	h.Set("Vary", "Origin")
 	origins := r.Header["Origin"]
@@ -145,15 +135,16 @@ func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, 
 	if r.Method != http.MethodOptions {
 		return false
 	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Methods", methods)
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
 	h.Set("Access-Control-Max-Age", strconv.Itoa(2*60*60))
-	h.Set("Allow", "GET, POST, OPTIONS")
+	h.Set("Allow", methods+", OPTIONS")
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
 
-func (l *listener) fail(w http.ResponseWriter, c caller, f *failure) {
+// fail refuses a request, in the words of body.
+func (l *listener) fail(w http.ResponseWriter, c caller, f *failure, body any) {
 	if f.reason < reasons { // a limit on minting has been counted where it was met
 		l.refused(c, f.reason)
 	}
@@ -163,7 +154,7 @@ func (l *listener) fail(w http.ResponseWriter, c caller, f *failure) {
 	if f.retry != "" {
 		w.Header().Set("Retry-After", f.retry)
 	}
-	reply(w, f.status, f)
+	reply(w, f.status, body)
 }
 
 func reply(w http.ResponseWriter, status int, v any) {

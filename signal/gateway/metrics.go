@@ -63,6 +63,7 @@ func (v via) String() string { return [...]string{"sign_in", "call", "http", "un
 
 type metrics struct {
 	requests [routes]prometheus.Counter
+	routes   *prometheus.CounterVec // requests, to which mounts add their own
 	refused  [reasons]prometheus.Counter
 	minted   [vias]prometheus.Counter
 }
@@ -82,7 +83,7 @@ func newMetrics(reg prometheus.Registerer, conns *connections) (*metrics, error)
 			defer conns.mu.Unlock()
 			return float64(conns.total)
 		})
-		m metrics
+		m = metrics{routes: requests}
 	)
 	for r := range routes {
 		m.requests[r] = requests.WithLabelValues(r.String())

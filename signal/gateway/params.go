@@ -35,6 +35,11 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, *failure) {
 			return params{}, failBody
 		}
 	}
+	for theirs, ours := range aliases {
+		if p.values.Has(theirs) && !p.values.Has(ours) {
+			p.values.Set(ours, p.get(theirs))
+		}
+	}
 	if s := p.get("service"); s != "turn" && p.values.Has("service") {
 		return params{}, failService
 	}
@@ -50,6 +55,9 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, *failure) {
 	}
 	return p, nil
 }
+
+// aliases are what Twilio (Ttl) and Cloudflare (customIdentifier) call what others call ttl and username.
+var aliases = map[string]string{"Ttl": "ttl", "customIdentifier": "username"}
 
 // maxTTL, in seconds, only keeps the arithmetic from overflowing: how long a credential lives is for the
 // provider to bound.

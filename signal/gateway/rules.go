@@ -89,7 +89,12 @@ func (r *rules) admitsPage(origin string, c caller) bool {
 		return r.origins[null]
 	}
 	u, ok := parseOrigin(origin)
-	return ok && (r.origins[u.String()] || plainHost(u.Host) == c.host && c.host != "")
+	if !ok {
+		return false
+	}
+	host := plainHost(u.Host)
+	// A page of localhost that reaches us at 127.0.0.1 is as near as one of the same name.
+	return r.origins[u.String()] || host == c.host && c.host != "" || c.local && loopbackHost(host)
 }
 
 // admitsOrigin reports whether a request with these Origin headers may sign in.

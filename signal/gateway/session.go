@@ -18,7 +18,7 @@ func (l *listener) serveSession(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
 	c := identify(r, l.Listener, rules.limits.TrustedProxies)
 	w.Header().Set("Cache-Control", "no-store")
-	if preflight := l.allowPages(w, r, c, rules); preflight {
+	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
 		return
 	}
 	method := http.MethodPost
@@ -55,12 +55,12 @@ func (l *listener) serveHello(w http.ResponseWriter, r *http.Request, c caller, 
 	l.native.ServeHello(w, r, v, func() { l.conns.leave(c.bucket()) })
 }
 
-// visitor judges what a request shows. A client of the native protocol may show it later.
-func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool) (v signal.Visitor, why reason, ok bool) {
+// visitor judges what a request shows, and what else was found in it. A client of the native protocol may show it later.
+func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, found ...string) (v signal.Visitor, why reason, ok bool) {
 	v = signal.Visitor{Addr: c.addr, Host: c.host, Base: c.base()}
 	switch rules.limits.Access {
 	case signal.ByKey:
-		key, given, known := rules.apiKey(r)
+		key, given, known := rules.apiKey(r, found...)
 		v.Key = key
 		switch {
 		case !given && !later:
@@ -69,16 +69,20 @@ func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool) 
 			return v, badKey, false
 		}
 	case signal.ByToken:
-		token := shownToken(r)
-		if token == "" {
-			return v, noToken, later
+		why, ok = noToken, later
+		for _, token := range append(found, shownToken(r)) {
+			if token == "" {
+				continue
+			}
+			var err error
+			if v.Grant, err = rules.token(r.Context(), token); err == nil {
+				return v, 0, true
+			}
+			why, ok = badToken, false
 		}
-		var err error
-		if v.Grant, err = rules.token(r.Context(), token); err != nil {
-			return v, badToken, false
-		}
+		return v, why, ok
 	default:
-		v.Key, _, _ = rules.apiKey(r)
+		v.Key, _, _ = rules.apiKey(r, found...)
 	}
 	return v, 0, true
 }

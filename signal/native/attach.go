@@ -14,16 +14,50 @@ func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *s
 	s.evict()
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	frames, err := s.take(t, seq, first)
+	if err == nil {
+		s.catchUp(t, frames)
+	}
+	return err
+}
+
+// attachNow gives a new session its first transport. It returns what of that has to be waited for.
+func (s *session) attachNow(t transport, welcome *wire.Message) (slow func(), refused *signal.Error) {
+	s.writing.Lock() // which is no wait: whoever writes to a session without transport keeps it for a moment
+	frames, refused := s.take(t, 0, func() *wire.Message { return welcome })
+	if refused != nil {
+		s.writing.Unlock()
+		return nil, refused
+	}
+	done, err := t.TryWrite(frames[0])
+	if err != nil {
+		s.lose(t)
+	}
+	if done {
+		frames = frames[1:]
+	}
+	if err != nil || len(frames) == 0 {
+		s.writing.Unlock()
+		return nil, nil
+	}
+	return func() {
+		defer s.writing.Unlock()
+		s.catchUp(t, frames)
+	}, nil
+}
+
+// take makes t the session's transport, and returns what is to be written to it. The caller holds writing.
+func (s *session) take(t transport, seq uint64, first func() *wire.Message) ([][]byte, *signal.Error) {
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
-		return signal.ErrResync
+		return nil, signal.ErrResync
 	}
 	frames, ok := s.kept.after(seq)
 	if !ok {
 		s.mu.Unlock()
 		s.client.End(signal.Overflowed)
-		return signal.ErrResync
+		return nil, signal.ErrResync
 	}
 	if s.lapse != nil {
 		s.lapse.Stop()
@@ -34,15 +68,18 @@ func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *s
 	frames = append([][]byte{first().Encode()}, frames...)
 	s.mu.Unlock()
 	s.live()
+	return frames, nil
+}
 
+// catchUp writes to a transport what it should have. The caller holds writing.
+func (s *session) catchUp(t transport, frames [][]byte) {
 	deadline := time.Now().Add(writeWait)
 	for _, f := range frames {
 		if err := t.Write(f, deadline); err != nil {
 			s.lose(t)
-			break
+			return
 		}
 	}
-	return nil
 }
 
 // evict tells the present transport that the session goes on elsewhere.

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"net/netip"
 	"slices"
 
 	"icebox/signal"
@@ -17,6 +18,9 @@ func (p party) Addr() broker.Addr { return p.client.Addr() }
 
 // Name implements call.Party.
 func (p party) Name() string { return p.client.Name() }
+
+// Bucket implements call.Party.
+func (p party) Bucket() netip.Addr { return bucket(p.client.Visitor().Addr) }
 
 // User implements call.Party: who has no name is a user of its own.
 func (p party) User() string {

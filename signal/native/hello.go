@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,35 +9,57 @@ import (
 	"icebox/signal/native/wire"
 )
 
-// signIn makes a session, which has no transport yet, and its welcome. The slot is the session's then.
-func (h *Handler) signIn(ctx context.Context, v signal.Visitor, r *wire.Request, slot func()) (*session, *wire.Message, *signal.Error) {
+// newcomer is a client that is about to sign in. Its session has no transport yet.
+type newcomer struct {
+	*session
+	request *wire.Request
+	name    string
+	grant   signal.Grant
+}
+
+// connect makes a client of who may be one. Unless its token has to be verified nothing is waited for.
+func (h *Handler) connect(ctx context.Context, v signal.Visitor, r *wire.Request) (newcomer, *signal.Error) {
 	v, err := h.admit(ctx, v, r.Token)
 	if err != nil {
-		return nil, nil, refusal(err)
-	}
-	name := r.Name
-	if name == "" {
-		name = v.Grant.Name
+		return newcomer{}, refusal(err)
 	}
 	s := newSession(h, func() {})
-	client, err := h.hub.Connect(s, h.profile, v)
-	if err != nil {
+	if _, err := h.hub.Connect(s, h.profile, v); err != nil {
 		h.metrics.detached.Dec()
-		return nil, nil, refusal(err)
+		return newcomer{}, refusal(err)
 	}
-	if err := h.name(ctx, s, name, r.Replace); err != nil {
-		client.End(signal.Gone)
-		return nil, nil, refusal(err)
+	return newcomer{session: s, request: r, name: cmp.Or(r.Name, v.Grant.Name), grant: v.Grant}, nil
+}
+
+// nameNow signs the client in, unless that has to wait for somebody: then it reports false.
+func (n newcomer) nameNow() (named bool, refused *signal.Error) {
+	if n.name == "" {
+		return true, nil
+	}
+	named, err := n.client.TrySignIn(n.name)
+	if err != nil {
+		n.client.End(signal.Gone)
+		return true, refusal(err)
+	}
+	return named, nil
+}
+
+// enter signs a newcomer in, where that hasn't been done, and returns its welcome. The slot is the session's then.
+func (h *Handler) enter(ctx context.Context, n newcomer, slot func()) (*wire.Message, *signal.Error) {
+	s := n.session
+	if err := h.name(ctx, s, n.name, n.request.Replace); err != nil {
+		s.client.End(signal.Gone)
+		return nil, refusal(err)
 	}
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
-		return nil, nil, signal.ErrRestarting
+		return nil, signal.ErrRestarting
 	}
 	s.slot = slot
 	s.mu.Unlock()
-	s.allow(v.Grant)
-	return s, s.welcome(ctx), nil
+	s.allow(n.grant)
+	return s.welcome(ctx), nil
 }
 
 // name signs the client in, and ends the session that it replaces.

@@ -66,12 +66,17 @@ func (h *Handler) ServeHello(w http.ResponseWriter, r *http.Request, v signal.Vi
 		return
 	}
 	// Not the request's context: who hangs up now has a session that ends by itself.
-	s, welcome, told := h.signIn(h.hub.Context(), v, &req, slot)
+	n, told := h.connect(h.hub.Context(), v, &req)
+	var welcome *wire.Message
+	if told == nil {
+		welcome, told = h.enter(h.hub.Context(), n, slot)
+	}
 	if told != nil {
 		h.fail(w, &req, told)
 		return
 	}
 	taken = true
+	s := n.session
 	s.mu.Lock()
 	if s.transport == nil && !s.over {
 		s.wait()
@@ -131,6 +136,7 @@ func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.posts.Add(-1)
 	if s.posts.Add(1) > maxPosts {
+		w.Header().Set("Connection", "close") // or the answer waits for a body that nobody wants
 		h.fail(w, &wire.Request{}, signal.ErrTooMany)
 		return
 	}

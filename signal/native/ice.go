@@ -20,8 +20,6 @@ func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	if s.handler.ice == nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, iceWait)
-	defer cancel()
 	servers, err := s.handler.ice(ctx, s.iceRequest(m.Call))
 	if err != nil {
 		told := refusal(err)

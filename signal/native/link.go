@@ -1,7 +1,6 @@
 package native
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -177,6 +176,13 @@ func (l *link) Close() {
 	l.left()
 }
 
+// TryClose implements socket.Peer. Closing a link waits for nobody: a session without transport ends elsewhere.
+func (l *link) TryClose(first func()) (done bool) {
+	first()
+	l.Close()
+	return true
+}
+
 // Refuse implements socket.Session.
 func (l *link) Refuse(e *signal.Error) {
 	m := failure(&wire.Request{}, e)
@@ -194,73 +200,12 @@ func (l *link) say(m *wire.Message) {
 	}
 }
 
-// Text implements socket.Session. What comes before there is a session may take its time.
+// Text implements socket.Session.
 func (l *link) Text(text []byte) (slow func()) {
 	if s := l.owner(); s != nil {
 		return s.handle(l.carrier, text)
 	}
-	return func() { l.greet(text) }
-}
-
-// greet takes a message while there is no session.
-func (l *link) greet(text []byte) {
-	r, ok := wire.Decode(text)
-	var err *signal.Error
-	switch l.tries++; {
-	case !ok:
-		err = signal.ErrBadMessage
-	case r.Type != wire.Hello:
-		err = signal.ErrNotSignedIn
-	default:
-		err = l.hello(&r)
-	}
-	if err == nil {
-		return
-	}
-	l.handler.hub.Refuse(err)
-	l.say(failure(&r, err))
-	if l.tries >= maxHellos {
-		l.orphan(signal.Unsaid)
-	}
-}
-
-// hello makes the link a session's.
-func (l *link) hello(r *wire.Request) *signal.Error {
-	if r.V != wire.Version {
-		return signal.ErrVersion
-	}
-	if r.Resume != "" {
-		return l.resume(r)
-	}
-	ctx, cancel := context.WithTimeout(l.handler.hub.Context(), helloWait)
-	defer cancel()
-	s, welcome, err := l.handler.signIn(ctx, l.visitor, r, l.slot)
-	if err != nil {
-		return err
-	}
-	l.slot = nil
-	l.adopt(s)
-	if err := s.attach(l.carrier, 0, func() *wire.Message { return welcome }); err != nil {
-		l.adopt(nil)
-		return err
-	}
-	l.settle()
-	return nil
-}
-
-func (l *link) resume(r *wire.Request) *signal.Error {
-	s, ok := l.handler.find(r.Resume)
-	if ok {
-		l.adopt(s) // before anything is written that its client may answer
-	}
-	if _, err := l.handler.resume(l.carrier, r.Resume, r.Seq); err != nil {
-		l.adopt(nil)
-		return err
-	}
-	l.settle()
-	l.slot() // the session has one
-	l.slot = nil
-	return nil
+	return l.greet(text)
 }
 
 func (l *link) adopt(s *session) {

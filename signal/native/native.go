@@ -23,7 +23,6 @@ const Protocol = "native"
 
 const (
 	helloWait = 10 * time.Second // for a WebSocket to sign in
-	iceWait   = 3 * time.Second  // for the provider of ICE servers
 	quiet     = 5 * time.Second  // after which a transport is asked for a sign of life when written to
 	answer    = 5 * time.Second  // for that
 	byeWait   = time.Second      // to write a goodbye

@@ -16,16 +16,16 @@ func (s *session) handle(t transport, text []byte) (slow func()) {
 	if !s.reading.TryLock() { // somebody serves a message that came on another transport
 		return func() {
 			s.reading.Lock()
-			if slow := s.take(t, text); slow != nil {
+			if slow := s.serve(t, text); slow != nil {
 				slow()
 			}
 		}
 	}
-	return s.take(t, text)
+	return s.serve(t, text)
 }
 
-// take is handle for who holds reading, which is released.
-func (s *session) take(t transport, text []byte) (slow func()) {
+// serve is handle for who holds reading, which is released.
+func (s *session) serve(t transport, text []byte) (slow func()) {
 	release := true
 	defer func() {
 		if release {
@@ -61,8 +61,8 @@ func (s *session) take(t transport, text []byte) (slow func()) {
 	return nil
 }
 
-// waits are the requests that ask somebody else: who mints credentials, who verifies tokens.
-var waits = map[string]bool{wire.Create: true, wire.Join: true, wire.ICE: true, wire.Renew: true}
+// waits are the requests that ask somebody else: who verifies tokens.
+var waits = map[string]bool{wire.Renew: true}
 
 func (s *session) acknowledge() {
 	if s.unacked >= ackEvery {

@@ -13,6 +13,9 @@ import (
 // heartbeat is how often an event stream without events has a comment.
 const heartbeat = 15 * time.Second
 
+// lastWrite is how long a response may take to say that it has ended.
+const lastWrite = 5 * time.Second
+
 var errStreamOver = errors.New("the event stream is over")
 
 // stream is a response of server-sent events as a transport. The handler's goroutine lives as long as it.
@@ -69,7 +72,9 @@ func (t *stream) write(b []byte, deadline time.Time) error {
 	if _, err := t.w.Write(b); err != nil {
 		return err
 	}
-	return t.rc.Flush()
+	err := t.rc.Flush()
+	_ = t.rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether somebody writes or not
+	return err
 }
 
 // TryWrite implements signal.Prompt: a response can only be written by waiting.
@@ -95,12 +100,16 @@ func (t *stream) end() { t.once.Do(func() { close(t.over) }) }
 
 // leave returns when nobody uses the response writer any more.
 func (t *stream) leave() {
-	t.Abort()
-	t.writing.Lock() // nobody writes after the end
+	t.end()
+	if !t.writing.TryLock() { // nobody writes after the end, but who is writing may not be waited for
+		t.Abort()
+		t.writing.Lock()
+	}
 	defer t.writing.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gone = true
+	_ = t.rc.SetWriteDeadline(time.Now().Add(lastWrite))
 }
 
 // serve keeps the stream alive until it ends.

@@ -135,7 +135,12 @@ func bubble(t *testing.T, f func(h *Handler)) {
 
 func (h *Handler) mustSignIn(t *testing.T, name string, answers bool) (*session, *line) {
 	t.Helper()
-	s, welcome, err := h.signIn(t.Context(), signal.Visitor{}, &wire.Request{Name: name}, func() {})
+	n, err := h.connect(t.Context(), signal.Visitor{}, &wire.Request{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := n.session
+	welcome, err := h.enter(t.Context(), n, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

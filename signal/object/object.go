@@ -49,6 +49,18 @@ func String(value []byte) (s string, ok bool) {
 	return s, json.Unmarshal(value, &s) == nil
 }
 
+// Text returns the bytes of the string that a value is, if it is one: lent from the value where it has no escapes.
+func Text(value []byte) (text []byte, ok bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return nil, false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], true
+	}
+	s, ok := String(value)
+	return []byte(s), ok
+}
+
 // plain takes quotes and escapes from a member's name.
 func plain(name []byte) []byte {
 	if bytes.IndexByte(name, '\\') < 0 {

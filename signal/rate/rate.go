@@ -56,6 +56,9 @@ func (b *Bucket) Take(r Rate, now time.Time) time.Duration {
 	return seconds((1 - b.tokens) / r.PerSecond)
 }
 
+// Give gives back a token that was taken for nothing.
+func (b *Bucket) Give(r Rate) { b.tokens = min(b.tokens+1, r.Burst) }
+
 func (b *Bucket) refill(r Rate, now time.Time) {
 	if b.last.IsZero() {
 		b.tokens, b.last = r.Burst, now
@@ -99,6 +102,22 @@ func (t *Table) Take(a netip.Addr, r Rate, now time.Time) time.Duration {
 	wait := b.Take(r, now)
 	t.young[a] = b
 	return wait
+}
+
+// Give gives an address back a token that was taken for nothing.
+func (t *Table) Give(a netip.Addr, r Rate) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, known := t.young[a]
+	if !known {
+		if b, known = t.old[a]; !known {
+			t.crowded.Give(r) // there is a bucket unless it was the crowd's, or is full by now
+			return
+		}
+		delete(t.old, a)
+	}
+	b.Give(r)
+	t.young[a] = b
 }
 
 // turn drops the buckets that nobody has touched for long enough to be full.

@@ -120,3 +120,29 @@ func BenchmarkTableTake(b *testing.B) {
 		table.Take(addr(i&0xfff), r, start)
 	}
 }
+
+// What is given back can be taken again, and no more than that.
+func TestGive(t *testing.T) {
+	now := time.Unix(1, 0)
+	r := Rate{PerSecond: 1, Burst: 2}
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	table := NewTable(1)
+	for _, addr := range []netip.Addr{a, b} { // its own bucket, and the crowd's
+		for range 10 {
+			if wait := table.Take(addr, r, now); wait != 0 {
+				t.Fatalf("%v: wait %v", addr, wait)
+			}
+			table.Give(addr, r)
+		}
+		table.Give(addr, r)
+		for i, want := range []bool{true, true, false} {
+			if got := table.Take(addr, r, now) == 0; got != want {
+				t.Errorf("%v: the %d. was there: %v", addr, i+1, got)
+			}
+		}
+	}
+	// In the period after, when it is among the old ones.
+	now = now.Add(3 * time.Second)
+	table.Take(a, r, now)
+	table.Give(a, r)
+}

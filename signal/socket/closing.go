@@ -29,6 +29,8 @@ func closing(why signal.Reason) (code int, text string) {
 		return websocket.ClosePolicyViolation, "message not completed in time"
 	case signal.Unsaid:
 		return websocket.ClosePolicyViolation, "no sign-in in time"
+	case signal.Refused:
+		return websocket.ClosePolicyViolation, "refused"
 	case signal.Broken:
 		return websocket.CloseInternalServerErr, "internal error"
 	default:

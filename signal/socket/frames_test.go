@@ -22,6 +22,7 @@ func (n *nobody) Done() <-chan struct{}           { return n.done }
 func (n *nobody) Seen()                           {}
 func (n *nobody) Admit(int) (time.Duration, bool) { return 0, false }
 func (n *nobody) Close()                          {}
+func (n *nobody) TryClose(func()) bool            { return false }
 func (n *nobody) End(why signal.Reason) {
 	if n.ended == nil {
 		close(n.done)

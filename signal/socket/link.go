@@ -121,7 +121,7 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 		err = errSequence
 	}
 	if err != nil {
-		return func() { l.violate(err) }, nil, false
+		return l.violation(err), nil, false
 	}
 	if limit := l.host.Hub.Limits().MaxMessage; !h.control() && int64(len(l.message)+h.body) > limit {
 		return func() { l.reject(signal.ErrTooLarge, signal.TooLarge) }, nil, false
@@ -137,7 +137,7 @@ func (l *link) frame(work []byte) (slow func(), rest []byte, whole bool) {
 	}
 	if !h.final || l.op != 0 {
 		if l.pieces++; l.pieces > maxPieces {
-			return func() { l.violate(errPieces) }, nil, false
+			return l.violation(errPieces), nil, false
 		}
 		l.message = append(l.message, body...)
 		if h.op != opContinuation {
@@ -159,6 +159,11 @@ func (l *link) complete(op byte, message []byte) (slow func()) {
 	if wait == 0 && len(message) < large {
 		return l.deliver(op, message)
 	}
+	return l.later(op, message, wait, tooFast)
+}
+
+// later deals with a message that has to wait.
+func (l *link) later(op byte, message []byte, wait time.Duration, tooFast bool) (slow func()) {
 	return func() {
 		l.pause(wait)
 		if l.ended() {
@@ -187,7 +192,8 @@ func (l *link) deliver(op byte, message []byte) (slow func()) {
 // control deals with a control frame. Pings and pongs count against the client's rate.
 func (l *link) control(op byte, body []byte) (slow func()) {
 	if op == opClose {
-		return func() { l.farewell(body) }
+		l.farewell(body)
+		return nil
 	}
 	if op == opPing {
 		l.conn.pong(body)
@@ -213,6 +219,8 @@ func (l *link) violate(err error) {
 	l.deaf, l.over = true, true
 	l.conn.last(closePayload(closeProtocolError, err.Error()))
 }
+
+func (l *link) violation(err error) (slow func()) { return func() { l.violate(err) } }
 
 // reject tells the client of an error that is its last.
 func (l *link) reject(e *signal.Error, why signal.Reason) {

@@ -43,31 +43,35 @@ func (l *link) await() {
 	}
 }
 
-// readable is what the poller calls when something has come. It reports whether the buffer is taken from it.
-func (l *link) readable(b *buffer) (taken bool) {
+// readable is what the poller calls when something has come, perhaps the end. It reports whether the buffer is taken from it.
+func (l *link) readable(b *buffer, ends bool) (taken bool) {
 	for range maxReads {
 		n, err := l.conn.nc.Read(b.b[:])
-		var slow func()
-		var rest []byte
-		if n > 0 {
-			slow, rest = l.feed(b.b[:n])
-		}
 		switch {
-		case slow != nil:
-			l.elsewhere(func() {
-				l.digest(slow, rest)
-				b.free()
-			})
+		case n > 0 && l.take(b, n):
 			return true
 		case l.over || err != nil && !silent(err):
-			l.elsewhere(func() { l.over = true })
+			l.quit()
 			return false
-		case err != nil || !l.secure() && n < len(b.b):
-			return false // nothing more for now
+		case err != nil || !l.secure() && n < len(b.b) && !ends:
+			return false // nothing more for now: what comes after this is an event of its own
 		}
 	}
 	l.elsewhere(func() {}) // others come first, and what TLS has read already is no event of the kernel's
 	return false
+}
+
+// take deals with what has been read. It reports whether that takes its time, elsewhere, and the buffer with it.
+func (l *link) take(b *buffer, n int) (taken bool) {
+	slow, rest := l.feed(b.b[:n])
+	if slow == nil {
+		return false
+	}
+	l.elsewhere(func() {
+		l.digest(slow, rest)
+		b.free()
+	})
+	return true
 }
 
 // elsewhere takes the link from the poller, and gives it back when something is done and everything has been read
@@ -98,6 +102,18 @@ func (l *link) digest(slow func(), rest []byte) {
 		l.guard(slow)
 		slow, rest = l.feed(rest)
 	}
+}
+
+// quit ends the link for the poller, which does so itself if it needn't wait.
+func (l *link) quit() {
+	_ = l.conn.wire.await(false) // taking away doesn't fail
+	l.over = true
+	l.settle()
+	if !l.client.TryClose(l.done) {
+		go l.finish()
+		return
+	}
+	l.conn.wire.freeHere(l.left)
 }
 
 // finish is for a link that nobody reads any more.

@@ -64,7 +64,10 @@ type Peer interface {
 	// Admit counts a message. The client may send it after a wait, and should perhaps be told that it is too fast.
 	Admit(size int) (wait time.Duration, tooFast bool)
 	End(signal.Reason)
-	Close() // called once, when reading has ended
+	// Close is called once, when reading has ended. TryClose is Close for who must not wait: it calls first before the
+	// other side can notice, or reports false and does nothing.
+	Close()
+	TryClose(first func()) (done bool)
 }
 
 // Host serves WebSockets whose peers aren't clients from their first moment.

@@ -72,14 +72,14 @@ func take(c *net.TCPConn) (*wire, error) {
 // Read implements net.Conn. Only who reads for the link calls it.
 func (w *wire) Read(p []byte) (int, error) {
 	for {
-		n, err := unix.Read(w.fd, p)
+		n, err := recvNow(w.fd, p)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
 			return 0, errAgain
 		case err != nil:
-			return 0, os.NewSyscallError("read", err)
+			return 0, os.NewSyscallError("recv", err)
 		case n == 0:
 			return 0, io.EOF
 		}
@@ -114,14 +114,14 @@ func (w *wire) Write(p []byte) (int, error) {
 // send hands to the kernel what it takes. The caller holds mu.
 func (w *wire) send(p []byte) (sent int, err error) {
 	for sent < len(p) {
-		n, err := unix.Write(w.fd, p[sent:])
+		n, err := sendNow(w.fd, p[sent:])
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
 			return sent, nil
 		case err != nil:
-			return sent, os.NewSyscallError("write", err)
+			return sent, os.NewSyscallError("send", err)
 		}
 		sent += n
 	}
@@ -204,13 +204,23 @@ func (w *wire) await(on bool) error { return w.poller.want(w, &w.in, on) }
 
 // free gives the file descriptor back, when nobody reads any more.
 func (w *wire) free() {
+	w.shut()
+	w.poller.dismiss()
+}
+
+// freeHere is free for the poller's own goroutine. It calls left, or the goroutine does so as the last thing it does.
+func (w *wire) freeHere(left func()) {
+	w.shut()
+	w.poller.dismissHere(left)
+}
+
+func (w *wire) shut() {
 	w.poller.retire(w)
 	w.mu.Lock()
 	w.dead = true
 	_ = unix.Close(w.fd)
 	w.wake()
 	w.mu.Unlock()
-	w.poller.dismiss()
 }
 
 // LocalAddr implements net.Conn.

@@ -22,3 +22,4 @@ func (*wire) await(bool) error      { return errors.ErrUnsupported }
 func (*wire) idle() bool            { return false }
 func (*wire) flush(time.Time) error { return errors.ErrUnsupported }
 func (*wire) free()                 {}
+func (*wire) freeHere(func())       {}

@@ -133,7 +133,7 @@ func TestTranslation(t *testing.T) {
 		"users": {"user=Al.ice@X:open : sesame\nuser=bob:0x00112233445566778899AABBCCDDEEFF\nuser=yes:1\nuser=a:1\nuser=a:2\nrealm=x", []string{"- {name", "realm"}, []string{
 			"realm: x", "- {name: Al.ice@X, password: <hidden>}", "- {name: bob, key: <hidden>}", "- {name: yes, password: <hidden>}", "- {name: a, password: <hidden>}"}},
 		"secrets": {"use-auth-secret\nstatic-auth-secret=0123456789abcdef\nstatic-auth-secret=north\nuser=a:b", []string{"- {secret", "- {name", "users"}, []string{
-			"users: []", "- {secret: <hidden>}", "- {secret: <hidden>, allow_short: true}"}},
+			"users: []", "- {secret: <hidden>}", "- {secret: <hidden>, allow_short: true}", "users: []" /* of signal.pocketbase */}},
 		"peers": {"denied-peer-ip=10.0.0.0-10.255.255.255\nallowed-peer-ip=10.0.0.5\ndenied-peer-ip=2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", []string{"- {deny: 10.0.0", "- {allow", "- {deny: 2001"}, []string{
 			"- {deny: 10.0.0.0/30}", "- {deny: 10.0.0.4/32}", "- {deny: 10.0.0.6/31}", "- {deny: 10.0.0.8/29}", "- {deny: 10.0.0.16/28}", "- {deny: 10.0.0.32/27}",
 			"- {deny: 10.0.0.64/26}", "- {deny: 10.0.0.128/25}", "- {deny: 2001:db8::/32}", "- {allow: 10.0.0.5/32}"}},

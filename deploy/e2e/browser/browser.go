@@ -84,6 +84,13 @@ func Start(t testing.TB, o Options) *Browser {
 	return b
 }
 
+// In is the same browser for a part of the test, which is what fails when something does.
+func (b *Browser) In(t testing.TB) *Browser {
+	part := *b
+	part.t = t
+	return &part
+}
+
 // stop ends the driver by ending its input, and by force when that takes too long.
 func (b *Browser) stop(c *exec.Cmd, cancel context.CancelFunc) {
 	defer cancel()
@@ -198,7 +205,8 @@ func (b *Browser) WaitFor(what, body string, args any, within time.Duration) {
 	}
 }
 
-// Becomes says whether the body of an async function in the page returns something truthy in time.
+// Becomes says whether the body of an async function in the page returns something truthy in time. A page that loads itself anew
+// meanwhile is asked again.
 func (b *Browser) Becomes(body string, args any, within time.Duration) bool {
 	b.t.Helper()
 	const poll = `const end = performance.now() + args.ms;
@@ -208,9 +216,16 @@ func (b *Browser) Becomes(body string, args any, within time.Duration) bool {
 			if (performance.now() > end) return false;
 			await new Promise((r) => setTimeout(r, 50));
 		}`
-	var ok bool
-	b.Run(fmt.Sprintf(poll, body), map[string]any{"ms": within.Milliseconds(), "args": args}, &ok)
-	return ok
+	for end := time.Now().Add(within); ; within = max(0, time.Until(end)) {
+		var ok bool
+		r := request{Op: "run", Body: fmt.Sprintf(poll, body), Args: map[string]any{"ms": within.Milliseconds(), "args": args}}
+		switch err := b.do(r, &ok); {
+		case err == nil:
+			return ok
+		case !strings.Contains(err.Error(), "context was destroyed") || time.Now().After(end):
+			b.t.Fatal(err)
+		}
+	}
 }
 
 // tail keeps the end of what is written to it.

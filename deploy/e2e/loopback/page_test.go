@@ -1,0 +1,76 @@
+package loopback
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"icebox/deploy/e2e/server"
+)
+
+// clientsPage is deploy/clients.md as far as it is about icebox: its scripts, and settings of icebox's.
+func clientsPage(t *testing.T, etc string) (scripts, settings []string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(server.Root(), "deploy", "clients.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := regexp.MustCompile(`^(credentials|signal|turn|http):\n`)
+	for _, block := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+		text := strings.ReplaceAll(block[2], "/etc/icebox/", etc+"/")
+		switch {
+		case block[1] == "sh":
+			scripts = append(scripts, text)
+		case block[1] == "yaml" && ours.MatchString(text) && !strings.Contains(text, "SECRET"):
+			settings = append(settings, text)
+		}
+	}
+	return scripts, settings
+}
+
+// TestClientsPage does what deploy/clients.md says: icebox takes its settings, with the secret that it makes, and a client relays with
+// the credential that it makes by hand.
+func TestClientsPage(t *testing.T) {
+	t.Parallel()
+	etc := t.TempDir()
+	scripts, settings := clientsPage(t, etc)
+	if len(scripts) != 2 || len(settings) < 2 {
+		t.Fatalf("%d scripts and %d settings were found", len(scripts), len(settings))
+	}
+	// There is no group icebox here.
+	if out, err := exec.Command("bash", "-euc", strings.Replace(scripts[0], "chgrp icebox", "true", 1)).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", scripts[0], err, out)
+	}
+	for _, name := range []string{"app.key", "web.key"} {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte("a key of sixteen or more\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, text := range settings {
+		file := filepath.Join(etc, fmt.Sprintf("%d.yaml", i))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check := exec.Command(server.Binary(t), "check", "--config", file)
+		check.Env = server.Environment()
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("icebox check: %v: %s\n%s", err, out, text)
+		}
+	}
+
+	port := server.FreePort(t)
+	server.StartIcebox(t, server.IceboxOptions{Config: settings[0] + fmt.Sprintf(`
+turn: {listen: [{address: "127.0.0.1:%d"}], relay_ports: 61000-65535, peers: [{allow: 127.0.0.0/8}]}
+http: {listen: []}`, port)})
+	out, err := exec.Command("bash", "-euc", scripts[1]).Output()
+	username, password, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || !ok {
+		t.Fatalf("a credential by hand: %v: %s", err, out)
+	}
+	uclient(t, 5, join(echo(t), []string{"-X", "-n", "5", "-u", username, "-w", password, "-p", strconv.Itoa(port), "127.0.0.1"})...)
+}

@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/signal"
+)
+
+// Mount is where an adapter, the server side of others' clients, gets its requests on one listener.
+type Mount struct {
+	Protocol string   // of the adapter: a metric label
+	Path     string   // what the adapter doesn't see of a request's path; no slash at its end
+	Routes   []string // the paths at which requests are the adapter's, with all below them; each begins with Path
+	// Serve is called for each request, whose URL has a path below Path then: "" or one that begins with a slash.
+	Serve func(http.ResponseWriter, *http.Request, *Door)
+	// Bearer returns for whom the bearer of one of the adapter's own tokens may have ICE servers on this listener, "" for who is known by
+	// address alone. nil: the adapter has no tokens.
+	Bearer func(token string) (user string, ok bool)
+}
+
+// mount is a Mount with its counter.
+type mount struct {
+	Mount
+	requests prometheus.Counter
+}
+
+// mount returns where a path leads, if an adapter is there.
+func (l *listener) mount(path string) *mount {
+	for i := range l.mounts {
+		for _, route := range l.mounts[i].Routes {
+			if rest, ok := strings.CutPrefix(path, route); ok && (rest == "" || rest[0] == '/') {
+				return &l.mounts[i]
+			}
+		}
+	}
+	return nil
+}
+
+// bearer returns for whom the token of some adapter is.
+func (l *listener) bearer(c caller, token string) (user string, ok bool) {
+	for _, m := range l.mounts {
+		if m.Bearer == nil {
+			continue
+		}
+		if user, ok := m.Bearer(token); ok {
+			return cmp.Or(user, "@"+c.bucket().String()), true
+		}
+	}
+	return "", false
+}
+
+// serve hands a request to the adapter.
+func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
+	m.requests.Inc()
+	rules := l.rules.Load()
+	d := &Door{listener: l, rules: rules, caller: identify(r, l.Listener, rules.limits.TrustedProxies), request: r}
+	below := new(http.Request)
+	*below = *r
+	below.URL = new(url.URL)
+	*below.URL = *r.URL
+	below.URL.Path = strings.TrimPrefix(r.URL.Path, m.Path)
+	below.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, m.Path)
+	m.Serve(w, below, d)
+}
+
+// Door is the way in for one request, for as long as an adapter serves it. Its errors are [signal.Error] inside; those of Enter and
+// Judge have been counted, and can be told by Refuse, or in the words of the adapter's protocol.
+type Door struct {
+	listener *listener
+	rules    *rules
+	caller   caller
+	request  *http.Request
+}
+
+// Caller returns who asks, without a decision: there is neither key nor grant.
+func (d *Door) Caller() signal.Visitor {
+	return signal.Visitor{Addr: d.caller.addr, Host: d.caller.host, Base: d.caller.base()}
+}
+
+// Judge decides whether the caller may sign in: by the origin of its page, and, unless access is open, by an API key or a token that
+// the request shows as WebSockets do (?key=, ?token=, Bearer, Basic), or that is among the secrets, which the adapter has found where its
+// protocol has them. The error is signal.ErrOrigin, ErrTokenMissing or ErrTokenInvalid.
+func (d *Door) Judge(secrets ...string) (signal.Visitor, error) {
+	if !d.rules.admitsOrigin(d.request.Header["Origin"], d.caller) {
+		return d.Caller(), d.refused(badOrigin)
+	}
+	v, why, ok := d.listener.visitor(d.request, d.caller, d.rules, false, secrets...)
+	if !ok {
+		return d.Caller(), d.refused(why)
+	}
+	return v, nil
+}
+
+// Enter counts a connection in, until leave is called, once. The error is signal.ErrConnLimit or ErrRestarting. It judges nothing.
+func (d *Door) Enter() (leave func(), err error) {
+	if d.listener.opts.Hub.Draining() {
+		return nil, d.refused(restarting)
+	}
+	bucket := d.caller.bucket()
+	if why, ok := d.listener.conns.enter(bucket, &d.rules.limits); !ok {
+		return nil, d.refused(why)
+	}
+	return func() { d.listener.conns.leave(bucket) }, nil
+}
+
+// Shared reports whether a secret is an API key, which many may know.
+func (d *Door) Shared(secret string) bool {
+	_, ok := d.rules.key(secret)
+	return ok
+}
+
+// Share lets pages of admitted origins read the answer (CORS), and answers the question whether they may that browsers ask beforehand:
+// then there is nothing left to do. Methods are a list such as "GET, POST".
+func (d *Door) Share(w http.ResponseWriter, methods string) (preflight bool) {
+	return d.listener.allowPages(w, d.request, d.caller, d.rules, methods)
+}
+
+// Refuse answers a request in plain text: what Judge and Enter refused with its own status, everything else as if the server couldn't.
+func (d *Door) Refuse(w http.ResponseWriter, err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{reason: restarting}
+	}
+	turnAway(w, r.reason)
+}
+
+func (d *Door) refused(why reason) error {
+	d.listener.refused(d.caller, why)
+	return &refusal{why}
+}
+
+// refusal is a reason as the error that an adapter meets.
+type refusal struct{ reason reason }
+
+func (r *refusal) Error() string { return cmp.Or(door[r.reason].text, r.reason.String()) }
+
+func (r *refusal) Unwrap() error {
+	switch r.reason {
+	case badOrigin:
+		return signal.ErrOrigin
+	case noKey, noToken:
+		return signal.ErrTokenMissing
+	case badKey, badToken:
+		return signal.ErrTokenInvalid
+	case connsPerAddr, connsTotal:
+		return signal.ErrConnLimit
+	default:
+		return signal.ErrRestarting
+	}
+}

@@ -1,0 +1,54 @@
+package peerjs
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+)
+
+// What PeerJS 1.5.5 sends, in a browser.
+var captured = []string{
+	`{"type":"HEARTBEAT"}`,
+	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\no=- 7614219274584779017 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"},"type":"data","connectionId":"dc_3x0o7oqjkcl","label":"dc_3x0o7oqjkcl","reliable":false,"serialization":"binary"},"dst":"bob"}`,
+	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"media","connectionId":"mc_8ksd0h4tbh6","metadata":{"a":[1,null]}},"dst":"1c8cbb04-5d0c-4b26-a8c4-2a8e3bb3d2d4"}`,
+	`{"type":"ANSWER","payload":{"sdp":{"type":"answer","sdp":"v=0\r\n"},"type":"data","connectionId":"dc_3x0o7oqjkcl"},"dst":"alice"}`,
+	`{"type":"CANDIDATE","payload":{"candidate":{"candidate":"candidate:2724 1 udp 2113937151 7f0c.local 51111 typ host generation 0 ufrag Wq1x network-cost 999","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"Wq1x"},"type":"data","connectionId":"dc_3x0o7oqjkcl"},"dst":"bob"}`,
+	`null`, `{`, `{"type":"LEAVE"}`, `{"type":"EXPIRE","src":"a","dst":"b"}`, `{"dst":"a","dst":"b","payload":{},"payload":[],"type":"OFFER"}`,
+}
+
+// A message that is passed on is JSON, has the sender's name and nobody else's, and its payload is as it was.
+func FuzzDecode(f *testing.F) {
+	for _, text := range captured {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		kept := bytes.Clone(text)
+		m, ok := decode(text)
+		if ok != (json.Valid(text) && bytes.TrimLeft(text, " \t\r\n")[0] == '{') {
+			t.Fatalf("%q is taken for an object: %v", text, ok)
+		}
+		if !ok || m.dst == nil || m.payload == nil {
+			return
+		}
+		var got struct {
+			Type, Src    string
+			Dst, Payload json.RawMessage
+		}
+		frame := forwarded("OFFER", quote("alice"), m)
+		if err := json.Unmarshal(frame, &got); err != nil {
+			t.Fatalf("%q became %q: %v", text, frame, err)
+		}
+		if got.Type != "OFFER" || got.Src != "alice" || !bytes.Equal(got.Payload, m.payload) || !bytes.Equal(text, kept) {
+			t.Fatalf("%q became %q", text, frame)
+		}
+	})
+}
+
+func BenchmarkForward(b *testing.B) {
+	b.ReportAllocs()
+	src := quote("alice")
+	for b.Loop() {
+		m, _ := decode([]byte(captured[4]))
+		forwarded("CANDIDATE", src, m)
+	}
+}

@@ -1,0 +1,207 @@
+package pocketbase
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// listener is a stream as the book knows it.
+type listener struct {
+	id     string
+	client client
+	who    *person // nil until it has said what it wants
+	topics []topic
+}
+
+// client is a signal.Client: neither method blocks.
+type client interface {
+	Forward(from broker.ID, events []byte) error
+	End(signal.Reason)
+}
+
+// listen adds a stream, which hears of nothing yet.
+func (b *book) listen(id string, c client) *listener {
+	l := &listener{id: id, client: c}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams[id] = l
+	return l
+}
+
+// leave removes a stream.
+func (b *book) leave(l *listener) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.streams, l.id)
+	b.deafen(l)
+}
+
+// deafen takes a stream out of its session's.
+func (b *book) deafen(l *listener) {
+	if l.who == nil {
+		return
+	}
+	session := l.who.session
+	all := b.hearing[session]
+	if delete(all, l); len(all) == 0 {
+		delete(b.hearing, session)
+	}
+	l.who = nil
+	for c := range b.joined[session] {
+		b.review(c)
+	}
+}
+
+// dismiss ends a stream that has not said what it wants.
+func (b *book) dismiss(l *listener) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l.who == nil {
+		l.client.End(signal.Unsaid)
+	}
+}
+
+// banish ends the streams of those who are no longer good.
+func (b *book) banish(good func(person) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.streams {
+		if l.who != nil && !good(*l.who) {
+			l.client.End(signal.Expired)
+		}
+	}
+}
+
+// subscribe replaces what a stream hears of, and tells it of what was there before.
+func (b *book) subscribe(p person, id string, topics []topic) *problem {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.streams[id]
+	switch {
+	case l == nil:
+		return problemStream
+	case l.who != nil && l.who.user != p.user:
+		return problemUser
+	}
+	fresh := slices.DeleteFunc(slices.Clone(topics), func(t topic) bool { return slices.Contains(l.topics, t) })
+	if l.who != nil && l.who.session != p.session {
+		b.deafen(l)
+	}
+	l.who, l.topics = &p, topics
+	all := b.hearing[p.session]
+	if all == nil {
+		all = make(map[*listener]struct{})
+		b.hearing[p.session] = all
+	}
+	all[l] = struct{}{}
+	for _, t := range topics {
+		if c := b.calls[t.id]; t.collection == calls && c != nil && !c.ended {
+			b.admit(c, p) // who may not simply hears nothing
+		}
+	}
+	b.replay(l, fresh)
+	for c := range b.joined[p.session] {
+		b.review(c)
+	}
+	return nil
+}
+
+// review notes whether a stream of the call's maker is there.
+func (b *book) review(c *call) {
+	if c.ended {
+		return
+	}
+	attended := b.attended(c)
+	switch {
+	case attended == c.absent.IsZero():
+		return
+	case attended:
+		c.absent = time.Time{}
+	default:
+		c.absent = time.Now()
+	}
+	c.rearm(b.limits())
+}
+
+// attended reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
+// tab's sign-in may have replaced the maker's token.
+func (b *book) attended(c *call) bool {
+	for _, p := range c.parties {
+		if !p.same(c.maker) {
+			continue
+		}
+		for l := range b.hearing[p.session] {
+			if p.session == c.maker.session || slices.ContainsFunc(l.topics, func(t topic) bool { return t.collection == calls && t.id == c.id }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// emit tells the parties of a call what has happened, in order. The caller holds mu.
+func (b *book) emit(c *call, by person, events ...event) {
+	from := sender(by.session)
+	for _, p := range c.parties {
+		for l := range b.hearing[p.session] {
+			if text := l.text(l.topics, events); text != nil && l.client.Forward(from, text) != nil {
+				b.metrics.unheard.Inc()
+			}
+		}
+	}
+}
+
+// replay tells a stream of the records that its new topics are about: whoever comes late has missed them. An answer comes before the
+// candidates that need it, and of a call that has ended comes the end.
+func (b *book) replay(l *listener, fresh []topic) {
+	if len(fresh) == 0 {
+		return
+	}
+	in := make([]*call, 0, len(b.joined[l.who.session]))
+	for c := range b.joined[l.who.session] {
+		in = append(in, c)
+	}
+	slices.SortFunc(in, func(x, y *call) int { return x.made.Compare(y.made) })
+	for _, c := range in {
+		var events []event
+		switch {
+		case c.ended:
+			events = []event{c.candidateEvent(remove, offering, c.candidates[offering][0])}
+		case c.answer != nil:
+			events = []event{c.event(update)}
+		}
+		if !c.ended {
+			events = append(events, c.candidateEvents(create, offering)...)
+			events = append(events, c.candidateEvents(create, answering)...)
+		}
+		if text := l.text(fresh, events); text != nil {
+			_ = l.client.Forward(broker.ID{}, text) // who doesn't take it is being cut off, and comes again
+			b.metrics.replays.Inc()
+		}
+	}
+}
+
+// text has the events that the topics want, nil if there are none.
+func (l *listener) text(topics []topic, events []event) (b []byte) {
+	for _, e := range events {
+		for _, t := range topics {
+			if t.wants(e) {
+				b = e.appendTo(b, l.id, t.text)
+			}
+		}
+	}
+	return b
+}
+
+// sender is whom the queues of others count a session's events by.
+func sender(session string) (id broker.ID) {
+	if session != "" {
+		sum := sha256.Sum256([]byte(session))
+		copy(id[:], sum[:])
+	}
+	return id
+}

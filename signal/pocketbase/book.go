@@ -1,0 +1,309 @@
+package pocketbase
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"icebox/signal"
+)
+
+const (
+	absence   = time.Minute     // without a stream of its maker, after which a call ends
+	maxAge    = 24 * time.Hour  // of a call that was answered
+	mourning  = 2 * time.Minute // for which the parties of an ended call are still told when they come back
+	settling  = 5 * time.Second // after which a call whose maker has no stream may be replaced
+	overhead  = 256             // bytes of a record beside what is in it
+	maxGraves = 10_000          // calls that have ended
+	share     = 16              // one user or address has at most one in so many of all calls that may be, or
+	minShare  = 64              // this many, if that is more
+)
+
+// book has all calls of a process, and who hears of them. Its methods may be called by any goroutine; what they return is the caller's.
+type book struct {
+	limits  func() signal.CallLimits
+	metrics *metrics
+
+	mu      sync.Mutex
+	calls   map[string]*call
+	alive   int
+	graves  int
+	bytes   int
+	sizes   map[string]int                    // bytes of calls, by their makers' addresses
+	counts  map[string]int                    // of calls that are alive, by session, user and address
+	joined  map[string]map[*call]struct{}     // by session
+	streams map[string]*listener              // by ID
+	hearing map[string]map[*listener]struct{} // by session
+}
+
+func newBook(limits func() signal.CallLimits, m *metrics) *book {
+	return &book{
+		limits: limits, metrics: m, calls: make(map[string]*call), counts: make(map[string]int), sizes: make(map[string]int),
+		joined: make(map[string]map[*call]struct{}), streams: make(map[string]*listener), hearing: make(map[string]map[*listener]struct{}),
+	}
+}
+
+// make makes a call, perhaps with an offer.
+func (b *book) make(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
+	l, now := b.limits(), time.Now()
+	c := &call{
+		id: newID(), made: now, changed: now, absent: now, maker: p, offer: d.offer,
+		counted: [3]string{"session " + p.session, "user " + p.user, "address " + from.String()},
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !b.allows(c, l) {
+		old := b.stale(p, now)
+		if old == nil {
+			return nil, problemCalls
+		}
+		b.finish(old, replaced)
+	}
+	if refused := b.grow(c, len(d.offer)+overhead, l, problemBig); refused != nil {
+		return nil, refused
+	}
+	for _, key := range c.counted {
+		b.counts[key]++
+	}
+	b.alive++
+	b.calls[c.id] = c
+	c.timer = time.AfterFunc(absence, func() { b.expire(c) })
+	c.rearm(l)
+	b.admit(c, p)
+	b.review(c)
+	b.metrics.made.Inc()
+	b.metrics.calls.Inc()
+	return c.record(), nil
+}
+
+// allows reports whether there may be one more call of this maker.
+func (b *book) allows(c *call, l signal.CallLimits) bool {
+	most := max(minShare, l.Total/share)
+	ofUser := most
+	if l.OnePerUser {
+		ofUser = 1
+	}
+	return (l.Total == 0 || b.alive < l.Total) && b.counts[c.counted[0]] < l.PerClient && b.counts[c.counted[1]] < ofUser &&
+		b.counts[c.counted[2]] < most
+}
+
+// stale returns the oldest call of somebody who has made it and gone, as a page that was reloaded has.
+func (b *book) stale(p person, now time.Time) (oldest *call) {
+	for _, c := range b.calls {
+		gone := !c.ended && !c.absent.IsZero() && now.Sub(c.absent) >= settling
+		if gone && c.maker.same(p) && (oldest == nil || c.made.Before(oldest.made)) {
+			oldest = c
+		}
+	}
+	return oldest
+}
+
+// read returns a call to who knows its ID, and so becomes a party.
+func (b *book) read(p person, id string) ([]byte, *problem) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.calls[id]
+	if c == nil || c.ended || !b.admit(c, p) {
+		return nil, problemMissing
+	}
+	return c.record(), nil
+}
+
+// change writes an offer or an answer.
+func (b *book) change(p person, id string, d descriptions) ([]byte, *problem) {
+	l := b.limits()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.calls[id]
+	switch {
+	case c == nil || c.ended:
+		return nil, problemMissing
+	case d.answer != nil && c.answerer != nil && p.session != c.answerer.session:
+		return nil, problemAnswered
+	case !b.admit(c, p):
+		return nil, problemMissing
+	case d.offer != nil && !p.same(c.maker):
+		return nil, problemRole
+	}
+	more := 0
+	if d.offer != nil {
+		more += len(d.offer) - len(c.offer)
+	}
+	if d.answer != nil {
+		more += len(d.answer) - len(c.answer)
+	}
+	if refused := b.grow(c, more, l, problemBig); refused != nil {
+		return nil, refused
+	}
+	c.changed = time.Now()
+	if d.offer != nil {
+		c.offer = d.offer
+	}
+	var waited []event
+	if d.answer != nil {
+		first := c.answer == nil
+		if first {
+			gone, freed := c.take(p)
+			b.shrink(c, freed)
+			b.part(c, gone)
+		}
+		c.answer = d.answer
+		if first {
+			waited = c.candidateEvents(create, answering)
+			c.rearm(l)
+		}
+	}
+	// The answer goes before the candidates that waited for it.
+	b.emit(c, p, append([]event{c.event(update)}, waited...)...)
+	return c.record(), nil
+}
+
+// add makes a candidate.
+func (b *book) add(p person, side int, id string, data []byte) ([]byte, *problem) {
+	l := b.limits()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.calls[id]
+	switch {
+	case c == nil || c.ended || !b.admit(c, p):
+		return nil, problemCall
+	case side == offering && !p.same(c.maker):
+		return nil, problemRole
+	case len(c.candidates[side]) >= maxCandidates:
+		return nil, problemCrowded
+	}
+	if refused := b.grow(c, len(data)+overhead, l, problemCrowded); refused != nil {
+		return nil, refused
+	}
+	k := candidate{id: newID(), made: time.Now(), session: p.session, data: data}
+	c.candidates[side] = append(c.candidates[side], k)
+	if side == answering && c.answer == nil {
+		b.metrics.held.Inc()
+	} else {
+		b.emit(c, p, c.candidateEvent(create, side, k))
+	}
+	return c.candidateRecord(side, k), nil
+}
+
+// hangUp ends a call. That it has ended already is what its party wants.
+func (b *book) hangUp(p person, id string) *problem {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.calls[id]
+	switch {
+	case c == nil || c.ended:
+		return nil
+	case !b.admit(c, p):
+		return problemRole
+	}
+	b.finish(c, hungUp)
+	return nil
+}
+
+// finish ends a call and tells its parties as PocketBase's cascade does. Answerers take the end of an offer's candidate for a hang-up, so
+// there is always one. The caller holds mu.
+func (b *book) finish(c *call, why end) {
+	c.ended = true
+	if len(c.candidates[offering]) == 0 {
+		c.candidates[offering] = []candidate{{id: newID(), made: c.made, data: []byte("null")}}
+	}
+	var events []event
+	for side := range c.candidates {
+		for _, k := range c.candidates[side] {
+			events = append(events, c.candidateEvent(remove, side, k))
+		}
+	}
+	b.emit(c, person{}, append(events, c.event(remove))...)
+	b.shrink(c, c.bytes)
+	b.alive--
+	for _, key := range c.counted {
+		if b.counts[key]--; b.counts[key] <= 0 {
+			delete(b.counts, key)
+		}
+	}
+	b.metrics.calls.Dec()
+	b.metrics.ended[why].Inc()
+	if c.answerer == nil || b.graves >= maxGraves {
+		c.timer.Stop()
+		b.bury(c)
+		return
+	}
+	// Who is just about to listen would never hear of the end.
+	c.offer, c.answer, c.candidates = nil, nil, [2][]candidate{offering: c.candidates[offering][:1]}
+	c.candidates[offering][0].data = []byte("null")
+	b.graves++
+	c.timer.Reset(mourning)
+}
+
+// bury forgets a call that has ended.
+func (b *book) bury(c *call) {
+	delete(b.calls, c.id)
+	b.part(c, c.parties)
+}
+
+// expire is what a call's timer does.
+func (b *book) expire(c *call) {
+	l := b.limits()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.ended {
+		if b.calls[c.id] == c {
+			b.graves--
+			b.bury(c)
+		}
+		return
+	}
+	if when, why := c.due(l); !time.Now().Before(when) {
+		b.finish(c, why)
+		return
+	}
+	c.rearm(l)
+}
+
+// grow counts more bytes of a call, which may be below 0, or refuses them.
+func (b *book) grow(c *call, more int, l signal.CallLimits, full *problem) *problem {
+	switch {
+	case more > 0 && c.bytes+more > l.KeptBytes:
+		return full
+	case more > 0 && l.KeptTotal > 0 && b.bytes+more > l.KeptTotal,
+		more > 0 && l.KeptPerAddr > 0 && b.sizes[c.counted[2]]+more > l.KeptPerAddr:
+		return problemStore
+	}
+	b.shrink(c, -more)
+	return nil
+}
+
+func (b *book) shrink(c *call, by int) {
+	c.bytes -= by
+	b.bytes -= by
+	if b.sizes[c.counted[2]] -= by; b.sizes[c.counted[2]] == 0 {
+		delete(b.sizes, c.counted[2])
+	}
+	b.metrics.bytes.Sub(float64(by))
+}
+
+// admit is call.admit, and notes who is in which call.
+func (b *book) admit(c *call, p person) bool {
+	gone, ok := c.admit(p)
+	if !ok {
+		return false
+	}
+	b.part(c, gone)
+	in := b.joined[p.session]
+	if in == nil {
+		in = make(map[*call]struct{})
+		b.joined[p.session] = in
+	}
+	in[c] = struct{}{}
+	return true
+}
+
+// part notes that a call is no longer theirs.
+func (b *book) part(c *call, gone []person) {
+	for _, p := range gone {
+		in := b.joined[p.session]
+		if delete(in, c); len(in) == 0 {
+			delete(b.joined, p.session)
+		}
+	}
+}

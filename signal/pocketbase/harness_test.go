@@ -1,0 +1,323 @@
+package pocketbase
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+const (
+	identity = "test@example.com"
+	password = "Test123456789"
+)
+
+var secret = []byte("a secret of at least 32 bytes, which outlives a process")
+
+// door admits who comes as a test says.
+type door struct {
+	judge func(secrets ...string) (signal.Visitor, error)
+
+	mu      sync.Mutex
+	addr    netip.Addr
+	enter   error
+	entered int
+}
+
+func (d *door) Caller() signal.Visitor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return signal.Visitor{Addr: d.addr, Host: "icebox.test", Base: "https://icebox.test"}
+}
+
+// from lets requests come from an address.
+func (d *door) from(addr string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.addr = netip.MustParseAddr(addr)
+}
+
+func (d *door) Judge(secrets ...string) (signal.Visitor, error) {
+	if d.judge == nil {
+		return d.Caller(), nil
+	}
+	return d.judge(secrets...)
+}
+
+func (d *door) Enter() (func(), error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.enter != nil {
+		return nil, d.enter
+	}
+	d.entered++
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.entered--
+	}, nil
+}
+
+// inside is how many connections have entered and not left.
+func (d *door) inside() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.entered
+}
+
+func (d *door) Share(w http.ResponseWriter, methods string) bool {
+	w.Header().Set("Access-Control-Allow-Methods", methods)
+	return false
+}
+
+// setup is what a test may change.
+type setup struct {
+	limits   signal.Limits
+	hub      signal.Options
+	accounts Accounts
+}
+
+// server is a handler behind a door, and what it logs.
+type server struct {
+	t        *testing.T
+	hub      *signal.Hub
+	handler  *Handler
+	registry *prometheus.Registry
+	url      string
+	door     door
+
+	mu     sync.Mutex
+	logged bytes.Buffer
+}
+
+// Write implements io.Writer for the log.
+func (s *server) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logged.Write(p)
+}
+
+func (s *server) log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logged.String()
+}
+
+// newServer makes a server that nobody can reach over the network.
+func newServer(t *testing.T, changes ...func(*setup)) *server {
+	t.Helper()
+	o := setup{limits: signal.DefaultLimits(), accounts: Accounts{Users: []User{{identity, password}, {"other@example.com", "another password"}}}}
+	for _, f := range changes {
+		f(&o)
+	}
+	s := &server{t: t, registry: prometheus.NewRegistry(), door: door{addr: netip.MustParseAddr("192.0.2.7")}}
+	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.hub.Logger = log
+	var err error
+	if s.hub, err = signal.New(o.hub, o.limits); err != nil {
+		t.Fatal(err)
+	}
+	s.handler, err = New(Options{
+		Hub: s.hub, Secret: secret, STUN: func(host string) []string { return []string{"stun:" + host + ":3478"} },
+		Logger: log, Registerer: s.registry,
+	}, o.accounts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// shutdown ends the hub.
+func (s *server) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.hub.Shutdown(ctx); err != nil {
+		s.t.Errorf("shutdown: %v", err)
+	}
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Serve(w, r, &s.door) }
+
+func start(t *testing.T, changes ...func(*setup)) *server {
+	t.Helper()
+	s := newServer(t, changes...)
+	web := httptest.NewServer(s)
+	s.url = web.URL
+	t.Cleanup(func() {
+		s.shutdown()
+		http.DefaultClient.CloseIdleConnections()
+		web.Close()
+	})
+	return s
+}
+
+// count returns the value of a metric with one label or none.
+func (s *server) count(name, label string) float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "icebox_pocketbase_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if label == "" || m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	s.t.Fatalf("there is no metric %s %s", name, label)
+	return 0
+}
+
+// attributes is what JSON objects are in tests.
+type attributes = map[string]any
+
+// page is a client that behaves as the SDK does: with a token that is sent as it is.
+type page struct {
+	*server
+	token string
+	user  string
+}
+
+// ask sends a request and returns the status and the body. It opens no connection: see source for the one that needs one.
+func (p *page) ask(method, path, body string) (int, attributes) {
+	p.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept-Language", "en-US")
+	if p.token != "" {
+		r.Header.Set("Authorization", p.token)
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	text, _ := io.ReadAll(w.Body)
+	var o attributes
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &o); err != nil {
+			p.t.Fatalf("%s %s: %q: %v", method, path, text, err)
+		}
+	}
+	return w.Code, o
+}
+
+// must asks for what has to succeed.
+func (p *page) must(method, path, body string) attributes {
+	p.t.Helper()
+	status, o := p.ask(method, path, body)
+	if status != http.StatusOK && status != http.StatusNoContent {
+		p.t.Fatalf("%s %s %s: %d %v", method, path, body, status, o)
+	}
+	return o
+}
+
+// refused asks for what has to be refused, with a status and a reason.
+func (p *page) refused(method, path, body string, status int, why reason) {
+	p.t.Helper()
+	before := p.count("refused_total", why.String())
+	got, o := p.ask(method, path, body)
+	message, _ := o["message"].(string)
+	data, isObject := o["data"].(attributes)
+	if got != status || o["code"] != float64(status) || message == "" || !isObject {
+		p.t.Errorf("%s %s %.80s: %d %v, want %d", method, path, body, got, o, status)
+	}
+	for name, field := range data {
+		if f, _ := field.(attributes); f["code"] == nil || f["message"] == nil {
+			p.t.Errorf("%s %s: %s is %v", method, path, name, field)
+		}
+	}
+	if p.count("refused_total", why.String()) != before+1 {
+		p.t.Errorf("%s %s %.80s: not counted as %s", method, path, body, why)
+	}
+}
+
+const (
+	signInPath  = "/api/collections/users/auth-with-password"
+	refreshPath = "/api/collections/users/auth-refresh"
+	serversPath = "/api/collections/ice_servers/records"
+	callsPath   = "/api/collections/calls/records"
+	offersPath  = "/api/collections/offer_candidates/records"
+	answersPath = "/api/collections/answer_candidates/records"
+	streamPath  = "/api/realtime"
+)
+
+func signInJSON(identity, password string) string {
+	return string(append(appendMember(append([]byte(`{"identity":`), quote(identity)...), "password", quote(password)), '}'))
+}
+
+// open signs in as the tutorial's page does when it is loaded.
+func (s *server) open(as ...string) *page {
+	s.t.Helper()
+	if len(as) == 0 {
+		as = []string{identity, password}
+	}
+	p := &page{server: s}
+	o := p.must("POST", signInPath, signInJSON(as[0], as[1]))
+	p.token, p.user = o["token"].(string), o["record"].(attributes)["id"].(string)
+	return p
+}
+
+const (
+	offerJSON  = `{"sdp":"v=0\r\no=- 1 <&> \u2028","type":"offer"}`
+	answerJSON = `{"type":"answer","sdp":"v=0\r\no=- 2"}`
+)
+
+func candidateJSON(call string, n int) string {
+	return fmt.Sprintf(`{"call_id":%q,"data":{"candidate":"candidate:%d 1 udp 1 192.0.2.1 5000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}`, call, n)
+}
+
+// call makes a call as the tutorial's page does, and returns its ID.
+func (p *page) call() string {
+	p.t.Helper()
+	id := p.must("POST", callsPath, fmt.Sprintf(`{"user_id":%q}`, p.user))["id"].(string)
+	p.must("PATCH", callsPath+"/"+id, `{"offer":`+offerJSON+`}`)
+	return id
+}
+
+func (p *page) offerCandidate(call string, n int) {
+	p.t.Helper()
+	p.must("POST", offersPath, candidateJSON(call, n))
+}
+
+func (p *page) answerCandidate(call string, n int) {
+	p.t.Helper()
+	p.must("POST", answersPath, candidateJSON(call, n))
+}
+
+func (p *page) read(call string) attributes {
+	p.t.Helper()
+	return p.must("GET", callsPath+"/"+call, "")
+}
+
+func (p *page) answer(call string) {
+	p.t.Helper()
+	p.must("PATCH", callsPath+"/"+call, `{"answer":`+answerJSON+`}`)
+}
+
+func (p *page) hangUp(call string) {
+	p.t.Helper()
+	p.must("DELETE", callsPath+"/"+call, "")
+}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }

@@ -1,0 +1,320 @@
+package pocketbase
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// ear is a stream's client that notes what it hears. It needs no connection.
+type ear struct {
+	busy bool
+
+	mu    sync.Mutex
+	heard string
+	from  []broker.ID // of what has been heard
+}
+
+func (e *ear) Forward(from broker.ID, events []byte) error {
+	if e.busy {
+		return signal.ErrPeerBusy
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard += string(events)
+	e.from = append(e.from, from)
+	return nil
+}
+
+func (e *ear) End(signal.Reason) {}
+
+func (e *ear) text() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heard
+}
+
+// hear subscribes without a connection.
+func (p *page) hear(topics ...string) (*ear, *listener) {
+	p.t.Helper()
+	e := new(ear)
+	l := p.handler.book.listen(newID(), e)
+	p.must("POST", streamPath, (&source{id: l.id}).subscription(topics...))
+	return e, l
+}
+
+// took returns what has been heard since.
+func (e *ear) took() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.heard
+	e.heard = ""
+	return text
+}
+
+// Who knows a call's ID is told of it, and nobody else; when it is answered, nobody but its two parties.
+func TestPrivacy(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	everything := []string{"calls", "calls/*", "offer_candidates", "offer_candidates/*", "answer_candidates/*", "users", "users/*", "*"}
+	caller, callee := s.open(), s.open("other@example.com", "another password")
+	spy, ofSameUser := s.open("other@example.com", "another password"), s.open()
+	spies := make([]*ear, 2)
+	spies[0], _ = spy.hear(everything...)
+	spies[1], _ = ofSameUser.hear(everything...)
+	id := caller.call()
+	caller.offerCandidate(id, 1)
+	reader := s.open("other@example.com", "another password")
+	reader.read(id)
+	readerHears, _ := reader.hear(everything...)
+	if readerHears.took() == "" {
+		t.Error("who knows the ID hears nothing")
+	}
+	reader.answerCandidate(id, 5)
+	callee.read(id)
+	callee.answer(id)
+	readerHears.took()
+	callerHears, _ := caller.hear("answer_candidates")
+	caller.offerCandidate(id, 2)
+	callee.answerCandidate(id, 6)
+	caller.hangUp(id)
+	for i, e := range spies {
+		if e.text() != "" {
+			t.Errorf("spy %d heard %s", i, e.text())
+		}
+	}
+	if callerHears.text() == "" {
+		t.Error("the caller hears nothing")
+	}
+	// The one who was too late is of the answerer's user, as everybody in the tutorial is, and still there; its candidates are not.
+	for _, c := range []string{"candidate:5"} {
+		if contains(callerHears.text(), c) {
+			t.Errorf("the caller heard of %s, who wasn't the answerer", c)
+		}
+	}
+}
+
+// A third user who knows the ID of a call that was answered can neither read, nor hear, nor disturb it.
+func TestStrangers(t *testing.T) {
+	s := newServer(t, anyone)
+	defer s.shutdown()
+	caller, callee, late, stranger := s.open(), s.open("other@example.com", "another password"), s.open("late", "x"), s.open("stranger", "x")
+	id := caller.call()
+	late.read(id)
+	lateHears, _ := late.hear("offer_candidates", "calls/"+id)
+	late.answerCandidate(id, 5)
+	callee.read(id)
+	callee.answer(id)
+	lateHears.took()
+	callerHears, _ := caller.hear("calls/"+id, "answer_candidates")
+	if text := callerHears.took(); contains(text, "candidate:5") {
+		t.Errorf("a candidate of somebody who hasn't answered: %s", text)
+	}
+	for name, p := range map[string]*page{"who has read it": late, "a stranger": stranger} {
+		p.refused("GET", callsPath+"/"+id, "", 404, notFound)
+		p.refused("PATCH", callsPath+"/"+id, `{"answer":`+answerJSON+`}`, 400, notAllowed)
+		p.refused("PATCH", callsPath+"/"+id, `{"offer":`+offerJSON+`}`, 404, notFound)
+		p.refused("POST", offersPath, candidateJSON(id, 1), 400, notFound)
+		p.refused("POST", answersPath, candidateJSON(id, 1), 400, notFound)
+		p.refused("DELETE", callsPath+"/"+id, "", 403, notAllowed)
+		e, _ := p.hear("calls/"+id, "offer_candidates", "answer_candidates")
+		caller.offerCandidate(id, 2)
+		callee.answerCandidate(id, 6)
+		if e.text() != "" {
+			t.Errorf("%s heard %s", name, e.text())
+		}
+	}
+	caller.hangUp(id)
+	if lateHears.text() != "" {
+		t.Errorf("who was late heard %s", lateHears.text())
+	}
+}
+
+// Two tabs of one browser share the SDK's place for tokens: the second sign-in replaces the first one's under its feet.
+func TestTabsOfOneBrowser(t *testing.T) {
+	for name, as := range map[string][]string{"a user": {identity, password}, "anyone": {"al", "x"}} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, anyone)
+			defer s.shutdown()
+			first := s.open(as...)
+			id := first.call()
+			hears, l := first.hear("calls/"+id, "answer_candidates/*")
+			second := s.open(as...)
+			first.token = second.token
+			second.read(id)
+			second.answerCandidate(id, 1)
+			second.answer(id)
+			answererHears, _ := second.hear("offer_candidates/*")
+			first.offerCandidate(id, 2)
+			second.answerCandidate(id, 3)
+			first.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates/*"))
+			for _, want := range []string{`"action":"update"`, "candidate:1", "candidate:3"} {
+				if !contains(hears.text(), want) {
+					t.Errorf("the caller hears no %s: %s", want, hears.text())
+				}
+			}
+			first.hangUp(id)
+			if text := answererHears.text(); !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
+				t.Errorf("the answerer hears %s", text)
+			}
+		})
+	}
+}
+
+// Somebody who reads a call again and again doesn't make others forget its maker, and parties are few.
+func TestReaders(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller := s.open()
+	hears, _ := caller.hear("answer_candidates")
+	id := caller.call()
+	var last *page
+	for range 3 * maxReaders {
+		last = s.open("other@example.com", "another password")
+		last.read(id)
+	}
+	if n, joined := len(s.handler.book.calls[id].parties), len(s.handler.book.joined); n != maxReaders+1 || joined != n {
+		t.Errorf("%d parties, %d sessions", n, joined)
+	}
+	last.answer(id)
+	last.answerCandidate(id, 1)
+	if !contains(hears.text(), "candidate:1") {
+		t.Error("the maker hears nothing")
+	}
+	caller.hangUp(id)
+}
+
+// Events that don't fit are dropped and counted; who has missed them is told when it subscribes anew.
+func TestBusyStream(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller, callee := s.open(), s.open()
+	id := caller.call()
+	hears, l := caller.hear("answer_candidates")
+	callee.answer(id)
+	hears.busy = true
+	callee.answerCandidate(id, 1)
+	if n := s.count("unheard_total", ""); n != 1 || hears.text() != "" {
+		t.Errorf("%v unheard, %s", n, hears.text())
+	}
+	hears.busy = false
+	caller.must("POST", streamPath, (&source{id: l.id}).subscription())
+	caller.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates"))
+	if !contains(hears.text(), "candidate:1") {
+		t.Errorf("heard %s", hears.text())
+	}
+}
+
+// What waits for a stream counts against the session that sent it, so that the core can tell who floods whom. A replay, and a hang-up,
+// which come once, count against nobody.
+func TestSenders(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller, callee := s.open(), s.open()
+	id := caller.call()
+	hears, _ := caller.hear("calls/"+id, "answer_candidates")
+	callee.answer(id)
+	callee.answerCandidate(id, 1)
+	caller.must("PATCH", callsPath+"/"+id, "{}")
+	caller.hangUp(id)
+	if f := hears.from; len(f) != 4 || f[0].IsZero() || f[0] != f[1] || f[2] == f[1] || f[2].IsZero() || !f[3].IsZero() {
+		t.Errorf("heard from %v", f)
+	}
+}
+
+// One answer is enough: the caller's page has taken it.
+func TestSecondAnswer(t *testing.T) {
+	s := newServer(t)
+	defer s.shutdown()
+	caller, callee, third := s.open(), s.open(), s.open()
+	id := caller.call()
+	third.read(id)
+	callee.answer(id)
+	callee.answer(id)
+	third.refused("PATCH", callsPath+"/"+id, `{"answer":`+answerJSON+`}`, 400, notAllowed)
+}
+
+// A call costs what its records hold, until it ends.
+func TestBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		defer s.shutdown()
+		caller, callee := s.open(), s.open()
+		third := s.open("other@example.com", "another password")
+		id := caller.call()
+		for i := range 10 {
+			caller.offerCandidate(id, i)
+			third.answerCandidate(id, i)
+			callee.answerCandidate(id, i)
+		}
+		before := s.count("bytes", "")
+		callee.answer(id)
+		candidate := float64(len(`{"candidate":"candidate:0 1 udp 1 192.0.2.1 5000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}`) + overhead)
+		if after := s.count("bytes", ""); after != before-10*candidate+float64(len(answerJSON)) {
+			t.Errorf("%v bytes, then %v", before, after)
+		}
+		if n := s.handler.book.calls[id].bytes; float64(n) != s.count("bytes", "") {
+			t.Errorf("the call has %d bytes", n)
+		}
+		caller.hangUp(id)
+		if n := s.count("bytes", ""); n != 0 {
+			t.Errorf("%v bytes are left", n)
+		}
+	})
+}
+
+// No limit can be met by records that are many or large.
+func TestCrowdedCall(t *testing.T) {
+	limits := map[string]func(*signal.Limits){
+		"many":  func(l *signal.Limits) { l.Calls.KeptBytes = 1 << 30 },
+		"bytes": func(l *signal.Limits) { l.Calls.KeptBytes = 8 << 10 },
+	}
+	for name, set := range limits {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, func(o *setup) { set(&o.limits) })
+			defer s.shutdown()
+			p := s.open()
+			id := p.call()
+			made := 0
+			for ; made < 2*maxCandidates; made++ {
+				if status, _ := p.ask("POST", offersPath, candidateJSON(id, made)); status != 200 {
+					break
+				}
+			}
+			if name == "many" && made != maxCandidates || name == "bytes" && (made < 8 || made > 30) {
+				t.Errorf("%d candidates", made)
+			}
+			p.refused("POST", offersPath, candidateJSON(id, 1), 400, callFull)
+			p.hangUp(id)
+		})
+	}
+}
+
+// All calls together have a limit too, and those that were made at one address.
+func TestFullStore(t *testing.T) {
+	for name, set := range map[string]func(*signal.CallLimits){
+		"all": func(l *signal.CallLimits) { l.KeptTotal = 1000 }, "of an address": func(l *signal.CallLimits) { l.KeptPerAddr = 1000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, func(o *setup) { set(&o.limits.Calls) })
+			defer s.shutdown()
+			p := s.open()
+			id := p.call()
+			p.offerCandidate(id, 1)
+			p.refused("POST", offersPath, candidateJSON(id, 2), 503, storeFull)
+			p.refused("POST", callsPath, `{"offer":{"type":"offer","sdp":"`+strings.Repeat("s", 100)+`"}}`, 503, storeFull)
+			p.refused("PATCH", callsPath+"/"+id, description("offer", 400), 503, storeFull)
+			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // which is smaller
+			s.door.from("192.0.2.77")
+			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
+				t.Errorf("from another address: %d", status)
+			}
+			p.hangUp(id)
+			p.call()
+		})
+	}
+}

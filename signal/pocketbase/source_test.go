@@ -1,0 +1,147 @@
+package pocketbase
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// source is an EventSource.
+type source struct {
+	t      *testing.T
+	id     string
+	resp   *http.Response
+	r      *bufio.Reader
+	cancel context.CancelFunc
+}
+
+// listen opens an event stream and subscribes as the SDK does.
+func (p *page) listen(topics ...string) *source {
+	p.t.Helper()
+	s := p.connect()
+	p.must("POST", streamPath, s.subscription(topics...))
+	return s
+}
+
+func (p *page) connect() *source {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p.t.Cleanup(cancel)
+	r, _ := http.NewRequestWithContext(ctx, "GET", p.url+streamPath, nil)
+	r.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { resp.Body.Close() })
+	if resp.StatusCode != 200 {
+		p.t.Fatalf("no event stream: %d", resp.StatusCode)
+	}
+	s := &source{t: p.t, resp: resp, r: bufio.NewReader(resp.Body), cancel: cancel}
+	first := s.next()
+	if s.id = first.id; first.topic != "PB_CONNECT" || s.id == "" || first.data["clientId"] != s.id {
+		p.t.Fatalf("the first event is %+v", first)
+	}
+	return s
+}
+
+func (s *source) subscription(topics ...string) string {
+	b, _ := json.Marshal(attributes{"clientId": s.id, "subscriptions": topics})
+	return string(b)
+}
+
+// message is an event as the SDK sees it.
+type message struct {
+	id, topic string
+	data      attributes
+}
+
+func (m message) record() attributes {
+	r, _ := m.data["record"].(attributes)
+	return r
+}
+
+// String is the message in short: topic, action, and what it is about.
+func (m message) String() string {
+	record := m.record()
+	about := record["id"]
+	if data, ok := record["data"].(attributes); ok {
+		about = strings.Fields(data["candidate"].(string))[0]
+	} else if record["collectionName"] == calls {
+		about = fmt.Sprintf("offer:%v answer:%v", record["offer"] != nil, record["answer"] != nil)
+	} else if record["call_id"] != nil {
+		about = "nothing"
+	}
+	return fmt.Sprintf("%s %s %v", m.topic, m.data["action"], about)
+}
+
+var errStreamEnded = errors.New("the stream has ended")
+
+func (s *source) read() (m message, err error) {
+	for {
+		line, err := s.r.ReadString('\n')
+		if err != nil {
+			return m, errStreamEnded
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch name {
+		case "id":
+			m.id = value
+		case "event":
+			m.topic = value
+		case "data":
+			if err := json.Unmarshal([]byte(value), &m.data); err != nil {
+				return m, fmt.Errorf("%q: %w", value, err)
+			}
+		case "":
+			if m.data != nil {
+				return m, nil
+			}
+		}
+	}
+}
+
+func (s *source) next() message {
+	s.t.Helper()
+	guard := time.AfterFunc(patience, s.cancel)
+	defer guard.Stop()
+	m, err := s.read()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m
+}
+
+// wants compares the next events, in short.
+func (s *source) wants(events ...string) {
+	s.t.Helper()
+	for _, want := range events {
+		if got := s.next().String(); got != want {
+			s.t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// ends waits for the end of the stream and returns what comes before.
+func (s *source) ends() (before []message) {
+	s.t.Helper()
+	guard := time.AfterFunc(patience, func() {
+		s.t.Error("the stream doesn't end")
+		s.cancel()
+	})
+	defer guard.Stop()
+	for {
+		m, err := s.read()
+		if err != nil {
+			return before
+		}
+		before = append(before, m)
+	}
+}

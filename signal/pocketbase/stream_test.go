@@ -1,0 +1,136 @@
+package pocketbase
+
+import (
+	"context"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"icebox/signal"
+)
+
+// When the daemon stops, streams end, so that the SDK connects to the next one; and then there is none to be had.
+func TestShutdown(t *testing.T) {
+	s := start(t)
+	p := s.open()
+	hears := []*source{p.listen("calls"), p.connect()}
+	s.shutdown()
+	for _, h := range hears {
+		h.ends()
+	}
+	p.refused("GET", streamPath, "", 503, stopping)
+	if n := s.door.inside(); n != 0 {
+		t.Errorf("%d connections haven't left", n)
+	}
+}
+
+// A page that is closed leaves, and frees what it held.
+func TestPagesLeave(t *testing.T) {
+	s := start(t)
+	p := s.open()
+	for range 3 {
+		p.listen("calls").cancel()
+	}
+	end := time.Now().Add(patience)
+	for s.door.inside() > 0 {
+		if time.Now().After(end) {
+			t.Fatal("connections haven't left")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s.shutdown() // waits for all
+	if b := s.handler.book; len(b.streams) != 0 || len(b.hearing) != 0 {
+		t.Errorf("%d streams, %d sessions are left", len(b.streams), len(b.hearing))
+	}
+}
+
+// A stream that never says what it wants is ended; one that says so stays.
+func TestSilentStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		p := s.open()
+		book := s.handler.book
+		streams := make([]*idle, 2)
+		for i := range streams {
+			streams[i] = newIdle()
+			go func() {
+				s.ServeHTTP(streams[i], httptest.NewRequest("GET", streamPath, nil))
+				close(streams[i].done)
+			}()
+		}
+		synctest.Wait()
+		p.must("POST", streamPath, (&source{id: streams[0].id()}).subscription("calls"))
+		time.Sleep(silence + time.Second)
+		synctest.Wait()
+		if streams[0].ended() || !streams[1].ended() || len(book.streams) != 1 {
+			t.Errorf("ended: %v and %v, %d streams", streams[0].ended(), streams[1].ended(), len(book.streams))
+		}
+		// Comments keep proxies from cutting the other one off.
+		before := strings.Count(streams[0].text(), ": \n\n")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := strings.Count(streams[0].text(), ": \n\n") - before; n < 4 || streams[0].ended() {
+			t.Errorf("%d comments in a minute", n)
+		}
+		s.shutdown()
+		<-streams[0].done
+	})
+}
+
+// Somebody who doesn't read is cut off, nobody has to wait for him, and his call goes on without.
+func TestSlowReader(t *testing.T) {
+	s := start(t, func(o *setup) {
+		o.limits.Calls.KeptBytes, o.limits.MaxMessage, o.limits.QueueBytes, o.limits.ResumeBytes = 1<<20, 512<<10, 512<<10, 512<<10
+		o.hub.WriteWait = 200 * time.Millisecond
+	})
+	caller, callee := s.open(), s.open()
+	id := caller.call()
+	stuck := &page{server: s, token: caller.token}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET " + streamPath + " HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(patience)
+	var stream string
+	for stream == "" {
+		s.handler.book.mu.Lock()
+		for name := range s.handler.book.streams {
+			stream = name
+		}
+		s.handler.book.mu.Unlock()
+		if time.Now().After(end) {
+			t.Fatal("no stream")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	stuck.must("POST", streamPath, (&source{id: stream}).subscription("calls/"+id))
+	big := `{"answer":{"type":"answer","sdp":"` + strings.Repeat("s", 200<<10) + `"}}`
+	for s.door.inside() > 0 {
+		callee.must("PATCH", callsPath+"/"+id, big)
+		if time.Now().After(end) {
+			t.Fatal("who doesn't read is not cut off")
+		}
+		s.handler.rates.Give(s.door.Caller().Addr, ratesOf(s.hub.Limits())) // this isn't about the rate
+	}
+	back := caller.listen("calls/" + id)
+	back.wants("calls/" + id + " update offer:true answer:true")
+}
+
+// A shutdown with a deadline that has passed cuts off who doesn't take its goodbye.
+func TestShutdownCuts(t *testing.T) {
+	s := start(t)
+	hears := s.open().listen("calls")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.hub.Shutdown(ctx)
+	hears.ends()
+}
+
+var _ signal.Conn = (*connection)(nil)

@@ -1,0 +1,54 @@
+package signal
+
+import (
+	"context"
+	"log/slog"
+)
+
+// TrySignIn is [Client.SignIn] for a reader that reads for others too and must not wait: where that would have to wait,
+// it reports false, and nothing has happened.
+func (c *Client) TrySignIn(name string) (done bool, err error) {
+	if settled, err := c.settled(name); settled {
+		return true, err
+	}
+	if b := c.hub.broker; !b.Near() || !b.TryClaim(name, c.id) {
+		return false, nil
+	}
+	c.hold(c.hub.ctx, name)
+	return true, nil
+}
+
+// settled reports whether a sign-in needs no claim, and what comes of it.
+func (c *Client) settled(name string) (ok bool, err error) {
+	h := c.hub
+	switch {
+	case !ValidName(name):
+		return true, h.metrics.refuse(ErrBadName)
+	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
+		return true, h.metrics.refuse(ErrNameNotAllowed)
+	case h.Draining():
+		return true, h.metrics.refuse(ErrRestarting)
+	}
+	return c.Name() == name, nil
+}
+
+// hold gives the client a name that has been claimed for it, in place of the one it had.
+func (c *Client) hold(ctx context.Context, name string) {
+	c.mu.Lock()
+	old := c.name
+	c.name = name
+	c.mu.Unlock()
+	if old == "" {
+		c.hub.metrics.signedIn.Inc()
+	} else {
+		c.release(ctx, old)
+	}
+	c.hub.metrics.signIns.Inc()
+	c.debug("client signed in", slog.String("name", name))
+}
+
+// TryClose is [Client.Close] for such a reader. First is called before the other side can notice. Where it would have to
+// wait it reports false, and nothing has happened.
+func (c *Client) TryClose(first func()) (done bool) {
+	return c.hub.broker.Near() && c.close(first, false)
+}

@@ -1,0 +1,136 @@
+package sse
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+// serve runs one stream, which do uses from another goroutine, until the handler has returned.
+func serve(t *testing.T, read func(net.Conn), do func(*Stream)) {
+	t.Helper()
+	done := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		s := New(w)
+		s.Start()
+		used := make(chan struct{})
+		go func() { do(s); close(used) }()
+		s.Wait(r.Context())
+		s.Leave()
+		<-used
+	}))
+	defer web.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(web.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	read(conn)
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("the handler doesn't return")
+	}
+}
+
+func soon() time.Time { return time.Now().Add(patience) }
+
+func TestEventsAndComments(t *testing.T) {
+	serve(t, func(c net.Conn) {
+		text, _ := io.ReadAll(c)
+		_, body, _ := strings.Cut(string(text), "\r\n\r\n")
+		if body != "data:1\n\n: \n\n" || !strings.Contains(string(text), "X-Accel-Buffering: no") {
+			t.Errorf("%q", text)
+		}
+	}, func(s *Stream) {
+		if err := s.Write([]byte("data:1\n\n"), soon()); err != nil {
+			t.Error(err)
+		}
+		if err := s.Ping(soon()); err != nil {
+			t.Error(err)
+		}
+		s.Close(signal.Restarting)
+		if err := s.Write([]byte("data:2\n\n"), soon()); err == nil {
+			t.Error("a stream that is over takes an event")
+		}
+	})
+}
+
+// What a client doesn't read is given up at its deadline.
+func TestDeadline(t *testing.T) {
+	failed := make(chan error, 1)
+	serve(t, func(c net.Conn) {
+		if err := <-failed; err == nil {
+			t.Error("64 MiB were written to somebody who doesn't read")
+		}
+	}, func(s *Stream) {
+		failed <- s.Write(make([]byte, 64<<20), time.Now().Add(50*time.Millisecond))
+		s.Close(signal.WriteFailed)
+	})
+}
+
+// Abort frees who is writing.
+func TestAbort(t *testing.T) {
+	failed := make(chan error, 1)
+	serve(t, func(c net.Conn) {
+		if err := <-failed; err == nil {
+			t.Error("64 MiB were written to somebody who doesn't read")
+		}
+	}, func(s *Stream) {
+		go func() { failed <- s.Write(make([]byte, 64<<20), soon()) }()
+		for s.writing.TryLock() { // until it writes
+			s.writing.Unlock()
+			runtime.Gosched()
+		}
+		s.Abort()
+	})
+}
+
+// A client that goes ends the stream, and nobody touches the response afterwards.
+func TestClientGoes(t *testing.T) {
+	serve(t, func(c net.Conn) {
+		if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	}, func(s *Stream) {
+		for s.Write([]byte("data:1\n\n"), soon()) == nil {
+			runtime.Gosched()
+		}
+		s.Leave()
+		s.Abort()
+	})
+}
+
+// What can't have deadlines is no stream.
+func TestResponsesWithoutDeadlines(t *testing.T) {
+	s := New(httptest.NewRecorder())
+	s.Start()
+	if err := s.Write([]byte("data:1\n\n"), soon()); err == nil {
+		t.Error("an event was written without a deadline")
+	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Wait(gone)
+	s.Leave()
+}
