@@ -96,13 +96,12 @@ func (l *lane) forget(s *socket) {
 	l.free = append(l.free, s.slot)
 }
 
-// wait waits up to timeout milliseconds, for ever if it is -1, and appends the sockets that are ready to
-// ready, and the numbers of nested lanes that have some to nested. stop tells that the loops are to end.
-func (l *lane) wait(timeout int, events []unix.EpollEvent, ready []*socket, nested []int) (_ []*socket, _ []int, stop bool) {
-	n := l.poll(timeout, events)
+// sort appends the sockets that events tell of to ready, and the numbers of nested lanes that have some to
+// nested. stop tells that the loops are to end.
+func (l *lane) sort(events []unix.EpollEvent, ready []*socket, nested []int) (_ []*socket, _ []int, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, e := range events[:n] {
+	for _, e := range events {
 		switch {
 		case e.Fd == stopSlot:
 			stop = true
@@ -115,7 +114,7 @@ func (l *lane) wait(timeout int, events []unix.EpollEvent, ready []*socket, nest
 	return ready, nested, stop
 }
 
-// poll waits for events. Errors are EINTR.
+// poll waits for events up to timeout milliseconds, for ever if it is -1. Errors are EINTR.
 func (l *lane) poll(timeout int, events []unix.EpollEvent) int {
 	if timeout != 0 {
 		n, err := unix.EpollWait(l.epoll, events, timeout)

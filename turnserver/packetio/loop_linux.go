@@ -31,11 +31,13 @@ type loop struct {
 
 	// Owned by the goroutine.
 	events [maxEvents]unix.EpollEvent
+	waiter waiter
 	ready  []*socket
 	nested []int
 	in     inbox
 	out    Batch
 	began  time.Duration // the round
+	ended  time.Duration // the last one
 	busy   int           // rounds
 }
 
@@ -56,6 +58,7 @@ func newLoop(all *loops, index int) (*loop, error) {
 }
 
 func (l *loop) run() {
+	defer l.waiter.end()
 	if l.index > 0 && !l.sleep() {
 		return
 	}
@@ -77,15 +80,18 @@ func (l *loop) run() {
 
 // sleep waits until there are lanes to serve; false if the loop is to end.
 func (l *loop) sleep() bool {
+	l.waiter.end()
 	_, ok := <-l.woken
-	l.meter.start(l.now())
+	l.ended = l.now()
+	l.meter.start(l.ended)
 	return ok
 }
 
 // balance ends a round, and hands lanes over if the loop has too much or too little to do; false if
 // it is to end.
 func (l *loop) balance() bool {
-	if !l.meter.round(l.began, l.now()) {
+	l.ended = l.now()
+	if !l.meter.round(l.began, l.ended) {
 		return true
 	}
 	// Who has not met Go's scheduler for 10 ms gets its attention: it would take the processor away in the midst of
@@ -101,11 +107,14 @@ func (l *loop) balance() bool {
 func (l *loop) wait() (ok bool) {
 	l.rest()
 	clear(l.ready)
-	ready, nested, stop := l.home.wait(-1, l.events[:], l.ready[:0], l.nested[:0])
+	n := l.waiter.wait(l.home, l.events[:])
 	l.began = l.now()
+	l.waiter.note(l.home, l.began-l.ended)
+	ready, nested, stop := l.home.sort(l.events[:n], l.ready[:0], l.nested[:0])
 	for _, i := range nested {
 		var ends bool
-		ready, _, ends = l.all.loops[i].home.wait(0, l.events[:], ready, nil)
+		lane := l.all.loops[i].home
+		ready, _, ends = lane.sort(l.events[:lane.poll(0, l.events[:])], ready, nil)
 		stop = stop || ends
 	}
 	l.ready, l.nested = ready, nested

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // newLoops returns loops with habits of a test's own.
@@ -192,4 +194,53 @@ func TestHalves(t *testing.T) {
 	split(2, 2, 1, 4, 3, 5)
 	merge(2, 4, 1, 2, 3, 5)
 	merge(4, 5, 1, 2, 3, 4)
+}
+
+// A loop waits in one of two ways, by how long it waits, and misses nothing when it changes.
+func TestWaiter(t *testing.T) {
+	l := newLoops(t, 1, standard)
+	e := newEcho(t, l, 0, func() {})
+	conn, _ := dial127(t, e.socket.LocalAddr())
+	c := &client{conn: conn}
+	pace := time.NewTicker(4 * longWait)
+	defer pace.Stop()
+	for range 5 {
+		<-pace.C
+		c.exchange(t, 1) // after a long wait
+		for range 2 * manyRounds {
+			c.exchange(t, 1)
+		}
+	}
+	if e.faults.Load() != 0 {
+		t.Errorf("%d packets out of order", e.faults.Load())
+	}
+
+	var w waiter
+	home := l.loops[0].home
+	events := make([]unix.EpollEvent, 1)
+	for i, step := range []struct {
+		waited time.Duration
+		parked bool
+	}{{longWait - 1, false}, {longWait, true}, {shortWait - 1, true}, {shortWait, true}} {
+		if w.note(home, step.waited); (w.file != nil) != step.parked {
+			t.Fatalf("step %d: parked is %v", i, w.file != nil)
+		}
+	}
+	for i := range manyRounds {
+		if w.file == nil {
+			t.Fatalf("parked no more after %d short waits", i)
+		}
+		w.note(home, 0)
+	}
+	if w.file != nil {
+		t.Errorf("still parked after %d short waits", manyRounds)
+	}
+	w.note(home, longWait)
+	home.stop() // which is there to be found, again and again
+	for range 3 {
+		if n := w.wait(home, events); n != 1 || events[0].Fd != stopSlot {
+			t.Errorf("found %d events", n)
+		}
+	}
+	w.end()
 }
