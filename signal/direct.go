@@ -75,11 +75,11 @@ func (c *Client) Addr() broker.Addr { return c.addr() }
 // Conn returns the connection that the client was made of.
 func (c *Client) Conn() Conn { return c.conn }
 
-// TakeOver moves the name of another client of this hub and space to this one, which has none, without a moment in
+// TakeOver moves the name of another client of this hub to this one, which has none, without a moment in
 // between, and reports whether there was one to move. Only the reader may call it.
 func (c *Client) TakeOver(old *Client) bool {
 	name := old.Name()
-	if name == "" || old.profile.Space != c.profile.Space || c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name {
+	if name == "" || c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(c.hub.ctx, c.hub.opts.ClaimWait)

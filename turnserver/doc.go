@@ -25,8 +25,8 @@
 //
 // A session is one 5-tuple with a live allocation: a plain value that belongs to a
 // path, the socket or stream its client came by. UDP sockets are read by the loops of
-// package packetio, on Linux one for each core; the relay sockets of a UDP client belong to the loop of the
-// client's own socket, so that its packets never change goroutines. One goroutine reads each
+// package packetio, on Linux as many as there is work for; the relay sockets of a UDP client belong to the worker of the
+// client's own socket, so that one goroutine at a time has all of its packets. One goroutine reads each
 // connection. Streams are written by whoever has something for them, at the end of its round, see
 // outbox; only while a client is slow, a goroutine waits for it.
 //

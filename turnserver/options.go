@@ -54,9 +54,9 @@ type Options struct {
 	RelayPorts PortRange
 	// GetCertificate is asked for the certificate of each TLS or DTLS handshake; nil: neither is served.
 	GetCertificate func() (*tls.Certificate, error)
-	// Workers is how many goroutines carry UDP packets, each with sockets of its own; 0: one for each of
-	// GOMAXPROCS. They are in system calls most of the time. With more of GOMAXPROCS than
-	// workers the Go scheduler need not watch them closely, which saves a tenth of the CPU time.
+	// Workers is how many goroutines carry UDP packets at most, each with sockets of its own; 0: one for each of
+	// GOMAXPROCS. Fewer do as long as they can. They are in system calls most of the time, so more of
+	// GOMAXPROCS than workers are of use to everything else.
 	Workers int
 	// MaxSessionAge ends a session at the refresh that finds it older; 0: 24 h.
 	MaxSessionAge time.Duration

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func TestAbort(t *testing.T) {
 		go func() { failed <- s.Write(make([]byte, 64<<20), soon()) }()
 		for s.writing.TryLock() { // until it writes
 			s.writing.Unlock()
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		s.Abort()
 	})
@@ -114,7 +115,7 @@ func TestClientGoes(t *testing.T) {
 		c.Close()
 	}, func(s *Stream) {
 		for s.Write([]byte("data:1\n\n"), soon()) == nil {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		s.Leave()
 		s.Abort()

@@ -6,7 +6,7 @@ const (
 	noNetworks   = "icebox relays UDP alone (no RFC 6062), which is what WebRTC asks for"
 	goTLS        = "TLS 1.2 and later with the ciphers and curves that Go holds to be safe; there is nothing to choose"
 	noOldTLS     = "TLS before 1.2 is never offered"
-	ownLoop      = "icebox has a relay loop of its own, with one worker for each core and batches where the kernel has them"
+	ownLoop      = "icebox has a relay loop of its own, with as many workers as there is work for, at most one for each core, and batches where the kernel has them"
 	noDiscovery  = "NAT behaviour discovery (RFC 5780) is not supported; it needs two addresses and makes answers larger"
 	noRedirect   = "icebox redirects clients only while it stops: set shutdown.alternate_servers"
 	noCLI        = "there is no telnet interface: use icebox doctor, icebox drain, icebox reload and /metrics"

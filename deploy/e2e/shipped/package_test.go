@@ -149,8 +149,7 @@ func certbot(t *testing.T, m *machine.Machine) {
 	}
 	m.Run("install", "-d", "-m", "700", "/etc/letsencrypt/live", "/etc/letsencrypt/archive")
 	m.Run("install", "-d", lineage, "/etc/letsencrypt/archive/"+turnHost)
-	m.Run("sed", "-i", "s/^#public_host: .*/public_host: "+turnHost+"/; s|^tls: off|tls: {certificate: /etc/icebox/tls/fullchain.pem, key: /etc/icebox/tls/privkey.pem}|; "+
-		`s/^#\(    - address: ":5349"\)/\1/; s/^#\(      transports: .tls, dtls.\)$/\1/`, "/etc/icebox/icebox.yaml")
+	m.Run("sed", "-i", "s/^#public_host: .*/public_host: "+turnHost+"/; s|^tls: off|tls: {certificate: /etc/icebox/tls/fullchain.pem, key: /etc/icebox/tls/privkey.pem}|", "/etc/icebox/icebox.yaml")
 	first := renew("1")
 	for _, name := range []string{"fullchain.pem", "privkey.pem"} {
 		if got := m.Run("stat", "--format=%U:%G %a", "/etc/icebox/tls/"+name); got != "root:icebox 640" {
