@@ -37,9 +37,9 @@ func newGuesses() *guesses {
 
 // guess is one that has been allowed.
 type guess struct {
-	of            *guesses
-	addr, as      netip.Addr
-	proven, right bool
+	of       *guesses
+	addr, as netip.Addr
+	proven   bool
 }
 
 // allow counts a guess unless there were too many. Who has proven to be this user already isn't kept out by what others guess.
