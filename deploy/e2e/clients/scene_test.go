@@ -3,6 +3,8 @@ package clients
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -80,7 +82,7 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	// The same origin for what asks for it, as Nginx would have it.
 	pages.Handle("/api/", proxy(lab))
 	pages.Handle("/ice", proxy(lab))
-	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience}
+	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience, ErrorLog: silence}
 	served := make(chan error)
 	go func() { served <- web.ServeTLS(l, files.Cert, files.Key) }()
 	t.Cleanup(func() {
@@ -98,8 +100,12 @@ func proxy(lab *netlab.Lab) http.Handler {
 			r.SetXForwarded()
 		},
 		Transport: &http.Transport{DialContext: lab.Host(netlab.VPS).Dial},
+		ErrorLog:  silence,
 	}
 }
+
+// silence is for what browsers cut off.
+var silence = log.New(io.Discard, "", 0)
 
 // visit is one client's part of the test: both browsers on its page.
 type visit struct {
