@@ -30,13 +30,14 @@ func (s *session) attachNow(t transport, welcome *wire.Message) (slow func(), re
 		return nil, refused
 	}
 	done, err := t.TryWrite(frames[0])
-	if err != nil {
+	switch {
+	case err != nil:
 		s.lose(t)
-	}
-	if done {
+		frames = nil
+	case done:
 		frames = frames[1:]
 	}
-	if err != nil || len(frames) == 0 {
+	if len(frames) == 0 {
 		s.writing.Unlock()
 		return nil, nil
 	}

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -99,8 +100,7 @@ func (c *catcher) Close() error {
 	close(c.closing)
 	c.wire.poller.retire(c.wire)
 	c.arrivals.Wait()
-	c.accepting.Lock() // nobody accepts from a descriptor that is given back
-	defer c.accepting.Unlock()
+	c.await() // then nobody accepts, and nobody begins to: the descriptor can be given back
 	c.wire.free()
 	for {
 		select {
@@ -110,6 +110,12 @@ func (c *catcher) Close() error {
 			return nil
 		}
 	}
+}
+
+// await waits for who is accepting.
+func (c *catcher) await() {
+	c.accepting.Lock()
+	defer c.accepting.Unlock()
 }
 
 // readable implements reader: connections have come.
@@ -125,11 +131,11 @@ func (c *catcher) readable(b *buffer, _ bool) (taken bool) {
 			return false
 		}
 		fd, from, err := acceptNow(c.wire.fd)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			c.welcome(fd, from, b)
-		case unix.EINTR, unix.ECONNABORTED:
-		case unix.EAGAIN:
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+		case errors.Is(err, unix.EAGAIN):
 			return false
 		default: // no descriptors are left, for one, which is no event when it passes
 			time.AfterFunc(acceptWait, c.again)

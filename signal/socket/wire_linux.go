@@ -89,9 +89,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	for {
 		n, err := recvNow(w.fd, p)
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			return 0, errAgain
 		case err != nil:
 			return 0, os.NewSyscallError("recv", err)
@@ -131,9 +131,9 @@ func (w *wire) send(p []byte) (sent int, err error) {
 	for sent < len(p) {
 		n, err := sendNow(w.fd, p[sent:])
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			return sent, nil
 		case err != nil:
 			return sent, os.NewSyscallError("send", err)

@@ -1,0 +1,64 @@
+package classic
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"icebox/signal"
+)
+
+// sink is a connection that takes everything at once.
+type sink struct{ frames int }
+
+func (s *sink) Write([]byte, time.Time) error { s.frames++; return nil }
+func (s *sink) Ping(time.Time) error          { return nil }
+func (s *sink) Close(signal.Reason)           {}
+func (s *sink) Abort()                        {}
+func (s *sink) TryWrite([]byte) (bool, error) { s.frames++; return true, nil }
+func (s *sink) TryPing() (bool, error)        { return true, nil }
+
+// TestCandidateAllocatesNothing on its way from the bytes of a message to those of a frame.
+func TestCandidateAllocatesNothing(t *testing.T) {
+	l := signal.DefaultLimits()
+	fast(nil, &l)
+	hub, err := signal.New(signal.Options{}, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hub.Shutdown(context.Background()) }()
+	h := New(hub, nil, slog.New(slog.DiscardHandler), Options{})
+	conns := make(map[string]*sink)
+	text := make(map[string]func(string))
+	for _, name := range []string{"al", "bo"} {
+		conns[name] = new(sink)
+		client, err := hub.Connect(conns[name], h.service.Profile, signal.Visitor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		session := h.service.Session(client)
+		text[name] = func(message string) {
+			if slow := session.Text([]byte(message)); slow != nil {
+				t.Errorf("%s has to wait", message)
+			}
+		}
+		text[name](`{"type":"login","name":"` + name + `"}`)
+		if client.Name() != name {
+			t.Fatalf("%q is signed in", client.Name())
+		}
+		if name == "bo" {
+			message := []byte(`{"type":"candidate","candidate":` + candidate + `,"name":"al"}`)
+			text["bo"](`{"type":"offer","offer":{},"name":"al"}`)
+			before := conns["al"].frames
+			const runs = 200
+			if n := testing.AllocsPerRun(runs, func() { session.Text(message) }); n > 0 {
+				t.Errorf("a candidate costs %v allocations", n)
+			}
+			if got := conns["al"].frames - before; got != runs+1 { // one to warm up
+				t.Errorf("%d frames for %d candidates", got, runs+1)
+			}
+		}
+	}
+}
