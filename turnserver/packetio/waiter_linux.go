@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// A loop that has waited for longWait waits in the way of those who have little to do, until it has found
-	// something within shortWait, manyRounds times on end. The kernel looks at each socket when that begins.
-	longWait   = 5 * time.Millisecond
-	shortWait  = time.Millisecond
+	// A loop that has waited for longWait, after which the scheduler takes the processor away, waits in the way of
+	// those who have little to do from then on, until it has found something within shortWait,
+	// manyRounds times on end. The kernel looks at each socket when that begins.
+	longWait   = 10 * time.Millisecond
+	shortWait  = 8 * time.Millisecond
 	manyRounds = 100
 )
 
