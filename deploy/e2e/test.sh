@@ -99,6 +99,7 @@ static_lane() {
 
 browser_lane() {
 	rootly calls bash -c 'e2e -parallel 2 ./calls/ ./netlab/' # two calls fit in two cores
+	rootly clients bash -c 'e2e ./clients/'
 	step pages bash -c pages
 	step scripts bash -c scripts
 }
@@ -107,7 +108,6 @@ server_lane() {
 	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
-	rootly clients bash -c 'e2e ./clients/'
 }
 
 long_lane() {

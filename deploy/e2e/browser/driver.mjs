@@ -26,7 +26,7 @@ const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, 
 	timeout: 60_000,
 	args: [
 		"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=8", "--use-fake-ui-for-media-stream",
+		"--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream",
 	],
 });
 await context.addInitScript(instrument);

@@ -10,7 +10,7 @@ import (
 const (
 	patience = 15 * time.Second // for what takes a moment
 	window   = 5 * time.Second  // media are watched for
-	frames   = 50               // have to be decoded in a window
+	frames   = 25               // have to be decoded in a window, half of what the cameras have
 )
 
 // inCall is the page's own word for a connected call.
