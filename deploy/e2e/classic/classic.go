@@ -136,6 +136,20 @@ func (c *Client) Login(t testing.TB, name string) []ICEServer {
 	return m.ICEServers
 }
 
+// LoginSoon signs in under a name whose holder has just gone. The server on Node may not have noticed yet.
+func (c *Client) LoginSoon(t testing.TB, name string) {
+	t.Helper()
+	var m Message
+	for end := time.Now().Add(Within); !m.Success; {
+		if err := c.Send(Message{Type: "login", Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		if m = c.Expect(t, "login"); !m.Success && time.Now().After(end) {
+			t.Fatalf("the name %q was refused: %s", name, m.Message)
+		}
+	}
+}
+
 // Expect receives a message that has to be of one type.
 func (c *Client) Expect(t testing.TB, kind string) Message {
 	t.Helper()

@@ -102,5 +102,5 @@ func conversation(t *testing.T, url string, o classic.Options) {
 	if err := alice.Close(); err != nil { // and back again under the same name, as after a reload
 		t.Error(err)
 	}
-	classic.Dial(t, url, o).Login(t, "alice")
+	classic.Dial(t, url, o).LoginSoon(t, "alice")
 }
