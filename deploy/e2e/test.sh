@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole test: sets up a bare Debian 12 that has Go and Node, runs every step in three lanes side by side, and ends
+# The whole test: sets up a bare Debian 12 that has Go and Node, runs the race tests, then every other step in three lanes side by side, and ends
 # with the count. LONG=1 runs what takes too long for every day, and nothing else.
 set -u
 cd "$(dirname "$0")/../.."
@@ -87,7 +87,6 @@ scripts() { node --test --test-reporter=tap signal/web/; }
 export -f unformatted e2e pages scripts
 
 static_lane() {
-	step race go test -race -v -timeout 20m ./...
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
@@ -100,14 +99,14 @@ static_lane() {
 browser_lane() {
 	rootly calls bash -c 'e2e -parallel 2 ./calls/ ./netlab/' # two calls fit in two cores
 	rootly clients bash -c 'e2e ./clients/'
-	step pages bash -c pages
-	step scripts bash -c scripts
 }
 
 server_lane() {
 	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
+	step scripts bash -c scripts
+	step pages bash -c pages
 }
 
 long_lane() {
@@ -127,6 +126,7 @@ if [ "$(cat "$logs/setup.end")" = ok ]; then
 		long_lane
 	else
 		step compile bash -c "$(declare -f compile); compile"
+		step race go test -race -v -timeout 20m ./... # alone: crowds of thousands are in it, and browsers are heavy
 		static_lane &
 		browser_lane &
 		server_lane &

@@ -35,7 +35,7 @@ func TestCrowdComesAndGoes(t *testing.T) {
 	}
 	// On a busy machine, with the race detector, coming back takes its time.
 	s := start(t, func(o *setup) { o.limits.ResumeWithin = 10 * time.Minute })
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	var crowd sync.WaitGroup
 	problems := make(chan error, size)
