@@ -63,7 +63,7 @@ package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
 step() {
 	local name=$1 start=$SECONDS
 	shift
-	if timeout -k 10 "${STEP_TIMEOUT:-1500}" "$@" >"$logs/$name" 2>&1; then
+	if timeout -k 10 "${STEP_TIMEOUT:-2400}" "$@" >"$logs/$name" 2>&1; then
 		echo ok >"$logs/$name.end"
 	else
 		echo "exit code $?" >"$logs/$name.end"
@@ -81,7 +81,7 @@ rootly() {
 }
 
 unformatted() { [ -z "$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" ]; }
-e2e() { cd deploy/e2e && go test -v -count=1 -timeout 20m "$@"; }
+e2e() { cd deploy/e2e && go test -v -count=1 -timeout 35m "$@"; }
 pages() { cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test --test-reporter=tap --test-concurrency=2 pages/; }
 scripts() { node --test --test-reporter=tap signal/web/; }
 export -f unformatted e2e pages scripts
@@ -126,7 +126,7 @@ if [ "$(cat "$logs/setup.end")" = ok ]; then
 		long_lane
 	else
 		step compile bash -c "$(declare -f compile); compile"
-		step race go test -race -v -timeout 20m ./... # alone: crowds of thousands are in it, and browsers are heavy
+		step race go test -race -v -timeout 35m ./... # alone: crowds of thousands are in it, and browsers are heavy
 		static_lane &
 		browser_lane &
 		server_lane &
