@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What PeerJS 1.5.5 sends, in a browser.
-var captured = []string{
+// samples are written by hand in the form that the client's source gives them.
+var samples = []string{
 	`{"type":"HEARTBEAT"}`,
 	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\no=- 7614219274584779017 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"},"type":"data","connectionId":"dc_3x0o7oqjkcl","label":"dc_3x0o7oqjkcl","reliable":false,"serialization":"binary"},"dst":"bob"}`,
 	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"media","connectionId":"mc_8ksd0h4tbh6","metadata":{"a":[1,null]}},"dst":"1c8cbb04-5d0c-4b26-a8c4-2a8e3bb3d2d4"}`,
@@ -18,7 +18,7 @@ var captured = []string{
 
 // A message that is passed on is JSON, has the sender's name and nobody else's, and its payload is as it was.
 func FuzzDecode(f *testing.F) {
-	for _, text := range captured {
+	for _, text := range samples {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -48,7 +48,7 @@ func BenchmarkForward(b *testing.B) {
 	b.ReportAllocs()
 	src := quote("alice")
 	for b.Loop() {
-		m, _ := decode([]byte(captured[4]))
+		m, _ := decode([]byte(samples[4]))
 		forwarded("CANDIDATE", src, m)
 	}
 }

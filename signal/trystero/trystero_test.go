@@ -8,8 +8,8 @@ import (
 	"icebox/signal/object"
 )
 
-// What @trystero-p2p/ws-relay sends, in a browser.
-var captured = []string{
+// samples are written by hand in the form that the client's source gives them.
+var samples = []string{
 	`{"type":"subscribe","topic":"4fr1k2a3t6h9s0q7"}`,
 	`{"type":"unsubscribe","topic":"4fr1k2a3t6h9s0q7"}`,
 	`{"type":"publish","topic":"4fr1k2a3t6h9s0q7","payload":"{\"peerId\":\"Sx3vTnpQqXo1XkqVZb8n\"}"}`,
@@ -20,7 +20,7 @@ var captured = []string{
 
 // A publication is JSON, for the same topic, with its payload as it was.
 func FuzzPublished(f *testing.F) {
-	for _, text := range captured {
+	for _, text := range samples {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -44,7 +44,7 @@ func BenchmarkPublished(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var m message
-		object.Members([]byte(captured[3]), m.set)
+		object.Members([]byte(samples[3]), m.set)
 		published(m)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"icebox/signal/object"
 )
 
-// What y-webrtc 10.3.0 sends, in a browser.
-var captured = []string{
+// samples are written by hand in the form that the client's source gives them.
+var samples = []string{
 	`{"type":"subscribe","topics":["a room"]}`,
 	`{"type":"unsubscribe","topics":["a room"]}`,
 	`{"type":"publish","topic":"a room","data":{"type":"announce","from":"b3f1c9a2-0c1d-4d8e-9b43-5a0f2f6f1a11"}}`,
@@ -23,7 +23,7 @@ var captured = []string{
 
 // A publication is the same object for its subscribers, but for the number of clients.
 func FuzzPublished(f *testing.F) {
-	for _, text := range captured {
+	for _, text := range samples {
 		f.Add([]byte(text), 3)
 	}
 	f.Fuzz(func(t *testing.T, text []byte, n int) {
@@ -57,7 +57,7 @@ func BenchmarkPublished(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var m message
-		object.Members([]byte(captured[4]), m.set)
-		published([]byte(captured[4]), 20)
+		object.Members([]byte(samples[4]), m.set)
+		published([]byte(samples[4]), 20)
 	}
 }
