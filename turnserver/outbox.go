@@ -13,8 +13,6 @@ const (
 	outboxSize = 256 << 10
 	// strangersOutbox is the same before there is an allocation: a hundred answers.
 	strangersOutbox = 8 << 10
-	// outboxKeep is the longest buffer kept for the next time.
-	outboxKeep = 16 << 10
 	// writeTimeout is how long a client may take for writeChunk bytes before the stream is closed.
 	writeTimeout = 10 * time.Second
 	writeChunk   = 32 << 10
@@ -31,8 +29,7 @@ type outbox struct {
 	sink   *sink
 
 	mu      sync.Mutex
-	waiting []byte
-	spare   []byte // the buffer that waiting does not use
+	waiting *[]byte // of outboxBuffers, nil if nothing waits
 	due     bool   // somebody will call Flush
 	writing bool
 	work    func() // of the goroutine, made once
@@ -40,15 +37,21 @@ type outbox struct {
 	flushed chan struct{} // closed when writing ends, if somebody waits for it
 }
 
+// outboxBuffers are what waits and what is being written is in: most streams have nothing of either.
+var outboxBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 // put queues the payload of p, if no more than limit bytes wait with it, and tells whether it was taken.
 func (o *outbox) put(p *packetio.Packet, limit int) bool {
 	b := p.Payload()
 	o.mu.Lock()
-	if o.closed || len(o.waiting)+len(b) > limit {
+	if o.closed || o.size()+len(b) > limit {
 		o.mu.Unlock()
 		return false
 	}
-	o.waiting = append(o.waiting, b...)
+	if o.waiting == nil {
+		o.waiting = outboxBuffers.Get().(*[]byte)
+	}
+	*o.waiting = append(*o.waiting, b...)
 	first := !o.due
 	o.due = true
 	o.mu.Unlock()
@@ -56,6 +59,14 @@ func (o *outbox) put(p *packetio.Packet, limit int) bool {
 		o.Flush()
 	}
 	return true
+}
+
+// size is how many bytes wait. The caller holds mu.
+func (o *outbox) size() int {
+	if o.waiting == nil {
+		return 0
+	}
+	return len(*o.waiting)
 }
 
 // Flush implements packetio.Flusher.
@@ -74,24 +85,22 @@ func (o *outbox) Flush() {
 // write empties the outbox, or leaves that to a goroutine.
 func (o *outbox) write() {
 	for batch := o.next(); batch != nil; batch = o.next() {
-		_, err := o.conn.Write(batch)
+		_, err := o.conn.Write(*batch)
+		*batch = (*batch)[:0]
+		outboxBuffers.Put(batch)
 		if err != nil {
 			_ = o.close() // the reader notices
 		}
-		if o.goOn(batch) {
+		if o.goOn() {
 			return
 		}
 	}
 }
 
-// goOn keeps a written batch's buffer for the next one and, if the kernel did not take
-// all of it, starts the goroutine that writes on.
-func (o *outbox) goOn(batch []byte) bool {
+// goOn starts the goroutine that writes on, if the kernel did not take all of what was written.
+func (o *outbox) goOn() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if cap(batch) <= outboxKeep {
-		o.spare = batch[:0]
-	}
 	if o.closed || !o.sink.behind() {
 		return false
 	}
@@ -110,10 +119,10 @@ func (o *outbox) goOn(batch []byte) bool {
 }
 
 // next takes what is waiting; nil ends the writing.
-func (o *outbox) next() []byte {
+func (o *outbox) next() *[]byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.waiting) == 0 {
+	if o.closed || o.waiting == nil {
 		o.writing = false
 		if o.flushed != nil {
 			close(o.flushed)
@@ -122,7 +131,7 @@ func (o *outbox) next() []byte {
 		return nil
 	}
 	batch := o.waiting
-	o.waiting, o.spare = o.spare, nil
+	o.waiting = nil
 	return batch
 }
 
@@ -148,7 +157,7 @@ func (o *outbox) flush() {
 // close closes the stream; nothing is queued any more.
 func (o *outbox) close() error {
 	o.mu.Lock()
-	o.closed, o.waiting, o.spare = true, nil, nil
+	o.closed, o.waiting = true, nil
 	o.mu.Unlock()
 	return o.conn.Close()
 }

@@ -77,11 +77,11 @@ func TestOutboxWaitsForTheEndOfTheRound(t *testing.T) {
 			t.Fatal("refused")
 		}
 	}
-	if len(o.waiting) != 12 {
-		t.Errorf("%d bytes wait", len(o.waiting))
+	if o.size() != 12 {
+		t.Errorf("%d bytes wait", o.size())
 	}
 	batch.Return()
-	if n, err := io.ReadFull(b, make([]byte, 12)); err != nil || len(o.waiting) != 0 {
-		t.Errorf("%d bytes came, %d still wait: %v", n, len(o.waiting), err)
+	if n, err := io.ReadFull(b, make([]byte, 12)); err != nil || o.size() != 0 {
+		t.Errorf("%d bytes came, %d still wait: %v", n, o.size(), err)
 	}
 }

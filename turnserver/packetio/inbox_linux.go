@@ -26,8 +26,9 @@ type mmsghdr struct {
 
 // inbox holds the datagrams that a loop has read and not yet dealt with.
 type inbox struct {
-	used    int // slots
-	read    int // since the loop's last rest, what the kernel has coalesced counted as one
+	used    int  // slots
+	read    int  // since the loop's last rest, what the kernel has coalesced counted as one
+	more    bool // a socket has had its turn since then, and has perhaps more
 	buf     []byte
 	packet  Packet
 	msgs    [inboxSlots]mmsghdr
@@ -69,6 +70,7 @@ func (b *inbox) take(s *socket, out *Batch) {
 	}
 	switch {
 	case int(n) == want:
+		b.more = b.more || want == mostAtOnce
 		s.expect = min(2*s.expect, mostAtOnce)
 	case int32(n) < s.expect/2:
 		s.expect /= 2

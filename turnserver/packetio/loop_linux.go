@@ -121,13 +121,14 @@ func (l *loop) wait() (ok bool) {
 	return !stop
 }
 
-// rest sleeps until restFor has passed since the last wake-up of a busy loop.
+// rest sleeps until restFor has passed since the last wake-up of a busy loop, unless there is work left.
 func (l *loop) rest() {
 	if l.in.read > 1 {
 		l.busy = busyRounds
 	}
-	l.in.read = 0
-	if l.busy == 0 {
+	more := l.in.more
+	l.in.read, l.in.more = 0, false
+	if more || l.busy == 0 {
 		return
 	}
 	l.busy--
