@@ -30,7 +30,7 @@ type outbox struct {
 
 	mu      sync.Mutex
 	waiting *[]byte // of outboxBuffers, nil if nothing waits
-	due     bool   // somebody will call Flush
+	due     bool    // somebody will call Flush
 	writing bool
 	work    func() // of the goroutine, made once
 	closed  bool
