@@ -10,7 +10,7 @@ export ICEBOX_BIN=$top/bin/icebox
 began=$SECONDS
 
 packages=(
-	chromium        # the browsers
+	chromium chromium-headless-shell # the browsers
 	coturn          # its clients, and the server that icebox replaces
 	nginx libnginx-mod-stream # the shipped site, and the stream in front of it
 	haproxy         # a proxy that speaks the PROXY protocol, both versions

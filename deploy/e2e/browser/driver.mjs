@@ -9,6 +9,8 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
+import { shell, smallCamera } from "./camera.mjs";
+
 const instrument = () => {
 	const Native = window.RTCPeerConnection;
 	window.e2ePeers = [];
@@ -21,7 +23,7 @@ const instrument = () => {
 };
 
 const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, {
-	executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+	executablePath: process.env.CHROMIUM || shell,
 	headless: true,
 	timeout: 60_000,
 	args: [
@@ -30,6 +32,7 @@ const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, 
 	],
 });
 await context.addInitScript(instrument);
+await context.addInitScript(smallCamera);
 const page = context.pages()[0] ?? (await context.newPage());
 page.setDefaultTimeout(20_000);
 page.on("console", (m) => { if (m.type() === "error") console.error(`console: ${m.text()}`); });

@@ -15,7 +15,7 @@ before(async () => {
   daemon = await Daemon.start({ signal: { access: 'key', keys: [{ name: 'web', key: KEY }] } });
   // Any name but localhost is an insecure page over http.
   browser = await launch({
-    flags: ['--use-fake-device-for-media-stream', '--host-resolver-rules=MAP insecure.test 127.0.0.1'],
+    asks: true, flags: ['--use-fake-device-for-media-stream=fps=10', '--host-resolver-rules=MAP insecure.test 127.0.0.1'],
   });
 });
 

@@ -14,7 +14,7 @@ let pages = [];
 before(async () => {
   daemon = await Daemon.start({ signal: { calls: { parties: 3 } } });
   browser = await launch({ flags: [
-    '--use-fake-device-for-media-stream=device-count=4', '--use-fake-ui-for-media-stream', '--auto-select-desktop-capture-source=Entire screen',
+    '--use-fake-device-for-media-stream=device-count=4,fps=10', '--use-fake-ui-for-media-stream', '--auto-select-desktop-capture-source=Entire screen',
   ] });
 });
 

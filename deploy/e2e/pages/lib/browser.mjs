@@ -5,6 +5,8 @@ import { createRequire } from 'node:module';
 
 import { chromium } from 'playwright-core';
 
+import { shell, smallCamera } from '../../browser/camera.mjs';
+
 const axe = createRequire(import.meta.url)('axe-core').source;
 
 const FLAGS = [
@@ -16,10 +18,13 @@ const FAKE_CAMERA = ['--use-fake-device-for-media-stream=fps=10', '--use-fake-ui
 /** How long to wait for anything: long, for what passes takes no time of it. */
 const PATIENCE_MS = 45_000;
 
-/** Starts Chromium; CHROMIUM names another one than Debian's. */
-export function launch({ flags = FAKE_CAMERA } = {}) {
+/**
+ * Starts Chromium; CHROMIUM names another one than Debian's. Where it matters what a person is asked, it is the one with
+ * windows: the other has nobody to ask, and waits.
+ */
+export function launch({ flags = FAKE_CAMERA, asks = false } = {}) {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    executablePath: process.env.CHROMIUM || (asks ? '/usr/bin/chromium' : shell),
     args: [...FLAGS, ...flags],
   });
 }
@@ -31,6 +36,7 @@ export function launch({ flags = FAKE_CAMERA } = {}) {
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(PATIENCE_MS);
+  await context.addInitScript(smallCamera);
   const page = await context.newPage();
   page.complaints = [];
   page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));
