@@ -171,11 +171,17 @@ func listening(h Host, address string) func(context.Context) error {
 	}
 }
 
+// portsGiven are the ports that FreePort has returned to the tests of this process.
+var portsGiven sync.Map
+
 // FreePort finds a port that is free for TCP and UDP on the loopback addresses, below the range the kernel gives out.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
+		if _, given := portsGiven.LoadOrStore(port, true); given {
+			continue // its holder may not listen yet
+		}
 		if free("127.0.0.1", port) && free("127.0.0.9", port) && free("::1", port) {
 			return port
 		}
