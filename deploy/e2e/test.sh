@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole test: sets up a bare Debian 12 that has Go and Node, runs the race tests, then every other step in three lanes side by side, and ends
-# with the count. LONG=1 runs what takes too long for every day, and nothing else.
+# The whole test: sets up a bare Debian 12 that has Go and Node, runs the tests that want the machine to themselves, then
+# every other step in two lanes side by side, and ends with the count. LONG=1 runs what takes too long for every day, and nothing else.
 set -u
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -86,26 +86,22 @@ pages() { cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test 
 scripts() { node --test --test-reporter=tap signal/web/; }
 export -f unformatted e2e pages scripts
 
-static_lane() {
+browser_lane() {
+	rootly calls bash -c 'e2e -parallel 2 ./calls/ ./netlab/' # two calls fit in two cores
+	rootly clients bash -c 'e2e ./clients/'
+	step pages bash -c pages
+}
+
+other_lane() {
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
 	step vet go vet -tags docs ./cmd/icebox # what the lint, which vets everything else, doesn't see
+	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	step portable bash -c 'GOOS=darwin go build ./turnserver/... ./signal/... ./config/ ./cmd/icebox/... && GOOS=windows go build ./turnserver/... ./signal/... ./config/'
 	step lint make lint
-	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
-}
-
-browser_lane() {
-	rootly calls bash -c 'e2e -parallel 2 ./calls/ ./netlab/' # two calls fit in two cores
-	rootly clients bash -c 'e2e ./clients/'
-}
-
-server_lane() {
-	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
-	step abuse bash -c "e2e ./abuse/ -skip '$long_tests'"
 	step scripts bash -c scripts
-	step pages bash -c pages
+	rootly shipped bash -c "e2e ./shipped/ -skip '$package_tests'"
 }
 
 long_lane() {
@@ -126,9 +122,9 @@ if [ "$(cat "$logs/setup.end")" = ok ]; then
 	else
 		step compile bash -c "$(declare -f compile); compile"
 		step race go test -race -v -timeout 35m ./... # alone: crowds of thousands are in it, and browsers are heavy
-		static_lane &
+		step abuse bash -c "e2e ./abuse/ -skip '$long_tests'" # alone, too: it measures what others notice of an attack
 		browser_lane &
-		server_lane &
+		other_lane &
 		wait
 	fi
 fi
