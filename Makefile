@@ -2,7 +2,7 @@
 # make deb        the Debian packages, amd64 and arm64, into bin/
 # make image      the container image, with docker or buildah
 # make test       lint, vet, race tests of every module, end-to-end tests; installs what is missing (Debian 12, root, Go, Node)
-# make test-long  the soak and the long fuzz runs, which make test leaves out
+# make test-long  what make test leaves out: the soak, floods, long fuzz runs, every call, the package in a fresh Debian
 # make lint       golangci-lint, in the version named here
 # make bench      Go benchmarks in benchstat's form
 # make fuzz       each fuzz target for FUZZTIME

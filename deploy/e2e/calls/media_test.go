@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	patience = 15 * time.Second // for what takes a moment
-	window   = 5 * time.Second  // media are watched for
-	frames   = 25               // have to be decoded in a window, half of what the cameras have
+	patience = time.Minute     // for what takes a moment, on a slow day
+	window   = 5 * time.Second // media are watched for
+	frames   = 25              // have to be decoded in a window, half of what the cameras have
 )
 
 // inCall is the page's own word for a connected call.

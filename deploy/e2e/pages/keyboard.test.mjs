@@ -1,7 +1,7 @@
 /** Both pages with a keyboard alone, and with the focus always to be seen. */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
 import { assertQuiet, launch, open } from './lib/browser.mjs';
 import { notice, reach, signIn, watch } from './lib/callpage.mjs';
@@ -18,6 +18,10 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await daemon?.stop();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
 });
 
 /** Presses Tab until the element with an id has the focus, which must be seen. */
