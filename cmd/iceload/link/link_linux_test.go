@@ -14,6 +14,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,12 +99,19 @@ func startEcho(t *testing.T, transport Transport, host string) *echo {
 	}
 	var conns sync.WaitGroup
 	stopWith(t, l, func() {
-		defer conns.Wait()
+		var open []net.Conn
+		defer func() {
+			for _, c := range open { // a client's goodbye may be lost
+				_ = c.Close()
+			}
+			conns.Wait()
+		}()
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
+			open = append(open, c)
 			conns.Go(func() {
 				e.saw(c.RemoteAddr())
 				_, _ = io.Copy(c, c)
@@ -166,8 +175,14 @@ func put(t *testing.T, l Link, client int, text string) {
 // take waits for n messages and returns what came for whom.
 func take(t *testing.T, l Link, n int) []string {
 	t.Helper()
+	return takeOrAsk(t, l, n, nil)
+}
+
+// takeOrAsk is take where messages may be lost: ask, if it isn't nil, is called when none came for a second, and what comes twice counts once.
+func takeOrAsk(t *testing.T, l Link, n int, ask func(have []string)) []string {
+	t.Helper()
 	var all []string
-	for deadline := time.Now().Add(patience); len(all) < n; {
+	for deadline, last := time.Now().Add(patience), time.Now(); len(all) < n; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d messages came: %v", len(all), n, all)
 		}
@@ -176,12 +191,18 @@ func take(t *testing.T, l Link, n int) []string {
 		}
 		if err := l.Receive(func(client int, message []byte, at int64) {
 			_, data, _ := wire.ChannelData(message)
-			all = append(all, fmt.Sprintf("%d: %s", client, data))
+			if m := fmt.Sprintf("%d: %s", client, data); ask == nil || !slices.Contains(all, m) {
+				all, last = append(all, m), time.Now()
+			}
 			if age := time.Since(time.Unix(0, at)); age < -time.Second || age > patience {
 				t.Errorf("a message came %v ago", age)
 			}
 		}); err != nil {
 			t.Fatal(err)
+		}
+		if ask != nil && len(all) < n && time.Since(last) > time.Second {
+			ask(all)
+			last = time.Now()
 		}
 	}
 	slices.Sort(all)
@@ -219,7 +240,19 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 			}
 			l.Flush()
 			slices.Sort(want)
-			if got := take(t, l, len(want)); !slices.Equal(got, want) {
+			var again func(have []string)
+			if c.o.Transport == DTLS { // Pion's server may drop a record that comes while it ends its handshake
+				again = func(have []string) {
+					for _, w := range want {
+						if client, text, _ := strings.Cut(w, ": "); !slices.Contains(have, w) {
+							n, _ := strconv.Atoi(client)
+							put(t, l, n, text)
+						}
+					}
+					l.Flush()
+				}
+			}
+			if got := takeOrAsk(t, l, len(want), again); !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 			if n := e.count(); n != c.o.Clients {
