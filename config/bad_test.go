@@ -46,6 +46,8 @@ anchor.yaml:4: turn.users[1]: YAML anchors and aliases are not supported: quote 
 	"resume":                         "resume.yaml:3: signal.limits.resume: want 1s to 1h, got 2h",
 	"resume_messages":                "resume_messages.yaml:3: signal.limits.resume_messages: want 8 or more, got 1",
 	"resume_size":                    "resume_size.yaml:3: signal.limits.resume_size: a resume_size of 1024 bytes does not hold one message of 262144",
+	"waiting":                        "waiting.yaml:3: signal.limits.waiting: 8388608 bytes in all are less than waiting_per_address, 16777216",
+	"waiting_per_address":            "waiting_per_address.yaml:3: signal.limits.waiting_per_address: a waiting_per_address of 1048576 bytes does not hold queue_size and resume_size of one client, 1572864",
 	"key_is_a_list":                  "key_is_a_list.yaml:2: turn: a key must be a name, got a list",
 	"key_name_twice":                 `key_name_twice.yaml:5: signal.keys[1].name: "web" is the same as signal.keys[0].name`,
 	"key_no_name":                    "key_no_name.yaml:3: signal.keys[0]: name is missing",

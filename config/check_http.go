@@ -33,6 +33,14 @@ func (c *checker) signal() {
 		c.fail(c.written("signal.limits.resume_size", "signal.limits.max_message"),
 			"a resume_size of %d bytes does not hold one message of %d", s.Limits.ResumeSize, s.Limits.MaxMessage)
 	}
+	if w, least := s.Limits.WaitingPerAddress, s.Limits.QueueSize+s.Limits.ResumeSize; w > 0 && w < least {
+		c.fail(c.written("signal.limits.waiting_per_address", "signal.limits.queue_size"),
+			"a waiting_per_address of %d bytes does not hold queue_size and resume_size of one client, %d", w, least)
+	}
+	if w := s.Limits.Waiting; w > 0 && w < s.Limits.WaitingPerAddress {
+		c.fail(c.written("signal.limits.waiting", "signal.limits.waiting_per_address"),
+			"%d bytes in all are less than waiting_per_address, %d", w, s.Limits.WaitingPerAddress)
+	}
 	if s.Limits.ResumeMessages < minQueue {
 		c.fail("signal.limits.resume_messages", "want %d or more, got %d", minQueue, s.Limits.ResumeMessages)
 	}

@@ -232,6 +232,10 @@ type SignalLimits struct {
 	ResumeSize     Size          `yaml:"resume_size"`
 	WatchedNames   int           `yaml:"watched_names"` // by one client
 
+	// Waiting for clients to read or to come back, beyond 16 KiB each; 0 is no limit.
+	Waiting           Size `yaml:"waiting"`
+	WaitingPerAddress Size `yaml:"waiting_per_address"`
+
 	Connections           int `yaml:"connections"` // 0: no limit
 	ConnectionsPerAddress int `yaml:"connections_per_address"`
 	Mints                 int `yaml:"mints"`             // credentials a minute; 0: no limit

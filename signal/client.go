@@ -235,6 +235,7 @@ func (c *Client) End(why Reason) {
 	abrupt := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
 	if abrupt {
 		c.queue.clear()
+		c.settle()
 	}
 	jammed := abrupt && c.queue.flushing
 	c.queue.push(item{kind: goodbye})
@@ -263,6 +264,7 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 		close(c.done)
 		c.answerProbe()
 		c.queue.clear()
+		c.settle()
 	}
 	c.state = closed
 	why, name, watched := c.reason, c.name, c.watched

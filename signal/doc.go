@@ -66,6 +66,9 @@
 // can't get another cut off by flooding it. A write that takes longer than [Options.WriteWait] ends the
 // client too.
 //
+// What waits for all clients of one address, and for all there are, is bounded as well, beyond 16 KiB in each queue ([Limits.WaitingPerAddr]).
+// Who has more than that when no more can be borrowed is the slow reader; a message for who hasn't is refused as for a busy peer.
+//
 // # Rates
 //
 // A client that sends faster than its limit is not answered with losses, since a lost candidate can cost a

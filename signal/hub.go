@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal/broker"
+	"icebox/signal/budget"
 )
 
 // Options are fixed for the life of a hub. Zero values mean the defaults named.
@@ -60,6 +61,7 @@ type Hub struct {
 	self    broker.ID
 	limits  atomic.Pointer[Limits]
 	clients registry
+	waiting budget.Budget // what waits for clients beyond what each may have uncounted
 	wheel   wheel
 
 	ctx    context.Context // ends when Shutdown stops waiting
@@ -84,7 +86,7 @@ func New(o Options, l Limits) (*Hub, error) {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	var err error
-	if h.metrics, err = newMetrics(o.Registerer); err != nil {
+	if h.metrics, err = newMetrics(o.Registerer, &h.waiting); err != nil {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())

@@ -139,8 +139,13 @@ func newHub(t *testing.T, o Options, change ...func(*Limits)) *Hub {
 // connect makes a client that is served until its wire is cut.
 func connect(t *testing.T, h *Hub, p Profile) *wire {
 	t.Helper()
+	return connectFrom(t, h, p, Visitor{})
+}
+
+func connectFrom(t *testing.T, h *Hub, p Profile, v Visitor) *wire {
+	t.Helper()
 	w := &wire{cut: make(chan struct{}), answers: true}
-	c, err := h.Connect(w, p, Visitor{})
+	c, err := h.Connect(w, p, v)
 	if err != nil {
 		t.Fatal(err)
 	}

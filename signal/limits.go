@@ -81,6 +81,9 @@ type Limits struct {
 	ResumeBytes    int // at least MaxMessage
 	WatchedNames   int // by one client
 
+	// Waiting for clients to read or to come back, of each address and in all, in bytes beyond 16 KiB each; 0 is no limit.
+	WaitingPerAddr, WaitingTotal int
+
 	// Discovery lets clients of a protocol that has a way to ask know who is there.
 	Discovery bool
 
@@ -109,6 +112,9 @@ func DefaultLimits() Limits {
 		ResumeMessages: 256,
 		ResumeBytes:    512 << 10,
 		WatchedNames:   128,
+
+		WaitingPerAddr: 16 << 20,
+		WaitingTotal:   128 << 20,
 
 		Calls: CallLimits{
 			Parties: 2, PerClient: 8, Total: 10_000, Unjoined: time.Hour, KeptBytes: 64 << 10,
@@ -147,6 +153,10 @@ func (l Limits) Validate() error {
 	refuse(l.ResumeWithin < 0, "the time to resume is negative")
 	refuse(l.ResumeMessages < 8, "%d messages kept for resuming are below 8", l.ResumeMessages)
 	refuse(int64(l.ResumeBytes) < l.MaxMessage, "%d bytes kept for resuming are below one message of %d", l.ResumeBytes, l.MaxMessage)
+	refuse(min(l.WaitingPerAddr, l.WaitingTotal) < 0, "a limit on what waits is negative")
+	refuse(l.WaitingPerAddr > 0 && l.WaitingPerAddr < l.QueueBytes+l.ResumeBytes,
+		"%d bytes that wait for one address do not hold one client's queue and what is kept for it to resume", l.WaitingPerAddr)
+	refuse(l.WaitingTotal > 0 && l.WaitingTotal < l.WaitingPerAddr, "%d bytes that wait in all are below %d for one address", l.WaitingTotal, l.WaitingPerAddr)
 	refuse(l.WatchedNames < 0, "a number of watched names is negative")
 	refuse(l.Calls.Parties < 2 || l.Calls.Parties > 8, "%d parties of a call are not 2 to 8", l.Calls.Parties)
 	refuse(l.Calls.PerClient < 1, "%d calls per client are below 1", l.Calls.PerClient)

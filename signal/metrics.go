@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal/broker"
+	"icebox/signal/budget"
 )
 
 // metrics counts what happens to clients and messages. No label is a user's.
@@ -25,7 +26,7 @@ func counters(name, help, label string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, waiting *budget.Budget) (*metrics, error) {
 	var (
 		ended  = counters("icebox_signal_clients_ended_total", "Clients that ended, by why.", "reason")
 		routed = counters("icebox_signal_messages_total",
@@ -46,6 +47,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "icebox_signal_sign_ins_total", Help: "Names given to a client."}),
 	}
+	held := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "icebox_signal_waiting_bytes", Help: "What waits for clients that read slowly or are away, beyond 16 KiB each."},
+		func() float64 { return float64(waiting.Total()) })
 	for r := range reasons {
 		m.ended[r] = ended.WithLabelValues(r.String())
 	}
@@ -56,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, e := range refusals {
 		m.refused[e.Code] = refused.WithLabelValues(e.Code)
 	}
-	return m, register(reg, m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns)
+	return m, register(reg, m.clients, m.signedIn, m.connections, ended, routed, ignored, refused, m.takeovers, m.signIns, held)
 }
 
 func register(reg prometheus.Registerer, all ...prometheus.Collector) error {

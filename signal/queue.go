@@ -40,6 +40,7 @@ type queue struct {
 	items    []item
 	head     int
 	bytes    int // of data, until written
+	loan     Loan
 	pings    int
 	flushing bool // a goroutine is writing
 }
@@ -83,6 +84,9 @@ func (q *queue) clear() {
 	q.items, q.head, q.bytes, q.pings = nil, 0, 0, 0
 }
 
+// settle gives back what was borrowed for more than there is now. The caller holds mu.
+func (c *Client) settle() { c.Cover(&c.queue.loan, c.queue.bytes) }
+
 // full reports whether data of this size finds no room.
 func (q *queue) full(size int, l *Limits) bool {
 	return q.len() >= l.QueueMessages || q.bytes > 0 && q.bytes+size > l.QueueBytes
@@ -120,6 +124,14 @@ func (c *Client) enqueue(i item) error {
 		return broker.ErrBusy
 	case c.queue.full(len(i.data), l):
 		c.mu.Unlock()
+		c.End(SlowReader)
+		return broker.ErrOffline
+	case !c.Cover(&c.queue.loan, c.queue.bytes+len(i.data)):
+		blameless := c.queue.bytes <= ownRoom && !i.from.IsZero() // others have borrowed it all, and the sender can be told
+		c.mu.Unlock()
+		if blameless {
+			return broker.ErrBusy
+		}
 		c.End(SlowReader)
 		return broker.ErrOffline
 	}
@@ -178,6 +190,7 @@ func (c *Client) due() (i item, ok bool) {
 func (c *Client) wrote(i item) {
 	c.mu.Lock()
 	c.queue.wrote(i)
+	c.settle()
 	c.mu.Unlock()
 	i.free()
 }

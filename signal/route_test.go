@@ -163,7 +163,7 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if expect := 4 + 1 + int(reasons) + 2*int(broker.Kinds) + len(refusals); n != expect {
+	if expect := 5 + 1 + int(reasons) + 2*int(broker.Kinds) + len(refusals); n != expect {
 		t.Errorf("%d series, want %d", n, expect)
 	}
 	problems, err := testutil.GatherAndLint(reg)

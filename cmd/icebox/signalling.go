@@ -118,6 +118,8 @@ func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 		ResumeMessages:    s.Limits.ResumeMessages,
 		ResumeBytes:       int(s.Limits.ResumeSize),
 		WatchedNames:      s.Limits.WatchedNames,
+		WaitingTotal:      int(s.Limits.Waiting),
+		WaitingPerAddr:    int(s.Limits.WaitingPerAddress),
 		Discovery:         s.PeerJS.Discovery,
 		Calls: signal.CallLimits{
 			Parties: s.Calls.Parties, PerClient: s.Calls.PerClient, OnePerUser: s.Calls.OnePerUser,

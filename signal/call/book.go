@@ -12,6 +12,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/broker"
+	"icebox/signal/budget"
 )
 
 // EmptyWait is how long a call without parties lasts, for a page that is being reloaded.
@@ -86,7 +87,7 @@ type Book struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 	prover  *prover
-	budget  budget // taken with a call's lock held
+	budget  budget.Budget // taken with a call's lock held
 
 	mu      sync.Mutex // taken with a call's lock held, never the other way round
 	calls   map[string]*call
@@ -104,7 +105,6 @@ func New(o Options) (*Book, error) {
 		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
 		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), forgone: make(map[string]struct{}),
 	}
-	b.budget.addrs = make(map[netip.Addr]int)
 	var err error
 	if b.metrics, err = newMetrics(o.Registerer, &b.budget); err != nil {
 		return nil, fmt.Errorf("make a book of calls: %w", err)

@@ -33,7 +33,7 @@ func TestBudget(t *testing.T) {
 		return mallories, ids
 	}
 	mallories, ids := fill("192.0.2.1")
-	if n := b.budget.total(); n > share || n < share-len(data)-overhead-1 {
+	if n := b.budget.Total(); n > share || n < share-len(data)-overhead-1 {
 		t.Errorf("one address keeps %d bytes of %d", n, share)
 	}
 	al := newPerson("al")
@@ -42,7 +42,7 @@ func TestBudget(t *testing.T) {
 	send(t, b, al, own, "offer", "{}")
 	others, _ := fill("192.0.2.3")
 	more, _ := fill("192.0.2.4")
-	if n := b.budget.total(); n > all || n < all-len(data)-overhead-1 {
+	if n := b.budget.Total(); n > all || n < all-len(data)-overhead-1 {
 		t.Errorf("%d bytes of %d are kept", n, all)
 	}
 	wantErr(t, b.Send(al, own, broker.Addr{}, "x", data), signal.ErrCallsCrowded)
@@ -56,8 +56,8 @@ func TestBudget(t *testing.T) {
 	for _, p := range append(append(append(mallories, others...), more...), al, bo) {
 		b.Drop(p)
 	}
-	if n := b.budget.total(); n != 0 || len(b.budget.addrs) != 0 {
-		t.Errorf("%d bytes of %d addresses are kept by nobody", n, len(b.budget.addrs))
+	if n := b.budget.Total(); n != 0 {
+		t.Errorf("%d bytes are kept by nobody", n)
 	}
 }
 
@@ -101,12 +101,12 @@ func TestBudgetIsWhatIsKept(t *testing.T) {
 				}
 			}
 		}
-		if b.budget.bytes != sum {
-			t.Fatalf("the budget is %d bytes, the calls hold %d", b.budget.bytes, sum)
+		if b.budget.Total() != sum {
+			t.Fatalf("the budget is %d bytes, the calls hold %d", b.budget.Total(), sum)
 		}
 		for a, n := range held {
-			if b.budget.addrs[a] != n {
-				t.Fatalf("%v has %d bytes in the budget, and %d in calls", a, b.budget.addrs[a], n)
+			if b.budget.Of(a) != n {
+				t.Fatalf("%v has %d bytes in the budget, and %d in calls", a, b.budget.Of(a), n)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/broker"
+	"icebox/signal/budget"
 )
 
 // call is one call. Its lock is held while its parties are told.
@@ -81,7 +82,7 @@ func (c *call) join(p Party, listed bool, answer func(Info)) error {
 // take empties what is kept.
 func (c *call) take() []Event {
 	events := c.kept.all()
-	c.kept.forget(func(broker.Addr) bool { return true }, c.book.budget.refund)
+	c.kept.forget(func(broker.Addr) bool { return true }, c.book.budget.Refund)
 	return events
 }
 
@@ -106,7 +107,9 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 
 func (c *call) keep(e Event, bucket netip.Addr) error {
 	l := c.book.limits()
-	return c.kept.add(e, bucket, l.KeptBytes, func(bytes int) bool { return c.book.budget.spend(bucket, bytes, l) })
+	return c.kept.add(e, bucket, l.KeptBytes, func(bytes int) bool {
+		return c.book.budget.Spend(bucket, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
+	})
 }
 
 // tellOthers tells all but who did it. It returns the last refusal. The caller holds mu.
@@ -131,7 +134,7 @@ func (c *call) remove(p Party, kind EventKind) {
 		return
 	}
 	c.parties = slices.Delete(c.parties, i, i+1)
-	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.book.budget.refund)
+	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.book.budget.Refund)
 	c.book.mu.Lock()
 	c.book.exit(p, c)
 	c.book.mu.Unlock()

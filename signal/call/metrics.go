@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/signal/budget"
 )
 
 type metrics struct {
@@ -27,7 +29,7 @@ func (k EventKind) Reason() string {
 	}
 }
 
-func newMetrics(reg prometheus.Registerer, b *budget) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, b *budget.Budget) (*metrics, error) {
 	ends := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "icebox_signal_calls_ended_total", Help: "Calls by ID that ended, by why."}, []string{"reason"})
 	m := &metrics{
@@ -38,7 +40,7 @@ func newMetrics(reg prometheus.Registerer, b *budget) (*metrics, error) {
 		ends: make(map[EventKind]prometheus.Counter),
 	}
 	kept := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}, func() float64 { return float64(b.total()) })
+		Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}, func() float64 { return float64(b.Total()) })
 	for k, label := range reasons {
 		m.ends[k] = ends.WithLabelValues(label)
 	}

@@ -151,7 +151,7 @@
 //
 // goes on where the old one ended: messages 18 and 19 follow, and the client sends again what it
 // numbered above 5. An old connection that still lives gets the goodbye "elsewhere". If that can't be done (too late, too much
-// to keep, or the server has restarted) the answer is the error resync: the session is over,
+// to keep for this client or for all of its address, or the server has restarted) the answer is the error resync: the session is over,
 // its correspondents have been told that it is gone, and the client signs in anew.
 //
 // A page that was reloaded has lost its calls but may know its secret. With

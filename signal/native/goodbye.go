@@ -75,5 +75,9 @@ func (s *session) finish() {
 	s.mu.Unlock()
 	slot()
 	s.client.Close()
+	s.mu.Lock()
+	s.kept = ring{}
+	s.client.Cover(&s.loan, 0)
+	s.mu.Unlock()
 	close(s.ended)
 }

@@ -39,6 +39,7 @@ func (s *session) serve(t transport, text []byte) (slow func()) {
 	if r.Ack > 0 {
 		s.mu.Lock()
 		s.kept.ack(min(r.Ack, s.kept.last))
+		s.client.Cover(&s.loan, s.kept.bytes)
 		s.mu.Unlock()
 	}
 	if r.Seq > 0 && !s.inTurn(&r) {

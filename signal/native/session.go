@@ -43,7 +43,8 @@ type session struct {
 	mu        sync.Mutex
 	transport transport // nil while there is none
 	kept      ring
-	confirmed bool // the client has said something since its hello
+	loan      signal.Loan // for what is kept
+	confirmed bool        // the client has said something since its hello
 	over      bool
 	probing   *time.Timer
 	lapse     *time.Timer // ends a session without transport

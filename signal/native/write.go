@@ -41,7 +41,12 @@ func (s *session) prepare(frame []byte) ([]byte, transport) {
 		frame = wire.Numbered(frame, s.kept.next())
 		s.kept.push(frame)
 		l := s.handler.hub.Limits()
-		full = s.kept.trim(l.ResumeMessages, l.ResumeBytes) && t == nil
+		dropped := s.kept.trim(l.ResumeMessages, l.ResumeBytes)
+		for !s.client.Cover(&s.loan, s.kept.bytes) { // too much waits for its address: who loses its transport now can't resume
+			s.kept.drop()
+			dropped = true
+		}
+		full = dropped && t == nil
 	}
 	s.mu.Unlock()
 	if full {
