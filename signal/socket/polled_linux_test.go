@@ -167,7 +167,7 @@ func TestPolledReaderThatPauses(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			l := signal.DefaultLimits()
 			dial, hub := serve(t, way, signal.Options{})
-			l.MessagesPerSecond, l.MessageBurst, l.QueueBytes, l.QueueMessages = 1e6, 1e6, 64<<20, 1e6
+			l.MessagesPerSecond, l.MessageBurst, l.QueueBytes, l.QueueMessages, l.WaitingPerAddr = 1e6, 1e6, 64<<20, 1e6, 0
 			if err := hub.SetLimits(l); err != nil {
 				t.Fatal(err)
 			}
