@@ -57,7 +57,7 @@ compile() { make -s linter && go build -race ./... && (cd deploy/e2e && go build
 long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnectionCaps|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
 
 # Calls of which a like one is in every day's test.
-long_calls='^(TestCut|TestNoRelay|TestIPv6Only|TestOnlyTransport|TestOnePortBehindNginx)$'
+long_calls='^(TestNoRelay|TestIPv6Only|TestOnlyTransport|TestOnePortBehindNginx)$'
 
 # What takes minutes and Debian's mirror.
 package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
@@ -106,7 +106,7 @@ pages() {
 	IFS='|' read -ra files <<<"${1:-pages/}"
 	cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
 }
-calls() { e2e ./calls/ -parallel 2 -skip "$long_calls" -run "^(${1:-.*})\$"; } # two calls fit in two processors
+calls() { e2e ./calls/ -parallel 3 -skip "$long_calls" -run "^(${1:-.*})\$"; } # two calls fit in two processors, and TestCut mostly waits
 clients() { e2e ./clients/ -run "^(${1:-.*})\$"; }
 scripts() { node --test --test-reporter=tap signal/web/; }
 export -f unformatted e2e calls clients pages scripts
@@ -121,6 +121,7 @@ browser_lane() {
 
 other_lane() {
 	renice -n 10 "$BASHPID" >/dev/null
+	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
@@ -153,7 +154,6 @@ if [ "$(cat "$logs/setup.end")" = ok ]; then
 		step compile bash -c "$(declare -f compile); compile"
 		step race go test -race -v -timeout 35m ./... # alone: crowds of thousands are in it, and browsers are heavy
 		step abuse bash -c "e2e ./abuse/ -skip '$long_tests'" # alone, too: it measures what others notice of an attack
-		step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 		rootly netlab bash -c 'e2e ./netlab/'
 		browser_lane &
 		other_lane &

@@ -13,5 +13,8 @@ export const smallCamera = () => {
 	};
 };
 
+/** A window that takes little painting, which is done in software. */
+export const smallWindow = { width: 640, height: 480 };
+
 /** Chromium without its windows, which starts and runs in half the time. */
 export const shell = "/usr/bin/chromium-headless-shell";

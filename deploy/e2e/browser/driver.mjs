@@ -9,7 +9,7 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-import { shell, smallCamera } from "./camera.mjs";
+import { shell, smallCamera, smallWindow } from "./camera.mjs";
 
 const instrument = () => {
 	const Native = window.RTCPeerConnection;
@@ -25,6 +25,7 @@ const instrument = () => {
 const context = await chromium.launchPersistentContext(process.env.E2E_PROFILE, {
 	executablePath: process.env.CHROMIUM || shell,
 	headless: true,
+	viewport: smallWindow,
 	timeout: 60_000,
 	args: [
 		"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -19,6 +19,7 @@ func (p *phone) spoken() (protocol string) {
 // TestOnePort has everything on TCP 443 of the daemon: the page over HTTP/2, signalling over WSS, and the media in TURN over
 // TLS; nothing else leaves the clients' networks.
 func TestOnePort(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{lab: only443, config: "turn: {listen: [{address: \":443\", transports: [udp, tls, dtls]}]}"})
 	s.signIn("")
 	for _, p := range []*phone{s.left, s.right} {
@@ -38,6 +39,7 @@ func TestOnePort(t *testing.T) {
 // TestOnePortBehindNginx has Debian's Nginx keep TCP 443 with the shipped stream in front of the shipped site: TURN over TLS goes
 // through it to the daemon by its own name, which knows the clients' true addresses all the same.
 func TestOnePortBehindNginx(t *testing.T) {
+	t.Parallel()
 	const relay = "relay." + name
 	s := setUp(t, variant{lab: only443, nginx: true, relay: relay,
 		config: "log: {level: debug}\nturn: {listen: [{address: \":3478\"}, " +

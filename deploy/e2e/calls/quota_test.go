@@ -9,6 +9,7 @@ import (
 // TestPoolStaysBelowQuota gathers with an iceCandidatePoolSize of 10 against all of the daemon's URIs over both address
 // families, as greedy as a page can be: the default quotas of a user and of an address let it.
 func TestPoolStaysBelowQuota(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{}})
 	var made int
 	s.left.Goto("https://" + name + "/trickle-ice/")

@@ -62,6 +62,7 @@ func (s *scene) begin() {
 // TestRestart kills the daemon in a relayed call and starts it again later: the browsers sign in anew, find each
 // other in the call that the new process knows nothing of, and get relayed addresses.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{})
 	s.signIn("")
 	s.begin()
@@ -75,6 +76,7 @@ func TestRestart(t *testing.T) {
 // TestCut takes the left side's line away for longer than ICE bears, and then for longer than the server keeps
 // a session.
 func TestCut(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{})
 	s.signIn("")
 	s.begin()
@@ -93,6 +95,7 @@ func TestCut(t *testing.T) {
 // TestWithoutWebSocket has an Nginx in between that breaks WebSockets, as many do: signalling goes over events, and recovers
 // as well.
 func TestWithoutWebSocket(t *testing.T) {
+	t.Parallel()
 	s := setUp(t, variant{nginx: true, deaf: true})
 	s.signIn("")
 	for _, p := range s.both() {

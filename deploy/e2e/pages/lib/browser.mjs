@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 
 import { chromium } from 'playwright-core';
 
-import { shell, smallCamera } from '../../browser/camera.mjs';
+import { shell, smallCamera, smallWindow } from '../../browser/camera.mjs';
 
 const axe = createRequire(import.meta.url)('axe-core').source;
 
@@ -34,7 +34,7 @@ export function launch({ flags = FAKE_CAMERA, asks = false } = {}) {
  * kept, refusals by the content security policy among it.
  */
 export async function open(browser, url, options = {}) {
-  const context = await browser.newContext(options);
+  const context = await browser.newContext({ viewport: smallWindow, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   await context.addInitScript(smallCamera);
   const page = await context.newPage();
