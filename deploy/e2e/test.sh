@@ -57,7 +57,7 @@ compile() { make -s linter && go build -race ./... && (cd deploy/e2e && go build
 long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnectionCaps|TestHalfOpenDTLS|TestStrangersThatDoNotRead)$'
 
 # Calls of which a like one is in every day's test.
-long_calls='^(TestNoRelay|TestIPv6Only|TestOnlyTransport|TestOnePortBehindNginx)$'
+long_calls='^(TestCut|TestNoRelay|TestIPv6Only|TestOnlyTransport|TestOnePortBehindNginx)$'
 
 # What takes minutes and Debian's mirror.
 package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
@@ -74,8 +74,8 @@ step() {
 	echo "$name: $(cat "$logs/$name.end"), $((SECONDS - start)) s"
 }
 
-# Browsers that wait for a processor run into limits of their own, so up to three tests of one step that fail beside other steps
-# are given a second try, alone; the last lines say which. second_try NAME FAILED COMMAND...: FAILED lists what failed by the log on
+# Who waits for a processor, or loses it to the machine's host, runs into limits of its own, so up to three tests of a step of real parts
+# that fail are given a second try at the end, alone; the last lines say which. second_try NAME FAILED COMMAND...: FAILED lists what failed by the log on
 # its input, a line each, and COMMAND runs it, given as one pattern.
 second_try() {
 	local name=$1 failed
@@ -100,17 +100,19 @@ rootly() {
 
 unformatted() { [ -z "$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" ]; }
 e2e() { cd deploy/e2e && go test -v -count=1 -timeout 35m "$@"; }
-# pages [FILE|FILE...]: all of them, without arguments.
+# pages [FILE|FILE...]: those of every day, without arguments.
 pages() {
 	local files
-	IFS='|' read -ra files <<<"${1:-pages/}"
+	IFS='|' read -ra files <<<"${1:-$(echo deploy/e2e/pages/*.test.mjs | sed 's#deploy/e2e/##g; s/ /|/g')}"
 	cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test --test-reporter=tap --test-concurrency=1 "${files[@]}"
 }
-calls() { e2e ./calls/ -parallel 3 -skip "$long_calls" -run "^(${1:-.*})\$"; } # two calls fit in two processors, and TestCut mostly waits
+calls() { e2e ./calls/ -parallel 2 -skip "$long_calls" -run "^(${1:-.*})\$"; } # two calls fit in two processors
 clients() { e2e ./clients/ -run "^(${1:-.*})\$"; }
+abuse() { e2e ./abuse/ -skip "$long_tests" -run "^(${1:-.*})\$"; }
+loopback() { e2e ./loopback/ -parallel 30 -run "^(${1:-.*})\$"; } # clients that wait
 scripts() { node --test --test-reporter=tap signal/web/; }
-export -f unformatted e2e calls clients pages scripts
-export long_calls
+export -f unformatted e2e calls clients abuse loopback pages scripts
+export long_calls long_tests
 
 # One step of browsers at a time, and first where both lanes want a processor.
 browser_lane() {
@@ -121,7 +123,6 @@ browser_lane() {
 
 other_lane() {
 	renice -n 10 "$BASHPID" >/dev/null
-	step loopback bash -c 'e2e -parallel 30 ./loopback/' # clients that wait
 	step gofmt bash -c unformatted
 	step tidy go mod tidy -diff
 	step tidy-e2e bash -c 'cd deploy/e2e && go mod tidy -diff'
@@ -136,7 +137,7 @@ long_lane() {
 	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
 	export E2E_STRICT=1
 	long_calls='^$' rootly calls bash -c 'calls "$@"' calls
-	step pages bash -c 'pages "$@"' pages
+	step pages bash -c 'pages pages/'
 	export E2E_DEBIAN=$logs/debian
 	rootly debootstrap debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,iproute2,procps,nftables,coturn bookworm "$E2E_DEBIAN"
 	STEP_TIMEOUT=3600 rootly package bash -c "e2e -timeout 50m ./shipped/ -run '$package_tests'"
@@ -153,11 +154,14 @@ if [ "$(cat "$logs/setup.end")" = ok ]; then
 	else
 		step compile bash -c "$(declare -f compile); compile"
 		step race go test -race -v -timeout 35m ./... # alone: crowds of thousands are in it, and browsers are heavy
-		step abuse bash -c "e2e ./abuse/ -skip '$long_tests'" # alone, too: it measures what others notice of an attack
+		step abuse bash -c 'abuse "$@"' abuse # alone, too: it measures what others notice of an attack
+		step loopback bash -c 'loopback "$@"' loopback
 		rootly netlab bash -c 'e2e ./netlab/'
 		browser_lane &
 		other_lane &
 		wait
+		second_try abuse failed_go bash -c 'abuse "$@"' abuse
+		second_try loopback failed_go bash -c 'loopback "$@"' loopback
 		second_try calls failed_go bash -c 'calls "$@"' calls
 		second_try clients failed_go bash -c 'clients "$@"' clients
 		second_try pages failed_pages bash -c 'pages "$@"' pages
@@ -179,7 +183,7 @@ failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
 skipped=$(($(count '^[[:space:]]*--- SKIP|^[[:space:]]*ok [0-9]+ .* # SKIP') + $(cat "$logs/left-out" 2>/dev/null | wc -l)))
 echo
 grep -hE -A3 '^[[:space:]]*--- SKIP' "$logs"/* | sed 's/^/left out: /'
-[ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/}|${long_calls//[\^()$]/} and the fuzz targets"
+[ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/}|${long_calls//[\^()$]/}, pages/long and the fuzz targets"
 cat "$logs/tried.again" 2>/dev/null
 echo "took $((SECONDS - began)) s"
 echo "$passed passed, $failed failed, $skipped skipped"

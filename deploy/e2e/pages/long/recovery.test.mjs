@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
-import { assertQuiet, eventually, launch, open } from './lib/browser.mjs';
-import { connect, create, figure, reach, say, signIn, watch } from './lib/callpage.mjs';
-import { Daemon } from './lib/daemon.mjs';
+import { assertQuiet, eventually, launch, open } from '../lib/browser.mjs';
+import { connect, create, figure, reach, say, signIn, watch } from '../lib/callpage.mjs';
+import { Daemon } from '../lib/daemon.mjs';
 
 let daemon;
 let browser;
