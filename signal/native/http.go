@@ -14,6 +14,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/native/wire"
 	"icebox/signal/object"
+	"icebox/signal/sse"
 )
 
 // Paths of the transport without WebSockets. The gateway has judged the caller's origin.
@@ -181,7 +182,7 @@ func (s *session) receive(m []byte) {
 
 // ServeEvents serves a session's event stream for as long as it lasts.
 func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request) {
-	t := newStream(w)
+	t := stream{sse.New(w)}
 	done, err := h.hub.Attend()
 	if err != nil {
 		h.fail(w, &wire.Request{}, signal.ErrRestarting)
@@ -198,10 +199,10 @@ func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, &wire.Request{}, told)
 		return
 	}
-	t.start()
+	t.Start()
 	h.metrics.streams.Inc()
 	defer h.metrics.streams.Dec()
-	defer t.leave()
+	defer t.Leave()
 	s, told := h.resume(t, secret, seq)
 	if told != nil {
 		_ = t.Write(failure(&wire.Request{}, told).Encode(), time.Now().Add(byeWait))

@@ -91,6 +91,9 @@ func (s *Stream) Abort() {
 
 func (s *Stream) end() { s.once.Do(func() { close(s.over) }) }
 
+// Over is closed when the stream ends.
+func (s *Stream) Over() <-chan struct{} { return s.over }
+
 // Wait returns when the stream is over, or its request is.
 func (s *Stream) Wait(request context.Context) {
 	select {
