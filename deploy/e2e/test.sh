@@ -175,7 +175,7 @@ for end in "$logs"/*.end; do
 	failed_steps=$((failed_steps + 1))
 	echo
 	echo "==== $name: $(cat "$end")"
-	{ grep -nE '^\s*--- FAIL|^(not ok|panic:|FAIL|\s*# Subtest)|DATA RACE' "$logs/$name" | grep -v '# Subtest' | head -n 40; echo "----"; tail -n 120 "$logs/$name"; }
+	{ grep -nE -B8 -A12 '^\s*--- FAIL|^(not ok|panic:|FAIL)|DATA RACE' "$logs/$name" | head -n 120; echo "----"; tail -n 60 "$logs/$name"; }
 done
 passed=$(count '^[[:space:]]*--- PASS|^[[:space:]]*ok [0-9]+ ')
 failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
