@@ -117,7 +117,9 @@ func (s *shared) expect(counts map[kind]float64) {
 	}
 }
 
-func (s *shared) counted(k kind) float64 { return testutil.ToFloat64(s.count.WithLabelValues(string(k))) }
+func (s *shared) counted(k kind) float64 {
+	return testutil.ToFloat64(s.count.WithLabelValues(string(k)))
+}
 
 func TestWho(t *testing.T) {
 	const (
