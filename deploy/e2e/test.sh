@@ -75,11 +75,13 @@ step() {
 }
 
 # Who waits for a processor, or loses it to the machine's host, runs into limits of its own, so up to three tests of a step of real parts
-# that fail are given a second try at the end, alone; the last lines say which. second_try NAME FAILED COMMAND...: FAILED lists what failed by the log on
-# its input, a line each, and COMMAND runs it, given as one pattern.
+# that fail are given a second try at the end, alone; the last lines say which. Where a step broke off there is none, for then tests
+# have not run at all. second_try NAME FAILED COMMAND...: FAILED lists what failed by the log on its input, a line each, and COMMAND runs
+# it, given as one pattern.
 second_try() {
 	local name=$1 failed
-	[ "$(cat "$logs/$name.end" 2>/dev/null || echo ok)" != ok ] || return 0
+	[ "$(cat "$logs/$name.end" 2>/dev/null)" = "exit code 1" ] || return 0
+	! grep -qE '^(panic:|fatal error:|signal:)|DATA RACE|\[(build|setup) failed\]' "$logs/$name" || return 0
 	failed=$("$2" <"$logs/$name" | sort -u)
 	[ -n "$failed" ] && [ "$(wc -l <<<"$failed")" -le 3 ] || return 0
 	sed -E 's/^(\s*)--- FAIL/\1--- first try failed/; s/^(\s*)not ok/\1first try failed/; s/^(FAIL|# fail)/first try: \1/' "$logs/$name" >"$logs/$name.first"
@@ -135,7 +137,7 @@ other_lane() {
 
 long_lane() {
 	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
-	export E2E_STRICT=1
+	export E2E_STRICT=1 PAGES_SHOTS=$logs/shots
 	long_calls='^$' rootly calls bash -c 'calls "$@"' calls
 	step pages bash -c 'pages pages/'
 	export E2E_DEBIAN=$logs/debian
