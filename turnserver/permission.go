@@ -88,7 +88,7 @@ func (s *Server) channelBind(r *request) *reply {
 		return s.failEngine(err)
 	}
 	now = s.now()
-	r.session.flows.Bind(number, peer, now, now+int64(engine.ChannelLifetime), now+int64(engine.PermissionLifetime))
+	r.session.flows.Bind(number, peer, now, now+int64(engine.ChannelLifetime))
 	return succeed()
 }
 

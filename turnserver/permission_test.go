@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"icebox/turnserver/peer"
 	"icebox/turnserver/wire"
@@ -49,6 +53,90 @@ func TestRebinding(t *testing.T) {
 	q.want(relayed, "to q")
 	q.send(relayed, "from q")
 	c.wantChannel(0x4001, "from q")
+}
+
+// dropsOne asserts that the server drops one message for reason once do has run. It is for a synctest bubble.
+func (ts *testServer) dropsOne(t testing.TB, reason DropReason, do func()) {
+	t.Helper()
+	before := testutil.ToFloat64(ts.drops[reason])
+	do()
+	synctest.Wait()
+	if n := testutil.ToFloat64(ts.drops[reason]) - before; n != 1 {
+		t.Errorf("%v after the start: %v messages were dropped as %v, want 1", time.Duration(ts.now()), n, reason)
+	}
+}
+
+// aioice, aiortc and werift bind a channel, bind it again after 500 s, and never send CreatePermission. The channel's
+// peer stays permitted in both directions until the channel ends, unless the peer policy changes.
+func TestChannelKeepsItsPeerPermitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newMemoryNet()
+		ts := serveInMemory(t, network, nil)
+		c, p := ts.link(t, memoryHome), network.peer(memoryPeer)
+		otherPort := network.peer(netip.AddrPortFrom(memoryPeer.Addr(), 10))
+		relayed := c.allocate(0)
+		start := time.Now()
+		at := func(seconds time.Duration) { time.Sleep(time.Until(start.Add(seconds * time.Second))) }
+		arrives := func(peer *memoryConn, data string) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case d := <-peer.in:
+				if d.from != relayed || string(d.payload) != data {
+					t.Errorf("the peer got %q from %v, want %q", d.payload, d.from, data)
+				}
+			default:
+				t.Errorf("%v after the start: %q was lost", time.Since(start), data)
+			}
+		}
+		passes := func() {
+			t.Helper()
+			c.sendOn(0x4000, "on the channel")
+			arrives(p, "on the channel")
+			c.sendTo(otherPort.addr, "in an indication")
+			arrives(otherPort, "in an indication")
+			p.send(relayed, []byte("from the peer"))
+			c.wantChannel(0x4000, "from the peer")
+			otherPort.send(relayed, []byte("from its other port"))
+			c.wantData(otherPort.addr, "from its other port")
+		}
+		isDropped := func(onChannel, reason DropReason) {
+			t.Helper()
+			ts.dropsOne(t, onChannel, func() { c.sendOn(0x4000, "on the channel") })
+			ts.dropsOne(t, reason, func() { c.sendTo(otherPort.addr, "in an indication") })
+			ts.dropsOne(t, reason, func() { p.send(relayed, []byte("from the peer")) })
+			ts.dropsOne(t, reason, func() { otherPort.send(relayed, []byte("from its other port")) })
+		}
+
+		c.must(c.bind(0x4000, memoryPeer), 0)
+		for _, seconds := range []time.Duration{1, 299, 301, 499} {
+			at(seconds)
+			passes()
+		}
+		at(500)
+		c.must(c.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(maxLifetime) }), 0)
+		c.must(c.bind(0x4000, memoryPeer), 0)
+		passes()
+
+		at(900) // 400 s after the last ChannelBind
+		l := testLimits(t)
+		l.Peers = append([]peer.Rule{{Prefix: netip.PrefixFrom(memoryPeer.Addr(), 32)}}, anyPeer...)
+		if err := ts.SetLimits(l); err != nil {
+			t.Fatal(err)
+		}
+		isDropped(DropPeerDenied, DropPeerDenied)
+		l.Peers = anyPeer
+		if err := ts.SetLimits(l); err != nil {
+			t.Fatal(err)
+		}
+		passes()
+		at(1099)
+		passes()
+		at(1101)
+		isDropped(DropNoChannel, DropNoPermission)
+		c.must(c.bind(0x4000, memoryPeer), 0)
+		passes()
+	})
 }
 
 // An allocation holds so many permissions and channels; what it holds may be refreshed.

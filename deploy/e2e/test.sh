@@ -22,7 +22,10 @@ packages=(
 	util-linux procps ca-certificates gcc libc6-dev make git
 )
 
-[ "${LONG:-}" != 1 ] || packages+=(debootstrap lintian) # the package in a Debian of its own
+[ "${LONG:-}" != 1 ] || packages+=(
+	debootstrap lintian # the package in a Debian of its own
+	python3-aioice      # a client that never refreshes a permission
+)
 
 setup() {
 	local missing=()
@@ -58,6 +61,9 @@ long_tests='^(TestSoak|TestFlood|TestFloodOfOneAddress|TestCrowds|TestConnection
 
 # Calls of which a like one is in every day's test.
 long_calls='^(TestCut|TestNoRelay|TestIPv6Only|TestOnlyTransport|TestOnePortBehindNginx)$'
+
+# Clients that have to wait until a permission would have ended.
+long_loopback='^(TestAioice)$'
 
 # What takes minutes and Debian's mirror.
 package_tests='^(TestPackageInFreshDebian|TestReproducible|TestLintian)$'
@@ -111,10 +117,10 @@ pages() {
 calls() { e2e ./calls/ -parallel 2 -skip "$long_calls" -run "^(${1:-.*})\$"; } # two calls fit in two processors
 clients() { e2e ./clients/ -run "^(${1:-.*})\$"; }
 abuse() { e2e ./abuse/ -skip "$long_tests" -run "^(${1:-.*})\$"; }
-loopback() { e2e ./loopback/ -parallel 30 -run "^(${1:-.*})\$"; } # clients that wait
+loopback() { e2e ./loopback/ -parallel 30 -skip "$long_loopback" -run "^(${1:-.*})\$"; } # clients that wait
 scripts() { node --test --test-reporter=tap signal/web/; }
 export -f unformatted e2e calls clients abuse loopback pages scripts
-export long_calls long_tests
+export long_calls long_tests long_loopback
 
 # One step of browsers at a time, and first where both lanes want a processor.
 browser_lane() {
@@ -137,6 +143,7 @@ other_lane() {
 
 long_lane() {
 	STEP_TIMEOUT=3600 step abuse bash -c 'cd deploy/e2e && go test -v -count=1 -timeout 60m ./abuse/'
+	step loopback bash -c 'e2e ./loopback/ -run "$long_loopback"'
 	export E2E_STRICT=1 PAGES_SHOTS=$logs/shots
 	long_calls='^$' rootly calls bash -c 'calls "$@"' calls
 	step pages bash -c 'pages pages/'
@@ -185,7 +192,7 @@ failed=$(count '^[[:space:]]*--- FAIL|^[[:space:]]*not ok [0-9]+ ')
 skipped=$(($(count '^[[:space:]]*--- SKIP|^[[:space:]]*ok [0-9]+ .* # SKIP') + $(cat "$logs/left-out" 2>/dev/null | wc -l)))
 echo
 grep -hE -A3 '^[[:space:]]*--- SKIP' "$logs"/* | sed 's/^/left out: /'
-[ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/}|${long_calls//[\^()$]/}, pages/long and the fuzz targets"
+[ "${LONG:-}" = 1 ] || echo "left to make test-long: ${long_tests//[\^()$]/}|${long_calls//[\^()$]/}|${long_loopback//[\^()$]/}, pages/long and the fuzz targets"
 cat "$logs/tried.again" 2>/dev/null
 echo "took $((SECONDS - began)) s"
 echo "$passed passed, $failed failed, $skipped skipped"

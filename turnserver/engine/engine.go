@@ -13,7 +13,9 @@ import (
 	"github.com/pion/turn/v3"
 )
 
-// Timers of the state machine, which the packet path mirrors.
+// Timers of the state machine. The packet path mirrors them, but lets a permission last as long as a channel to
+// its address does (package flow). Pion's own permission may end before that, which has no
+// effect: Pion relays no packets here, and asks for no permission when it refreshes a channel.
 const (
 	// PermissionLifetime is fixed by RFC 8656 section 9 (and in Pion).
 	PermissionLifetime = 300 * time.Second

@@ -165,6 +165,38 @@ func TestTimers(t *testing.T) {
 	})
 }
 
+// A client that refreshes its channel after 500 s and never asks for a permission: Pion's permission ends in
+// between, which neither ends the channel nor keeps it from being refreshed.
+func TestChannelOutlivesPionsPermission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		var opened, closed atomic.Int32
+		a, err := e.Allocate(0, 1, MaxLifetime, hooks(&opened, &closed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			if err := a.ChannelBind(0x4000, peerA); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Second)
+			if err := wantRefused(a.ChannelBind(0x4000, peerB)); err != nil {
+				t.Errorf("the number is free while it is bound: %v", err)
+			}
+		}
+		if err := a.CreatePermission([]netip.AddrPort{peerA}); err != nil {
+			t.Errorf("CreatePermission for the channel's peer: %v", err)
+		}
+		if closed.Load() != 0 || e.Count() != 1 {
+			t.Errorf("closed %d, count %d", closed.Load(), e.Count())
+		}
+	})
+}
+
 func TestManyAtOnce(t *testing.T) {
 	e := start(t)
 	var opened, closed atomic.Int32

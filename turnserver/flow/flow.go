@@ -7,6 +7,11 @@
 // allocates nothing. Whoever writes pays: a new permission or channel copies the
 // small maps. Ended entries are not seen by readers and go at the next write.
 //
+// A permission never ends before a channel to its address does. RFC 8656 lets the
+// permission end first, 300 s after the last request that named the peer. Some clients
+// rely on the longer life, because they refresh their channels after more than
+// 300 s and send no CreatePermission.
+//
 // Times are nanoseconds of the caller's monotonic clock.
 package flow
 
@@ -30,8 +35,7 @@ type Channel struct {
 	// Allowed is for the packet path's own use: the policy it last found the peer allowed by.
 	Allowed atomic.Value
 
-	until      atomic.Int64
-	permission *Permission
+	until atomic.Int64
 }
 
 // Table is the forwarding state of one allocation. The zero Table is empty and ready.
@@ -47,15 +51,14 @@ type state struct {
 	peers       map[netip.AddrPort]*Channel
 }
 
-// Bound returns the live channel with this number. A channel whose permission has
-// ended is not live (RFC 8656 section 12.7).
+// Bound returns the live channel with this number. Its peer is permitted.
 func (t *Table) Bound(number uint16, now int64) (*Channel, bool) {
 	s := t.state.Load()
 	if s == nil {
 		return nil, false
 	}
 	c, ok := s.numbers[number]
-	if !ok || c.until.Load() <= now || c.permission.until.Load() <= now {
+	if !ok || c.until.Load() <= now {
 		return nil, false
 	}
 	return c, true
@@ -68,20 +71,14 @@ func (t *Table) From(peer netip.AddrPort, now int64) (c *Channel, permitted bool
 	if s == nil {
 		return nil, false
 	}
-	if c, ok := s.peers[peer]; ok {
-		if c.permission.until.Load() <= now {
-			return nil, false
-		}
-		if c.until.Load() > now {
-			return c, true
-		}
-		return nil, true
+	if c, ok := s.peers[peer]; ok && c.until.Load() > now {
+		return c, true
 	}
 	p, ok := s.permissions[peer.Addr()]
 	return nil, ok && p.until.Load() > now
 }
 
-// Permit installs or refreshes permissions for peers.
+// Permit installs or refreshes permissions for peers. It never shortens one.
 func (t *Table) Permit(peers []netip.Addr, now, until int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,8 +89,8 @@ func (t *Table) Permit(peers []netip.Addr, now, until int64) {
 	t.state.Store(s)
 }
 
-// Bind installs or refreshes a channel and the permission of its peer's address.
-func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until, permissionUntil int64) {
+// Bind installs or refreshes a channel, and permits its peer's address until the channel ends.
+func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.copy(now)
@@ -104,9 +101,7 @@ func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until, permissionU
 		}
 		c = &Channel{Number: number, Peer: peer}
 	}
-	if p := s.permit(peer.Addr(), permissionUntil); c.permission == nil {
-		c.permission = p // never changed once readers see the channel
-	}
+	s.permit(peer.Addr(), until)
 	c.until.Store(until)
 	s.numbers[number], s.peers[peer] = c, c
 	t.state.Store(s)
@@ -158,26 +153,22 @@ func (t *Table) copy(now int64) *state {
 		}
 	}
 	s := &state{permissions: maps.Clone(old.permissions), numbers: maps.Clone(old.numbers), peers: maps.Clone(old.peers)}
-	used := make(map[*Permission]bool, len(s.numbers))
 	for n, c := range s.numbers {
 		if c.until.Load() <= now {
 			delete(s.numbers, n)
 			delete(s.peers, c.Peer)
-			continue
 		}
-		used[c.permission] = true
 	}
-	// A live channel keeps its permission, ended or not, so that a refresh revives both.
-	maps.DeleteFunc(s.permissions, func(_ netip.Addr, p *Permission) bool { return p.until.Load() <= now && !used[p] })
+	maps.DeleteFunc(s.permissions, func(_ netip.Addr, p *Permission) bool { return p.until.Load() <= now })
 	return s
 }
 
-func (s *state) permit(a netip.Addr, until int64) *Permission {
+// permit extends the permission of a to until, unless it lasts longer already. The table's mu is held.
+func (s *state) permit(a netip.Addr, until int64) {
 	p, ok := s.permissions[a]
 	if !ok {
 		p = new(Permission)
 		s.permissions[a] = p
 	}
-	p.until.Store(until)
-	return p
+	p.until.Store(max(p.until.Load(), until))
 }

@@ -44,34 +44,48 @@ func TestPermissionIsPerAddressAndEnds(t *testing.T) {
 	look(t, &tab, peer1, 0x4000, 599, true, false)
 }
 
-// Between 300 and 600 s after its last ChannelBind a channel is bound, but its
-// permission has ended: nothing passes until either is refreshed (pion-v3 row 31).
-func TestChannelNeedsItsPermission(t *testing.T) {
+// A bound channel permits its peer's address, any port of it, for as long as the channel lasts. CreatePermission
+// does not cut that short, and may outlast the channel.
+func TestChannelPermitsItsPeer(t *testing.T) {
 	var tab Table
-	tab.Bind(0x4000, peer1, 0, 600, 300)
-	look(t, &tab, peer1, 0x4000, 299, true, true)
-	look(t, &tab, peer1, 0x4000, 300, false, false)
-	tab.Permit(addrs(peer2), 400, 700)
+	tab.Bind(0x4000, peer1, 0, 600)
+	tab.Permit(addrs(peer2), 10, 310)
+	tab.Permit(addrs(peer3), 400, 700) // a write, which forgets what has ended
 	look(t, &tab, peer1, 0x4000, 599, true, true)
-	look(t, &tab, peer1, 0x4000, 600, true, false) // the channel ended, the permission did not
-	tab.Bind(0x4001, peer1, 601, 1201, 901)
-	look(t, &tab, peer1, 0x4001, 900, true, true)
+	look(t, &tab, peer2, 0x4001, 599, true, false)
+	look(t, &tab, peer1, 0x4000, 600, false, false)
+	look(t, &tab, peer2, 0x4001, 600, false, false)
+	tab.Permit(addrs(peer2), 500, 800)
+	look(t, &tab, peer1, 0x4000, 799, true, false) // the channel ended, the permission did not
+	look(t, &tab, peer1, 0x4000, 800, false, false)
+	tab.Bind(0x4001, peer1, 900, 1500)
+	look(t, &tab, peer1, 0x4001, 1499, true, true)
 	if _, ok := tab.Bound(0x4000, 900); ok {
 		t.Error("the old number is still bound")
 	}
 }
 
+// A channel that is refreshed before its end carries its permission along.
+func TestRefreshedChannelPermitsItsPeer(t *testing.T) {
+	var tab Table
+	for now := int64(0); now <= 5000; now += 500 {
+		tab.Bind(0x4000, peer1, now, now+600)
+		look(t, &tab, peer1, 0x4000, now+500, true, true)
+	}
+	look(t, &tab, peer1, 0x4000, 5600, false, false)
+}
+
 func TestRebinding(t *testing.T) {
 	var tab Table
-	tab.Bind(0x4000, peer1, 0, 600, 300)
+	tab.Bind(0x4000, peer1, 0, 600)
 	before, _ := tab.Bound(0x4000, 1)
-	tab.Bind(0x4000, peer1, 100, 700, 400)
+	tab.Bind(0x4000, peer1, 100, 700)
 	after, _ := tab.Bound(0x4000, 101)
 	if before != after {
 		t.Error("a refreshed channel is another one")
 	}
-	tab.Bind(0x4000, peer3, 200, 800, 500) // the state machine said so: it wins
-	look(t, &tab, peer3, 0x4000, 499, true, true)
+	tab.Bind(0x4000, peer3, 200, 800) // the state machine said so: it wins
+	look(t, &tab, peer3, 0x4000, 799, true, true)
 	if c, ok := tab.From(peer1, 300); c != nil || !ok {
 		t.Errorf("the old peer: %v, %v", c, ok)
 	}
@@ -89,7 +103,10 @@ func TestRoom(t *testing.T) {
 	if !tab.RoomFor(addrs(peer3, peer3), 0, 2) {
 		t.Error("an address named twice counts once")
 	}
-	tab.Bind(0x4000, peer1, 0, 600, 300)
+	tab.Bind(0x4000, peer1, 0, 600)
+	if tab.RoomFor(addrs(peer3), 599, 1) || !tab.RoomFor(addrs(peer1), 599, 1) || !tab.RoomFor(addrs(peer3), 600, 1) {
+		t.Error("room for permissions: a bound channel's counts until the channel ends")
+	}
 	if !tab.RoomForChannel(0x4000, 1, 1) || tab.RoomForChannel(0x4001, 1, 1) || !tab.RoomForChannel(0x4001, 600, 1) {
 		t.Error("room for channels")
 	}
@@ -102,7 +119,7 @@ func TestReadersAndWriters(t *testing.T) {
 		wg.Go(func() {
 			for j := range 200 {
 				if i == 0 {
-					tab.Bind(0x4000+uint16(j%8), netip.AddrPortFrom(peer1.Addr(), uint16(1000+j%8)), int64(j), int64(j+600), int64(j+300))
+					tab.Bind(0x4000+uint16(j%8), netip.AddrPortFrom(peer1.Addr(), uint16(1000+j%8)), int64(j), int64(j+600))
 				} else {
 					tab.Bound(0x4000, int64(j))
 					tab.From(peer1, int64(j))
@@ -115,7 +132,7 @@ func TestReadersAndWriters(t *testing.T) {
 
 func TestLookupAllocatesNothing(t *testing.T) {
 	var tab Table
-	tab.Bind(0x4000, peer1, 0, 600, 300)
+	tab.Bind(0x4000, peer1, 0, 600)
 	if n := testing.AllocsPerRun(100, func() {
 		tab.Bound(0x4000, 1)
 		tab.From(peer1, 1)
@@ -127,7 +144,7 @@ func TestLookupAllocatesNothing(t *testing.T) {
 
 func BenchmarkFrom(b *testing.B) {
 	var tab Table
-	tab.Bind(0x4000, peer1, 0, 600, 300)
+	tab.Bind(0x4000, peer1, 0, 600)
 	for b.Loop() {
 		tab.From(peer1, 1)
 	}
