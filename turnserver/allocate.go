@@ -53,8 +53,8 @@ func (s *Server) allocate(r *request) *reply {
 	if r.msg.Has(wire.AttrDontFragment) && !packetio.CanDontFragment {
 		return unknownAttributes([]wire.AttrType{wire.AttrDontFragment})
 	}
-	if alternate, ok := s.alternate(r.remote.Addr()); ok {
-		return &reply{code: wire.TryAlternate, attributes: func(b *wire.Builder) { b.Address(wire.AttrAlternateServer, alternate) }}
+	if rep := s.redirect(r); rep != nil {
+		return rep
 	}
 	g, code := s.plan(r, w)
 	if code != 0 {
@@ -89,20 +89,19 @@ func (s *Server) allocate(r *request) *reply {
 	return rep
 }
 
-// alternate is the server that a draining one sends a client to, of the client's
-// address family (RFC 8489 section 10).
-func (s *Server) alternate(client netip.Addr) (a netip.AddrPort, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.draining {
-		return a, false
+// redirect returns the answer that sends the client of an Allocate to another server, of the family of the
+// client's address (RFC 8489 sections 10 and 14.15). It returns nil if this server is not draining, or knows none.
+func (s *Server) redirect(r *request) *reply {
+	if !s.draining.Load() {
+		return nil
 	}
+	family := wire.FamilyOf(r.remote.Addr())
 	for _, a := range s.limits.Load().AlternateServers {
-		if a.Addr().Is4() == client.Is4() {
-			return a, true
+		if wire.FamilyOf(a.Addr()) == family {
+			return &reply{code: wire.TryAlternate, attributes: func(b *wire.Builder) { b.Address(wire.AttrAlternateServer, a) }}
 		}
 	}
-	return a, false
+	return nil
 }
 
 // plan finds the addresses for a wish, or the code that refuses it.

@@ -170,6 +170,16 @@ func TestReplyRate(t *testing.T) {
 		if n := flood(1000, victim, allocate); n != perSecond {
 			t.Errorf("%d answers a second later", n)
 		}
+		l := testLimits(t)
+		l.AlternateServers = []netip.AddrPort{netip.MustParseAddrPort("203.0.113.9:3478")}
+		if err := ts.SetLimits(l); err != nil {
+			t.Fatal(err)
+		}
+		ts.startDrain(t)
+		time.Sleep(time.Second)
+		if n := flood(1000, victim, allocate); n != perSecond {
+			t.Errorf("%d answers of a draining server", n)
+		}
 		six := func(i int) netip.AddrPort {
 			a := netip.MustParseAddr("2001:db8:1:2::").As16()
 			a[14], a[15] = byte(i>>8), byte(i)

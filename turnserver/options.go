@@ -136,7 +136,8 @@ type Limits struct {
 	// that have not shown that their source address is theirs, see replylimit.go.
 	RepliesPerPrefix, Replies int
 	// AlternateServers, one for each address family, are where a draining server sends
-	// clients that would allocate: 300. Without one they get 508.
+	// clients that would allocate: 300, before they authenticate. Without one of its family a client gets 401
+	// as always, and 508 once it has authenticated.
 	AlternateServers []netip.AddrPort
 	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections. At
 	// the total, a newcomer takes the place of one without an allocation.

@@ -79,28 +79,81 @@ func TestClosedPeerPort(t *testing.T) {
 	}
 }
 
-// A draining server names another one, of the client's family; those with an allocation go on.
-func TestTryAlternate(t *testing.T) {
-	other := netip.MustParseAddrPort("198.51.100.9:3478")
-	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AlternateServers = []netip.AddrPort{other} })
-	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
-	relayed := c.allocate(0)
+// startDrain has the server drain, and returns while sessions are left.
+func (ts *testServer) startDrain(t testing.TB) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := ts.Drain(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Drain: %v", err)
 	}
-	d := ts.dial(t, "udp4")
-	d.login()
-	m := d.do(wire.Allocate, udpTransport)
-	d.must(m, wire.TryAlternate)
-	if v, _ := m.Get(wire.AttrAlternateServer); !bytes.Equal(v, []byte{0, 1, 3478 >> 8, 3478 & 0xFF, 198, 51, 100, 9}) {
-		t.Errorf("ALTERNATE-SERVER %x", v)
+}
+
+// A draining server names another one of the client's family, in answer to an Allocate with a signature or without
+// one. Without such a server it asks for the signature and then refuses. Clients with an allocation go on.
+func TestTryAlternate(t *testing.T) {
+	other4, other6 := netip.MustParseAddrPort("198.51.100.9:3478"), netip.MustParseAddrPort("[2001:db8::9]:3478")
+	value4 := []byte{0, 1, 3478 >> 8, 3478 & 0xFF, 198, 51, 100, 9}
+	value6 := append([]byte{0, 2, 3478 >> 8, 3478 & 0xFF}, other6.Addr().AsSlice()...)
+	for name, tt := range map[string]struct {
+		alternates []netip.AddrPort
+		want4      []byte // ALTERNATE-SERVER for clients over IPv4; nil: they are refused
+		want6      []byte
+	}{
+		"IPv4":    {[]netip.AddrPort{other4}, value4, nil},
+		"IPv6":    {[]netip.AddrPort{other6}, nil, value6},
+		"both":    {[]netip.AddrPort{other6, other4}, value4, value6},
+		"neither": {nil, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AlternateServers = tt.alternates })
+			c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
+			c.login()
+			allocate := c.message(wire.Allocate, udpTransport)
+			m := c.exchange(allocate)
+			c.must(m, 0)
+			relayed := relayedOf(t, m)[0]
+			ts.startDrain(t)
+			for _, transport := range everyTransport() {
+				want := tt.want4
+				if transport[len(transport)-1] == '6' {
+					want = tt.want6
+				}
+				ts.seeksAllocation(t, transport, want)
+			}
+
+			c.must(c.exchange(allocate), 0) // a retransmission
+			c.must(c.exchange(unsigned(wire.Allocate, udpTransport)), wire.Unauthorized)
+			c.must(c.do(wire.Allocate, udpTransport), wire.AllocationMismatch)
+			c.must(c.do(wire.Refresh, nil), 0)
+			c.must(c.permit(p.addr), 0)
+			c.sendTo(p.addr, "goes on")
+			p.want(relayed, "goes on")
+		})
 	}
-	six := ts.dial(t, "udp6")
-	six.login()
-	six.must(six.do(wire.Allocate, udpTransport), wire.InsufficientCapacity)
-	c.must(c.permit(p.addr), 0)
-	c.sendTo(p.addr, "goes on")
-	p.want(relayed, "goes on")
+}
+
+// seeksAllocation sends an unsigned Allocate and then a signed one to a draining server. Both get a 300 with this
+// ALTERNATE-SERVER; if it is nil, they get 401 and 508.
+func (ts *testServer) seeksAllocation(t *testing.T, transport string, alternate []byte) {
+	t.Helper()
+	c := ts.dial(t, transport)
+	first := c.exchange(unsigned(wire.Allocate, udpTransport))
+	c.login()
+	second := c.do(wire.Allocate, udpTransport)
+	if alternate == nil {
+		c.must(first, wire.Unauthorized)
+		c.must(second, wire.InsufficientCapacity)
+		return
+	}
+	for _, m := range []*wire.Message{first, second} {
+		c.must(m, wire.TryAlternate)
+		if v, _ := m.Get(wire.AttrAlternateServer); !bytes.Equal(v, alternate) {
+			t.Errorf("%s: ALTERNATE-SERVER %x, want %x", transport, v, alternate)
+		}
+	}
+	if first.HasIntegrity() || first.Has(wire.AttrNonce) || !second.HasIntegrity() {
+		t.Errorf("%s: the first answer is signed: %v, has a nonce: %v; the second is signed: %v",
+			transport, first.HasIntegrity(), first.Has(wire.AttrNonce), second.HasIntegrity())
+	}
 }

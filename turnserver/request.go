@@ -181,14 +181,28 @@ func (s *Server) challenge(r *request, code wire.Code) {
 	if !s.mayReply(r.from, r.remote, r.returnable) {
 		return
 	}
-	rep := &reply{code: code, terse: true}
-	if code != wire.BadRequest {
+	rep := &reply{code: code}
+	switch elsewhere := s.redirectUnsigned(r); {
+	case elsewhere != nil:
+		rep = elsewhere
+	case code != wire.BadRequest:
 		nonce := s.nonces.make(r.remote.Addr(), s.clock())
 		rep.attributes = func(b *wire.Builder) {
 			b.Text(wire.AttrRealm, s.opts.Realm).Text(wire.AttrNonce, nonce)
 		}
 	}
+	rep.terse = true
 	s.write(r, rep.plain(r))
+}
+
+// redirectUnsigned is redirect for an Allocate that is not signed and belongs to no session; nil for any other
+// request. A client that is built on libwebrtc follows a 300 with the nonce that it has by then, which the other server
+// refuses, and then gives up. So it has to be sent on before it gets a nonce here.
+func (s *Server) redirectUnsigned(r *request) *reply {
+	if r.msg.Method != wire.Allocate || r.msg.HasIntegrity() || r.session != nil {
+		return nil
+	}
+	return s.redirect(r)
 }
 
 // mayReply takes a token for a reply to an address that may be forged. Whoever

@@ -54,9 +54,10 @@ type Server struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
+	draining atomic.Bool // set while mu is held
+
 	mu       sync.Mutex
 	closed   bool
-	draining bool
 	idle     chan struct{} // closed when draining and no session is left
 	sessions map[uint64]*session
 	closers  map[closer]struct{} // what Close has to close: sockets, listeners, streams
@@ -147,7 +148,7 @@ func (s *Server) nextLoop() int { return int(s.turn.Add(1) % uint64(s.io.Workers
 func (s *Server) adopt(sess *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.draining {
+	if s.closed || s.draining.Load() {
 		return false
 	}
 	s.sessions[sess.id] = sess
@@ -186,7 +187,7 @@ func (s *Server) finish(sess *session) {
 
 // signalIdle closes idle once draining is done. mu is held.
 func (s *Server) signalIdle() {
-	if !s.draining || len(s.sessions) > 0 {
+	if !s.draining.Load() || len(s.sessions) > 0 {
 		return
 	}
 	select {
@@ -196,11 +197,11 @@ func (s *Server) signalIdle() {
 	}
 }
 
-// Drain answers new Allocates with 508 from now on and waits until the last session
+// Drain refuses new allocations from now on, see [Limits.AlternateServers], and waits until the last session
 // has ended, or for ctx.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
-	s.draining = true
+	s.draining.Store(true)
 	s.signalIdle()
 	s.mu.Unlock()
 	select {

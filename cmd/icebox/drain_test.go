@@ -51,7 +51,7 @@ func TestDrainCommand(t *testing.T) {
 	}
 	_, second, err := allocate(t, udpClient(t), addr, "alice", "secret")
 	second()
-	if err == nil || !strings.Contains(err.Error(), "300") {
+	if _, metrics := get(t, p.admin()+"/metrics"); err == nil || !strings.Contains(metrics, `icebox_turn_error_responses_total{code="300"} 1`) {
 		t.Errorf("a newcomer got %v, want 300 Try Alternate", err)
 	}
 	release()
