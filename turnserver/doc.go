@@ -34,6 +34,13 @@
 // credential, and past the removal of its secret, until it is older than
 // Options.MaxSessionAge; only Allocate asks whether a credential has expired.
 //
+// # Address families
+//
+// A client that names no family gets an IPv4 address (RFC 8656 section 7.2). If the server has none, the client gets an
+// IPv6 address instead of error 440, because browsers never name a family. A client that names a family gets an address
+// of that family or error 440. A client that reached the server over IPv6 is treated in the same way. Loopback
+// addresses of [Options].RelayAddrs count only for clients that reached a loopback address, unless there are no others.
+//
 // # Peers
 //
 // Exact live relayed addresses of this server are allowed as peers; every other

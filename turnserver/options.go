@@ -48,7 +48,8 @@ type Options struct {
 	// Realm of the long-term credentials, 1 to 127 bytes (RFC 8489 section 14.9).
 	Realm string
 	// RelayAddrs has at least one entry. A client gets the entry whose Local is the
-	// address it reached, else the first of the family it asked for.
+	// address it reached, else the first of the family it asked for. Loopback entries beside
+	// others are for clients that reached a loopback address alone.
 	RelayAddrs []RelayAddr
 	// RelayPorts is the range of relayed ports, 49152 to 65535 if zero (RFC 8656 section 7.2).
 	RelayPorts PortRange

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"icebox/turnserver/packetio"
@@ -146,7 +147,9 @@ func (s *Server) liveRelay(a netip.AddrPort) (sess *session, own bool) {
 }
 
 // relayHost picks the address for a client that reached local and asks for family.
-// Without a family (0) it is IPv4 (RFC 8656 section 7.2), or IPv6 on a host that has nothing else.
+// Without a family (0) it is IPv4 (RFC 8656 section 7.2), or IPv6 if there is no IPv4
+// address for this client: browsers never name a family, and would get nothing. It
+// returns nil if there is no address of the family.
 func (s *Server) relayHost(local netip.Addr, family wire.Family) *relayHost {
 	if family == 0 {
 		if h := s.relayHost(local, wire.IPv4); h != nil {
@@ -163,9 +166,15 @@ func (s *Server) relayHost(local netip.Addr, family wire.Family) *relayHost {
 		}
 	}
 	for _, a := range s.opts.RelayAddrs {
-		if wire.FamilyOf(a.Local) == family {
+		if wire.FamilyOf(a.Local) == family && (!a.Local.IsLoopback() || s.onlyLoopback) {
 			return s.hosts[a.Local]
 		}
 	}
 	return nil
+}
+
+// onlyLoopback reports whether all addrs are loopback addresses, as in tests and demonstrations on one host. Otherwise
+// the loopback addresses are only for clients that reached one, because the peers of other clients cannot send to them.
+func onlyLoopback(addrs []RelayAddr) bool {
+	return !slices.ContainsFunc(addrs, func(a RelayAddr) bool { return !a.Local.IsLoopback() })
 }

@@ -27,6 +27,7 @@ type Server struct {
 	log          *slog.Logger
 	engine       *engine.Engine
 	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
+	onlyLoopback bool                      // every relay address is a loopback address
 	nonces       *nonces
 	gate         *dtlsgate.Gate
 	quota        *quota
@@ -80,6 +81,7 @@ func New(o Options, l Limits) (*Server, error) {
 		log:          o.Logger,
 		engine:       e,
 		hosts:        make(map[netip.Addr]*relayHost),
+		onlyLoopback: onlyLoopback(o.RelayAddrs),
 		quota:        newQuota(),
 		replies:      newReplyLimit(),
 		guesses:      newGuesses(),
