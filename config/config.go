@@ -68,7 +68,7 @@ type TURN struct {
 	Realm          string        `yaml:"realm"`
 	Listen         []TURNListen  `yaml:"listen"`
 	RelayPorts     PortRange     `yaml:"relay_ports"`
-	RelayAddresses []netip.Addr  `yaml:"relay_addresses"` // empty: those of the interfaces
+	RelayAddresses []netip.Addr  `yaml:"relay_addresses"` // empty: see package relayaddr
 	Users          []User        `yaml:"users"`
 	Peers          []PeerRule    `yaml:"peers"`
 	Limits         TURNLimits    `yaml:"limits"`

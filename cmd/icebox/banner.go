@@ -37,6 +37,9 @@ func (d *daemon) banner(credential string) string {
 	for i, uri := range append(stun, turn...) {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
+	if len(d.cfg().TURN.Listen) > 0 {
+		row("relays from", d.relaysFrom.Describe(d.network.advertised))
+	}
 	row("credential", credential)
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()

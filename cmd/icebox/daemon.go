@@ -15,6 +15,7 @@ import (
 
 	"icebox/cmd/icebox/admin"
 	"icebox/cmd/icebox/intake"
+	"icebox/cmd/icebox/relayaddr"
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
@@ -40,6 +41,7 @@ type daemon struct {
 	catalogue *catalogue
 
 	turn       *turnserver.Server
+	relaysFrom relayaddr.Choice
 	hub        *signal.Hub
 	gate       *gateway.Gateway
 	tokens     *token.Verifier // nil: access is not by token

@@ -72,7 +72,18 @@ func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding 
 		}
 		return doctor.RelayToSelf(ctx, t, doctor.Login{Username: c.Username, Password: c.Password})
 	}
-	return append(findings, doctor.Examine(ctx, system, doctor.Patient{Config: cfg, Targets: targets(cfg)})...)
+	return append(findings, doctor.Examine(ctx, system, doctor.Patient{Config: cfg, Targets: targets(cfg), Relays: relays(cfg)})...)
+}
+
+// relays returns what the doctor should know about the addresses to relay from.
+func relays(cfg *config.Config) doctor.Relays {
+	network, err := newNetwork(cfg)
+	if err != nil {
+		return doctor.Relays{Err: err}
+	}
+	choice, err := network.chooseRelay(&cfg.TURN)
+	text, fix := choice.LastResort()
+	return doctor.Relays{Addresses: choice.Describe(network.advertised), LastResort: text, Fix: fix, Err: err}
 }
 
 // targets are the transports that a client on this host can try. Where the host's

@@ -41,6 +41,9 @@ func (d *daemon) findings(cfg *config.Config) []string {
 	if text := reach(addrs); text != "" {
 		all = append(all, text)
 	}
+	if text := d.relaysFrom.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
+		all = append(all, text)
+	}
 	all = append(all, exposure(cfg)...)
 	for i, seen := range d.proxied {
 		if seen && cfg.Signal.Access == config.Open {

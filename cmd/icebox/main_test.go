@@ -26,9 +26,12 @@ func TestExitStatus(t *testing.T) {
 		stderr string // whole, without "icebox: "
 		stdout string // a part
 	}{
-		"help":                 {nil, nil, 0, "", "Usage:"},
-		"version":              {nil, []string{"version"}, 0, "", "icebox "},
-		"check":                {nil, good.args("check"), 0, "", "relay_ports: 49152-65535"},
+		"help":    {nil, nil, 0, "", "Usage:"},
+		"version": {nil, []string{"version"}, 0, "", "icebox "},
+		"check": {[]string{"ICEBOX_TURN_RELAY_ADDRESSES=127.0.0.1"}, good.args("check"), 0,
+			"note: on this host the relay uses 127.0.0.1 (IPv4 only: a client that asks for IPv6 gets error 440)", "relay_ports: 49152-65535"},
+		"check, for another host": {[]string{"ICEBOX_TURN_RELAY_ADDRESSES=198.51.100.9"}, good.args("check"), 0,
+			"warning: on this host: turn.relay_addresses[0]: 198.51.100.9 is not an address of this host", "relay_addresses: [198.51.100.9]"},
 		"unknown command":      {nil, []string{"serv"}, 2, "unknown command \"serv\" for \"icebox\"\n\nDid you mean this?\n\tserve\n", ""},
 		"unknown flag":         {nil, []string{"serve", "--relm", "x"}, 2, "unknown flag: --relm", ""},
 		"too many arguments":   {nil, []string{"check", "x"}, 2, `unknown command "x" for "icebox check"`, ""},
@@ -119,6 +122,7 @@ func TestBanner(t *testing.T) {
 		`STUN/TURN   stun:turn\.example\.org:` + port + `\n`,
 		` turn:turn\.example\.org:` + port + `\?transport=udp\n`,
 		` turn:turn\.example\.org:` + port + `\?transport=tcp\n`,
+		`relays from (\S+, )*127\.0\.0\.1`,
 		`credential  icebox credential alice --config ` + h.config + ` --state-dir ` + h.state + `\n`,
 		`! STUN and TURN listen on loopback alone`,
 	} {

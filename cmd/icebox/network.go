@@ -1,19 +1,19 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
+	"icebox/cmd/icebox/relayaddr"
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
-	"icebox/turnserver"
 )
 
 // network is what the configuration means on this host.
 type network struct {
 	local []netip.Addr   // the best first
 	pairs []sockets.Pair // complete
+	addrs []relayaddr.Address
 }
 
 func newNetwork(cfg *config.Config) (network, error) {
@@ -29,7 +29,11 @@ func newNetwork(cfg *config.Config) (network, error) {
 	if err != nil {
 		return network{}, err
 	}
-	return network{host.Local, pairs}, nil
+	addrs, err := relayaddr.ThisHost(host.Local, host.Routed)
+	if err != nil {
+		return network{}, err
+	}
+	return network{host.Local, pairs, addrs}, nil
 }
 
 // own are all addresses of this host, as it and as the world sees them.
@@ -47,23 +51,6 @@ func (n network) best() netip.Addr {
 		return netip.Addr{}
 	}
 	return sockets.Advertised(n.pairs, n.local[0])
-}
-
-// relayAddrs are the addresses to relay from.
-func (n network) relayAddrs(wanted []netip.Addr) ([]turnserver.RelayAddr, error) {
-	for i, a := range wanted {
-		if !slices.Contains(n.local, a) {
-			return nil, fmt.Errorf("turn.relay_addresses[%d]: %s is no address of this host", i, a)
-		}
-	}
-	if len(wanted) == 0 {
-		wanted = n.local
-	}
-	var out []turnserver.RelayAddr
-	for _, a := range wanted {
-		out = append(out, turnserver.RelayAddr{Local: a, Advertised: sockets.Advertised(n.pairs, a)})
-	}
-	return out, nil
 }
 
 // names are what a self-signed certificate is for.

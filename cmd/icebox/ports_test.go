@@ -99,6 +99,7 @@ log: {level: debug}
 tls: self-signed
 turn:
   users: [{name: alice, password: secret}]
+  relay_addresses: [127.0.0.1]
   listen:
     - {address: "127.0.0.1:0", transports: [tcp], proxy_protocol: true}
     - {address: "127.0.0.1:%[1]d", transports: [tls], proxy_protocol: true, public: "turn.example.org:443"}

@@ -17,8 +17,8 @@ import (
 // startTURN gives the relay its sockets. Its options and limits say the same as
 // the configuration, in the relay's terms.
 func (d *daemon) startTURN() error {
-	relay, err := d.network.relayAddrs(d.cfg().TURN.RelayAddresses)
-	if err != nil {
+	var err error
+	if d.relaysFrom, err = d.network.chooseRelay(&d.cfg().TURN); err != nil {
 		return err
 	}
 	limits, err := d.turnLimits(d.cfg())
@@ -28,7 +28,7 @@ func (d *daemon) startTURN() error {
 	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
-		RelayAddrs:     relay,
+		RelayAddrs:     d.network.relayAddrs(d.relaysFrom),
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,

@@ -71,13 +71,22 @@ func ThisHost() System {
 type Patient struct {
 	Config  *config.Config
 	Targets []Target // the daemon's transports
+	Relays  Relays
+}
+
+// Relays describes the addresses that a daemon started now on this host would relay from.
+type Relays struct {
+	Addresses  string
+	LastResort string // why they are a last resort; "" if they are not
+	Fix        string // what changes that
+	Err        error  // the configuration asks for addresses that cannot be had
 }
 
 // Examine runs every check.
 func Examine(ctx context.Context, s System, p Patient) []Finding {
 	e := &examination{System: s, Patient: p, ctx: ctx}
 	for _, check := range []func(){
-		e.daemon, e.ports, e.addresses, e.names, e.relayRange, e.firewall, e.certificate, e.keyFile, e.realm, e.clock,
+		e.daemon, e.ports, e.addresses, e.relaysFrom, e.names, e.relayRange, e.firewall, e.certificate, e.keyFile, e.realm, e.clock,
 		e.descriptors, e.conntrack, e.buffers, e.nginx, e.docker, e.relays,
 	} {
 		check()

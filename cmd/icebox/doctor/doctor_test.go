@@ -32,6 +32,7 @@ type setUp struct {
 	files  map[string]string // of the host
 	system System
 	target []Target
+	relays Relays
 }
 
 const healthy = `
@@ -144,7 +145,7 @@ func (s *setUp) examine() []Finding {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return Examine(context.Background(), s.system, Patient{Config: cfg, Targets: s.target})
+	return Examine(context.Background(), s.system, Patient{Config: cfg, Targets: s.target, Relays: s.relays})
 }
 
 func TestHealthyHost(t *testing.T) {
@@ -179,6 +180,12 @@ func TestBrokenSetUps(t *testing.T) {
 		"external_ip of another interface": {func(s *setUp) {
 			s.text += "external_ip: [{public: 198.51.101.7, private: 10.9.9.9}]\n"
 		}, "external_ip", Problem, "10.9.9.9 is no address of this host"},
+		"nothing better to relay from": {func(s *setUp) {
+			s.relays = Relays{LastResort: "no interface has a default route", Fix: "add a default route"}
+		}, "relay_addresses", Warning, "no interface has a default route"},
+		"relay_addresses of another host": {func(s *setUp) {
+			s.relays = Relays{Err: errors.New("turn.relay_addresses[0]: 10.9.9.9 is not an address of this host")}
+		}, "relay_addresses", Problem, "turn.relay_addresses[0]: 10.9.9.9"},
 		"the name leads to a CDN": {func(s *setUp) {
 			s.system.Lookup = func(context.Context, string) ([]netip.Addr, error) {
 				return []netip.Addr{netip.MustParseAddr("104.16.0.1")}, nil

@@ -52,6 +52,19 @@ func (e *examination) addresses() {
 	}
 }
 
+// relaysFrom reports the addresses that clients get as relayed addresses.
+func (e *examination) relaysFrom() {
+	switch r := e.Relays; {
+	case len(e.Config.TURN.Listen) == 0:
+	case r.Err != nil:
+		e.say("relay_addresses", Problem, r.Err.Error(), "set turn.relay_addresses to addresses of this host, or remove it")
+	case r.LastResort != "":
+		e.say("relay_addresses", Warning, r.LastResort, r.Fix)
+	default:
+		e.say("relay_addresses", OK, "the relay uses "+r.Addresses, "")
+	}
+}
+
 // names resolves public_host, which has to lead here.
 func (e *examination) names() {
 	host := e.Config.PublicHost

@@ -20,8 +20,9 @@ type Host struct {
 	// the ones the default routes use, then public ones, then private ones,
 	// then loopback.
 	Local []netip.Addr
-	// routed are the addresses the default routes use.
-	routed []netip.Addr
+	// Routed are the addresses that the kernel sends from when it sends to the Internet,
+	// at most one of each family.
+	Routed []netip.Addr
 }
 
 // ThisHost asks the kernel. It sends nothing.
@@ -68,7 +69,7 @@ func newHost(local, routed []netip.Addr) Host {
 	slices.SortStableFunc(local, func(a, b netip.Addr) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.BitLen(), b.BitLen()))
 	})
-	return Host{Local: slices.Compact(local), routed: routed}
+	return Host{Local: slices.Compact(local), Routed: routed}
 }
 
 // Complete finds the private side of each pair that lacks one: the host's one
@@ -86,7 +87,7 @@ func (h Host) Complete(pairs []Pair) ([]Pair, error) {
 		}
 		fits := func(a netip.Addr) bool { return a.Is4() == p.Public.Is4() && !a.IsLoopback() }
 		candidates := filter(h.Local, fits)
-		if routed := filter(h.routed, fits); len(candidates) > 1 && len(routed) == 1 {
+		if routed := filter(h.Routed, fits); len(candidates) > 1 && len(routed) == 1 {
 			candidates = routed
 		}
 		if len(candidates) != 1 {
