@@ -14,7 +14,7 @@ type Host struct {
 	name string
 }
 
-// Host names a host: Left, Right or VPS.
+// Host names a host: Left, Right, VPS or Inet.
 func (l *Lab) Host(name string) Host { return Host{l, name} }
 
 // Command prepares a command that runs on the host.

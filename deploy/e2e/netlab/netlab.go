@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,7 @@ const (
 	Left  = "left"
 	Right = "right"
 	VPS   = "vps"
+	Inet  = "inet" // is on vps's link
 )
 
 // Public addresses of the vps, whether it has them itself or cloud has them in front of it.
@@ -55,6 +57,10 @@ type Options struct {
 	Cloud  bool     // vps is behind a 1:1 NAT of IPv4 that drops hairpinned packets; implies no IPv6 on vps
 	Allow  []string // nft matches of what the clients' routers let out ("tcp dport 443"); empty: everything
 	Direct bool     // inet forwards between the two routers instead of dropping: the NATs alone keep them apart
+
+	Office  []netip.Addr // addresses of vps, of PublicV4 and PublicV6; nil: both. Cloud ignores it.
+	NoRoute bool         // vps has no default route, so that only inet reaches it
+	Bridge  string       // address and prefix length of a bridge on vps that leads nowhere, as Docker's; empty: no bridge
 }
 
 // Lab is one such network. Its methods may be used from one goroutine at a time.
@@ -123,11 +129,7 @@ func (l *Lab) home(host string, n int) {
 // office makes vps, with cloud in front of it when asked for.
 func (l *Lab) office() {
 	if !l.o.Cloud {
-		l.link(VPS, "eth0", "inet", VPS)
-		l.addr("inet", VPS, "45.33.3.1/30", "2600:3c01:0:3::1/64")
-		l.addr(VPS, "eth0", PublicV4.String()+"/30", PublicV6.String()+"/64")
-		l.route(VPS, "eth0", "45.33.3.1", "2600:3c01:0:3::1")
-		l.forwards("inet")
+		l.plainOffice()
 		return
 	}
 	l.link("cloud", "wan", "inet", VPS)
@@ -141,6 +143,30 @@ func (l *Lab) office() {
 	l.forwards("cloud")
 	l.forwards("inet")
 	l.firewall("cloud", cloudRules())
+}
+
+// plainOffice makes vps with public addresses of its own.
+func (l *Lab) plainOffice() {
+	l.link(VPS, "eth0", "inet", VPS)
+	l.addr("inet", VPS, "45.33.3.1/30", "2600:3c01:0:3::1/64")
+	for _, a := range []struct {
+		addr          netip.Addr
+		bits, gateway string
+	}{{PublicV4, "/30", "45.33.3.1"}, {PublicV6, "/64", "2600:3c01:0:3::1"}} {
+		if l.o.Office != nil && !slices.Contains(l.o.Office, a.addr) {
+			continue
+		}
+		l.addr(VPS, "eth0", a.addr.String()+a.bits)
+		if !l.o.NoRoute {
+			l.route(VPS, "eth0", a.gateway)
+		}
+	}
+	if l.o.Bridge != "" {
+		l.ip("-n", l.prefix+VPS, "link", "add", "docker0", "type", "bridge")
+		l.addr(VPS, "docker0", l.o.Bridge)
+		l.ip("-n", l.prefix+VPS, "link", "set", "docker0", "up")
+	}
+	l.forwards("inet")
 }
 
 func (l *Lab) hostsFile() string {

@@ -40,6 +40,9 @@ const (
 	RequestedAddressFamily = 0x0017
 	RequestedTransport     = 0x0019
 	XORMappedAddress       = 0x0020
+
+	AdditionalAddressFamily = 0x8000
+	AddressErrorCode        = 0x8001
 )
 
 const (
