@@ -156,6 +156,7 @@ func TestSlowReader(t *testing.T) {
 			t.Fatalf("%v of %d packets lost", lost, packets)
 		}
 		// It reads again, slowly: what comes is whole, in order, and none is missing but the lost.
+		const writeTimeout = 10 * time.Second // of streamio
 		last := -1
 		for i := range packets - int(lost) {
 			if i%32 == 0 {
@@ -193,7 +194,7 @@ func TestStrangerDoesNotRead(t *testing.T) {
 		for err := error(nil); err == nil; asked++ {
 			_, err = c.conn.Write(request)
 		}
-		if most := 2*strangersOutbox/wire.HeaderSize + 2; asked > most {
+		if most := 2*strangerQueue/wire.HeaderSize + 2; asked > most {
 			t.Errorf("%d requests were taken, want %d at most", asked, most)
 		}
 		if n := testutil.ToFloat64(ts.drops[DropSlowClient]); n != 1 {
@@ -210,8 +211,8 @@ func TestManyStreamsComeAndGo(t *testing.T) {
 			go near.Close()
 			ts.ServeConn(far, memoryHome, TCP)
 		}
-		if ts.streams.total != 0 || len(ts.streams.addrs) != 0 || len(ts.closers) != 0 { // nobody else is there
-			t.Errorf("%d streams, %v, %d closers left", ts.streams.total, ts.streams.addrs, len(ts.closers))
+		if ts.connections.Len() != 0 || len(ts.closers) != 0 { // nobody else is there
+			t.Errorf("%d streams, %d closers left", ts.connections.Len(), len(ts.closers))
 		}
 	})
 }

@@ -27,8 +27,8 @@
 // path, the socket or stream its client came by. UDP sockets are read by the loops of
 // package packetio, on Linux as many as there is work for; the relay sockets of a UDP client belong to the worker of the
 // client's own socket, so that one goroutine at a time has all of its packets. One goroutine reads each
-// connection. Streams are written by whoever has something for them, at the end of its round, see
-// outbox; only while a client is slow, a goroutine waits for it.
+// connection. The goroutine that has a message for a stream writes it at the end of its round; only while
+// a client is slow, a goroutine of its own waits for it. See package streamio.
 //
 // A session keeps the key it was made with. It may be refreshed past the expiry of its
 // credential, and past the removal of its secret, until it is older than

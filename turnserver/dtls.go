@@ -65,7 +65,7 @@ func (d *dtlsPaths) path(remote netip.AddrPort) *dtlsPath {
 func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	s := d.server
 	if now := s.clock(); h.Outdated() || !s.gate.Valid(h, remote, now) {
-		if !s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
+		if !s.allowReply(remote.Addr()) {
 			s.drop(DropReplyRate)
 			return
 		}
@@ -82,7 +82,7 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 			path.receive(b)
 			return
 		}
-		_ = path.wire.Close() // it ends, and its session with it
+		_ = path.conn.Close() // it ends, and its session with it
 	}
 	d.open(remote, h, b)
 }
@@ -92,28 +92,28 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 // them pushes out its own, and rarely an honest one, which takes a few round trips only.
 func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	p := newDTLSPath(d, remote, h, b)
-	p.place = d.server.place(remote.Addr(), func() { _ = p.wire.Close() }) // the reader notices
+	p.place = d.server.admitConnection(remote.Addr(), func() { _ = p.conn.Close() }) // the reader notices
 	if p.place == nil {
 		return
 	}
 	d.mu.Lock()
 	if len(d.half) >= dtlsHalf {
 		for victim := range d.half { // in random order
-			_ = victim.wire.Close() // its handshake ends with an error
+			_ = victim.conn.Close() // its handshake ends with an error
 			delete(d.half, victim)
 			break
 		}
 	}
 	d.half[p], d.paths[remote] = struct{}{}, p // before it can end and be forgotten
 	d.mu.Unlock()
-	err := d.server.own(p.wire, func() {
-		defer p.place.release()
+	err := d.server.own(p.conn, func() {
+		defer p.place.Remove()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
 		d.forget(p)
-		p.place.release()
+		p.place.Remove()
 	}
 }
 

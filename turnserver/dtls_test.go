@@ -36,19 +36,14 @@ func (d *dtlsPaths) count() int {
 	return len(d.paths)
 }
 
-func (l *streamLimit) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.total
-}
-
-// memoryWire is a client's socket on network, with a reader that ends with the test.
-func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWire {
+// dtlsConn returns a client's DTLS socket on network, which is closed with the test.
+func dtlsConn(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsgate.PacketConn {
 	t.Helper()
-	paths := new(dtlsPaths)
-	w := newDTLSWire(paths, memoryServer)
-	conn := network.serve(remote, datagramSize, wireReader{w})
-	paths.conn = conn
+	var conn packetio.Socket
+	w := dtlsgate.NewPacketConn(remote, memoryServer, func(b []byte) {
+		conn.Send(&packetio.Packet{Addr: memoryServer, Buf: b, End: len(b)})
+	})
+	conn = network.serve(remote, datagramSize, deliverTo{w})
 	if err := conn.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,18 +51,18 @@ func memoryWire(t testing.TB, network *memoryNet, remote netip.AddrPort) *dtlsWi
 	return w
 }
 
-// wireReader is the packetio.Receiver of a client's dtlsWire.
-type wireReader struct{ wire *dtlsWire }
+// deliverTo is the packetio.Receiver of a client's PacketConn.
+type deliverTo struct{ conn *dtlsgate.PacketConn }
 
-func (r wireReader) Receive(p *packetio.Packet) { r.wire.put(p.Payload()) }
-func (r wireReader) Oversized()                 {}
-func (r wireReader) Lost(int)                   {}
-func (r wireReader) Closed()                    {}
+func (d deliverTo) Receive(p *packetio.Packet) { d.conn.Deliver(p.Payload()) }
+func (d deliverTo) Oversized()                 {}
+func (d deliverTo) Lost(int)                   {}
+func (d deliverTo) Closed()                    {}
 
 // dialMemoryDTLS connects a client from remote.
 func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
 	t.Helper()
-	w := memoryWire(t, network, remote)
+	w := dtlsConn(t, network, remote)
 	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +82,7 @@ func clientHelloOf(t testing.TB) []byte {
 	t.Helper()
 	network := newMemoryNet()
 	server := network.peer(memoryServer)
-	w := memoryWire(t, network, memoryHome)
+	w := dtlsConn(t, network, memoryHome)
 	conn, err := dtls.ClientWithOptions(w, net.UDPAddrFromAddrPort(memoryServer), dtls.WithInsecureSkipVerify(true))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +107,7 @@ func home(i int) netip.AddrPort {
 func TestDTLSFromNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		u := ts.memoryUDP(t, network)
-		w := memoryWire(t, network, memoryHome)
+		w := dtlsConn(t, network, memoryHome)
 		for name, b := range map[string][]byte{
 			"application data": {23, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF},
 			"alert":            {21, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0},
@@ -158,8 +153,8 @@ func TestDTLSHalfOpen(t *testing.T) {
 		live.must(live.do(wire.Refresh, nil), 0)
 		time.Sleep(handshakeTimeout + time.Second)
 		synctest.Wait()
-		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf+tooMany || u.dtls.halfOpen() != 0 || u.dtls.count() != 1 || ts.streams.count() != 1 {
-			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.halfOpen(), u.dtls.count(), ts.streams.count())
+		if n := testutil.ToFloat64(ts.drops[DropHandshake]); n != dtlsHalf+tooMany || u.dtls.halfOpen() != 0 || u.dtls.count() != 1 || ts.connections.Len() != 1 {
+			t.Errorf("%v handshakes failed, %d half open, %d connections, %d counted", n, u.dtls.halfOpen(), u.dtls.count(), ts.connections.Len())
 		}
 		dialMemoryDTLS(t, network, netip.AddrPortFrom(memoryHome.Addr(), 5001)).allocate(0)
 	})
@@ -231,7 +226,7 @@ func TestDTLSIdle(t *testing.T) {
 			}
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if u.dtls.count() != 0 || ts.streams.count() != 0 {
+			if u.dtls.count() != 0 || ts.connections.Len() != 0 {
 				t.Errorf("still there after %v", after)
 			}
 		}

@@ -13,12 +13,12 @@ import (
 
 	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
+	"icebox/turnserver/limit"
 	"icebox/turnserver/packetio"
 )
 
 // Sizes of DTLS connections.
 const (
-	dtlsQueue  = 64   // datagrams that wait for a connection's reader
 	dtlsRecord = 8192 // the longest record that is read
 	// dtlsHandshake is how many bytes of handshake a client may send in all. Pion keeps
 	// the pieces of unfinished messages, 2 MB for each connection.
@@ -30,24 +30,24 @@ type dtlsPath struct {
 	// Static.
 	paths  *dtlsPaths
 	remote netip.AddrPort
-	wire   *dtlsWire
+	conn   *dtlsgate.PacketConn
 	random [32]byte // of its ClientHello
 	cookie []byte   // that its ClientHello carried
 	hello  []byte   // that ClientHello, whole
-	place  *place
+	place  *limit.Connection
 
 	handshake int // bytes of handshake that were received; owned by the socket's reader
 
-	conn atomic.Pointer[dtls.Conn] // once the handshake is done
-	sess atomic.Pointer[session]
+	secure atomic.Pointer[dtls.Conn] // once the handshake is done
+	sess   atomic.Pointer[session]
 }
 
 // newDTLSPath makes the path of a client whose ClientHello h, in the datagram b, has a valid
 // cookie. Pion is given the ClientHello without a cookie first, as if it had seen it before us.
 func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byte) *dtlsPath {
-	p := &dtlsPath{paths: d, remote: remote, wire: newDTLSWire(d, remote), random: h.Random()}
+	p := &dtlsPath{paths: d, remote: remote, conn: dtlsgate.NewPacketConn(d.conn.LocalAddr(), remote, func(b []byte) { d.write(remote, b) }), random: h.Random()}
 	p.cookie, p.hello = bytes.Clone(h.Cookie), bytes.Clone(b)
-	p.wire.put(h.First())
+	p.conn.Deliver(h.First())
 	return p
 }
 
@@ -55,7 +55,7 @@ func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byt
 // is let in: Pion ends the connection at a plain record that anybody may have forged.
 func (p *dtlsPath) receive(b []byte) {
 	s, size := p.paths.server, len(b)
-	if p.conn.Load() != nil {
+	if p.secure.Load() != nil {
 		if b, size = dtlsgate.Sealed(b); len(b) == 0 {
 			s.drop(DropMalformed)
 			return
@@ -66,7 +66,7 @@ func (p *dtlsPath) receive(b []byte) {
 		return
 	}
 	p.handshake += size
-	if !p.wire.put(b) {
+	if !p.conn.Deliver(b) {
 		s.drop(DropSlowClient)
 	}
 }
@@ -74,13 +74,13 @@ func (p *dtlsPath) receive(b []byte) {
 // serve runs the handshake and then reads records until the connection ends.
 func (p *dtlsPath) serve() {
 	s := p.paths.server
-	conn, err := dtls.ServerWithOptions(p.wire, net.UDPAddrFromAddrPort(p.remote),
+	conn, err := dtls.ServerWithOptions(p.conn, net.UDPAddrFromAddrPort(p.remote),
 		dtls.WithGetCertificate(func(*dtls.ClientHelloInfo) (*tls.Certificate, error) { return s.opts.GetCertificate() }),
 		dtls.WithLoggerFactory(engine.Silent()))
 	if err == nil {
-		p.wire.challenged = func() {
-			setCookie(conn, p.cookie)
-			p.wire.put(p.hello)
+		p.conn.OnChallenge = func() {
+			dtlsgate.SetCookie(conn, p.cookie)
+			p.conn.Deliver(p.hello)
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err = conn.HandshakeContext(ctx)
@@ -91,7 +91,7 @@ func (p *dtlsPath) serve() {
 		s.drop(DropHandshake)
 		return
 	}
-	p.conn.Store(conn)
+	p.secure.Store(conn)
 	p.read(conn)
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
@@ -123,7 +123,7 @@ func (p *dtlsPath) worker() int           { return p.paths.conn.Worker() }
 func (p *dtlsPath) local() netip.AddrPort { return p.paths.conn.LocalAddr() }
 
 func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
-	if conn := p.conn.Load(); conn != nil {
+	if conn := p.secure.Load(); conn != nil {
 		if _, err := conn.Write(pkt.Payload()); err == nil {
 			return
 		}
@@ -134,13 +134,13 @@ func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 func (p *dtlsPath) session(netip.AddrPort) *session { return p.sess.Load() }
 
 func (p *dtlsPath) attach(sess *session) {
-	p.place.keep(true)
+	p.place.SetAllocated(true)
 	p.sess.Store(sess)
 }
 
 func (p *dtlsPath) detach(sess *session) {
-	if conn := p.conn.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
-		p.place.keep(false)
+	if conn := p.secure.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
+		p.place.SetAllocated(false)
 		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that nobody reads
 	}
 }

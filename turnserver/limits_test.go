@@ -1,7 +1,6 @@
 package turnserver
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,70 +11,6 @@ import (
 	"icebox/turnserver/credential"
 	"icebox/turnserver/wire"
 )
-
-func testCompiled(t *testing.T, edit func(*Limits)) *limits {
-	t.Helper()
-	l := testLimits(t)
-	edit(&l)
-	o := Options{Realm: testRealm}
-	o.setDefaults()
-	c, err := newLimits(l, &o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// A prefix gets its burst and then its rate, whatever other prefixes do.
-func TestRepliesPerPrefix(t *testing.T) {
-	l, r := testCompiled(t, func(l *Limits) { l.RepliesPerPrefix = 10 }), newReplyLimit()
-	ask := func(a string, at time.Duration, times int) (granted int) {
-		for range times {
-			if r.allow(netip.MustParseAddr(a), int64(at), l) {
-				granted++
-			}
-		}
-		return granted
-	}
-	if n := ask("192.0.2.1", 0, 1000); n != 100 {
-		t.Errorf("%d replies at once, want the burst of 100", n)
-	}
-	if n := ask("192.0.2.2", 0, 1000); n != 0 {
-		t.Errorf("%d replies to a neighbour in a spent /24", n)
-	}
-	if n := ask("192.0.2.1", 2*time.Second, 1000); n != 20 {
-		t.Errorf("%d replies after two seconds, want 20", n)
-	}
-	if n := ask("203.0.113.1", 0, 50) + ask("2001:db8::1", 0, 50); n != 100 {
-		t.Errorf("%d replies to two other prefixes, want 100", n)
-	}
-}
-
-// In a flood from everywhere, twice as much as is answered, the total holds, and who asks again gets through: with
-// seven requests 127 of 128 clients do, on average.
-func TestRepliesInTotal(t *testing.T) {
-	l, r := testCompiled(t, func(l *Limits) { l.Replies = 25000 }), newReplyLimit()
-	const flood, clients, requests = 50000, 400, 7
-	granted, answered := 0, make(map[int]bool)
-	for i := range 2 * flood {
-		now := int64(i) * int64(time.Second) / flood
-		if r.inTotal(now, int64(l.Replies)) && i >= flood {
-			granted++
-		}
-		if n := i - flood; n >= 0 && n%(flood/clients/requests) == 0 && r.inTotal(now, int64(l.Replies)) {
-			answered[n/(flood/clients/requests)%clients] = true
-		}
-	}
-	if granted < 22000 || granted > 28000 {
-		t.Errorf("%d replies in the second second of a flood, want about 25,000", granted)
-	}
-	if len(answered) < clients*19/20 {
-		t.Errorf("%d of %d honest clients got through", len(answered), clients)
-	}
-	if !r.inTotal(int64(10*time.Second), int64(l.Replies)) {
-		t.Error("the flood is over, and a reply is still refused")
-	}
-}
 
 func TestBandwidth(t *testing.T) {
 	for name, edit := range map[string]func(*Limits){
@@ -111,18 +46,18 @@ func TestReleaseIsRepeated(t *testing.T) {
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
 }
 
-// Who is wrong about a user's password a hundred times is not heard any more, for a while and about that user; others are,
-// from the same address too.
-func TestGuessesAreLimited(t *testing.T) {
+// After a hundred wrong passwords for one user, an address gets no replies for that user for a while. Other users are
+// answered at the same address.
+func TestFailedAuthenticationsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ts := serveInMemory(t, newMemoryNet(), nil)
 		c, other := ts.pipe(t, memoryHome, TCP), ts.pipe(t, memoryHome, TCP)
 		c.login()
 		c.password = "a guess"
-		for range guessBurst / guessCost {
+		for range 100 {
 			c.must(c.do(wire.Allocate, udpTransport), wire.Unauthorized)
 		}
-		for _, password := range []string{"a guess", testPass} { // a right one would tell
+		for _, password := range []string{"a guess", testPass} { // a reply to the right one would reveal it
 			c.password = password
 			before := testutil.ToFloat64(ts.drops[DropReplyRate])
 			c.write(c.message(wire.Allocate, udpTransport))

@@ -134,7 +134,7 @@ type Limits struct {
 	// each user, each address (counted as allocations are) and the whole server; 0: no limit. What is more is dropped.
 	BandwidthPerAllocation, BandwidthPerUser, BandwidthPerAddr, Bandwidth int
 	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
-	// that have not shown that their source address is theirs, see replylimit.go.
+	// that have not shown that their source address is theirs, see package limit.
 	RepliesPerPrefix, Replies int
 	// AlternateServers, one for each address family, are where a draining server sends
 	// clients that would allocate: 300, before they authenticate. Without one of its family a client gets 401

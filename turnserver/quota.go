@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"icebox/turnserver/credential"
+	"icebox/turnserver/limit"
 	"icebox/turnserver/wire"
 )
 
@@ -60,19 +61,6 @@ func newQuota() *quota {
 	return &quota{users: make(shares[accountKey]), addrs: make(shares[netip.Prefix]), origins: make(shares[string])}
 }
 
-// clientPrefix is what limits for each client address count by: the address in IPv4, its /64 in IPv6.
-func clientPrefix(a netip.Addr) netip.Prefix { return prefix(a, 32, 64) }
-
-// prefix cuts a down to bits4 or bits6, by its family.
-func prefix(a netip.Addr, bits4, bits6 int) netip.Prefix {
-	bits := bits4
-	if a.Is6() {
-		bits = bits6
-	}
-	p, _ := a.Prefix(bits) // fails for no valid address
-	return p
-}
-
 // slot is one allocation taken from the quotas.
 type slot struct {
 	quota *quota
@@ -88,7 +76,7 @@ type slot struct {
 // reserve takes one allocation from each quota, or says which code refuses it. The
 // slot is held until it is released, once.
 func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*slot, wire.Code) {
-	s := &slot{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: clientPrefix(client), originKey: id.Origin}
+	s := &slot{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: limit.ClientPrefix(client), originKey: id.Origin}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -119,8 +107,8 @@ func (s *slot) release() {
 }
 
 // pass takes size bytes out of what user and addresses share, in the direction that pick chooses.
-func (s *slot) pass(now int64, size int, pick func(*pipe) *bucket, l *limits) bool {
-	return pick(&s.user.pipe).bytes(now, size, l.BandwidthPerUser) &&
-		pick(&s.client.pipe).bytes(now, size, l.BandwidthPerAddr) &&
-		(s.origin == nil || pick(&s.origin.pipe).bytes(now, size, l.BandwidthPerAddr))
+func (s *slot) pass(now int64, size int, pick func(*pipe) *limit.Bucket, l *limits) bool {
+	return pick(&s.user.pipe).TakeBytes(now, size, l.BandwidthPerUser) &&
+		pick(&s.client.pipe).TakeBytes(now, size, l.BandwidthPerAddr) &&
+		(s.origin == nil || pick(&s.origin.pipe).TakeBytes(now, size, l.BandwidthPerAddr))
 }

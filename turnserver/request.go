@@ -133,14 +133,13 @@ func (s *Server) authenticate(r *request) wire.Code {
 		}
 		return 0
 	}
-	wrong := s.guesses.bucket(r.remote.Addr(), username)
-	if !wrong.has(s.now(), guessCost, guessBurst) {
+	if !s.authFailures.Allow(r.remote.Addr(), username, s.now()) {
 		r.guessing = true
 		return wire.Unauthorized
 	}
 	id, err := s.limits.Load().Credentials.Verify(string(username), now, r.msg.CheckIntegrity)
 	if err != nil {
-		wrong.take(s.now(), guessCost, guessBurst)
+		s.authFailures.Count(r.remote.Addr(), username, s.now())
 		return wire.Unauthorized
 	}
 	r.identity = id
@@ -208,9 +207,15 @@ func (s *Server) redirectUnsigned(r *request) *reply {
 // mayReply takes a token for a reply to an address that may be forged. Whoever
 // reached us through a handshake, or has a nonce of ours, has shown its address, and gets any reply.
 func (s *Server) mayReply(from path, remote netip.AddrPort, shown bool) bool {
-	if shown || from.transport() != UDP || s.replies.allow(remote.Addr(), s.now(), s.limits.Load()) {
+	if shown || from.transport() != UDP || s.allowReply(remote.Addr()) {
 		return true
 	}
 	s.drop(DropReplyRate)
 	return false
+}
+
+// allowReply takes a token for a reply to an address that may be forged.
+func (s *Server) allowReply(a netip.Addr) bool {
+	l := s.limits.Load()
+	return s.replies.Allow(a, s.now(), l.RepliesPerPrefix, l.Replies)
 }

@@ -14,6 +14,7 @@ import (
 
 	"icebox/turnserver/dtlsgate"
 	"icebox/turnserver/engine"
+	"icebox/turnserver/limit"
 	"icebox/turnserver/packetio"
 )
 
@@ -31,9 +32,9 @@ type Server struct {
 	nonces       *nonces
 	gate         *dtlsgate.Gate
 	quota        *quota
-	replies      *replyLimit
-	guesses      *guesses
-	streams      *streamLimit
+	replies      *limit.Replies
+	authFailures *limit.AuthFailures
+	connections  *limit.Connections
 	reservations *reservations
 	revoked      *revocations
 	graves       *tombstones
@@ -46,7 +47,7 @@ type Server struct {
 	pipe   pipe
 	nextID atomic.Uint64
 
-	endLines   bucket       // of lines that say that a session has ended
+	endLines   limit.Bucket // of lines that say that a session has ended
 	endsUntold atomic.Int64 // since the last such line
 
 	turn atomic.Uint64 // of the next stream, to be given a loop
@@ -83,9 +84,9 @@ func New(o Options, l Limits) (*Server, error) {
 		hosts:        make(map[netip.Addr]*relayHost),
 		onlyLoopback: onlyLoopback(o.RelayAddrs),
 		quota:        newQuota(),
-		replies:      newReplyLimit(),
-		guesses:      newGuesses(),
-		streams:      newStreamLimit(),
+		replies:      limit.NewReplies(),
+		authFailures: limit.NewAuthFailures(),
+		connections:  limit.NewConnections(),
 		reservations: newReservations(),
 		revoked:      newRevocations(),
 		graves:       newTombstones(),

@@ -137,7 +137,7 @@ const (
 
 // logEnd logs what became of a session, or counts it for the next line that is logged.
 func (s *Server) logEnd(i *SessionInfo, reason EndReason) {
-	if !s.endLines.take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
+	if !s.endLines.Take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
 		s.endsUntold.Add(1)
 		return
 	}

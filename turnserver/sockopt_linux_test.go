@@ -8,28 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel keeps little of what a TCP client does not read.
-func TestUnsentIsLimited(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	limitUnsent(c)
-	if got := sockopt(t, c.(*net.TCPConn), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); got != unsent {
-		t.Errorf("%d bytes, want %d", got, unsent)
-	}
-	near, far := net.Pipe() // no socket
-	limitUnsent(near)
-	near.Close()
-	far.Close()
-}
-
 // A client socket outlasts a pause of its reader's better than others.
 func TestReceiveBuffer(t *testing.T) {
 	ts := serve(t, relayApart)

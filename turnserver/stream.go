@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/turnserver/limit"
 	"icebox/turnserver/packetio"
+	"icebox/turnserver/streamio"
 	"icebox/turnserver/wire"
 )
 
@@ -20,6 +22,9 @@ const (
 	frameTimeout     = 10 * time.Second // from a frame's first byte to its last
 	idleTimeout      = 30 * time.Second // without an allocation
 )
+
+// strangerQueue is how many bytes of replies may wait for a client without an allocation: about a hundred replies.
+const strangerQueue = 8 << 10
 
 // Frames of a stream, in bytes with padding.
 const (
@@ -106,20 +111,20 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
 	raw := beneath(c)
-	place := s.place(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
+	place := s.admitConnection(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
 	if place == nil {
 		_ = c.Close() // it was never used
 		return
 	}
-	defer place.release()
-	limitUnsent(raw)
-	out := newSink(c)
+	defer place.Remove()
+	streamio.LimitUnsent(raw)
+	out := streamio.NewConn(c)
 	stream := net.Conn(out)
 	if _, done := c.(handshaken); t == TLS && !done {
 		stream = tls.Server(out, s.tls)
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, loop: s.nextLoop()}
-	p.out = outbox{server: s, conn: stream, sink: out}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, stream: stream, loop: s.nextLoop()}
+	p.out = streamio.NewWriter(stream, out, &s.readers)
 	if !s.hold(p) {
 		return
 	}
@@ -134,12 +139,12 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 			return
 		}
 	}
-	out.hurry()
+	out.SetNonblocking()
 	p.read(stream)
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
-	p.out.flush()
+	p.out.WaitFlushed()
 }
 
 // hold makes p one of the things that Close closes, and its reader, who calls, one
@@ -152,6 +157,20 @@ func (s *Server) hold(p *streamPath) bool {
 	}
 	s.readers.Add(1)
 	return true
+}
+
+// admitConnection counts a connection of client. It returns nil if there is no room. closeNow closes the connection at
+// once; it is called if a later connection takes its place.
+func (s *Server) admitConnection(client netip.Addr, closeNow func()) *limit.Connection {
+	l := s.limits.Load()
+	added, evicted := s.connections.Add(client, l.StreamsPerAddr, l.StreamsTotal, closeNow)
+	if evicted != nil {
+		evicted.Evict()
+	}
+	if evicted != nil || added == nil {
+		s.drop(DropConnections)
+	}
+	return added
 }
 
 // newTLSConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the
@@ -170,8 +189,9 @@ type streamPath struct {
 	kind      Transport
 	localAddr netip.AddrPort
 	remote    netip.AddrPort
-	place     *place
-	out       outbox
+	place     *limit.Connection
+	stream    net.Conn // of out
+	out       *streamio.Writer
 	loop      int // of packetio
 	sess      atomic.Pointer[session]
 	known     atomic.Bool // it has had an allocation
@@ -185,15 +205,15 @@ func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 	pkt.Pad() // RFC 8656 section 12.5
-	limit := strangersOutbox
+	most := strangerQueue
 	if p.known.Load() {
-		limit = outboxSize
+		most = streamio.QueueSize
 	}
-	if p.out.put(pkt, limit) {
+	if p.out.Enqueue(pkt, most) {
 		return
 	}
 	p.server.drop(DropSlowClient)
-	if limit == strangersOutbox {
+	if most == strangerQueue {
 		_ = p.Close() // it has asked for more than it reads
 	}
 }
@@ -202,38 +222,38 @@ func (p *streamPath) session(netip.AddrPort) *session { return p.sess.Load() }
 
 func (p *streamPath) attach(sess *session) {
 	p.known.Store(true)
-	p.place.keep(true)
+	p.place.SetAllocated(true)
 	p.sess.Store(sess)
 }
 
 func (p *streamPath) detach(sess *session) {
 	if p.sess.CompareAndSwap(sess, nil) {
-		p.place.keep(false)
+		p.place.SetAllocated(false)
 		// The reader may wait without a deadline. An error means that it does not.
-		_ = p.out.conn.SetReadDeadline(time.Now().Add(idleTimeout))
+		_ = p.stream.SetReadDeadline(time.Now().Add(idleTimeout))
 	}
 }
 
 // Close ends the connection and its outbox. That a client did not wait for a goodbye is no error.
 func (p *streamPath) Close() error {
-	_ = p.out.close()
+	_ = p.out.Close()
 	return nil
 }
 
 // read cuts the stream into messages until it ends, breaks the framing or is too slow.
 func (p *streamPath) read(c net.Conn) {
-	in := newInput(c)
+	in := streamio.NewReader(c)
 	inFrame := false // the deadline is that of a frame
 	for need := wire.MinFrame; ; {
-		if partial := in.size() > 0; !partial || !inFrame {
+		if partial := in.Len() > 0; !partial || !inFrame {
 			inFrame = partial
 			p.setDeadline(c, partial)
 		}
-		most := inputSize
+		most := streamio.ReadSize
 		if p.sess.Load() == nil {
-			most = streamBuffer
+			most = streamio.SmallReadSize
 		}
-		if in.fill(need, most) != nil {
+		if in.Fill(need, most) != nil {
 			return
 		}
 		whole, more, err := p.cut(in)
@@ -244,25 +264,25 @@ func (p *streamPath) read(c net.Conn) {
 		if need = more; whole {
 			inFrame = false
 		}
-		in.settle()
+		in.Release()
 	}
 }
 
 // cut takes the messages that are whole out of in. need is how many bytes the next one
 // has, as far as is known.
-func (p *streamPath) cut(in *input) (some bool, need int, err error) {
+func (p *streamPath) cut(in *streamio.Reader) (some bool, need int, err error) {
 	var batch *packetio.Batch
 	defer func() { batch.Return() }()
-	for in.size() >= wire.MinFrame {
-		size, padded, err := wire.FrameSize(in.bytes(), p.limit())
-		if err != nil || padded > in.size() {
+	for in.Len() >= wire.MinFrame {
+		size, padded, err := wire.FrameSize(in.Bytes(), p.limit())
+		if err != nil || padded > in.Len() {
 			return some, padded, err
 		}
 		if batch == nil {
 			batch = packetio.Borrow()
 		}
-		p.packet.View(batch, in.buf, in.start, in.start+size)
-		in.start += padded
+		buf, start, end := in.Consume(size, padded)
+		p.packet.View(batch, buf, start, end)
 		p.server.receive(p, p.remote, &p.packet)
 		some = true
 	}

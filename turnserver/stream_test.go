@@ -260,7 +260,7 @@ func (ts *testServer) awaitStreams(t testing.TB, n int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(patience); ; <-tick.C {
-		total := ts.streams.count()
+		total := ts.connections.Len()
 		if total == n {
 			return
 		}

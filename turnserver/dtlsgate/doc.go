@@ -1,5 +1,5 @@
 // Package dtlsgate stands between a UDP socket and the DTLS connections behind it.
-// It does no I/O.
+// It does no I/O: a [PacketConn] is given the datagrams and a function that sends them.
 //
 // # Cookies
 //

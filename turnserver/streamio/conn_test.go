@@ -1,14 +1,19 @@
-package turnserver
+package streamio
 
 import (
 	"bytes"
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"icebox/turnserver/packetio"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tcpPair returns the two ends of a TCP connection.
 func tcpPair(t *testing.T) (a, b net.Conn) {
@@ -28,16 +33,16 @@ func tcpPair(t *testing.T) (a, b net.Conn) {
 	return a, b
 }
 
-// A sink takes what its reader does not read, up to a limit, without waiting, and delivers it in order.
-func TestSink(t *testing.T) {
+// A Conn accepts writes up to a limit while its client does not read, and delivers the bytes in order afterwards.
+func TestConnKeepsUnwrittenBytes(t *testing.T) {
 	pipeA, pipeB := net.Pipe()
 	t.Cleanup(func() { pipeA.Close(); pipeB.Close() })
 	tcpA, tcpB := tcpPair(t)
-	limitUnsent(tcpA)
+	LimitUnsent(tcpA)
 	for name, c := range map[string][2]net.Conn{"socket": {tcpA, tcpB}, "no socket": {pipeA, pipeB}} {
 		t.Run(name, func(t *testing.T) {
-			s := newSink(c[0])
-			s.hurry()
+			s := NewConn(c[0])
+			s.SetNonblocking()
 			var sent bytes.Buffer
 			var err error
 			for i := 0; err == nil; i++ {
@@ -46,14 +51,14 @@ func TestSink(t *testing.T) {
 					sent.Write(b)
 				}
 			}
-			if !errors.Is(err, errBehind) || !s.behind() || len(s.rest) > sinkSize {
-				t.Fatalf("write: %v, behind by %d bytes", err, len(s.rest))
+			if !errors.Is(err, errTooSlow) || !s.behind() || len(s.unwritten) > maxUnwritten {
+				t.Fatalf("write: %v, behind by %d bytes", err, len(s.unwritten))
 			}
 			drained := make(chan error, 1)
 			go func() { drained <- s.drain() }()
 			got := make([]byte, sent.Len())
 			if _, err := io.ReadFull(c[1], got); err != nil || !bytes.Equal(got, sent.Bytes()) {
-				t.Errorf("read: %v, or something else than was written", err)
+				t.Errorf("read: %v, or other bytes than were written", err)
 			}
 			if err := <-drained; err != nil || s.behind() {
 				t.Errorf("drain: %v", err)
@@ -62,26 +67,26 @@ func TestSink(t *testing.T) {
 	}
 }
 
-// What one reader sends to a stream in one go is written in one go.
-func TestOutboxWaitsForTheEndOfTheRound(t *testing.T) {
+// Messages that are queued in one round are written together at its end.
+func TestWriterWaitsForTheEndOfTheRound(t *testing.T) {
 	a, b := tcpPair(t)
-	s := newSink(a)
-	s.hurry()
-	o := &outbox{conn: s, sink: s}
+	s := NewConn(a)
+	s.SetNonblocking()
+	w := NewWriter(s, s, new(sync.WaitGroup))
 	batch := packetio.Borrow()
 	p := new(packetio.Packet)
 	for range 3 {
 		buf := make([]byte, packetio.Headroom+4+packetio.Tailroom)
 		p.View(batch, buf, packetio.Headroom, packetio.Headroom+4)
-		if !o.put(p, outboxSize) {
+		if !w.Enqueue(p, QueueSize) {
 			t.Fatal("refused")
 		}
 	}
-	if o.size() != 12 {
-		t.Errorf("%d bytes wait", o.size())
+	if w.queued() != 12 {
+		t.Errorf("%d bytes queued, want 12", w.queued())
 	}
 	batch.Return()
-	if n, err := io.ReadFull(b, make([]byte, 12)); err != nil || o.size() != 0 {
-		t.Errorf("%d bytes came, %d still wait: %v", n, o.size(), err)
+	if n, err := io.ReadFull(b, make([]byte, 12)); err != nil || w.queued() != 0 {
+		t.Errorf("%d bytes read, %d still queued: %v", n, w.queued(), err)
 	}
 }
