@@ -59,7 +59,7 @@ func (s *Server) write(r *request, raw []byte) {
 	if code, ok := errorCode(raw); ok {
 		s.errors[code].Inc()
 	}
-	r.from.send(r.remote, r.packet.Answer(raw))
+	r.from.send(r.remote, r.packet.Reply(raw))
 }
 
 // errorCode finds the code in one of our own answers, where ERROR-CODE comes first.

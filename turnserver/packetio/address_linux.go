@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sockaddr holds an IPv4 or an IPv6 address in the kernel's form.
+// sockaddr is an IPv4 or IPv6 socket address as the kernel reads and writes it.
 type sockaddr struct {
 	raw  unix.RawSockaddrInet6
 	size uint32
 }
 
-// set stores a and returns the size of its form. The ports lie at the same place
-// in both forms, in network byte order.
+// set stores a, and the size of its structure in size. The port is at the same offset in both structures, in network byte
+// order.
 func (s *sockaddr) set(a netip.AddrPort) {
 	port := (*[2]byte)(unsafe.Pointer(&s.raw.Port))
 	binary.BigEndian.PutUint16(port[:], a.Port())
@@ -31,7 +31,7 @@ func (s *sockaddr) set(a netip.AddrPort) {
 	s.size = unix.SizeofSockaddrInet6
 }
 
-// get returns the address that is stored, IPv4 as IPv4.
+// get returns the address. An IPv4 address that is mapped into IPv6 is returned as IPv4.
 func (s *sockaddr) get() netip.AddrPort {
 	port := (*[2]byte)(unsafe.Pointer(&s.raw.Port))
 	var ip netip.Addr

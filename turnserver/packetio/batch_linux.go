@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// mostSegments and mostBytes are what one run may have (UDP_MAX_SEGMENTS of older kernels).
-	mostSegments = 64
-	mostBytes    = 65000
-	// searchBack is how far back a run is looked for that a packet could join.
+	// maxSegments and maxRunBytes limit one run. 64 is UDP_MAX_SEGMENTS of older kernels.
+	maxSegments = 64
+	maxRunBytes = 65000
+	// searchBack is how many earlier runs, or queues, are searched for one that a packet can join.
 	searchBack = 8
-	// mostParts is how many packets of a stream are gathered.
-	mostParts = 512
-	// scratchSize holds the copies that detach makes; there is always room for one.
+	// maxParts is how many packets of a stream are gathered before they are sent.
+	maxParts = 512
+	// scratchSize is the size in bytes of the buffer for the copies that detach makes. It is larger than any packet.
 	scratchSize = 256 << 10
 )
 
-// Batch holds what was sent on behalf of packets since the last flush. Payloads stay where
-// they were read.
+// Batch holds the packets that were sent since the last flush on behalf of packets that were read. Payloads stay in the buffer
+// that they were read into. A Batch is not safe for concurrent use.
 type Batch struct {
-	later
+	deferred
 	parts   []part
 	runs    []run
 	queues  []queue
 	scratch []byte
-	used    int // of scratch
+	used    int // bytes of scratch
 
 	msgs    []mmsghdr
 	iovs    []unix.Iovec
@@ -39,33 +39,34 @@ type Batch struct {
 // part is the payload of one packet.
 type part struct {
 	data []byte
-	next int32 // of the same run
+	next int32 // the next part of the same run
 }
 
-// run is a sequence of packets from one socket to one address, all of one size but the last.
+// run is a sequence of packets from one socket to one address. All have the same size, except that the last may be shorter.
 type run struct {
 	addr         netip.AddrPort
-	size         int // of the first
+	size         int // of the first packet, in bytes
 	count, bytes int
 	first, last  int32 // parts
-	next         int32 // run of the same queue
-	prev         int32
-	open         bool // may grow
+	next, prev   int32 // runs of the same queue
+	open         bool  // another packet may join
 	dontFragment bool
 }
 
-// queue has the runs of one socket, in order.
+// queue holds the runs of one socket, in order.
 type queue struct {
 	socket      *socket
 	first, last int32
 	count       int
 }
 
+// none is the index that ends a list.
 const none = -1
 
-// joins tells that packets of one buffer may be given to the batch.
-func (b *Batch) joins() bool {
-	if len(b.parts) >= mostParts {
+// sharesBuffer reports whether the batch keeps pointers into the buffer of a packet, so that the packet must be detached
+// before its surroundings are written to.
+func (b *Batch) sharesBuffer() bool {
+	if len(b.parts) >= maxParts {
 		b.Flush()
 	}
 	return true
@@ -78,7 +79,7 @@ func (b *Batch) init() {
 	b.names, b.control = make([]sockaddr, 0, room), make([][controlSize]byte, 0, room)
 }
 
-// detach copies p to where it has room around it.
+// detach copies p to a place where the bytes around it are free.
 func (b *Batch) detach(p *Packet) {
 	size := p.End - p.Off
 	need := Headroom + size + Tailroom
@@ -94,7 +95,7 @@ func (b *Batch) detach(p *Packet) {
 	p.Buf, p.Off, p.End, p.shared = buf, Headroom, Headroom+size, false
 }
 
-// add takes p for s to send.
+// add records that s has to send p.
 func (b *Batch) add(s *socket, p *Packet) {
 	data := p.Payload()
 	at := int32(len(b.parts))
@@ -104,12 +105,12 @@ func (b *Batch) add(s *socket, p *Packet) {
 		b.parts[r.last].next, r.last = at, at
 		r.count++
 		r.bytes += len(data)
-		r.open = len(data) == r.size && r.count < mostSegments
+		r.open = len(data) == r.size && r.count < maxSegments
 		return
 	}
 	i := int32(len(b.runs))
 	b.runs = append(b.runs, run{addr: p.Addr, size: len(data), count: 1, bytes: len(data), first: at, last: at, next: none, prev: q.last,
-		open: len(data) > 0 && !p.DontFragment && s.inRuns(len(data)), dontFragment: p.DontFragment})
+		open: len(data) > 0 && !p.DontFragment && s.allowsRuns(len(data)), dontFragment: p.DontFragment})
 	if q.count == 0 {
 		q.first = i
 	} else {
@@ -119,7 +120,7 @@ func (b *Batch) add(s *socket, p *Packet) {
 	q.count++
 }
 
-// queue returns the queue of s.
+// queue returns the queue of s, a new one if none of the last searchBack queues belongs to s.
 func (b *Batch) queue(s *socket) *queue {
 	for i := len(b.queues) - 1; i >= max(0, len(b.queues)-searchBack); i-- {
 		if b.queues[i].socket == s {
@@ -130,7 +131,7 @@ func (b *Batch) queue(s *socket) *queue {
 	return &b.queues[len(b.queues)-1]
 }
 
-// joinable returns the run that p may be added to. Only the last one to its address may grow, to keep the order.
+// joinable returns the run that p may join, or nil. Only the last run to an address may grow, which keeps the order of packets.
 func (b *Batch) joinable(q *queue, p *Packet) *run {
 	for i, n := q.last, 0; i != none && n < searchBack; i, n = b.runs[i].prev, n+1 {
 		r := &b.runs[i]
@@ -138,7 +139,7 @@ func (b *Batch) joinable(q *queue, p *Packet) *run {
 			continue
 		}
 		size := p.End - p.Off
-		if r.open && !p.DontFragment && size > 0 && size <= r.size && r.bytes+size <= mostBytes {
+		if r.open && !p.DontFragment && size > 0 && size <= r.size && r.bytes+size <= maxRunBytes {
 			return r
 		}
 		return nil
@@ -146,16 +147,16 @@ func (b *Batch) joinable(q *queue, p *Packet) *run {
 	return nil
 }
 
-// inRuns tells whether datagrams of this size may be sent in runs.
-func (s *socket) inRuns(size int) bool {
-	limit := int(s.plainFrom.Load())
+// allowsRuns reports whether datagrams of size bytes may be sent in runs.
+func (s *socket) allowsRuns(size int) bool {
+	limit := int(s.maxSegment.Load())
 	return limit == 0 || size < limit
 }
 
-// Flush sends everything.
+// Flush sends everything that was recorded.
 func (b *Batch) Flush() {
 	b.sendRuns()
-	b.flushLater()
+	b.flushDeferred()
 }
 
 func (b *Batch) sendRuns() {
@@ -195,7 +196,7 @@ func (b *Batch) send(q *queue) {
 	b.sendMany(q.socket, from, n)
 }
 
-// sendMany sends n runs from first on.
+// sendMany sends n runs, beginning with first.
 func (b *Batch) sendMany(s *socket, first int32, n int) {
 	if n == 0 {
 		return
@@ -208,7 +209,7 @@ func (b *Batch) sendMany(s *socket, first int32, n int) {
 			continue
 		}
 		if errno != 0 {
-			b.refused(s, &b.runs[i], errno)
+			b.sendSingly(s, &b.runs[i], errno)
 			done = 1
 		}
 		at += int(done)
@@ -218,15 +219,15 @@ func (b *Batch) sendMany(s *socket, first int32, n int) {
 	}
 }
 
-// assemble writes the kernel's form of n runs from first on.
+// assemble writes n runs, beginning with first, as the kernel's structures.
 func (b *Batch) assemble(first int32, n int) {
 	parts := 0
 	for i, k := first, 0; k < n; i, k = b.runs[i].next, k+1 {
 		parts += b.runs[i].count
 	}
-	// Pointers into these are taken: they must not move.
-	b.msgs, b.names, b.control = room(b.msgs, n), room(b.names, n), room(b.control, n)
-	b.iovs = room(b.iovs, parts)
+	// The loop below takes pointers into these slices, so they must not be reallocated in it.
+	b.msgs, b.names, b.control = resize(b.msgs, n), resize(b.names, n), resize(b.control, n)
+	b.iovs = resize(b.iovs, parts)
 	at := 0
 	for i, k := first, 0; k < n; i, k = b.runs[i].next, k+1 {
 		r := &b.runs[i]
@@ -252,18 +253,18 @@ func (b *Batch) assemble(first int32, n int) {
 	}
 }
 
-// room returns s with n elements.
-func room[T any](s []T, n int) []T {
+// resize returns s with n elements, reallocated if it is too small. Its contents are undefined.
+func resize[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, 2*n)
 	}
 	return s[:n]
 }
 
-// refused deals with a run that the kernel did not take. A run may be what it can't
-// do: EINVAL where a segment does not fit into the route's MTU, EIO where the device computes no
-// checksums. Then its packets are sent one by one, and such runs not tried again.
-func (b *Batch) refused(s *socket, r *run, errno unix.Errno) {
+// sendSingly handles a run that the kernel refused. The kernel returns EINVAL if a segment does not fit into the route's MTU
+// and EIO if the device computes no checksums. In these cases the packets are sent one by one, and the socket makes no such
+// runs any more. Any other refused run is lost.
+func (b *Batch) sendSingly(s *socket, r *run, errno unix.Errno) {
 	if r.count == 1 || errno != unix.EINVAL && errno != unix.EIO && errno != unix.EMSGSIZE {
 		s.receiver.Lost(r.count)
 		return
@@ -272,7 +273,7 @@ func (b *Batch) refused(s *socket, r *run, errno unix.Errno) {
 	if errno == unix.EIO {
 		limit = 1
 	}
-	s.plainFrom.Store(int32(limit))
+	s.maxSegment.Store(int32(limit))
 	for p := r.first; p != none; p = b.parts[p].next {
 		if !s.sendOne(b.parts[p].data, r.addr) {
 			s.receiver.Lost(1)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// coalesce makes c send what it is given as datagrams of size bytes, in one piece.
+// coalesce makes the kernel cut each write to c into datagrams of size bytes, which arrive in one piece.
 func coalesce(t *testing.T, c *net.UDPConn, size int) {
 	t.Helper()
 	raw, err := c.SyscallConn()
@@ -29,8 +29,8 @@ func coalesce(t *testing.T, c *net.UDPConn, size int) {
 // text returns n different bytes that begin with a number.
 func text(number, n int) string { return fmt.Sprintf("%-*d", n, number) }
 
-// Datagrams that the kernel hands over in one piece are told apart, and each gets a
-// header and padding of its own although they lie side by side.
+// Datagrams that the kernel coalesced are split again. Each gets a header and padding of its own, although they are adjacent in
+// the buffer.
 func TestCoalesced(t *testing.T) {
 	l := New(1)
 	t.Cleanup(l.Close)
@@ -77,8 +77,8 @@ func TestCoalescedAndOversized(t *testing.T) {
 	}
 }
 
-// bare returns a socket that nobody reads.
-func bare(t *testing.T) (*socket, *collector) {
+// unreadSocket returns a socket that no loop reads.
+func unreadSocket(t *testing.T) (*socket, *collector) {
 	t.Helper()
 	l := New(1)
 	t.Cleanup(l.Close)
@@ -105,15 +105,15 @@ func (b *Batch) addText(s *socket, to netip.AddrPort, data string) {
 }
 
 func TestRuns(t *testing.T) {
-	s, _ := bare(t)
-	other, _ := bare(t)
+	s, _ := unreadSocket(t)
+	other, _ := unreadSocket(t)
 	x, y := netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
 	type packet struct {
 		s    *socket
 		to   netip.AddrPort
 		size int
 	}
-	many := make([]packet, mostSegments+1)
+	many := make([]packet, maxSegments+1)
 	for i := range many {
 		many[i] = packet{s, x, 10}
 	}
@@ -121,14 +121,14 @@ func TestRuns(t *testing.T) {
 		packets []packet
 		want    []int // packets of each run
 	}{
-		"one size":            {[]packet{{s, x, 10}, {s, x, 10}, {s, x, 10}}, []int{3}},
-		"a short one ends it": {[]packet{{s, x, 10}, {s, x, 9}, {s, x, 10}, {s, x, 10}}, []int{2, 2}},
-		"a longer one":        {[]packet{{s, x, 10}, {s, x, 11}, {s, x, 10}}, []int{1, 2}},
-		"mixed addresses":     {[]packet{{s, x, 10}, {s, y, 5}, {s, x, 10}, {s, y, 5}}, []int{2, 2}},
-		"mixed sockets":       {[]packet{{s, x, 10}, {other, x, 10}, {s, x, 10}}, []int{2, 1}},
-		"empty":               {[]packet{{s, x, 0}, {s, x, 0}, {s, x, 10}, {s, x, 0}}, []int{1, 1, 1, 1}},
-		"too many":            {many, []int{mostSegments, 1}},
-		"too long":            {[]packet{{s, x, 40000}, {s, x, 40000}}, []int{1, 1}},
+		"one size":                  {[]packet{{s, x, 10}, {s, x, 10}, {s, x, 10}}, []int{3}},
+		"a shorter one ends a run":  {[]packet{{s, x, 10}, {s, x, 9}, {s, x, 10}, {s, x, 10}}, []int{2, 2}},
+		"a longer one starts a run": {[]packet{{s, x, 10}, {s, x, 11}, {s, x, 10}}, []int{1, 2}},
+		"mixed addresses":           {[]packet{{s, x, 10}, {s, y, 5}, {s, x, 10}, {s, y, 5}}, []int{2, 2}},
+		"mixed sockets":             {[]packet{{s, x, 10}, {other, x, 10}, {s, x, 10}}, []int{2, 1}},
+		"empty packets":             {[]packet{{s, x, 0}, {s, x, 0}, {s, x, 10}, {s, x, 0}}, []int{1, 1, 1, 1}},
+		"too many packets":          {many, []int{maxSegments, 1}},
+		"too many bytes":            {[]packet{{s, x, 40000}, {s, x, 40000}}, []int{1, 1}},
 	} {
 		b := newBatch()
 		for _, p := range c.packets {
@@ -144,9 +144,9 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// One destination that the kernel refuses takes no other with it.
+// If the kernel refuses one destination, packets to others are still sent.
 func TestPartialSend(t *testing.T) {
-	s, r := bare(t)
+	s, r := unreadSocket(t)
 	l := New(1)
 	t.Cleanup(l.Close)
 	peer, got := open127(t, l, 0, 1500, nil)
@@ -164,13 +164,13 @@ func TestPartialSend(t *testing.T) {
 	}
 }
 
-// A run that the kernel refuses goes out packet by packet, and such runs are not made again.
+// The packets of a run that the kernel refuses are sent one by one, and the socket makes no such runs any more.
 func TestRefusedRun(t *testing.T) {
 	for errno, want := range map[unix.Errno]map[int]bool{
 		unix.EINVAL: {9: true, 10: false, 1200: false},
 		unix.EIO:    {1: false, 10: false, 1200: false},
 	} {
-		s, r := bare(t)
+		s, r := unreadSocket(t)
 		l := New(1)
 		t.Cleanup(l.Close)
 		peer, got := open127(t, l, 0, 1500, nil)
@@ -178,13 +178,13 @@ func TestRefusedRun(t *testing.T) {
 		for i := range 3 {
 			b.addText(s, peer.LocalAddr(), text(i, 10))
 		}
-		b.refused(s, &b.runs[0], errno)
+		b.sendSingly(s, &b.runs[0], errno)
 		for i := range 3 {
 			got.want(t, s.LocalAddr(), text(i, 10))
 		}
 		for size, allowed := range want {
-			if s.inRuns(size) != allowed {
-				t.Errorf("after %v: runs of %d bytes: %v", errno, size, !allowed)
+			if s.allowsRuns(size) != allowed {
+				t.Errorf("after %v: runs of %d bytes are allowed: %v", errno, size, !allowed)
 			}
 		}
 		if n := r.lost.Load(); n != 0 {
@@ -193,18 +193,18 @@ func TestRefusedRun(t *testing.T) {
 	}
 }
 
-// A socket that is closed while packets wait to be sent by it keeps its descriptor until they are.
+// A socket that is closed while packets wait to be sent through it keeps its descriptor until they are sent.
 func TestCloseWhileInUse(t *testing.T) {
-	s, r := bare(t)
+	s, r := unreadSocket(t)
 	if !s.acquire() {
 		t.Fatal("closed")
 	}
 	if err := s.Close(); err != nil || r.closed.Load() != 0 {
-		t.Fatalf("Close: %v, told %d times", err, r.closed.Load())
+		t.Fatalf("Close: %v, Closed was called %d times", err, r.closed.Load())
 	}
 	s.release()
 	if r.closed.Load() != 1 || s.acquire() {
-		t.Errorf("told %d times", r.closed.Load())
+		t.Errorf("Closed was called %d times", r.closed.Load())
 	}
 	b := newBatch()
 	b.addText(s, s.LocalAddr(), "too late")
@@ -272,6 +272,6 @@ func TestLoopAllocatesNothing(t *testing.T) {
 		}
 	}
 	if n := testing.AllocsPerRun(100, func() { s.(*socket).sendOne([]byte("x"), s.LocalAddr()) }); n != 0 {
-		t.Errorf("%v allocations a packet of one's own", n)
+		t.Errorf("%v allocations for a packet outside of a round", n)
 	}
 }

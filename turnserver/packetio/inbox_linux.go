@@ -9,12 +9,12 @@ import (
 
 const (
 	inboxSlots = 64
-	// mostAtOnce is how many datagrams are read from a socket before others get their turn.
-	mostAtOnce = 32
-	// slotSize has the room of a datagram around it. It is no multiple of a large power of two, so that
-	// the starts of slots do not compete for the same lines of a cache.
+	// maxPerTurn is how many datagrams are read from one socket before the next socket has its turn.
+	maxPerTurn = 32
+	// slotSize is the size of a datagram with its headroom and tailroom, and padding. It is not a multiple of a large power
+	// of two, so that the starts of slots do not compete for the same cache lines.
 	slotSize = Headroom + MaxDatagram + Tailroom + 2249
-	// controlSize holds the one control message that is asked for, UDP_GRO.
+	// controlSize is the room for one control message, UDP_GRO or UDP_SEGMENT.
 	controlSize = 32
 )
 
@@ -24,11 +24,11 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// inbox holds the datagrams that a loop has read and not yet dealt with.
+// inbox holds the datagrams that a loop has read in the current round.
 type inbox struct {
-	used    int  // slots
-	read    int  // since the loop's last rest, what the kernel has coalesced counted as one
-	more    bool // a socket has had its turn since then, and has perhaps more
+	used    int  // slots in use
+	read    int  // datagrams since the loop's last pause; coalesced ones count as one
+	more    bool // since then a socket has used up its turn, so it may have more
 	buf     []byte
 	packet  Packet
 	msgs    [inboxSlots]mmsghdr
@@ -52,8 +52,8 @@ func (b *inbox) init() {
 func (b *inbox) full() bool { return b.used == inboxSlots }
 func (b *inbox) reset()     { b.used = 0 }
 
-// take reads what s has, up to a limit, and hands it to the receiver of s.
-func (b *inbox) take(s *socket, out *Batch) {
+// readFrom reads datagrams from s, at most maxPerTurn of them, and hands them to the receiver of s.
+func (b *inbox) readFrom(s *socket, out *Batch) {
 	if !s.acquire() {
 		return
 	}
@@ -66,24 +66,24 @@ func (b *inbox) take(s *socket, out *Batch) {
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&b.msgs[first])), uintptr(want), 0, 0, 0)
 	if errno != 0 {
-		return // EAGAIN, or what passes by itself: the epoll tells when there is more
+		return // EAGAIN or a transient error; the epoll reports the socket again when it has more
 	}
 	switch {
 	case int(n) == want:
-		b.more = b.more || want == mostAtOnce
-		s.expect = min(2*s.expect, mostAtOnce)
+		b.more = b.more || want == maxPerTurn
+		s.expect = min(2*s.expect, maxPerTurn)
 	case int32(n) < s.expect/2:
 		s.expect /= 2
 	}
 	b.used += int(n)
 	b.read += int(n)
 	for i := first; i < b.used; i++ {
-		b.deal(i, s, out)
+		b.deliver(i, s, out)
 	}
 }
 
-// deal hands the datagrams in a slot to the receiver of s: one, or as many as the kernel has coalesced.
-func (b *inbox) deal(slot int, s *socket, out *Batch) {
+// deliver hands the datagrams in a slot to the receiver of s: one, or all that the kernel has coalesced.
+func (b *inbox) deliver(slot int, s *socket, out *Batch) {
 	m := &b.msgs[slot]
 	buf := b.buf[slot*slotSize : (slot+1)*slotSize]
 	size := int(m.n)
@@ -111,7 +111,7 @@ func (b *inbox) deal(slot int, s *socket, out *Batch) {
 	}
 }
 
-// segment returns the length of each datagram but the last of those in a slot.
+// segment returns the length in bytes of the datagrams that were coalesced into a slot; the last one may be shorter.
 func (b *inbox) segment(slot, size int) int {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b.control[slot]))
 	if h.Level != unix.SOL_UDP || h.Type != unix.UDP_GRO {

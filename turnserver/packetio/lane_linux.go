@@ -9,24 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lane is the sockets of one worker, and an epoll that tells which are ready. One
-// loop at a time serves it: the one that is at home in it, or another one, in whose home it is
-// nested. What the loop keeps in the sockets goes from one to the next by mu.
+// lane is the sockets of one worker and an epoll that reports which are readable. One loop at a time serves it: the loop
+// with the same index, or a loop in whose own epoll this one is nested. State that a loop keeps in the sockets passes to
+// the next loop under mu.
 type lane struct {
 	index   int
 	epoll   int
 	stopper int // an eventfd
 
 	mu    sync.Mutex
-	table []*socket // by slot; those of closed sockets are nil
-	free  []int32   // slots
+	table []*socket // by slot; nil for free slots
+	free  []int32   // free slots
 }
 
-// Events that are not of a socket in a slot.
+// Numbers in the place of a slot in epoll events, and in socket.slot.
 const (
-	stopSlot   = -1 // of the stopper
-	noSlot     = -2 // of a socket that is not read yet
-	nestedSlot = -3 // of nested lane 0; those of the others are below
+	stopSlot   = -1 // the stopper
+	noSlot     = -2 // a socket that is not registered yet
+	nestedSlot = -3 // nested lane 0; lane n is nestedSlot-n
 )
 
 func newLane(index int) (*lane, error) {
@@ -44,17 +44,17 @@ func newLane(index int) (*lane, error) {
 	return &lane{index: index, epoll: epoll, stopper: stopper}, nil
 }
 
-// stop has whoever serves the lane end.
+// stop ends the loop that serves the lane.
 func (l *lane) stop() {
 	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1} // any number but 0
-	_, _ = unix.Write(l.stopper, one[:])   // fails only when it was written to before
+	_, _ = unix.Write(l.stopper, one[:])   // fails only if it was called before
 }
 
-func (l *lane) close() { _, _ = unix.Close(l.epoll), unix.Close(l.stopper) } // nothing is left in them
+func (l *lane) close() { _, _ = unix.Close(l.epoll), unix.Close(l.stopper) } // nothing is registered any more
 
-// nest has those who wait for l wait for the other lane too.
+// nest makes a loop that waits for l wait for the other lane too.
 func (l *lane) nest(other *lane) error {
-	other.mu.Lock() // whoever served it is done, and the next one sees that
+	other.mu.Lock() // its state passes from the loop that served it to the next one
 	defer other.mu.Unlock()
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, other.epoll, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: nestedSlot - int32(other.index)})
 }
@@ -63,11 +63,11 @@ func (l *lane) nest(other *lane) error {
 func (l *lane) unnest(other *lane) {
 	other.mu.Lock()
 	defer other.mu.Unlock()
-	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, other.epoll, nil) // it is there
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, other.epoll, nil) // it is nested, so this does not fail
 }
 
-// watch begins to read s.
-func (l *lane) watch(s *socket) error {
+// register gives s a slot and starts reading it.
+func (l *lane) register(s *socket) error {
 	l.mu.Lock()
 	if n := len(l.free); n > 0 {
 		s.slot, l.free = l.free[n-1], l.free[:n-1]
@@ -84,9 +84,9 @@ func (l *lane) watch(s *socket) error {
 	return nil
 }
 
-// forget makes the slot of s free. Its last events may still come, and lead to nothing or to
-// another socket that is found to have nothing.
-func (l *lane) forget(s *socket) {
+// unregister frees the slot of s. An event of s that is still pending then finds no socket, or another socket that turns out
+// to have nothing to read.
+func (l *lane) unregister(s *socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s.slot == noSlot {
@@ -96,9 +96,9 @@ func (l *lane) forget(s *socket) {
 	l.free = append(l.free, s.slot)
 }
 
-// sort appends the sockets that events tell of to ready, and the numbers of nested lanes that have some to
-// nested. stop tells that the loops are to end.
-func (l *lane) sort(events []unix.EpollEvent, ready []*socket, nested []int) (_ []*socket, _ []int, stop bool) {
+// classify appends readable sockets to ready and the indexes of nested lanes that have some to nested. stop is true if the
+// loops have to end.
+func (l *lane) classify(events []unix.EpollEvent, ready []*socket, nested []int) (_ []*socket, _ []int, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range events {
@@ -114,7 +114,8 @@ func (l *lane) sort(events []unix.EpollEvent, ready []*socket, nested []int) (_ 
 	return ready, nested, stop
 }
 
-// poll waits for events up to timeout milliseconds, for ever if it is -1. Errors are EINTR.
+// poll returns the number of events. It blocks for up to timeout milliseconds, or without limit if timeout is -1. An error,
+// which can only be EINTR, counts as no events. A timeout of 0 does not enter the scheduler.
 func (l *lane) poll(timeout int, events []unix.EpollEvent) int {
 	if timeout != 0 {
 		n, err := unix.EpollWait(l.epoll, events, timeout)

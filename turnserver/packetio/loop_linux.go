@@ -7,25 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxEvents is how many sockets are taken from an epoll at once.
+// maxEvents is how many sockets one poll of an epoll returns at most.
 const maxEvents = 256
 
 const (
-	// restFor is the shortest time between two wake-ups of a busy loop; the kernel
-	// adds up to as much again. Packets wait for others, for fewer wake-ups and longer runs.
-	restFor = 50 * time.Microsecond
-	// busyRounds is how long a loop counts as busy after it has read several datagrams in one
-	// round. One that reads them singly, from ends that wait for each other's answers, never rests.
+	// pauseFor is the shortest time between two wake-ups of a busy loop; the kernel adds up to as much again. Packets
+	// that arrive in the meantime are read together, which makes fewer wake-ups and longer runs.
+	pauseFor = 50 * time.Microsecond
+	// busyRounds is for how many rounds a loop counts as busy after a round in which it read several datagrams. A loop that
+	// reads single datagrams never pauses, because their senders may be waiting for each other's replies.
 	busyRounds = 8
 )
 
-// loop is a goroutine that serves some lanes, or none.
+// loop is a goroutine that serves some lanes, or sleeps.
 type loop struct {
 	all   *loops
 	index int
-	home  *lane         // of the same number
-	woken chan struct{} // tells that there are lanes to serve; closed at the end
-	end   int           // it serves the lanes from its own to this one, which is not among them; guarded by all.mu
+	home  *lane         // the lane with the loop's own index
+	woken chan struct{} // receives when the loop has lanes again; closed by Close
+	end   int           // the loop serves lanes index to end-1; guarded by all.mu
 
 	meter meter
 
@@ -36,9 +36,9 @@ type loop struct {
 	nested []int
 	in     inbox
 	out    Batch
-	began  time.Duration // the round
-	ended  time.Duration // the last one
-	busy   int           // rounds
+	began  time.Duration // when the current round began
+	ended  time.Duration // when the last round ended
+	busy   int           // for how many more rounds the loop counts as busy
 }
 
 func newLoop(all *loops, index int) (*loop, error) {
@@ -49,7 +49,7 @@ func newLoop(all *loops, index int) (*loop, error) {
 	l := &loop{
 		all: all, index: index, home: home, end: index,
 		woken: make(chan struct{}, 1),
-		meter: meter{habits: &all.habits, light: never},
+		meter: meter{scalePolicy: &all.policy, calmSince: notCalm},
 		ready: make([]*socket, 0, maxEvents),
 	}
 	l.in.init()
@@ -58,13 +58,13 @@ func newLoop(all *loops, index int) (*loop, error) {
 }
 
 func (l *loop) run() {
-	defer l.waiter.end()
+	defer l.waiter.useSyscall()
 	if l.index > 0 && !l.sleep() {
 		return
 	}
 	for l.wait() {
 		for _, s := range l.ready {
-			l.in.take(s, &l.out)
+			l.in.readFrom(s, &l.out)
 			if l.in.full() {
 				l.out.Flush()
 				l.in.reset()
@@ -78,24 +78,24 @@ func (l *loop) run() {
 	}
 }
 
-// sleep waits until there are lanes to serve; false if the loop is to end.
+// sleep blocks until the loop has lanes to serve. It returns false if the loop has to end.
 func (l *loop) sleep() bool {
-	l.waiter.end()
+	l.waiter.useSyscall()
 	_, ok := <-l.woken
 	l.ended = l.now()
-	l.meter.start(l.ended)
+	l.meter.reset(l.ended)
 	return ok
 }
 
-// balance ends a round, and hands lanes over if the loop has too much or too little to do; false if
-// it is to end.
+// balance ends a round. If the loop has too much or too little to do, it hands lanes over to another loop. It returns false
+// if the loop has to end.
 func (l *loop) balance() bool {
 	l.ended = l.now()
-	if !l.meter.round(l.began, l.ended) {
+	if !l.meter.endRound(l.began, l.ended) {
 		return true
 	}
-	// Who has not met Go's scheduler for 10 ms gets its attention: it would take the processor away in the midst of
-	// a system call, and then look every 20 µs what becomes of it. That cost a tenth of the CPU time of all packets.
+	// Sysmon polls a goroutine that has not yielded for 10 ms every 20 µs, and retakes its P during a system call. That cost
+	// 10 % of the CPU time of all packets.
 	runtime.Gosched()
 	if l.meter.overloaded() && l.all.split(l) {
 		return true
@@ -103,26 +103,26 @@ func (l *loop) balance() bool {
 	return l.index == 0 || !l.all.merge(l) || l.sleep()
 }
 
-// wait waits for sockets to become ready; false if the loop is to end.
+// wait blocks until sockets are readable. It returns false if the loop has to end.
 func (l *loop) wait() (ok bool) {
-	l.rest()
+	l.pause()
 	clear(l.ready)
 	n := l.waiter.wait(l.home, l.events[:])
 	l.began = l.now()
-	l.waiter.note(l.home, l.began-l.ended)
-	ready, nested, stop := l.home.sort(l.events[:n], l.ready[:0], l.nested[:0])
+	l.waiter.chooseMode(l.home, l.began-l.ended)
+	ready, nested, stop := l.home.classify(l.events[:n], l.ready[:0], l.nested[:0])
 	for _, i := range nested {
 		var ends bool
 		lane := l.all.loops[i].home
-		ready, _, ends = lane.sort(l.events[:lane.poll(0, l.events[:])], ready, nil)
+		ready, _, ends = lane.classify(l.events[:lane.poll(0, l.events[:])], ready, nil)
 		stop = stop || ends
 	}
 	l.ready, l.nested = ready, nested
 	return !stop
 }
 
-// rest sleeps until restFor has passed since the last wake-up of a busy loop, unless there is work left.
-func (l *loop) rest() {
+// pause sleeps until pauseFor has passed since the last wake-up, if the loop is busy and has read all its sockets empty.
+func (l *loop) pause() {
 	if l.in.read > 1 {
 		l.busy = busyRounds
 	}
@@ -132,11 +132,11 @@ func (l *loop) rest() {
 		return
 	}
 	l.busy--
-	if left := restFor - (l.now() - l.began); left > restFor/10 {
+	if left := pauseFor - (l.now() - l.began); left > pauseFor/10 {
 		t := unix.NsecToTimespec(int64(left))
-		_ = unix.Nanosleep(&t, nil) // EINTR: the rest is shorter
+		_ = unix.Nanosleep(&t, nil) // after EINTR the pause is shorter
 	}
 }
 
-// now counts from when the loops were made.
+// now returns the time since the creation of the loops.
 func (l *loop) now() time.Duration { return time.Since(l.all.epoch) }

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loops are the event loops and their lanes, started when the first socket comes.
+// loops implements Loops. The goroutines start with the first socket.
 type loops struct {
 	workers int
-	habits  habits
+	policy  scalePolicy
 	running sync.WaitGroup
 	epoch   time.Time
 
-	mu     sync.Mutex // held for a change of who serves what
-	loops  []*loop    // each with the lane of its number
+	mu     sync.Mutex // held while lanes change loops
+	loops  []*loop    // by index, as are their lanes
 	closed bool
 }
 
-// New returns the loops that are best for this system, with one lane for each worker.
+// New returns the fastest Loops for this system, with one lane for each worker.
 func New(workers int) Loops {
-	return &loops{workers: max(workers, 1), habits: standard, epoch: time.Now()}
+	return &loops{workers: max(workers, 1), policy: defaultPolicy, epoch: time.Now()}
 }
 
 func (l *loops) Workers() int { return l.workers }
@@ -46,7 +46,7 @@ func (l *loops) lane(worker int) (*lane, error) {
 	return l.loops[worker%l.workers].home, nil
 }
 
-// create makes all loops, of which the first serves all lanes. mu is held.
+// create creates all loops. The first one serves all lanes. The caller holds mu.
 func (l *loops) create() error {
 	made := make([]*loop, l.workers)
 	for i := range made {
@@ -69,7 +69,7 @@ func (l *loops) create() error {
 
 func (l *loops) Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error) {
 	local := unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort())
-	fd, err := take(c)
+	fd, err := takeDescriptor(c)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (l *loops) serve(fd int, local netip.AddrPort, worker, longest int, r Recei
 	if err == nil {
 		s := &socket{lane: x, receiver: r, local: local, fd: fd, longest: longest, slot: noSlot, expect: 1}
 		s.uses.Store(1)
-		_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // without it each datagram comes alone
+		_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // without it the kernel never coalesces datagrams
 		return s, nil
 	}
 	_ = unix.Close(fd) // it was never used
@@ -111,8 +111,8 @@ func (l *loops) Close() {
 	}
 }
 
-// split gives the upper half of the lanes of x to the loop that is at home in the first of them, and
-// tells whether it did. x is between two rounds.
+// split gives the upper half of the lanes of x to the loop whose own lane is the first of them, and reports whether it did.
+// x calls it between two rounds.
 func (l *loops) split(x *loop) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,8 +129,8 @@ func (l *loops) split(x *loop) bool {
 	return true
 }
 
-// merge gives all lanes of x to the loop below it, if both have little to do, and tells whether
-// it did. x is between two rounds.
+// merge gives all lanes of x to the next lower loop that serves lanes, if both have little to do, and reports whether it did.
+// x calls it between two rounds.
 func (l *loops) merge(x *loop) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,18 +139,18 @@ func (l *loops) merge(x *loop) bool {
 		below--
 	}
 	y := l.loops[below]
-	if l.closed || !x.meter.fits(&y.meter) || l.move(x.index+1, x.end, x, y) != nil {
+	if l.closed || !x.meter.canMerge(&y.meter) || l.move(x.index+1, x.end, x, y) != nil {
 		return false
 	}
 	if y.home.nest(x.home) != nil {
-		_ = l.move(x.index+1, x.end, y, x) // they were there before
+		_ = l.move(x.index+1, x.end, y, x) // undoes the move above; they were there before
 		return false
 	}
 	y.end, x.end = x.end, x.index
 	return true
 }
 
-// move moves the lanes from first to end from x to y, all or none. mu is held.
+// move moves the lanes first to end-1 from x to y, all or none. The caller holds mu.
 func (l *loops) move(first, end int, x, y *loop) error {
 	for i := first; i < end; i++ {
 		lane := l.loops[i].home

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newLoops returns loops with habits of a test's own.
-func newLoops(t *testing.T, workers int, h habits) *loops {
+// newLoops returns loops with a policy for a test.
+func newLoops(t *testing.T, workers int, policy scalePolicy) *loops {
 	l := New(workers).(*loops)
-	l.habits = h
+	l.policy = policy
 	t.Cleanup(l.Close)
 	return l
 }
 
-// ends tells which lanes each loop serves: those from its own to the one here.
+// ends returns loop.end of each loop: it serves the lanes from its own index to that one, exclusive.
 func (l *loops) ends() (ends []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -30,8 +30,8 @@ func (l *loops) ends() (ends []int) {
 	return ends
 }
 
-// echo is a socket that sends everything back, and notes what comes out of order or
-// while another of its packets is dealt with.
+// echo is a socket that sends every packet back. It counts packets that arrive out of order, or while another of its packets is
+// being handled.
 type echo struct {
 	socket  Socket
 	inside  atomic.Int32
@@ -68,7 +68,7 @@ type client struct {
 	sent, in uint32
 }
 
-// exchange has n packets under way, and waits for them in their order.
+// exchange sends n packets at once and waits until all have come back in order.
 func (c *client) exchange(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -83,11 +83,10 @@ func (c *client) exchange(t *testing.T, n int) {
 	}
 }
 
-// Lanes that are handed over after each round lose, repeat and reorder nothing, and
-// are served by one loop at a time.
+// When lanes change loops after each round, no packet is lost, repeated or reordered, and one loop at a time serves each lane.
 func TestHandover(t *testing.T) {
 	const workers = 4
-	l := newLoops(t, workers, habits{busy: -1, calm: 1 << 62}) // whoever can split does, the others merge
+	l := newLoops(t, workers, scalePolicy{busy: -1, calm: 1 << 62}) // a loop splits if it can, and otherwise merges
 	var echoes []*echo
 	var clients []*client
 	for i := range 2 * workers {
@@ -112,9 +111,9 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// One loop serves everything until it has too much to do, and again when there is little.
+// One loop serves all lanes until it is overloaded, and again once the load is low.
 func TestLoopsByLoad(t *testing.T) {
-	l := newLoops(t, 2, standard)
+	l := newLoops(t, 2, defaultPolicy)
 	var hard atomic.Bool
 	work := func() {
 		for began := time.Now(); hard.Load() && time.Since(began) < 100*time.Microsecond; {
@@ -160,14 +159,14 @@ func TestLoopsByLoad(t *testing.T) {
 	}
 }
 
-// With many lanes, the halves are shared out until each loop has its own, and come back one by one.
-func TestHalves(t *testing.T) {
-	l := newLoops(t, 5, habits{window: time.Hour, calm: 1 << 62})
+// Each split gives away half of the lanes until each loop has only its own. Each merge gives them back.
+func TestSplitAndMerge(t *testing.T) {
+	l := newLoops(t, 5, scalePolicy{window: time.Hour, calm: 1 << 62})
 	if err := l.create(); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range l.loops {
-		x.meter.start(0)
+		x.meter.reset(0)
 	}
 	split := func(i int, want ...int) {
 		t.Helper()
@@ -188,7 +187,7 @@ func TestHalves(t *testing.T) {
 	split(0, 3, 1, 2, 5, 4)
 	split(3, 3, 1, 2, 4, 5)
 	split(0, 2, 1, 3, 4, 5)
-	split(2, 2, 1, 3, 4, 5) // it has only its own
+	split(2, 2, 1, 3, 4, 5) // it has only its own lane, so nothing changes
 	merge(3, 2, 1, 4, 3, 5)
 	merge(4, 2, 1, 5, 3, 4)
 	split(2, 2, 1, 4, 3, 5)
@@ -196,9 +195,10 @@ func TestHalves(t *testing.T) {
 	merge(4, 5, 1, 2, 3, 4)
 }
 
-// A loop waits in one of two ways, by how long it waits, and misses nothing when it changes.
+// A loop parks on the netpoller after a long wait and returns to epoll_wait after many short ones. It misses no packet when it
+// changes.
 func TestWaiter(t *testing.T) {
-	l := newLoops(t, 1, standard)
+	l := newLoops(t, 1, defaultPolicy)
 	e := newEcho(t, l, 0, func() {})
 	conn, _ := dial127(t, e.socket.LocalAddr())
 	c := &client{conn: conn}
@@ -222,25 +222,25 @@ func TestWaiter(t *testing.T) {
 		waited time.Duration
 		parked bool
 	}{{longWait - 1, false}, {longWait, true}, {shortWait - 1, true}, {shortWait, true}} {
-		if w.note(home, step.waited); (w.file != nil) != step.parked {
+		if w.chooseMode(home, step.waited); (w.file != nil) != step.parked {
 			t.Fatalf("step %d: parked is %v", i, w.file != nil)
 		}
 	}
 	for i := range manyRounds {
 		if w.file == nil {
-			t.Fatalf("parked no more after %d short waits", i)
+			t.Fatalf("not parked any more after %d short waits", i)
 		}
-		w.note(home, 0)
+		w.chooseMode(home, 0)
 	}
 	if w.file != nil {
 		t.Errorf("still parked after %d short waits", manyRounds)
 	}
-	w.note(home, longWait)
-	home.stop() // which is there to be found, again and again
+	w.chooseMode(home, longWait)
+	home.stop() // from now on each poll finds this event
 	for range 3 {
 		if n := w.wait(home, events); n != 1 || events[0].Fd != stopSlot {
 			t.Errorf("found %d events", n)
 		}
 	}
-	w.end()
+	w.useSyscall()
 }

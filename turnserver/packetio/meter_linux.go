@@ -6,83 +6,84 @@ import (
 	"time"
 )
 
-// habits say when lanes are handed from loop to loop. Loads are parts of the time, in thousandths.
-type habits struct {
-	// window is the least time that a meter judges by.
+// scalePolicy decides when loops split and merge. Loads are in thousandths of the time: 1000 means always busy.
+type scalePolicy struct {
+	// window is the shortest time over which a load is measured.
 	window time.Duration
-	// A loop with a load above busy in late windows on end gives half of its lanes away. In one window another
-	// process may have been in the way.
-	busy int64
-	late int
-	// Two loops with a load below calm together, for calmFor, become one. That has less to do with all packets
-	// than two have with half of them each: it finds more at a time. So lanes do not go to and fro.
+	// A loop gives half of its lanes away after busyFor consecutive windows with a load above busy. One window is not
+	// enough, because another process may have taken the CPU.
+	busy    int64
+	busyFor int
+	// Two loops merge when their combined load has stayed below calm for calmFor. One loop reads more packets per
+	// wake-up, so it has less to do for all packets than two loops had for half of them each. This hysteresis, and calm
+	// being below busy, keep lanes from moving back and forth.
 	calm    int64
 	calmFor time.Duration
 }
 
-// standard are the habits of all but tests.
-var standard = habits{window: 8 * time.Millisecond, busy: 800, late: 3, calm: 700, calmFor: 250 * time.Millisecond}
+// defaultPolicy is used outside tests.
+var defaultPolicy = scalePolicy{window: 8 * time.Millisecond, busy: 800, busyFor: 3, calm: 700, calmFor: 250 * time.Millisecond}
 
-// idleAfter is how old the last reading of a loop may be that waits for packets with nothing to do.
+// idleAfter is the age at which another loop's last reading counts as zero, because that loop waits for packets.
 const idleAfter = 100 * time.Millisecond
 
-// never is no time.
-const never = math.MinInt64
+// notCalm is the value of meter.calmSince while the load is not calm.
+const notCalm = math.MinInt64
 
-// meter measures for which part of the time a loop works. Times count from when the loops were made.
-// Only reading is for others than the loop itself.
+// meter measures which part of the time a loop works. Times count from the creation of the loops. Only load and loadAt may
+// be read by other goroutines.
 type meter struct {
-	*habits
-	since  time.Duration // the window
-	worked time.Duration // in it
-	hard   int           // windows with too much work, up to now
-	light  time.Duration // since when little was to do; or never
+	*scalePolicy
+	since       time.Duration // start of the current window
+	worked      time.Duration // in the current window
+	busyWindows int           // consecutive windows with a load above busy
+	calmSince   time.Duration // or notCalm
 
-	load, loadAt atomic.Int64 // of the last window, and its end
+	load, loadAt atomic.Int64 // load of the last window, and the end of that window
 }
 
-// start begins anew.
-func (m *meter) start(now time.Duration) {
-	m.since, m.worked, m.hard, m.light = now, 0, 0, never
+// reset starts measuring at now.
+func (m *meter) reset(now time.Duration) {
+	m.since, m.worked, m.busyWindows, m.calmSince = now, 0, 0, notCalm
 }
 
-// round takes note of a round, and tells whether it ends a window.
-func (m *meter) round(began, ended time.Duration) bool {
+// endRound records a round and reports whether it completed a window.
+func (m *meter) endRound(began, ended time.Duration) bool {
 	m.worked += ended - began
 	window := ended - m.since
 	if window < m.window {
 		return false
 	}
 	load := int64(m.worked * 1000 / max(window, 1))
-	if m.hard++; load <= m.busy {
-		m.hard = 0
+	if m.busyWindows++; load <= m.busy {
+		m.busyWindows = 0
 	}
-	m.lighten(load)
+	m.updateCalm(load)
 	m.load.Store(load)
 	m.loadAt.Store(int64(ended))
 	m.since, m.worked = ended, 0
 	return true
 }
 
-// lighten notes since when a load counts as little.
-func (m *meter) lighten(load int64) {
+// updateCalm records since when the load has been below calm.
+func (m *meter) updateCalm(load int64) {
 	switch {
 	case load >= m.calm:
-		m.light = never
-	case m.light == never:
-		m.light = m.since
+		m.calmSince = notCalm
+	case m.calmSince == notCalm:
+		m.calmSince = m.since
 	}
 }
 
-// overloaded tells whether another loop should help.
-func (m *meter) overloaded() bool { return m.hard >= m.late }
+// overloaded reports whether another loop should take over half of the lanes.
+func (m *meter) overloaded() bool { return m.busyWindows >= m.busyFor }
 
-// fits tells, right after a window, whether the other's loop can do the work of both.
-func (m *meter) fits(other *meter) bool {
+// canMerge reports whether one loop can do the work of this loop and the other one. It is called right after a window.
+func (m *meter) canMerge(other *meter) bool {
 	load := m.load.Load()
 	if m.since-time.Duration(other.loadAt.Load()) < idleAfter {
 		load += other.load.Load()
 	}
-	m.lighten(load)
-	return m.light != never && m.since-m.light >= m.calmFor
+	m.updateCalm(load)
+	return m.calmSince != notCalm && m.since-m.calmSince >= m.calmFor
 }

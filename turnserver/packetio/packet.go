@@ -2,18 +2,18 @@ package packetio
 
 import "net/netip"
 
-// Packet is a datagram or a frame of a stream in a buffer of its owner's.
+// Packet is a datagram, or a message of a stream, in a buffer that belongs to its reader.
 type Packet struct {
-	// Addr is where a packet that was read came from, and where one that is sent goes to.
+	// Addr is the source of a packet that was read, and the destination of a packet to send.
 	Addr netip.AddrPort
 	// Buf[Off:End] is the payload.
 	Buf      []byte
 	Off, End int
-	// DontFragment asks that a packet that is sent be lost rather than fragmented, where the system can.
+	// DontFragment asks for a packet to be dropped rather than fragmented. See [CanDontFragment].
 	DontFragment bool
 
-	batch  *Batch // that takes what is sent on its behalf; nil: everything is sent at once
-	shared bool   // Buf goes on with other packets on both sides
+	batch  *Batch // records packets sent on behalf of this one; nil: they are sent at once
+	shared bool   // Buf has other packets before and after this one
 }
 
 // NewPacket returns a packet that can hold a payload of size bytes.
@@ -21,20 +21,19 @@ func NewPacket(size int) *Packet {
 	return &Packet{Buf: make([]byte, Headroom+size+Tailroom)}
 }
 
-// Set makes the packet a view of buf[off:end], which has the room around it that
-// the reader of a packet counts on.
+// Set makes the packet a view of buf[off:end]. buf has [Headroom] before and [Tailroom] after it that may be overwritten.
 func (p *Packet) Set(buf []byte, off, end int) { p.Buf, p.Off, p.End = buf, off, end }
 
-// View makes the packet buf[off:end] between other packets, which has the room around it
-// that the reader of a packet counts on. What is sent on its behalf waits for b to be flushed; buf is
-// left alone until then. Without a batch it is sent at once.
+// View makes the packet a view of buf[off:end], which may have other packets before and after it within [Headroom] and
+// [Tailroom]. Packets sent on its behalf wait in b until b is flushed, and buf must not change until then. If b is nil, they
+// are sent at once.
 func (p *Packet) View(b *Batch, buf []byte, off, end int) {
 	p.Set(buf, off, end)
-	p.batch, p.shared = b, b != nil && b.joins()
+	p.batch, p.shared = b, b != nil && b.sharesBuffer()
 }
 
-// Later has f flushed when what is sent on behalf of p leaves; false if it has left already.
-func (p *Packet) Later(f Flusher) bool {
+// Defer makes the batch of p call f.Flush when it is flushed. It returns false if p has no batch; then f is not called.
+func (p *Packet) Defer(f Flusher) bool {
 	if p.batch == nil {
 		return false
 	}
@@ -42,16 +41,17 @@ func (p *Packet) Later(f Flusher) bool {
 	return true
 }
 
-// Answer returns a packet that leaves together with what else is sent on behalf of p. The payload is not to be changed any more; there is no room around it.
-func (p *Packet) Answer(payload []byte) *Packet {
+// Reply returns a packet with the given payload that is sent together with the others on behalf of p. The payload must not
+// change afterwards, and has no room around it.
+func (p *Packet) Reply(payload []byte) *Packet {
 	return &Packet{Buf: payload, End: len(payload), batch: p.batch}
 }
 
 // Payload returns the bytes of the packet.
 func (p *Packet) Payload() []byte { return p.Buf[p.Off:p.End] }
 
-// Prepend grows the payload by n bytes at its front, at most [Headroom] in all, and
-// returns them. After it there is room for [Packet.Pad].
+// Prepend adds n bytes in front of the payload and returns them. All calls together may add at most [Headroom] bytes. After
+// the payload there is still room for [Packet.Pad].
 func (p *Packet) Prepend(n int) []byte {
 	if p.shared {
 		p.batch.detach(p)
@@ -60,7 +60,7 @@ func (p *Packet) Prepend(n int) []byte {
 	return p.Buf[p.Off : p.Off+n]
 }
 
-// Pad grows the payload with zeros to a multiple of four.
+// Pad appends zeros to the payload until its length is a multiple of four.
 func (p *Packet) Pad() {
 	for (p.End-p.Off)%4 != 0 {
 		p.Buf[p.End] = 0

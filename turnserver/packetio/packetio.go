@@ -1,46 +1,40 @@
-// Package packetio moves datagrams between the kernel and the relay, for many sockets with few
-// goroutines.
+// Package packetio moves datagrams between the kernel and the relay. A few goroutines serve many sockets.
 //
-// [Loops] serve [Socket]s: each datagram is handed to the socket's [Receiver] as a [Packet], in a
-// goroutine that the loops own. What the receiver sends on in that call is only noted down, and
-// goes out with everything else that was read at the same time. A packet has room in front of its
-// payload, so that a ChannelData or Data header is written where the payload lies.
+// [Loops] serve [Socket]s. They hand each datagram as a [Packet] to the socket's [Receiver], in a goroutine that the loops
+// own. Packets that the receiver sends during that call are only recorded; they are sent together with everything else
+// that was read in the same round. A packet has room in front of its payload, so that a ChannelData or Data header can be
+// written in place.
 //
 // # On Linux
 //
-// Sockets are divided into lanes, one for each core, by the worker they are given to: [Share] gives
-// each lane a socket of its own on an address that many clients use (SO_REUSEPORT), and clients
-// stay in the lane the kernel has put them in. A lane is an epoll. Lanes share nothing but the
-// sockets that one of them sends to for another.
+// Sockets are divided into lanes, one for each worker. A lane is an epoll instance with its sockets. [Share] gives each lane
+// a socket of its own on an address that many clients use (SO_REUSEPORT); the kernel chooses the lane of a client by its
+// address, and the client stays there. Lanes share nothing except sockets that one lane sends through for another.
 //
-// Loops, goroutines of which there are as many, serve the lanes. They read with recvmmsg, take
-// datagrams that the kernel has coalesced (UDP_GRO) apart again, and write runs of datagrams of one
-// size to one address as one (UDP_SEGMENT), the rest with sendmmsg. A socket costs its file
-// descriptor and a hundred bytes; buffers belong to the loop.
+// Loops are goroutines; there are as many as lanes. They read with recvmmsg, split datagrams that the kernel has coalesced
+// (UDP_GRO), write runs of equally long datagrams to one address with one system call (UDP_SEGMENT), and write the rest
+// with sendmmsg. A socket costs its file descriptor and about a hundred bytes; the buffers belong to the loop.
 //
 // # As many loops as there is work for
 //
-// A wake-up costs as much as relaying a packet, or several in a virtual machine, and two loops wake
-// up twice as often as one for the same packets. So one loop serves all lanes in the beginning: the
-// epolls of the others are nested in its own. When it works for most of the time it gives half of
-// its lanes to a loop that sleeps, and when two neighbours have little to do they become one again;
-// see meter, which decides, and habits. A lane changes hands between two rounds of the loop that
-// has it, while nobody reads: its sockets do not move, so nothing is lost and nothing overtakes. On
-// two cores that saved a quarter of the CPU time of all traffic that one loop can carry.
+// A wake-up costs as much as relaying one packet, or several in a virtual machine, and two loops wake up twice as often as
+// one for the same packets. So at first one loop serves all lanes: the other epolls are nested in its own. When it is busy
+// most of the time, it gives half of its lanes to a loop that sleeps. When two neighbouring loops have little to do, they
+// merge into one. See meter, which decides, and scalePolicy. A lane changes loops between two rounds, while no goroutine
+// reads it. Its sockets stay where they are, so no packet is lost or overtakes another. On two cores this saved a quarter
+// of the CPU time of all traffic that one loop can carry.
 //
-// A busy loop rests between two looks, as network cards do between interrupts: packets that are
-// read together go out together. See restFor. And it calls Go's scheduler every now and then, see
-// balance: who does not is watched by it, at the cost of a tenth.
+// A busy loop pauses between two polls, as network cards do between interrupts, because packets that are read together are
+// sent together; see pauseFor. A loop also yields to Go's scheduler regularly; see balance.
 //
 // # Streams
 //
-// Package turnserver reads them itself, and lends their messages to a [Batch] as packets, so that
-// what comes in one piece leaves together too. What loops have for a stream waits for the end of
-// the round, see [Packet.Later].
+// Package streamio reads streams. Its caller puts their messages into a [Batch] as packets, so that what was read in one
+// piece is sent together too. Loops write what they have for a stream at the end of the round; see [Packet.Defer].
 //
-// # Elsewhere
+// # Other systems
 //
-// A goroutine reads each socket, and every datagram is a system call.
+// A goroutine reads each socket, and each datagram takes a system call.
 package packetio
 
 import (
@@ -60,47 +54,47 @@ const (
 // MaxDatagram is the longest UDP payload.
 const MaxDatagram = 65535
 
-// clientBuffer is what is asked for as the kernel's buffers of a socket that is given to Serve, for
-// many clients share it: 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
+// clientBuffer is the size in bytes that Serve requests for the kernel's buffers of a socket, because many clients share
+// that socket. It holds about 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
 const clientBuffer = 4 << 20
 
 // Loops serve sockets until they are closed.
 type Loops interface {
-	// Workers is how many sockets are served at the same time by different
-	// goroutines; workers are numbered from 0.
+	// Workers returns how many sockets can be served at the same time by different goroutines. Workers are numbered
+	// from 0.
 	Workers() int
-	// Serve makes c a socket of the given worker and owns it from then on, errors included.
-	// Datagrams longer than longest bytes are not handed out. Nothing is read before Start.
+	// Serve makes c a socket of the given worker. It takes ownership of c, also if it returns an error. Datagrams longer
+	// than longest bytes are dropped and reported to Receiver.Oversized. Nothing is read before Socket.Start.
 	Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error)
-	// Listen is Serve for a new socket that is bound to addr.
+	// Listen is Serve for a new socket bound to addr.
 	Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error)
-	// Close waits for all goroutines to end. Every socket must have been closed.
+	// Close blocks until all goroutines have ended. The caller has closed every socket.
 	Close()
 }
 
-// Receiver gets what a socket reads.
+// Receiver handles the datagrams of a socket.
 type Receiver interface {
-	// Receive takes one datagram. The packet is valid until it returns. It is called by one goroutine at a time.
+	// Receive handles one datagram. The packet is valid until it returns. One goroutine at a time calls it.
 	Receive(p *Packet)
-	// Oversized tells of a datagram that was too long.
+	// Oversized is called for each datagram that was too long.
 	Oversized()
-	// Lost tells that n packets given to Send did not get out. It is called by any goroutine.
+	// Lost is called when n packets given to Send could not be sent. Any goroutine calls it.
 	Lost(n int)
-	// Closed tells that the socket's address is free again. It is called once.
+	// Closed is called once, when the socket's address is free again.
 	Closed()
 }
 
-// Socket is a UDP socket that is served. Its methods may be called by any goroutine.
+// Socket is a UDP socket that Loops serve. Its methods are safe for concurrent use.
 type Socket interface {
-	// Send sends the payload of p to p.Addr, or loses it and tells the receiver. It never waits.
+	// Send sends the payload of p to p.Addr, or drops it and calls Receiver.Lost. It never blocks.
 	Send(p *Packet)
-	// Start begins to read. It is called once.
+	// Start begins reading. It is called once.
 	Start() error
-	// LocalAddr is the address the socket is bound to.
+	// LocalAddr returns the address that the socket is bound to.
 	LocalAddr() netip.AddrPort
-	// Worker is the one that reads the socket.
+	// Worker returns the number of the worker that reads the socket.
 	Worker() int
-	// Close ends the socket. A Receive that is under way goes on.
+	// Close closes the socket. It does not wait for a Receive that is running.
 	Close() error
 }
 

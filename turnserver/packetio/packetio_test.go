@@ -13,19 +13,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what has to come.
+// patience is how long a test waits for an event that must happen.
 const patience = 30 * time.Second
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// kinds are the implementations.
-func kinds() map[string]func() Loops {
+// implementations returns a constructor for each implementation of Loops.
+func implementations() map[string]func() Loops {
 	return map[string]func() Loops{"portable": Portable, "best": func() Loops { return New(2) }}
 }
 
-// forEach runs a test with each implementation, whose goroutines must have ended when it closes.
+// forEach runs a test with each implementation.
 func forEach(t *testing.T, f func(t *testing.T, l Loops)) {
-	for name, start := range kinds() {
+	for name, start := range implementations() {
 		t.Run(name, func(t *testing.T) {
 			l := start()
 			t.Cleanup(l.Close)
@@ -34,7 +34,7 @@ func forEach(t *testing.T, f func(t *testing.T, l Loops)) {
 	}
 }
 
-// collector is a Receiver that keeps a copy of each datagram, or does what a test wants.
+// collector is a Receiver that calls do with each datagram, or queues a copy of it if do is nil.
 type collector struct {
 	got             chan datagram
 	do              func(*Packet)
@@ -70,7 +70,7 @@ func (c *collector) want(t *testing.T, from netip.AddrPort, data string) {
 	}
 }
 
-// open serves a new socket on 127.0.0.1.
+// open127 serves a new socket on 127.0.0.1.
 func open127(t testing.TB, l Loops, worker, longest int, do func(*Packet)) (Socket, *collector) {
 	t.Helper()
 	r := &collector{got: make(chan datagram, 1024), do: do}
@@ -115,8 +115,8 @@ func write(t *testing.T, c *net.UDPConn, b []byte) {
 	}
 }
 
-// What is received may be sent on at once, with a header in front and padding behind.
-func TestSendOn(t *testing.T) {
+// A received packet can be forwarded in place, with a header in front of it and padding behind.
+func TestForward(t *testing.T) {
 	forEach(t, func(t *testing.T, l Loops) {
 		var s Socket
 		ready := make(chan struct{})
@@ -139,8 +139,8 @@ func TestSendOn(t *testing.T) {
 	})
 }
 
-// A packet of one's own goes out at once.
-func TestSendOwn(t *testing.T) {
+// A packet that is not sent on behalf of another one is sent at once.
+func TestSendAtOnce(t *testing.T) {
 	forEach(t, func(t *testing.T, l Loops) {
 		a, _ := open127(t, l, 0, 100, nil)
 		b, got := open127(t, l, 1, 100, nil)
@@ -152,7 +152,7 @@ func TestSendOwn(t *testing.T) {
 	})
 }
 
-// A datagram that does not fit is lost whole; the next one is read.
+// A datagram that is too long is dropped whole; the next one is read.
 func TestOversizedIsDropped(t *testing.T) {
 	forEach(t, func(t *testing.T, l Loops) {
 		s, r := open127(t, l, 0, 8, nil)
@@ -171,7 +171,7 @@ func TestClosed(t *testing.T) {
 	forEach(t, func(t *testing.T, l Loops) {
 		s, r := open127(t, l, 0, 8, nil)
 		if err := s.Close(); err != nil || r.closed.Load() != 1 {
-			t.Errorf("Close: %v, told %d times", err, r.closed.Load())
+			t.Errorf("Close: %v, Closed was called %d times", err, r.closed.Load())
 		}
 		_ = s.Close()
 		p := NewPacket(1)
@@ -179,7 +179,7 @@ func TestClosed(t *testing.T) {
 		p.Set(p.Buf, Headroom, Headroom)
 		s.Send(p)
 		if r.closed.Load() != 1 || r.lost.Load() != 1 {
-			t.Errorf("told %d times of the end, and of %d lost packets", r.closed.Load(), r.lost.Load())
+			t.Errorf("Closed was called %d times, %d packets lost; want 1, 1", r.closed.Load(), r.lost.Load())
 		}
 		again, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(s.LocalAddr()))
 		if err != nil {

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// portable serves each socket with a goroutine of its own, one datagram a system call.
+// portable implements Loops with a goroutine for each socket and a system call for each datagram.
 type portable struct {
 	readers sync.WaitGroup
 }
 
-// Portable returns loops that work on every system.
+// Portable returns Loops that work on every system.
 func Portable() Loops { return &portable{} }
 
 func (l *portable) Workers() int { return 1 }
@@ -43,11 +43,11 @@ type plainSocket struct {
 	local    netip.AddrPort
 	receiver Receiver
 	start    func()
-	once     sync.Once // closing
-	fragment sync.Mutex
+	once     sync.Once  // for Close
+	fragment sync.Mutex // held while the DF bit is set
 }
 
-// How long a reader rests after an error that is not the end, such as ENOBUFS.
+// retryAfter is how long a reader waits after a transient error such as ENOBUFS.
 const retryAfter = 10 * time.Millisecond
 
 func (s *plainSocket) read(longest int) {
@@ -69,8 +69,7 @@ func (s *plainSocket) read(longest int) {
 	}
 }
 
-// Send implements Socket. Where the system can't forbid to fragment, a packet that
-// asks for it is lost (RFC 8656 section 11.3).
+// Send implements Socket. A packet with DontFragment is lost if the system cannot set the DF bit (RFC 8656 section 11.3).
 func (s *plainSocket) Send(p *Packet) {
 	if p.DontFragment {
 		s.fragment.Lock()

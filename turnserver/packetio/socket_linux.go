@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a socket of a loop. It is non-blocking.
+// socket implements Socket. Its descriptor is non-blocking.
 type socket struct {
 	lane     *lane
 	receiver Receiver
@@ -18,15 +18,15 @@ type socket struct {
 	fd       int
 	longest  int
 	slot     int32 // in the table of the lane, guarded by its mu
-	expect   int32 // how many datagrams are read at once; of the loop that serves the lane
-	// uses counts who works with fd: its being open, a reader, writers. At 0 it is closed.
+	expect   int32 // how many datagrams to read at once; used by the loop that serves the lane
+	// uses counts the uses of fd: 1 until Close, 1 for a reader, 1 for each writer. At 0 fd is closed.
 	uses   atomic.Int32
 	closed atomic.Bool
-	// plainFrom is the length from which on datagrams are not sent in runs: 0 before the kernel has refused any.
-	plainFrom atomic.Int32
+	// maxSegment is the length in bytes from which datagrams are not sent in runs. It is 0 until the kernel has refused a run.
+	maxSegment atomic.Int32
 }
 
-// acquire keeps fd open until release; false if it is closed.
+// acquire keeps fd open until release. It returns false if fd is closed.
 func (s *socket) acquire() bool {
 	for {
 		n := s.uses.Load()
@@ -41,7 +41,7 @@ func (s *socket) acquire() bool {
 
 func (s *socket) release() {
 	if s.uses.Add(-1) == 0 {
-		_ = unix.Close(s.fd) // a UDP socket has nothing left to lose
+		_ = unix.Close(s.fd) // closing a UDP socket loses nothing
 		s.receiver.Closed()
 	}
 }
@@ -51,13 +51,13 @@ func (s *socket) Close() error {
 	if s.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	s.lane.forget(s)
+	s.lane.unregister(s)
 	s.release()
 	return nil
 }
 
 // Start implements Socket.
-func (s *socket) Start() error { return s.lane.watch(s) }
+func (s *socket) Start() error { return s.lane.register(s) }
 
 func (s *socket) LocalAddr() netip.AddrPort { return s.local }
 func (s *socket) Worker() int               { return s.lane.index }
@@ -81,13 +81,13 @@ func (s *socket) Send(p *Packet) {
 	}
 }
 
-// dontFragment sets the DF bit until what it returns is called.
-func (s *socket) dontFragment() func() {
-	_ = setDontFragment(s.fd, s.local.Addr().Is4(), true) // a kernel that can't would not have let us allocate
+// dontFragment sets the DF bit of datagrams sent from now on. undo clears it again.
+func (s *socket) dontFragment() (undo func()) {
+	_ = setDontFragment(s.fd, s.local.Addr().Is4(), true) // the server refuses DONT-FRAGMENT at Allocate if this can fail
 	return func() { _ = setDontFragment(s.fd, s.local.Addr().Is4(), false) }
 }
 
-// sendOne sends one datagram at once.
+// sendOne sends one datagram with a system call of its own and reports whether the kernel accepted it.
 func (s *socket) sendOne(b []byte, to netip.AddrPort) bool {
 	var a sockaddr
 	a.set(to)
@@ -101,7 +101,7 @@ func (s *socket) sendOne(b []byte, to netip.AddrPort) bool {
 	return errno == 0
 }
 
-// open returns a non-blocking socket that is bound to addr, or to any free port where addr has none.
+// open returns a non-blocking socket bound to addr, or to any free port if the port of addr is 0.
 func open(addr netip.AddrPort) (fd int, local netip.AddrPort, err error) {
 	family := unix.AF_INET6
 	if addr.Addr().Is4() {
@@ -143,9 +143,9 @@ func bind(fd int, addr netip.AddrPort) error {
 	return unix.Bind(fd, &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()})
 }
 
-// take returns a descriptor of c's socket, whose buffers it enlarges, and closes c.
-func take(c *net.UDPConn) (fd int, err error) {
-	defer c.Close() //nolint:errcheck // the descriptor lives on
+// takeDescriptor returns a descriptor of c's socket, enlarges the socket's buffers, and closes c.
+func takeDescriptor(c *net.UDPConn) (fd int, err error) {
+	defer c.Close() //nolint:errcheck // the duplicate descriptor stays open
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return -1, err

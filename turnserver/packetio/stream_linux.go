@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DirectStreams tells whether [Receive] and [Transmit] work.
+// DirectStreams reports whether [Receive] and [Transmit] work on this system.
 const DirectStreams = true
 
-// Receive reads what a stream socket has, without waiting; again tells that it has
-// nothing. The end of the stream is io.EOF.
+// Receive reads from a stream socket without blocking. again is true if nothing has arrived. At the end of the stream the
+// error is io.EOF.
 func Receive(fd uintptr, b []byte) (n int, again bool, err error) {
 	n, errno := transfer(unix.SYS_RECVFROM, fd, b, unix.MSG_DONTWAIT)
 	switch {
@@ -25,7 +25,7 @@ func Receive(fd uintptr, b []byte) (n int, again bool, err error) {
 	return n, false, nil
 }
 
-// Transmit writes to a stream socket as much as the kernel takes without waiting.
+// Transmit writes as much of b to a stream socket as the kernel accepts without blocking, and returns how much that was.
 func Transmit(fd uintptr, b []byte) (n int, err error) {
 	n, errno := transfer(unix.SYS_SENDTO, fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if errno != 0 && errno != unix.EAGAIN {
@@ -34,7 +34,7 @@ func Transmit(fd uintptr, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// transfer runs recv(2) or send(2).
+// transfer calls recv(2) or send(2), again after EINTR.
 func transfer(call, fd uintptr, b []byte, flags uintptr) (int, unix.Errno) {
 	for {
 		n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)

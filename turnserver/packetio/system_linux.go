@@ -9,15 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanDontFragment tells whether Packet.DontFragment is obeyed.
+// CanDontFragment reports whether Packet.DontFragment works on this system.
 const CanDontFragment = true
 
-// Share returns sockets on the address of c, which is among them, one for each of n
-// workers. The kernel spreads clients over them by their address. If it does not allow that, there
-// are fewer.
+// Share returns c and n-1 further sockets with its address, one for each worker. The kernel spreads clients over them by
+// the clients' addresses. If the kernel refuses a further socket, there are fewer.
 //
-// c was bound without SO_REUSEPORT, so that the port was nobody else's. It gets the
-// option now, which lets in sockets of the same user only.
+// c must have been bound without SO_REUSEPORT, which proves that no other process uses the port. Share then sets the
+// option, so from then on only sockets of the same user can be added.
 func Share(c *net.UDPConn, n int) []*net.UDPConn {
 	shared := []*net.UDPConn{c}
 	raw, err := c.SyscallConn()
@@ -46,7 +45,7 @@ func reusePort(raw syscall.RawConn) error {
 	return failed
 }
 
-// dontFragment sets or clears the DF bit of what c sends next.
+// dontFragment sets or clears the DF bit of datagrams that c sends next, and reports whether it could.
 func dontFragment(c *net.UDPConn, local netip.AddrPort, on bool) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {

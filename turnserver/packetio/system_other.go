@@ -8,33 +8,32 @@ import (
 	"net/netip"
 )
 
-// CanDontFragment tells whether Packet.DontFragment is obeyed.
+// CanDontFragment reports whether Packet.DontFragment works on this system.
 const CanDontFragment = false
 
-// New returns the loops that are best for this system.
+// New returns the fastest Loops for this system.
 func New(int) Loops { return Portable() }
 
-// Share returns sockets on the address of c, one for each of n workers if the
-// system can tell clients apart for them; else c alone.
+// Share returns c alone. Elsewhere it returns a socket for each of n workers.
 func Share(c *net.UDPConn, _ int) []*net.UDPConn { return []*net.UDPConn{c} }
 
 func dontFragment(*net.UDPConn, netip.AddrPort, bool) bool { return false }
 
-// Batch is of little use here: packets go out at once.
-type Batch struct{ later }
+// Batch holds only Flushers on this system, because packets are sent at once.
+type Batch struct{ deferred }
 
-// Flush flushes what was put off.
-func (b *Batch) Flush() { b.flushLater() }
+// Flush calls all Flushers.
+func (b *Batch) Flush() { b.flushDeferred() }
 
-func (*Batch) init()          {}
-func (*Batch) joins() bool    { return false }
-func (*Batch) detach(*Packet) {}
+func (*Batch) init()              {}
+func (*Batch) sharesBuffer() bool { return false }
+func (*Batch) detach(*Packet)     {}
 
-// DirectStreams tells whether Receive and Transmit work.
+// DirectStreams reports whether Receive and Transmit work on this system.
 const DirectStreams = false
 
-// Receive is of no use here.
+// Receive returns errors.ErrUnsupported.
 func Receive(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
 
-// Transmit takes nothing here.
+// Transmit writes nothing.
 func Transmit(uintptr, []byte) (n int, err error) { return 0, nil }

@@ -9,77 +9,78 @@ import (
 )
 
 const (
-	// A loop that has waited for longWait, after which the scheduler takes the processor away, waits in the way of
-	// those who have little to do from then on, until it has found something within shortWait,
-	// manyRounds times on end. The kernel looks at each socket when that begins.
+	// A loop that has waited for longWait, after which the scheduler retakes its P, parks on the netpoller from then on.
+	// It returns to epoll_wait after manyRounds consecutive waits shorter than shortWait. Parking for the first time
+	// makes the kernel check each socket.
 	longWait   = 10 * time.Millisecond
 	shortWait  = 8 * time.Millisecond
 	manyRounds = 100
 )
 
-// waiter waits for a loop with little to do. In a system call it would hold one of the processors of Go's scheduler, which
-// looks dozens of times what becomes of it, and takes it away at last: more work than what a packet
-// wants that comes every now and then. So the goroutine waits as those who read streams do. That takes
-// two wake-ups when there is much to do.
+// waiter blocks a loop until a socket is readable. It has two ways to block.
+//
+// A loop that blocks in epoll_wait pins a P. The scheduler's sysmon thread polls that P dozens of times and finally retakes
+// it. At low packet rates that costs more than relaying the packets, so the goroutine parks on Go's netpoller instead, as a
+// goroutine that reads a stream does. At high rates parking is worse, because it takes two wake-ups instead of one.
 type waiter struct {
-	file    *os.File // the epoll that is waited for; nil: in a system call
+	file    *os.File // a duplicate of the epoll, registered with the netpoller; nil: block in epoll_wait
 	raw     syscall.RawConn
-	rounds  int
+	rounds  int // consecutive short waits while parked
 	events  []unix.EpollEvent
 	found   int
-	attempt func(fd uintptr) bool // made once
+	tryPoll func(fd uintptr) bool // made once
 }
 
-// wait waits for events of the epoll. It returns as poll does.
+// wait blocks until the epoll of l has events, and returns their number as poll does.
 func (w *waiter) wait(l *lane, events []unix.EpollEvent) int {
 	if w.file == nil {
 		return l.poll(-1, events)
 	}
 	w.events, w.found = events, 0
-	if w.raw.Read(w.attempt) != nil {
+	if w.raw.Read(w.tryPoll) != nil {
 		return l.poll(-1, events)
 	}
 	return w.found
 }
 
-// note takes note of how long the last wait was.
-func (w *waiter) note(l *lane, waited time.Duration) {
+// chooseMode decides how the next wait blocks, from the duration of the last one.
+func (w *waiter) chooseMode(l *lane, waited time.Duration) {
 	switch {
 	case w.file == nil && waited >= longWait:
-		w.begin(l)
+		w.usePoller(l)
 	case waited >= shortWait:
 		w.rounds = 0
 	case w.file != nil:
 		if w.rounds++; w.rounds >= manyRounds {
-			w.end()
+			w.useSyscall()
 		}
 	}
 }
 
-// begin has the runtime watch the epoll. Where it can't, nothing changes.
-func (w *waiter) begin(l *lane) {
+// usePoller registers the epoll with the netpoller. If that fails, the loop continues to block in epoll_wait.
+func (w *waiter) usePoller(l *lane) {
 	fd, err := unix.FcntlInt(uintptr(l.epoll), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime would not watch it
+	if err := unix.SetNonblock(fd, true); err != nil { // the netpoller accepts non-blocking descriptors only
 		_ = unix.Close(fd)
 		return
 	}
 	w.file = os.NewFile(uintptr(fd), "epoll")
-	if w.attempt == nil {
-		w.attempt = func(uintptr) bool {
+	if w.tryPoll == nil {
+		w.tryPoll = func(uintptr) bool {
 			w.found = l.poll(0, w.events)
 			return w.found > 0
 		}
 	}
 	if w.raw, err = w.file.SyscallConn(); err != nil {
-		w.end()
+		w.useSyscall()
 	}
 }
 
-// end has the loop wait by itself again.
-func (w *waiter) end() {
+// useSyscall makes the loop block in epoll_wait again.
+func (w *waiter) useSyscall() {
 	if w.file != nil {
 		_ = w.file.Close() // another descriptor of the epoll is open
 	}

@@ -60,7 +60,7 @@ func (w *Writer) Enqueue(p *packetio.Packet, limit int) bool {
 	first := !w.scheduled
 	w.scheduled = true
 	w.mu.Unlock()
-	if first && !p.Later(w) {
+	if first && !p.Defer(w) {
 		w.Flush()
 	}
 	return true

@@ -2,16 +2,16 @@ package packetio
 
 import "sync"
 
-// Flusher has something to send that was put off.
+// Flusher has data that waits to be sent.
 type Flusher interface{ Flush() }
 
-// later are the flushers of a batch.
-type later struct {
+// deferred is the list of Flushers that a batch flushes.
+type deferred struct {
 	flushers []Flusher
 }
 
-// flushLater flushes what was put off.
-func (l *later) flushLater() {
+// flushDeferred calls all Flushers, including those that are added during the call.
+func (l *deferred) flushDeferred() {
 	for i := 0; i < len(l.flushers); i++ {
 		l.flushers[i].Flush()
 	}
@@ -25,10 +25,10 @@ var batches = sync.Pool{New: func() any {
 	return b
 }}
 
-// Borrow returns an empty batch, for a reader of its own.
+// Borrow returns an empty batch for a goroutine that reads packets outside of a loop.
 func Borrow() *Batch { return batches.Get().(*Batch) }
 
-// Return flushes a batch that was borrowed and gives it back. nil is none.
+// Return flushes a borrowed batch and returns it to the pool. On nil it does nothing.
 func (b *Batch) Return() {
 	if b != nil {
 		b.Flush()
