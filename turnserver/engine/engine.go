@@ -13,30 +13,29 @@ import (
 	"github.com/pion/turn/v3"
 )
 
-// Timers of the state machine. The packet path mirrors them, but lets a permission last as long as a channel to
-// its address does (package flow). Pion's own permission may end before that, which has no
-// effect: Pion relays no packets here, and asks for no permission when it refreshes a channel.
+// Lifetimes in the state machine. The packet path uses the same ones, but lets a permission last as long as a channel to its
+// address (package flow). Pion's own permission may end before that. This has no effect, because Pion relays no packets
+// here and does not ask for a permission when it refreshes a channel.
 const (
 	// PermissionLifetime is fixed by RFC 8656 section 9 (and in Pion).
 	PermissionLifetime = 300 * time.Second
 	// ChannelLifetime is fixed by RFC 8656 section 12.
 	ChannelLifetime = 600 * time.Second
-	// MaxLifetime is the longest allocation lifetime that Pion v3 takes as it is: it
-	// reads 3,600 s and more as 600 s.
+	// MaxLifetime is the longest allocation lifetime that Pion v3 accepts. It treats 3,600 s and more as 600 s.
 	MaxLifetime = 3599 * time.Second
 )
 
 var (
 	// ErrGone is returned for a request about an allocation that has ended.
 	ErrGone = errors.New("allocation has ended")
-	// ErrRefused is returned where the state machine answered with an error, such
-	// as a channel that is bound to another peer.
+	// ErrRefused is returned if the state machine refuses a request, for example because a channel is bound to another
+	// peer.
 	ErrRefused = errors.New("refused by the TURN state machine")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("engine is closed")
 )
 
-// Engine is a set of shards. All methods may be called from any goroutine.
+// Engine is a set of shards. Its methods are safe for concurrent use.
 type Engine struct {
 	shards []*shard
 }
@@ -55,7 +54,7 @@ func New(n int) (*Engine, error) {
 	return e, nil
 }
 
-// Close ends every allocation and then the shards. It must not be called from a callback.
+// Close ends every allocation and then the shards. It must not be called from a hook.
 func (e *Engine) Close() {
 	for _, s := range e.shards {
 		s.close()
@@ -78,51 +77,53 @@ type Allocation struct {
 	relay  *relayStub
 }
 
-// Hooks are called by the state machine. They must not call the engine.
+// Hooks are the functions that the state machine calls. They must not call the engine.
 type Hooks struct {
-	// Open opens the relayed transport address once the Allocate is accepted. Its error is returned by Allocate.
+	// Open opens the relayed transport address. It is called when the state machine accepts the Allocate. Allocate returns
+	// its error.
 	Open func() (netip.AddrPort, error)
-	// Closed is called exactly once when an opened allocation has ended: by Delete, by expiry or by Close.
+	// Closed is called exactly once after Open has succeeded, when the allocation ends through Delete, expiry or
+	// Engine.Close.
 	Closed func()
 }
 
-// Allocate creates an allocation with the given lifetime, at least 1 s and at most
-// [MaxLifetime]. id must be unique among all allocations the engine ever had. Callers that name
-// different shards, counted from 0 and wrapped around, do not wait for each other.
+// Allocate creates an allocation with the given lifetime, 1 s to [MaxLifetime]. id must be unique among all allocations that
+// the engine has ever had. shard is taken modulo the number of shards; callers with different shards do not wait for each
+// other.
 func (e *Engine) Allocate(shard int, id uint64, lifetime time.Duration, hooks Hooks) (*Allocation, error) {
 	ip := make(net.IP, net.IPv6len)
 	ip[0] = 0xFD
 	binary.BigEndian.PutUint64(ip[8:], id)
 	a := &Allocation{shard: e.shards[shard%len(e.shards)], source: &net.UDPAddr{IP: ip, Port: 1}}
-	if err := a.shard.do(a, &hooks, ask{method: stun.MethodAllocate, lifetime: lifetime}); err != nil {
+	if err := a.shard.do(a, &hooks, canonicalRequest{method: stun.MethodAllocate, lifetime: lifetime}); err != nil {
 		return nil, err
 	}
-	// Pion has just started a goroutine, which ends at its first step, see relayStub. It does so now and here,
-	// before an idle thread has woken up, steals it, and finds nothing else to do.
+	// Pion has just started a goroutine, which ends at once; see relayStub. Yielding runs it on this thread, before an idle
+	// thread wakes up to steal it and then finds nothing else to do.
 	runtime.Gosched()
 	return a, nil
 }
 
-// Refresh sets the allocation's lifetime anew, within the limits of Allocate.
+// Refresh sets the remaining lifetime of the allocation, 1 s to [MaxLifetime].
 func (a *Allocation) Refresh(lifetime time.Duration) error {
-	return a.shard.do(a, nil, ask{method: stun.MethodRefresh, lifetime: lifetime})
+	return a.shard.do(a, nil, canonicalRequest{method: stun.MethodRefresh, lifetime: lifetime})
 }
 
-// Delete ends the allocation; Closed has been called when it returns. Deleting twice does no harm.
+// Delete ends the allocation. Hooks.Closed has been called when it returns. Further calls do nothing.
 func (a *Allocation) Delete() {
-	_ = a.shard.do(a, nil, ask{method: stun.MethodRefresh}) // fails only when there is nothing left to delete
+	_ = a.shard.do(a, nil, canonicalRequest{method: stun.MethodRefresh}) // fails only if the allocation has already ended
 }
 
-// peersPerRequest keeps a request well below the 1,600 bytes that Pion reads of a message.
+// peersPerRequest keeps a request well below 1,600 bytes, the size of Pion's read buffer.
 const peersPerRequest = 48
 
 // CreatePermission installs or refreshes permissions for all of peers (RFC 8656
 // section 10), for [PermissionLifetime]. It takes several requests where there are
-// many: one that is accepted says that the next will be, for Pion asks nothing about a peer.
+// many. Pion checks nothing about a peer, so if it accepts the first of them it accepts the others.
 func (a *Allocation) CreatePermission(peers []netip.AddrPort) error {
 	for {
 		n := min(len(peers), peersPerRequest)
-		if err := a.shard.do(a, nil, ask{method: stun.MethodCreatePermission, peers: peers[:n]}); err != nil {
+		if err := a.shard.do(a, nil, canonicalRequest{method: stun.MethodCreatePermission, peers: peers[:n]}); err != nil {
 			return err
 		}
 		if peers = peers[n:]; len(peers) == 0 {
@@ -132,9 +133,10 @@ func (a *Allocation) CreatePermission(peers []netip.AddrPort) error {
 }
 
 // ChannelBind binds or rebinds number to peer for [ChannelLifetime], and refreshes
-// the permission of its address (RFC 8656 section 12). [ErrRefused] if either is bound otherwise.
+// the permission of its address (RFC 8656 section 12). It returns [ErrRefused] if the number is bound to another peer, or
+// the peer to another number.
 func (a *Allocation) ChannelBind(number uint16, peer netip.AddrPort) error {
-	return a.shard.do(a, nil, ask{method: stun.MethodChannelBind, number: number, peers: []netip.AddrPort{peer}})
+	return a.shard.do(a, nil, canonicalRequest{method: stun.MethodChannelBind, number: number, peers: []netip.AddrPort{peer}})
 }
 
 var _ turn.RelayAddressGenerator = (*shard)(nil)

@@ -8,16 +8,16 @@ import (
 	"github.com/pion/stun/v2"
 )
 
-// ask is a request in the engine's own terms.
-type ask struct {
+// canonicalRequest is a request to Pion before it is encoded.
+type canonicalRequest struct {
 	method   stun.Method
 	lifetime time.Duration // of Allocate and Refresh
 	number   uint16        // of ChannelBind
 	peers    []netip.AddrPort
 }
 
-// write makes m the canonical form of the request, without its integrity.
-func (a *ask) write(m *stun.Message, nonce []byte) {
+// write encodes the request into m, without MESSAGE-INTEGRITY.
+func (a *canonicalRequest) write(m *stun.Message, nonce []byte) {
 	id := binary.BigEndian.Uint64(m.TransactionID[:]) + 1
 	m.Reset()
 	m.Type = stun.NewType(a.method, stun.ClassRequest)

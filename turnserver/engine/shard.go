@@ -11,7 +11,7 @@ import (
 	"github.com/pion/turn/v3"
 )
 
-// The engine's own identity towards Pion; clients were authenticated before.
+// The user that the engine presents to Pion. The server has authenticated the client before.
 const (
 	realm    = "engine"
 	username = "engine"
@@ -22,24 +22,24 @@ type shard struct {
 	memoryAddr
 	server *turn.Server
 	key    stun.MessageIntegrity
-	*crossing
+	*handoff
 
-	mu     sync.Mutex // one request at a time; guards what follows outside of Pion's goroutine
+	mu     sync.Mutex // held during a request
 	closed bool
-	// Owned by do, and while a request is under way by Pion's goroutine.
+	// For the goroutine that holds mu, and during a request for Pion's goroutine, which then runs instead of it.
 	request  stun.Message
 	nonce    stun.Nonce
 	current  *Allocation
 	hooks    *Hooks
 	openErr  error
 	response []byte
-	answer   stun.Message // response, decoded
+	decoded  stun.Message // response
 }
 
 func newShard() (*shard, error) {
 	s := &shard{
-		key:      make([]byte, 16),
-		crossing: newCrossing(),
+		key:     make([]byte, 16),
+		handoff: newHandoff(),
 	}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, err
@@ -59,26 +59,26 @@ func newShard() (*shard, error) {
 		return nil, err
 	}
 	s.server = server
-	s.over() // Pion is ready now
-	// An unsigned Allocate is answered with Pion's nonce.
+	s.resumePion() // until it reads its first request
+	// Pion replies to an unsigned Allocate with its nonce.
 	s.current = &Allocation{source: &net.UDPAddr{IP: net.IPv6loopback, Port: 1}}
-	(&ask{method: stun.MethodAllocate}).write(&s.request, nil)
+	(&canonicalRequest{method: stun.MethodAllocate}).write(&s.request, nil)
 	if err := s.exchange(); err != nil {
 		return nil, err
 	}
-	return s, s.nonce.GetFrom(&s.answer)
+	return s, s.nonce.GetFrom(&s.decoded)
 }
 
-// close ends the turn.Server, which closes the stubs of allocations that are still alive.
+// close closes the turn.Server, which closes the stubs of all live allocations.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	_ = s.server.Close() // closes s, see Close below, which can't fail
+	_ = s.server.Close() // its only error would come from Close below, which returns none
 }
 
-// do runs one request for a through Pion. hooks are given with Allocate only.
-func (s *shard) do(a *Allocation, hooks *Hooks, what ask) error {
+// do sends one request for a to Pion and returns its result. hooks is nil except for Allocate.
+func (s *shard) do(a *Allocation, hooks *Hooks, what canonicalRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -94,53 +94,53 @@ func (s *shard) do(a *Allocation, hooks *Hooks, what ask) error {
 		if err := s.exchange(); err != nil {
 			return err
 		}
-		if s.answer.Type.Class == stun.ClassSuccessResponse {
+		if s.decoded.Type.Class == stun.ClassSuccessResponse {
 			return nil
 		}
 		if s.openErr != nil {
 			return s.openErr
 		}
 		var code stun.ErrorCodeAttribute
-		if err := code.GetFrom(&s.answer); err == nil && code.Code == stun.CodeStaleNonce {
-			if err := s.nonce.GetFrom(&s.answer); err != nil {
+		if err := code.GetFrom(&s.decoded); err == nil && code.Code == stun.CodeStaleNonce {
+			if err := s.nonce.GetFrom(&s.decoded); err != nil {
 				return fmt.Errorf("read nonce: %w", err)
 			}
-			continue // Pion's nonces live for an hour
+			continue // Pion's nonces expire after an hour
 		}
 		return fmt.Errorf("%w: %v", ErrRefused, code.Code)
 	}
 	return fmt.Errorf("%w: stale nonce twice", ErrRefused)
 }
 
-// exchange gives Pion the request and waits until it is done with it.
+// exchange lets Pion process s.request and decodes its response.
 func (s *shard) exchange() error {
 	s.response = nil
-	s.over()
+	s.resumePion()
 	if s.response == nil {
-		return ErrGone // Pion answers nothing where there is no allocation
+		return ErrGone // Pion does not respond if there is no allocation
 	}
-	s.answer.Raw = s.response
-	if err := s.answer.Decode(); err != nil {
-		return fmt.Errorf("decode Pion's answer: %w", err)
+	s.decoded.Raw = s.response
+	if err := s.decoded.Decode(); err != nil {
+		return fmt.Errorf("decode Pion's response: %w", err)
 	}
 	return nil
 }
 
-// ReadFrom is called by Pion when the previous request is done and it wants the next.
+// ReadFrom implements net.PacketConn. Pion calls it when it has processed the previous request.
 func (s *shard) ReadFrom(p []byte) (int, net.Addr, error) {
-	if !s.back() {
+	if !s.yieldToCaller() {
 		return 0, nil, net.ErrClosed
 	}
 	return copy(p, s.request.Raw), s.current.source, nil
 }
 
-// WriteTo is Pion's answer to the request under way. Pion does not use p again.
+// WriteTo implements net.PacketConn. Pion calls it with its response to the current request and does not use p again.
 func (s *shard) WriteTo(p []byte, _ net.Addr) (int, error) {
 	s.response = p
 	return len(p), nil
 }
 
-// Close is called once, by the turn.Server.
+// Close implements net.PacketConn. The turn.Server calls it once.
 func (s *shard) Close() error {
 	s.end()
 	return nil
@@ -149,7 +149,8 @@ func (s *shard) Close() error {
 // Validate implements turn.RelayAddressGenerator.
 func (s *shard) Validate() error { return nil }
 
-// AllocatePacketConn is called by Pion, between ReadFrom and WriteTo, when an Allocate is accepted.
+// AllocatePacketConn implements turn.RelayAddressGenerator. Pion calls it between ReadFrom and WriteTo when it accepts an
+// Allocate.
 func (s *shard) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) {
 	addr, err := s.hooks.Open()
 	if err != nil {
@@ -160,7 +161,7 @@ func (s *shard) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error
 	return s.current.relay, net.UDPAddrFromAddrPort(addr), nil
 }
 
-// AllocateConn would open a TCP relay (RFC 6062), which icebox does not offer.
+// AllocateConn implements turn.RelayAddressGenerator. It would open a TCP relay (RFC 6062), which icebox does not support.
 func (s *shard) AllocateConn(string, int) (net.Conn, net.Addr, error) {
 	return nil, nil, errors.New("no TCP relays")
 }

@@ -11,7 +11,7 @@ import (
 
 var localAddr = &net.UDPAddr{IP: net.IPv6loopback, Port: 3478}
 
-// memoryAddr has the methods of a net.PacketConn that have no meaning in memory.
+// memoryAddr implements the methods of net.PacketConn that do nothing for a connection in memory.
 type memoryAddr struct{}
 
 func (memoryAddr) LocalAddr() net.Addr              { return localAddr }
@@ -19,16 +19,16 @@ func (memoryAddr) SetDeadline(time.Time) error      { return nil }
 func (memoryAddr) SetReadDeadline(time.Time) error  { return nil }
 func (memoryAddr) SetWriteDeadline(time.Time) error { return nil }
 
-// relayStub is what Pion takes for the relay socket.
+// relayStub is the net.PacketConn that Pion uses as the relay socket.
 type relayStub struct {
 	memoryAddr
 	once   sync.Once
 	closed func()
 }
 
-// ReadFrom is called by nobody but the goroutine that Pion starts for each allocation,
-// with a buffer of its own, to relay what peers send. There is never anything to read,
-// so that goroutine ends here; an error would make it end the allocation too.
+// ReadFrom implements net.PacketConn. Only the goroutine that Pion starts for each allocation calls it, to relay packets from
+// peers. There is never a packet to read, so ReadFrom ends that goroutine. If it returned an error instead, Pion would end
+// the allocation too.
 func (r *relayStub) ReadFrom([]byte) (int, net.Addr, error) {
 	runtime.Goexit()
 	return 0, nil, net.ErrClosed
@@ -36,27 +36,27 @@ func (r *relayStub) ReadFrom([]byte) (int, net.Addr, error) {
 
 func (r *relayStub) WriteTo(p []byte, _ net.Addr) (int, error) { return len(p), nil }
 
-// Close is Pion's word that the allocation has ended.
+// Close implements net.PacketConn. Pion calls it when the allocation has ended.
 func (r *relayStub) Close() error {
 	r.once.Do(r.closed)
 	return nil
 }
 
-// Silent returns a factory of loggers that drop everything, for Pion's packages:
-// they write a line for what strangers send every day.
-func Silent() logging.LoggerFactory { return silence{} }
+// Silent returns a factory of loggers that drop everything. Pion's packages would otherwise log a line for each malformed
+// message from the Internet.
+func Silent() logging.LoggerFactory { return silentLogger{} }
 
-type silence struct{}
+type silentLogger struct{}
 
-func (silence) NewLogger(string) logging.LeveledLogger { return silence{} }
+func (silentLogger) NewLogger(string) logging.LeveledLogger { return silentLogger{} }
 
-func (silence) Trace(string)          {}
-func (silence) Tracef(string, ...any) {}
-func (silence) Debug(string)          {}
-func (silence) Debugf(string, ...any) {}
-func (silence) Info(string)           {}
-func (silence) Infof(string, ...any)  {}
-func (silence) Warn(string)           {}
-func (silence) Warnf(string, ...any)  {}
-func (silence) Error(string)          {}
-func (silence) Errorf(string, ...any) {}
+func (silentLogger) Trace(string)          {}
+func (silentLogger) Tracef(string, ...any) {}
+func (silentLogger) Debug(string)          {}
+func (silentLogger) Debugf(string, ...any) {}
+func (silentLogger) Info(string)           {}
+func (silentLogger) Infof(string, ...any)  {}
+func (silentLogger) Warn(string)           {}
+func (silentLogger) Warnf(string, ...any)  {}
+func (silentLogger) Error(string)          {}
+func (silentLogger) Errorf(string, ...any) {}
