@@ -99,7 +99,7 @@ func measure(l *childListener, lines *lineCounter, drops map[string]float64) chi
 		StackBytes: mem.StackInuse,
 		Goroutines: runtime.NumGoroutine(),
 		Accepts:    l.accepts.Load(),
-		Listening:  bytes.Contains(stacks, []byte("(*Server).readListener(0x")) || bytes.Contains(stacks, []byte("(*Server).accept(0x")),
+		Listening:  bytes.Contains(stacks, []byte("(*Server).readListener(0x")) || bytes.Contains(stacks, []byte("streamio.Accept(")),
 		Drops:      drops,
 	}
 }

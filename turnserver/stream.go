@@ -3,7 +3,6 @@ package turnserver
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -39,36 +38,19 @@ func (s *Server) AddListener(l net.Listener, t Transport) error {
 		_ = l.Close() // it was never used
 		return fmt.Errorf("listener %v: can't serve %v", l.Addr(), t)
 	}
-	return s.own(l, func() { s.accept(l, t) })
+	return s.own(l, func() {
+		streamio.Accept(s.ctx, l, s.log, func(c net.Conn) { s.serveAccepted(c, t) })
+	})
 }
 
-// accept takes connections until l is closed. An error such as EMFILE passes, so it is waited out.
-func (s *Server) accept(l net.Listener, t Transport) {
-	const least, most = 5 * time.Millisecond, time.Second
-	rest := least
-	for {
-		c, err := l.Accept()
-		switch {
-		case err == nil:
-			rest = least
-			remote, ok := addrPort(c.RemoteAddr())
-			if !ok {
-				_ = c.Close() // not a TCP connection
-				continue
-			}
-			s.readers.Go(func() { s.ServeConn(c, remote, t) })
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			s.log.Warn("accept failed", "listener", l.Addr(), "err", err)
-			select {
-			case <-time.After(rest):
-			case <-s.ctx.Done():
-				return
-			}
-			rest = min(2*rest, most)
-		}
+// serveAccepted serves a connection that a listener has accepted, in a goroutine of its own.
+func (s *Server) serveAccepted(c net.Conn, t Transport) {
+	remote, ok := addrPort(c.RemoteAddr())
+	if !ok {
+		_ = c.Close() // not a TCP connection
+		return
 	}
+	s.readers.Go(func() { s.ServeConn(c, remote, t) })
 }
 
 func addrPort(a net.Addr) (netip.AddrPort, bool) {
