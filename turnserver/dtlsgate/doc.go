@@ -4,17 +4,17 @@
 // # Cookies
 //
 // A ClientHello costs its sender nothing, may come from a forged address, and would
-// make the server keep a connection for it. So the first one is answered with a
-// HelloVerifyRequest whose cookie is signed, not stored (RFC 6347 section 4.2.1): whoever
-// sends it back has shown that the address is its own, and only then is there a
-// connection. The answer is shorter than the question, and there is one.
+// make the server keep a connection for it. So the response to the first one is a
+// HelloVerifyRequest whose cookie is signed, not stored (RFC 6347 section 4.2.1). A client
+// that returns the cookie has proved that it receives packets at its address, and only then
+// does the server create a connection. There is one response, and it is shorter than the
+// ClientHello.
 //
-// A ClientHello that comes in fragments is dropped, for nothing is kept to put it
-// together; OpenSSL's DTLSv1_listen does the same. Those of DTLS 1.2 fit into one
-// datagram.
+// A fragmented ClientHello is dropped, because the gate stores no fragments; OpenSSL's
+// DTLSv1_listen does the same. The ClientHello of DTLS 1.2 fits into one datagram.
 //
 // # Records
 //
-// Whatever is not encrypted may be forged. Once a handshake is done nothing plain
-// belongs to a connection any more, see [Sealed].
+// A record that is not encrypted may be forged. After the handshake, a connection accepts
+// only encrypted records; see [Sealed].
 package dtlsgate

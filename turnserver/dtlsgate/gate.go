@@ -9,30 +9,29 @@ import (
 	"time"
 )
 
-// cookieLifetime is how long a client may take to send its cookie back. Clients that
-// retransmit do so for about a minute.
+// cookieLifetime is how long a client may take to return its cookie. Clients retransmit for about a minute.
 const cookieLifetime = time.Minute
 
-// Sizes of a cookie: 4 bytes of time and 16 of MAC.
+// Sizes of a cookie in bytes: 4 of time and 16 of MAC.
 const (
 	timeSize   = 4
 	CookieSize = 20
 )
 
-// Gate makes and checks cookies. It remembers none, and is safe for concurrent use.
+// Gate makes and checks cookies. It stores none, and is safe for concurrent use.
 type Gate struct {
 	key   [32]byte
 	start time.Time
 }
 
-// New returns a gate with a key of its own.
+// New returns a Gate with a random key. Its cookies count their time from now.
 func New(now time.Time) (*Gate, error) {
 	g := &Gate{start: now}
 	_, err := rand.Read(g.key[:])
 	return g, err
 }
 
-// Valid tells whether h carries a cookie that was made for this very client and hello.
+// Valid reports whether h carries a cookie that this Gate made for the same client and the same hello, less than a minute ago.
 func (g *Gate) Valid(h *Hello, client netip.AddrPort, now time.Time) bool {
 	if len(h.Cookie) != CookieSize {
 		return false
@@ -43,8 +42,8 @@ func (g *Gate) Valid(h *Hello, client netip.AddrPort, now time.Time) bool {
 	return hmac.Equal(want[:], h.Cookie) && age < cookieLifetime
 }
 
-// Challenge returns the HelloVerifyRequest, one record, that answers h. Its versions are
-// that of DTLS 1.0 and its record has the number of the client's, as RFC 6347 section 4.2.1 wants.
+// Challenge returns the response to h: a HelloVerifyRequest in one record. As RFC 6347 section 4.2.1 requires, its versions
+// are that of DTLS 1.0, and its record has the number of the client's record.
 func (g *Gate) Challenge(h *Hello, client netip.AddrPort, now time.Time) []byte {
 	const body = 2 + 1 + CookieSize
 	cookie := g.cookie(h, client, uint32(now.Sub(g.start)/time.Second))
@@ -57,7 +56,7 @@ func (g *Gate) Challenge(h *Hello, client netip.AddrPort, now time.Time) []byte 
 	return append(b, cookie[:]...)
 }
 
-// cookie signs the client's address and what it must not change between its hellos.
+// cookie signs the client's address and the fields that the client must not change between its hellos.
 func (g *Gate) cookie(h *Hello, client netip.AddrPort, seconds uint32) (c [CookieSize]byte) {
 	binary.BigEndian.PutUint32(c[:], seconds)
 	mac := hmac.New(sha256.New, g.key[:])

@@ -158,7 +158,7 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// Whatever a datagram is made of, what is read stays within it, and a hello is the same without and with its cookie.
+// No datagram makes Parse read outside of it, and First restores the hello that had no cookie.
 func FuzzParse(f *testing.F) {
 	f.Add(firstHello)
 	f.Add(hello(make([]byte, CookieSize), 1, 1))
@@ -189,7 +189,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Who knows DTLS 1.0 only is told so at once, in a record with the number it waits for.
+// A client that supports only DTLS 1.0 is refused at once, in a record with the number that it expects.
 func TestOutdated(t *testing.T) {
 	old := hello(nil, 0, 0)
 	if parse(t, old).Outdated() {

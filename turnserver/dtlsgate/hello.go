@@ -19,37 +19,38 @@ const (
 	messageHeader = 12
 )
 
-// dtls10 is the version of DTLS 1.0, 1.2 is below it: they are negative numbers.
+// dtls10 is the version number of DTLS 1.0. DTLS versions are negative numbers, so that of 1.2 is smaller.
 const dtls10 = 0xfeff
 
-// versionAndRandom is where a ClientHello begins.
+// versionAndRandom is the length in bytes of the first two fields of a ClientHello.
 const versionAndRandom = 2 + 32
 
-// Hello is a ClientHello in one piece. It shares memory with the datagram it was in.
+// Hello is a ClientHello that was not fragmented. It refers to the bytes of its datagram.
 type Hello struct {
 	Cookie []byte // empty in the first one of a handshake
 
 	record   []byte // the whole record
 	body     []byte // of the message
-	cookieAt int    // where the cookie's length is in body
-	fixedEnd int    // and where the extensions begin
+	cookieAt int    // offset in body of the cookie's length
+	fixedEnd int    // offset in body of the extensions
 }
 
-// Random returns the client's random bytes, which tell one attempt to connect from another.
+// Random returns the client's random bytes, which differ between two attempts to connect.
 func (h *Hello) Random() [32]byte { return [32]byte(h.body[2:]) }
 
-// Outdated tells whether the client knows nothing newer than DTLS 1.0.
+// Outdated reports whether DTLS 1.0 is the newest version that the client supports.
 func (h *Hello) Outdated() bool { return binary.BigEndian.Uint16(h.body) == dtls10 }
 
-// Refusal returns the alert, one record, that answers an outdated ClientHello. Its
-// record has the number of the client's, as that of a challenge: a client drops a number it has had.
+// Refusal returns the response to an outdated ClientHello: an alert in one record. Its record number is that of the
+// client's record, as in a challenge, because a client drops records with a number that it has already seen.
 func (h *Hello) Refusal() []byte {
 	const fatal, protocolVersion = 2, 70 // RFC 5246 section 7.2
 	b := append([]byte{typeAlert, dtls10 >> 8, dtls10 & 0xff}, h.record[3:11]...)
 	return append(b, 0, 2, fatal, protocolVersion)
 }
 
-// Parse reads a datagram that starts with a whole ClientHello, in a plain record of its own.
+// Parse parses a datagram that begins with an unfragmented ClientHello in an unencrypted record. ok is false for any other
+// datagram.
 func Parse(b []byte) (*Hello, bool) {
 	size, ok := record(b)
 	if !ok || b[0] != TypeHandshake || epoch(b) != 0 || size < recordHeader+messageHeader {
@@ -80,7 +81,7 @@ func Parse(b []byte) (*Hello, bool) {
 	return h, true
 }
 
-// skip returns where the vector at at ends, whose length takes width bytes.
+// skip returns the end of the vector at offset at, whose length field has width bytes.
 func (h *Hello) skip(at, width int) (int, bool) {
 	if at+width > len(h.body) {
 		return 0, false
@@ -93,16 +94,16 @@ func (h *Hello) skip(at, width int) (int, bool) {
 	return at, at <= len(h.body)
 }
 
-// First returns the ClientHello that the client must have sent before this one: the same without a cookie.
+// First returns the ClientHello that the client must have sent before this one: the same one without a cookie.
 func (h *Hello) First() []byte {
 	size := len(h.body) - len(h.Cookie)
 	b := make([]byte, 0, recordHeader+messageHeader+size)
 	b = append(b, h.record[:recordHeader]...)
-	number := binary.BigEndian.Uint64(b[3:]) // behind an epoch of 0
+	number := binary.BigEndian.Uint64(b[3:]) // after an epoch of 0
 	if number == 0 {
-		number = 2 // a client that starts over with its numbers
+		number = 2 // the client has started its numbers again
 	}
-	binary.BigEndian.PutUint64(b[3:], number-1) // which this client has used up
+	binary.BigEndian.PutUint64(b[3:], number-1) // the client has used this number before
 	binary.BigEndian.PutUint16(b[recordHeader-2:], uint16(messageHeader+size))
 	b = append(b, clientHello, 0, byte(size>>8), byte(size), 0, 0, 0, 0, 0, 0, byte(size>>8), byte(size))
 	b = append(b, h.body[:h.cookieAt]...)
@@ -110,14 +111,14 @@ func (h *Hello) First() []byte {
 	return append(b, h.body[h.cookieAt+1+len(h.Cookie):]...)
 }
 
-// IsChallenge tells whether a record is a HelloVerifyRequest.
+// IsChallenge reports whether a record is a HelloVerifyRequest.
 func IsChallenge(b []byte) bool {
 	size, ok := record(b)
 	return ok && size > recordHeader && b[0] == TypeHandshake && epoch(b) == 0 && b[recordHeader] == helloVerifyRequest
 }
 
-// Sealed moves the encrypted records of a datagram to its front and returns them. What is
-// left out is plain, broken, or a change of cipher that has happened. handshake is how many bytes of them are of handshakes.
+// Sealed moves the encrypted records of a datagram to its front and returns them. It removes unencrypted and malformed
+// records, and a repeated change of cipher. handshake is the number of bytes in handshake records among the returned ones.
 func Sealed(b []byte) (sealed []byte, handshake int) {
 	sealed = b[:0]
 	for len(b) > 0 {
@@ -136,7 +137,7 @@ func Sealed(b []byte) (sealed []byte, handshake int) {
 	return sealed, handshake
 }
 
-// record returns the size of the record at the start of b.
+// record returns the length in bytes of the record at the start of b.
 func record(b []byte) (size int, ok bool) {
 	if len(b) < recordHeader {
 		return 0, false

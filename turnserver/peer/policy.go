@@ -35,7 +35,7 @@
 // # Ports
 //
 // A permission is per IP address, a channel and a packet have a port. So Peer
-// applies rules with ports and Address refuses what is closed on every port.
+// applies rules with ports and Address refuses an address that is denied on every port.
 // Port 0 is nobody's and always denied.
 package peer
 

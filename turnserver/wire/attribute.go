@@ -39,7 +39,7 @@ const (
 	AttrAdditionalAddressFamilyDraft AttrType = 0x8032
 )
 
-// Required tells whether a receiver that does not know the attribute must refuse
+// Required reports whether a receiver that does not know the attribute must refuse
 // the message (RFC 8489 section 14).
 func (t AttrType) Required() bool { return t < 0x8000 }
 

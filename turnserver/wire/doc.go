@@ -10,8 +10,8 @@
 // the exceptions of RFC 8489 section 14.5. Nothing is copied and nothing is
 // allocated: a [Message] is a view of the caller's buffer.
 //
-// Writing goes through [Builder], which lays attributes one behind the other and
-// signs what stands before them.
+// Writing goes through [Builder], which appends attributes one after the other and
+// signs the message as it is so far.
 //
 // The engine that keeps the TURN state uses Pion's own codec; this one stands in
 // front of it because github.com/pion/stun/v2 trusts attribute lengths it should

@@ -84,7 +84,7 @@ type Message struct {
 	Method        Method
 	Class         Class
 	TransactionID [TransactionIDSize]byte
-	// Fingerprint tells that the message carried a right FINGERPRINT.
+	// Fingerprint is true if the message carried a valid FINGERPRINT.
 	Fingerprint bool
 
 	raw       []byte
@@ -184,13 +184,13 @@ func (m *Message) Get(typ AttrType) (value []byte, ok bool) {
 	return nil, false
 }
 
-// Has tells whether the message has an attribute of type typ.
+// Has reports whether the message has an attribute of type typ.
 func (m *Message) Has(typ AttrType) bool {
 	_, ok := m.Get(typ)
 	return ok
 }
 
-// HasIntegrity tells whether the message carries MESSAGE-INTEGRITY.
+// HasIntegrity reports whether the message carries MESSAGE-INTEGRITY.
 func (m *Message) HasIntegrity() bool { return m.integrity != 0 }
 
 // CheckIntegrity verifies MESSAGE-INTEGRITY under key (RFC 8489 section 14.5). It

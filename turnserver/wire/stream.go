@@ -13,7 +13,7 @@ var ErrFrame = errors.New("not a frame")
 // MinFrame is how many bytes of a stream [FrameSize] has to see.
 const MinFrame = ChannelHeaderSize
 
-// FrameSize tells how the message at the start of a stream is cut out (RFC 8489
+// FrameSize returns the size of the message at the start of a stream (RFC 8489
 // section 6.2.2, RFC 8656 section 12.5): the message itself is b[:size], the next one starts at
 // b[padded]. b has at least [MinFrame] bytes. The result is at least 4 and at most
 // limit, or the error is [ErrFrame]; all sums are ints, so that lengths near 65,535 can't wrap.
