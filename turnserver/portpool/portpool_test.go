@@ -63,8 +63,7 @@ func TestOrderIsRandom(t *testing.T) {
 	}
 }
 
-// TestChurnDoesNotRevealPorts is the class of CVE-2025-69217: who has seen the
-// order of all ports once must not know the ports of the next clients.
+// A client that has seen the order of all ports once cannot predict the ports of the next clients.
 func TestChurnDoesNotRevealPorts(t *testing.T) {
 	p := New(50000, 50999, pcg())
 	round := func() (seen []uint16) {
