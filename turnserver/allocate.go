@@ -3,6 +3,7 @@ package turnserver
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"icebox/turnserver/engine"
@@ -19,36 +20,36 @@ const (
 
 const transportUDP = 17 // IANA protocol number, in REQUESTED-TRANSPORT
 
-// wish is what an Allocate asks for.
-type wish struct {
-	lifetime time.Duration
-	family   wire.Family // 0: not said
-	dual     bool        // an IPv6 address beside the IPv4 one
-	even     bool        // an even port
-	next     bool        // and the one after it reserved
-	token    *token      // a port reserved before
+// allocateRequest holds the attributes of an Allocate.
+type allocateRequest struct {
+	lifetime    time.Duration
+	family      wire.Family // 0 if the client names none
+	dual        bool        // an IPv6 address in addition to the IPv4 address
+	even        bool        // an even port
+	reserveNext bool        // and reserve the port after it
+	token       *token      // redeems a port that was reserved before; nil without one
 }
 
-// grant is what it gets.
-type grant struct {
+// allocatePlan holds the addresses and ports that an Allocate gets.
+type allocatePlan struct {
 	host     *relayHost
-	second   *relayHost  // of the additional address; nil without one
-	missing  wire.Family // of two families wished for, the one that can't be had; 0 without one
-	why      wire.Code   // and why it can't
-	port     *reservation
-	next     *heldPort // to be reserved
-	reserved token
+	second   *relayHost   // of the additional address; nil without one
+	missing  wire.Family  // the family of two that the client cannot have; 0 without one
+	why      wire.Code    // why it cannot have it
+	redeemed *reservation // whose port no relay socket has yet; nil without one
+	next     *heldPort    // bound, to be reserved; nil without one
+	reserved token        // of next
 }
 
-// allocate handles an Allocate (RFC 8656 section 7.2). nil asks for a challenge: the
+// allocate handles an Allocate (RFC 8656 section 7.2). It returns nil, which makes the caller send a challenge, if the
 // credential has expired or was revoked.
 func (s *Server) allocate(r *request) *reply {
 	if !r.identity.Expires.IsZero() && s.clock().After(r.identity.Expires) || s.revoked.has(r.identity.ID) {
 		return nil
 	}
-	w, code := vetAllocate(&r.msg)
+	want, code := vetAllocate(&r.msg)
 	if code != 0 {
-		return fail(code)
+		return errorReply(code)
 	}
 	if r.msg.Has(wire.AttrDontFragment) && !packetio.CanDontFragment {
 		return unknownAttributes([]wire.AttrType{wire.AttrDontFragment})
@@ -56,9 +57,9 @@ func (s *Server) allocate(r *request) *reply {
 	if rep := s.redirect(r); rep != nil {
 		return rep
 	}
-	g, code := s.plan(r, w)
+	plan, code := s.plan(r, want)
 	if code != 0 {
-		return fail(code)
+		return errorReply(code)
 	}
 	sess := &session{
 		id:       s.nextID.Add(1),
@@ -67,20 +68,20 @@ func (s *Server) allocate(r *request) *reply {
 		remote:   r.remote,
 		started:  s.clock(),
 	}
-	if code := s.start(sess, w, g); code != 0 {
-		return fail(code)
+	if code := s.start(sess, want, plan); code != 0 {
+		return errorReply(code)
 	}
 	rep := &reply{attributes: func(b *wire.Builder) {
 		for _, relay := range sess.relays.all() {
 			b.XORAddress(wire.AttrXORRelayedAddress, relay.advertised)
 		}
-		b.Lifetime(w.lifetime)
-		if w.next {
-			b.Attribute(wire.AttrReservationToken, g.reserved[:])
+		b.Lifetime(want.lifetime)
+		if want.reserveNext {
+			b.Attribute(wire.AttrReservationToken, plan.reserved[:])
 		}
 		b.XORAddress(wire.AttrXORMappedAddress, r.remote)
-		if g.missing != 0 {
-			b.AddressErrorCode(g.missing, g.why)
+		if plan.missing != 0 {
+			b.AddressErrorCode(plan.missing, plan.why)
 		}
 	}}
 	sess.mu.Lock()
@@ -104,77 +105,99 @@ func (s *Server) redirect(r *request) *reply {
 	return nil
 }
 
-// plan finds the addresses for a wish, or the code that refuses it.
-func (s *Server) plan(r *request, w *wish) (*grant, wire.Code) {
-	if w.token != nil {
-		res := s.reservations.redeem(*w.token, r.identity)
+// plan chooses the addresses for an Allocate, or returns the code that refuses it.
+func (s *Server) plan(r *request, want *allocateRequest) (*allocatePlan, wire.Code) {
+	if want.token != nil {
+		res := s.reservations.redeem(*want.token, r.identity)
 		if res == nil {
 			return nil, wire.InsufficientCapacity
 		}
-		return &grant{host: res.host, port: res}, 0
+		return &allocatePlan{host: res.host, redeemed: res}, 0
 	}
 	local := r.from.local().Addr()
-	g := &grant{host: s.relayHost(local, w.family)}
-	if g.host == nil {
+	plan := &allocatePlan{host: s.relayHost(local, want.family)}
+	if plan.host == nil {
 		return nil, wire.FamilyNotSupported
 	}
 	switch {
-	case !w.dual:
-	case !g.host.Local.Is4():
-		g.missing, g.why = wire.IPv4, wire.FamilyNotSupported
+	case !want.dual:
+	case !plan.host.Local.Is4():
+		plan.missing, plan.why = wire.IPv4, wire.FamilyNotSupported
 	default:
-		if g.second = s.relayHost(local, wire.IPv6); g.second == nil {
-			g.missing, g.why = wire.IPv6, wire.FamilyNotSupported
+		if plan.second = s.relayHost(local, wire.IPv6); plan.second == nil {
+			plan.missing, plan.why = wire.IPv6, wire.FamilyNotSupported
 		}
 	}
-	return g, 0
+	return plan, 0
 }
 
-// start makes sess live: within its quotas, in the state machine, at its relayed
-// addresses, for its client. It returns the code that refuses it, or 0.
-func (s *Server) start(sess *session, w *wish, g *grant) wire.Code {
-	var code wire.Code
-	if sess.slot, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
-		g.giveBack()
+// undoStack holds functions that undo the steps of an Allocate. If a later step fails, they run in reverse order.
+type undoStack []func()
+
+func (u *undoStack) push(undo func()) { *u = append(*u, undo) }
+
+func (u undoStack) run() {
+	for _, undo := range slices.Backward(u) {
+		undo()
+	}
+}
+
+// start makes sess live: it reserves its quotas, creates its allocation and opens its relayed transport addresses. It returns
+// the code that refuses the Allocate, or 0. If it refuses, it has undone every step.
+func (s *Server) start(sess *session, want *allocateRequest, plan *allocatePlan) (code wire.Code) {
+	var undo undoStack
+	defer func() {
+		if code != 0 {
+			undo.run()
+		}
+	}()
+	undo.push(plan.returnRedeemed)
+	if sess.entry, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
 		return code
 	}
-	var next *slot
-	if w.next {
+	undo.push(sess.entry.release)
+	var next *quotaEntry
+	if want.reserveNext {
 		if next, code = s.quota.reserve(sess.identity, sess.remote.Addr(), s.limits.Load()); code != 0 {
-			sess.slot.release()
 			return code
 		}
+		undo.push(next.release)
+		undo.push(plan.freeNext)
 	}
-	if err := s.establish(sess, w, g); err != nil {
+	if err := s.establish(sess, want, plan); err != nil {
 		s.log.Debug("allocate failed", "user", sess.identity.User, "err", err)
-		sess.slot.release()
-		if w.next {
-			next.release()
-		}
-		g.freeNext()
 		return wire.InsufficientCapacity
 	}
-	if w.next {
-		g.reserved = s.reservations.add(&reservation{heldPort: g.next, owner: sess.identity, slot: next})
+	if want.reserveNext {
+		plan.reserved = s.reservations.add(&reservation{heldPort: plan.next, owner: sess.identity, entry: next})
 	}
 	return 0
 }
 
-// giveBack frees a redeemed port that was not used.
-func (g *grant) giveBack() {
-	if g.port != nil {
-		g.host.pool.Put(g.port.port)
+// returnRedeemed returns a redeemed port to its pool, unless takeRedeemed has taken it.
+func (p *allocatePlan) returnRedeemed() {
+	if p.redeemed != nil {
+		p.host.pool.Put(p.redeemed.port)
 	}
 }
 
-// takePair takes an even port and holds its successor.
-func (g *grant) takePair(pool *portpool.Pool) (even uint16, ok bool) {
+// takeRedeemed is a takePort that returns the redeemed port, once.
+func (p *allocatePlan) takeRedeemed(*portpool.Pool) (port uint16, ok bool) {
+	if p.redeemed == nil {
+		return 0, false
+	}
+	port, p.redeemed = p.redeemed.port, nil
+	return port, true
+}
+
+// takePair is a takePort that returns an even port and binds the port after it as plan.next.
+func (p *allocatePlan) takePair(pool *portpool.Pool) (even uint16, ok bool) {
 	for range bindAttempts {
 		if even, ok = pool.TakePair(); !ok {
 			return 0, false
 		}
 		var err error
-		if g.next, err = hold(g.host, even+1); err == nil {
+		if p.next, err = bindAndHold(p.host, even+1); err == nil {
 			return even, true
 		}
 		pool.Put(even)
@@ -183,33 +206,33 @@ func (g *grant) takePair(pool *portpool.Pool) (even uint16, ok bool) {
 	return 0, false
 }
 
-// freeNext frees what takePair held.
-func (g *grant) freeNext() {
-	if g.next != nil {
-		g.next.free()
-		g.next = nil
+// freeNext frees the port that takePair has bound, if there is one.
+func (p *allocatePlan) freeNext() {
+	if p.next != nil {
+		p.next.free()
+		p.next = nil
 	}
 }
 
 var errDraining = errors.New("server takes no new allocations")
 
-// establish creates the allocation in the state machine, which opens the relay sockets, and lets packets in.
-func (s *Server) establish(sess *session, w *wish, g *grant) error {
-	a, err := s.engine.Allocate(sess.path.worker(), sess.id, w.lifetime, engine.Hooks{
-		Open:   func() (netip.AddrPort, error) { return s.openRelays(sess, w, g) },
+// establish creates the allocation in the state machine, which opens the relay sockets, and makes the session reachable.
+func (s *Server) establish(sess *session, want *allocateRequest, plan *allocatePlan) error {
+	a, err := s.engine.Allocate(sess.path.worker(), sess.id, want.lifetime, engine.Hooks{
+		Open:   func() (netip.AddrPort, error) { return s.openRelays(sess, want, plan) },
 		Closed: func() { s.finish(sess) },
 	})
 	if err != nil {
 		return err
 	}
 	sess.allocation = a
-	sess.deadline.Store(s.now() + int64(w.lifetime))
+	sess.deadline.Store(s.now() + int64(want.lifetime))
 	opened := sess.relays.all()
 	sess.path.attach(sess)
 	for _, relay := range opened {
 		relay.publish()
 	}
-	if !s.adopt(sess) { // from here on anybody may end it
+	if !s.addSession(sess) { // from here on any goroutine may end it
 		a.Delete()
 		return errDraining
 	}
@@ -217,36 +240,35 @@ func (s *Server) establish(sess *session, w *wish, g *grant) error {
 	return nil
 }
 
-// openRelays opens the relayed transport address, and the additional one if there is to be one.
-func (s *Server) openRelays(sess *session, w *wish, g *grant) (netip.AddrPort, error) {
+// openRelays opens the relayed transport address, and the additional one if the plan has one.
+func (s *Server) openRelays(sess *session, want *allocateRequest, plan *allocatePlan) (netip.AddrPort, error) {
 	take := (*portpool.Pool).Take
 	switch {
-	case g.port != nil:
-		held := true
-		take = func(*portpool.Pool) (uint16, bool) { was := held; held = false; return g.port.port, was }
-	case w.next:
-		take = g.takePair
-	case w.even:
+	case plan.redeemed != nil:
+		take = plan.takeRedeemed
+	case want.reserveNext:
+		take = plan.takePair
+	case want.even:
 		take = (*portpool.Pool).TakeEven
 	}
-	relay, err := s.openRelay(g.host, sess, take, g.freeNext)
+	relay, err := s.openRelay(plan.host, sess, take, plan.freeNext)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	sess.relays.slot(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
-	if g.second != nil {
-		second, err := s.openRelay(g.second, sess, (*portpool.Pool).Take, func() {})
+	sess.relays.pointer(wire.FamilyOf(relay.advertised.Addr())).Store(relay)
+	if plan.second != nil {
+		second, err := s.openRelay(plan.second, sess, (*portpool.Pool).Take, func() {})
 		if err != nil {
-			g.missing, g.why = wire.IPv6, wire.InsufficientCapacity // the client is told, and goes on with one address
+			plan.missing, plan.why = wire.IPv6, wire.InsufficientCapacity // the response says so, and the client continues with one address
 		} else {
-			sess.relays.slot(wire.IPv6).Store(second)
+			sess.relays.pointer(wire.IPv6).Store(second)
 		}
 	}
 	return relay.advertised, nil
 }
 
 // vetAllocate checks the attributes of an Allocate in the order of RFC 8656 section 7.2.
-func vetAllocate(m *wire.Message) (*wish, wire.Code) {
+func vetAllocate(m *wire.Message) (*allocateRequest, wire.Code) {
 	transport, ok := m.Get(wire.AttrRequestedTransport)
 	if !ok || len(transport) != 4 {
 		return nil, wire.BadRequest
@@ -254,48 +276,48 @@ func vetAllocate(m *wire.Message) (*wish, wire.Code) {
 	if transport[0] != transportUDP {
 		return nil, wire.UnsupportedTransport
 	}
-	w := &wish{}
+	want := &allocateRequest{}
 	if value, ok := m.Get(wire.AttrEvenPort); ok {
 		if len(value) != 1 {
 			return nil, wire.BadRequest
 		}
-		w.even, w.next = true, value[0]&0x80 != 0
+		want.even, want.reserveNext = true, value[0]&0x80 != 0
 	}
 	if value, ok := m.Get(wire.AttrReservationToken); ok {
 		_, dual := additionalFamily(m)
-		if len(value) != len(token{}) || w.even || dual || m.Has(wire.AttrRequestedAddressFamily) {
+		if len(value) != len(token{}) || want.even || dual || m.Has(wire.AttrRequestedAddressFamily) {
 			return nil, wire.BadRequest
 		}
-		w.token = (*token)(value)
+		want.token = (*token)(value)
 	}
-	if code := w.vetFamilies(m); code != 0 {
+	if code := want.vetFamilies(m); code != 0 {
 		return nil, code
 	}
 	lifetime, err := lifetimeOf(m)
 	if err != nil {
 		return nil, wire.BadRequest
 	}
-	w.lifetime = max(lifetime, defaultLifetime) // 0 is no lifetime to begin with
-	return w, 0
+	want.lifetime = max(lifetime, defaultLifetime) // a new allocation cannot have a lifetime of 0
+	return want, 0
 }
 
-// vetFamilies reads REQUESTED-ADDRESS-FAMILY and ADDITIONAL-ADDRESS-FAMILY.
-func (w *wish) vetFamilies(m *wire.Message) (code wire.Code) {
+// vetFamilies parses REQUESTED-ADDRESS-FAMILY and ADDITIONAL-ADDRESS-FAMILY.
+func (want *allocateRequest) vetFamilies(m *wire.Message) (code wire.Code) {
 	if value, ok := m.Get(wire.AttrRequestedAddressFamily); ok {
-		if w.family, code = familyOf(value); code != 0 {
+		if want.family, code = familyOf(value); code != 0 {
 			return code
 		}
 	}
 	if value, ok := additionalFamily(m); ok {
-		if family, code := familyOf(value); code != 0 || family != wire.IPv6 || w.family != 0 || w.next {
+		if family, code := familyOf(value); code != 0 || family != wire.IPv6 || want.family != 0 || want.reserveNext {
 			return wire.BadRequest
 		}
-		w.dual = true
+		want.dual = true
 	}
 	return 0
 }
 
-// additionalFamily returns the value of ADDITIONAL-ADDRESS-FAMILY, under its number or the one that old clients use.
+// additionalFamily returns the value of ADDITIONAL-ADDRESS-FAMILY, by its number or by the one that old clients use.
 func additionalFamily(m *wire.Message) (value []byte, ok bool) {
 	if value, ok = m.Get(wire.AttrAdditionalAddressFamily); ok {
 		return value, true
@@ -303,7 +325,7 @@ func additionalFamily(m *wire.Message) (value []byte, ok bool) {
 	return m.Get(wire.AttrAdditionalAddressFamilyDraft)
 }
 
-// familyOf reads an address family attribute (RFC 8656 section 18.4).
+// familyOf parses an address family attribute (RFC 8656 section 18.4).
 func familyOf(value []byte) (wire.Family, wire.Code) {
 	if len(value) != 4 {
 		return 0, wire.BadRequest
@@ -317,8 +339,8 @@ func familyOf(value []byte) (wire.Family, wire.Code) {
 
 var errLifetime = errors.New("lifetime is malformed")
 
-// lifetimeOf returns what LIFETIME asks for, clamped to what the server grants (RFC
-// 8656 sections 7.2 and 8.2); 0 stays 0, absence is the default.
+// lifetimeOf returns the value of LIFETIME, limited to the range that the server grants (RFC 8656 sections 7.2 and 8.2). It
+// returns 0 for 0, and the default without the attribute.
 func lifetimeOf(m *wire.Message) (time.Duration, error) {
 	value, ok := m.Get(wire.AttrLifetime)
 	if !ok {

@@ -182,7 +182,7 @@ func TestEvenPortLeaksNothing(t *testing.T) {
 func TestReservationEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host := newRelayHost(RelayAddr{Local: own4, Advertised: own4}, PortRange{Min: 49152, Max: 65535})
-		g := &grant{host: host}
+		g := &allocatePlan{host: host}
 		if _, ok := g.takePair(host.pool); !ok {
 			t.Fatal("no pair")
 		}
@@ -191,13 +191,13 @@ func TestReservationEnds(t *testing.T) {
 			t.Error("another process can have the reserved port")
 		}
 		q := newQuota()
-		slot, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
+		entry, _ := q.reserve(credential.Identity{}, own4, &limits{Limits: Limits{AllocationsTotal: 1, AllocationsPerUser: 1, AllocationsPerAddr: 1}})
 		r := newReservations()
-		value := r.add(&reservation{heldPort: g.next, slot: slot})
+		value := r.add(&reservation{heldPort: g.next, entry: entry})
 		time.Sleep(reservationTime + time.Second)
 		synctest.Wait()
 		if r.redeem(value, credential.Identity{}) != nil || q.total != 0 || host.pool.Free() != 65535-49152 {
-			t.Errorf("%d slots taken, %d ports free", q.total, host.pool.Free())
+			t.Errorf("%d allocations counted, %d ports free", q.total, host.pool.Free())
 		}
 	})
 }

@@ -2,26 +2,26 @@ package turnserver
 
 import "icebox/turnserver/limit"
 
-// pipe limits the bandwidth of something in each direction.
-type pipe struct {
+// bandwidth holds the buckets that limit the two directions.
+type bandwidth struct {
 	toPeer, fromPeer limit.Bucket
 }
 
-// mayPass takes size bytes out of the buckets of the session, its user, its addresses and the
-// server, in the direction that pick chooses.
-func (s *Server) mayPass(sess *session, now int64, size int, pick func(*pipe) *limit.Bucket) bool {
+// mayPass reports whether size bytes are within the bandwidth limits of the session, its user, its addresses and the server.
+// If so it takes them out of the buckets. direction is bandwidthToPeer or bandwidthFromPeer.
+func (s *Server) mayPass(sess *session, now int64, size int, direction func(*bandwidth) *limit.Bucket) bool {
 	l := s.limits.Load()
 	if !l.anyBandwidth {
 		return true
 	}
-	if pick(&sess.pipe).TakeBytes(now, size, l.BandwidthPerAllocation) &&
-		sess.slot.pass(now, size, pick, l) &&
-		pick(&s.pipe).TakeBytes(now, size, l.Bandwidth) {
+	if direction(&sess.bandwidth).TakeBytes(now, size, l.BandwidthPerAllocation) &&
+		sess.entry.pass(now, size, direction, l) &&
+		direction(&s.bandwidth).TakeBytes(now, size, l.Bandwidth) {
 		return true
 	}
-	s.drop(DropBandwidth)
+	s.countDrop(DropBandwidth)
 	return false
 }
 
-func toPeer(p *pipe) *limit.Bucket   { return &p.toPeer }
-func fromPeer(p *pipe) *limit.Bucket { return &p.fromPeer }
+func bandwidthToPeer(b *bandwidth) *limit.Bucket   { return &b.toPeer }
+func bandwidthFromPeer(b *bandwidth) *limit.Bucket { return &b.fromPeer }

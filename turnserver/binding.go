@@ -7,15 +7,15 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Sizes of the answer to a Binding request, by the client's family.
+// Sizes in bytes of the response to a Binding request, by the client's address family.
 const (
 	bindingSize4    = wire.HeaderSize + wire.AttributeHeaderSize + 8
 	bindingSize6    = wire.HeaderSize + wire.AttributeHeaderSize + 20
 	fingerprintSize = wire.AttributeHeaderSize + 4
 )
 
-// binding answers a Binding request (RFC 8489 section 2), which nobody has to authenticate. The
-// answer takes the place of the request in p, so that those who ask in masses leave no garbage.
+// binding responds to a Binding request (RFC 8489 section 2), which needs no authentication. The response overwrites the
+// request in p, so that a flood of requests allocates nothing.
 func (s *Server) binding(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
 	s.requests[wire.Binding].Inc()
 	if !s.mayReply(from, remote, false) {
@@ -23,9 +23,9 @@ func (s *Server) binding(from path, remote netip.AddrPort, p *packetio.Packet, m
 	}
 	if list := unknownRequired(m); list != nil {
 		rep := unknownAttributes(list)
-		rep.terse = true // its address may be forged
+		rep.terse = true // the source address may be forged
 		r := &request{from: from, remote: remote, packet: p, msg: *m}
-		s.write(r, rep.plain(r))
+		s.respond(r, rep.unsigned(r))
 		return
 	}
 	size := bindingSize4
@@ -40,7 +40,7 @@ func (s *Server) binding(from path, remote netip.AddrPort, p *packetio.Packet, m
 		p.Prepend(more)
 	}
 	p.Off = p.End - size
-	b := wire.NewBuilder(p.Payload()[:0:size], wire.Binding, wire.Success, m.TransactionID) // where m was
+	b := wire.NewBuilder(p.Payload()[:0:size], wire.Binding, wire.Success, m.TransactionID) // overwrites m
 	b.XORAddress(wire.AttrXORMappedAddress, remote)
 	if fingerprint {
 		b.Fingerprint()

@@ -9,8 +9,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// receive takes one message of a client: a datagram, or a frame of its stream.
-// Nothing in here may allocate for ChannelData and Send indications.
+// receive handles one message of a client: a datagram, or a frame of its stream. For ChannelData and Send indications it must not
+// allocate memory.
 func (s *Server) receive(from path, remote netip.AddrPort, p *packetio.Packet) {
 	b := p.Payload()
 	if len(b) > 0 && b[0] >= wire.MinChannel>>8 {
@@ -19,17 +19,17 @@ func (s *Server) receive(from path, remote netip.AddrPort, p *packetio.Packet) {
 	}
 	var m wire.Message
 	if err := wire.Parse(b, &m); err != nil {
-		s.drop(DropMalformed)
+		s.countDrop(DropMalformed)
 		return
 	}
 	switch {
 	case m.Class == wire.Indication && m.Method == wire.Send:
 		s.sendIndication(from, remote, p, &m)
-	case m.Class == wire.Indication && m.Method == wire.Binding: // a keep-alive
+	case m.Class == wire.Indication && m.Method == wire.Binding: // a keep-alive (RFC 8445 section 11)
 	case m.Class == wire.Request:
 		s.request(from, remote, p, &m)
 	default:
-		s.drop(DropUnexpected)
+		s.countDrop(DropUnexpected)
 	}
 }
 
@@ -37,17 +37,17 @@ func (s *Server) receive(from path, remote netip.AddrPort, p *packetio.Packet) {
 func (s *Server) channelData(from path, remote netip.AddrPort, p *packetio.Packet) {
 	number, data, ok := wire.ChannelData(p.Payload())
 	if !ok {
-		s.drop(DropMalformed)
+		s.countDrop(DropMalformed)
 		return
 	}
 	sess, now := from.session(remote), s.now()
 	if sess == nil || !sess.live(now) {
-		s.drop(DropNoAllocation)
+		s.countDrop(DropNoAllocation)
 		return
 	}
 	ch, ok := sess.flows.Bound(number, now)
 	if !ok {
-		s.drop(DropNoChannel)
+		s.countDrop(DropNoChannel)
 		return
 	}
 	p.Off += wire.ChannelHeaderSize
@@ -55,16 +55,16 @@ func (s *Server) channelData(from path, remote netip.AddrPort, p *packetio.Packe
 	s.forward(sess, p, ch.Peer, ch)
 }
 
-// sendIndication relays a Send indication to its peer (RFC 8656 section 11.3). What
-// can't be relayed is dropped in silence, as the RFC wants.
+// sendIndication relays a Send indication to its peer (RFC 8656 section 11.3). As the RFC requires, an indication that cannot be
+// relayed is dropped without a response.
 func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
 	sess, now := from.session(remote), s.now()
 	if sess == nil || !sess.live(now) {
-		s.drop(DropNoAllocation)
+		s.countDrop(DropNoAllocation)
 		return
 	}
 	var to netip.AddrPort
-	data, end := 0, 0 // where the value of DATA lies in p.Buf
+	data, end := 0, 0 // offsets in p.Buf of the value of DATA
 	dontFragment := false
 	at := p.Off + wire.HeaderSize
 	for typ, value := range m.Attributes() {
@@ -76,19 +76,19 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 			data, end = at, at+len(value)
 		case typ == wire.AttrDontFragment:
 			dontFragment = true
-		case typ.Required() && !known(typ):
-			s.drop(DropUnknownAttribute)
+		case typ.Required() && !understood(typ):
+			s.countDrop(DropUnknownAttribute)
 			return
 		}
 		at += wire.Pad4(len(value))
 	}
 	if !to.IsValid() || data == 0 {
-		s.drop(DropMalformed)
+		s.countDrop(DropMalformed)
 		return
 	}
 	ch, permitted := sess.flows.From(to, now)
 	if !permitted {
-		s.drop(DropNoPermission)
+		s.countDrop(DropNoPermission)
 		return
 	}
 	p.Off, p.End = data, end
@@ -97,24 +97,23 @@ func (s *Server) sendIndication(from path, remote netip.AddrPort, p *packetio.Pa
 	p.DontFragment = false
 }
 
-// forward sends the payload of p from the relayed address of sess to a peer that
-// its permissions allow. A peer that is a live relayed address of this server gets it
-// inside the process, for NATs need not hairpin.
+// forward sends the payload of p from the relayed address of sess to a permitted peer. If the peer is a live relayed address of this
+// server, forward delivers the payload within the process, because a NAT in front of the server may not support hairpinning.
 func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, ch *flow.Channel) {
 	size := p.End - p.Off
 	relay := sess.relays.of(wire.FamilyOf(to.Addr()))
-	if relay == nil { // it was there when the permission was given
-		s.drop(DropNoAllocation)
+	if relay == nil { // the client has released it since it got the permission
+		s.countDrop(DropNoAllocation)
 		return
 	}
 	target, own := s.liveRelay(to)
 	switch {
-	case !s.mayPass(sess, s.now(), size, toPeer):
+	case !s.mayPass(sess, s.now(), size, bandwidthToPeer):
 	case target != nil:
 		sess.toPeer.add(size)
 		s.deliver(target, p, relay.advertised, true)
 	case own:
-		s.drop(DropPeerDenied)
+		s.countDrop(DropPeerDenied)
 	case s.allowed(to, ch):
 		sess.toPeer.add(size)
 		p.Addr = to
@@ -122,25 +121,24 @@ func (s *Server) forward(sess *session, p *packetio.Packet, to netip.AddrPort, c
 	}
 }
 
-// deliver sends the payload of p, which came from a peer, to the client of sess:
-// through the channel that is bound to the peer or as a Data indication (RFC 8656
-// section 11.4). inside tells that the peer is a relayed address of this server.
+// deliver sends the payload of p, which came from a peer, to the client of sess: through the channel that is bound to the peer, or as
+// a Data indication (RFC 8656 section 11.4). inside is true if the peer is a relayed address of this server.
 func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort, inside bool) {
 	now := s.now()
 	ch, permitted := sess.flows.From(peer, now)
 	if !permitted || !sess.live(now) {
-		s.drop(DropNoPermission)
+		s.countDrop(DropNoPermission)
 		return
 	}
 	if !inside && !s.allowed(peer, ch) {
 		return
 	}
 	size := p.End - p.Off
-	if size > relayPayload { // only from inside, where a stream may bring 64 KiB: more than a Data indication holds
-		s.drop(DropOversized)
+	if size > relayPayload { // possible only if inside: a stream client can send 64 KiB, more than a Data indication holds
+		s.countDrop(DropOversized)
 		return
 	}
-	if !s.mayPass(sess, now, size, fromPeer) {
+	if !s.mayPass(sess, now, size, bandwidthFromPeer) {
 		return
 	}
 	if ch != nil {
@@ -153,8 +151,8 @@ func (s *Server) deliver(sess *session, p *packetio.Packet, peer netip.AddrPort,
 	sess.path.send(sess.remote, p)
 }
 
-// allowed asks the peer policy about one packet. A channel remembers the policy that
-// allowed its peer, so that a new policy is asked again.
+// allowed reports whether the peer policy allows one packet. A channel stores the policy that allowed its peer, so the policy is
+// evaluated again only after a reload.
 func (s *Server) allowed(a netip.AddrPort, ch *flow.Channel) bool {
 	policy := s.limits.Load().peers
 	if ch != nil {
@@ -164,8 +162,8 @@ func (s *Server) allowed(a netip.AddrPort, ch *flow.Channel) bool {
 	}
 	verdict := policy.Peer(a)
 	if !verdict.Allowed {
-		s.drop(DropPeerDenied)
-		s.denied(a, verdict.Rule)
+		s.countDrop(DropPeerDenied)
+		s.countDenied(a, verdict.Rule)
 		return false
 	}
 	if ch != nil {

@@ -8,21 +8,21 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// isDTLS tells a DTLS record by its first byte (RFC 7983 section 7).
+// isDTLS reports whether a datagram with this first byte is DTLS (RFC 7983 section 7).
 func isDTLS(first byte) bool { return first >= 20 && first <= 63 }
 
-// dtlsHalf is how many handshakes may be under way on one socket; one more ends another, picked at random.
+// dtlsHalf is how many handshakes may run on one socket. A further one ends a random other one.
 const dtlsHalf = 512
 
-// dtlsPaths are the DTLS clients of one UDP socket. A datagram belongs to the client
-// of its source address; only a ClientHello that has shown its address makes a new one.
+// dtlsPaths holds the DTLS clients of one UDP socket. A datagram belongs to the client with its source address. Only a ClientHello
+// with a valid cookie creates a new client.
 type dtlsPaths struct {
 	server *Server
 	conn   packetio.Socket
 
 	mu    sync.RWMutex
 	paths map[netip.AddrPort]*dtlsPath
-	half  map[*dtlsPath]struct{} // those whose handshake is under way
+	half  map[*dtlsPath]struct{} // those whose handshake is running
 }
 
 func newDTLSPaths(s *Server, conn packetio.Socket) *dtlsPaths {
@@ -34,11 +34,11 @@ func newDTLSPaths(s *Server, conn packetio.Socket) *dtlsPaths {
 	}
 }
 
-// receive hands a datagram to its connection, or to the gate. It is for the socket's reader alone.
+// receive hands a datagram to its connection, or to the gate. Only the goroutine that reads the socket calls it.
 func (d *dtlsPaths) receive(p *packetio.Packet) {
 	b := p.Payload()
 	if len(b) > dtlsRecord {
-		d.server.drop(DropOversized)
+		d.server.countDrop(DropOversized)
 		return
 	}
 	if hello, ok := dtlsgate.Parse(b); ok {
@@ -47,7 +47,7 @@ func (d *dtlsPaths) receive(p *packetio.Packet) {
 	}
 	path := d.path(p.Addr)
 	if path == nil {
-		d.server.drop(DropMalformed)
+		d.server.countDrop(DropMalformed)
 		return
 	}
 	path.receive(b)
@@ -59,18 +59,18 @@ func (d *dtlsPaths) path(remote netip.AddrPort) *dtlsPath {
 	return d.paths[remote]
 }
 
-// hello answers a ClientHello from an address that may be forged, within the limits for
-// such answers, or lets the client in: for the first time, again because the datagram was repeated,
-// or anew in place of a connection that the client has lost (RFC 6347 section 4.2.8).
+// hello handles a ClientHello. Without a valid cookie it replies with a challenge, within the limits for addresses that may be
+// forged. With one it opens a connection. If there is already a connection from the same address, the ClientHello is either a
+// retransmission, which the connection gets, or it replaces a connection that the client has lost (RFC 6347 section 4.2.8).
 func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	s := d.server
 	if now := s.clock(); h.Outdated() || !s.gate.Valid(h, remote, now) {
 		if !s.allowReply(remote.Addr()) {
-			s.drop(DropReplyRate)
+			s.countDrop(DropReplyRate)
 			return
 		}
 		if h.Outdated() {
-			s.drop(DropHandshake)
+			s.countDrop(DropHandshake)
 			d.write(remote, h.Refusal())
 			return
 		}
@@ -82,18 +82,17 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 			path.receive(b)
 			return
 		}
-		_ = path.conn.Close() // it ends, and its session with it
+		_ = path.conn.Close() // the connection and its session end
 	}
 	d.open(remote, h, b)
 }
 
-// open starts a connection for a client that has shown its address, unless there are
-// too many. Handshakes cost processor time and memory, so those under way are few: a flood of
-// them pushes out its own, and rarely an honest one, which takes a few round trips only.
+// open starts a connection for a client with a valid cookie, unless there are too many. Handshakes cost CPU time and memory, so their
+// number is limited. A flood of handshakes mostly ends its own, and rarely an honest one, which takes only a few round trips.
 func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	p := newDTLSPath(d, remote, h, b)
-	p.place = d.server.admitConnection(remote.Addr(), func() { _ = p.conn.Close() }) // the reader notices
-	if p.place == nil {
+	p.counted = d.server.admitConnection(remote.Addr(), func() { _ = p.conn.Close() }) // the reading goroutine gets an error
+	if p.counted == nil {
 		return
 	}
 	d.mu.Lock()
@@ -104,16 +103,16 @@ func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 			break
 		}
 	}
-	d.half[p], d.paths[remote] = struct{}{}, p // before it can end and be forgotten
+	d.half[p], d.paths[remote] = struct{}{}, p // before the connection can end and call forget
 	d.mu.Unlock()
-	err := d.server.own(p.conn, func() {
-		defer p.place.Remove()
+	err := d.server.runTracked(p.conn, func() {
+		defer p.counted.Remove()
 		defer d.forget(p)
 		p.serve()
 	})
 	if err != nil {
 		d.forget(p)
-		p.place.Remove()
+		p.counted.Remove()
 	}
 }
 
@@ -126,14 +125,14 @@ func (d *dtlsPaths) forget(p *dtlsPath) {
 	}
 }
 
-// established takes p out of the handshakes under way.
+// established removes p from the running handshakes.
 func (d *dtlsPaths) established(p *dtlsPath) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.half, p)
 }
 
-// write sends one datagram. Like any, what the kernel refuses is lost.
+// write sends one datagram. If the kernel refuses it, it is lost like any datagram.
 func (d *dtlsPaths) write(remote netip.AddrPort, b []byte) {
 	d.conn.Send(&packetio.Packet{Addr: remote, Buf: b, End: len(b)})
 }

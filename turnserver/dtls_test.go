@@ -24,7 +24,7 @@ func (ts *testServer) memoryUDP(t testing.TB, network *memoryNet) *udpPath {
 	u.conn, u.dtls = conn, newDTLSPaths(ts.Server, conn)
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if err := errors.Join(ts.keep(conn), conn.Start()); err != nil {
+	if err := errors.Join(ts.track(conn), conn.Start()); err != nil {
 		t.Fatal(err)
 	}
 	return u

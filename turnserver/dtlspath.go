@@ -19,31 +19,31 @@ import (
 
 // Sizes of DTLS connections.
 const (
-	dtlsRecord = 8192 // the longest record that is read
-	// dtlsHandshake is how many bytes of handshake a client may send in all. Pion keeps
-	// the pieces of unfinished messages, 2 MB for each connection.
+	dtlsRecord = 8192 // the longest record in bytes that is read
+	// dtlsHandshake is how many bytes of handshake messages a client may send in all. Pion stores the fragments of incomplete
+	// messages, up to 2 MB for each connection.
 	dtlsHandshake = 64 << 10
 )
 
 // dtlsPath serves one DTLS client. Each record carries one message.
 type dtlsPath struct {
 	// Static.
-	paths  *dtlsPaths
-	remote netip.AddrPort
-	conn   *dtlsgate.PacketConn
-	random [32]byte // of its ClientHello
-	cookie []byte   // that its ClientHello carried
-	hello  []byte   // that ClientHello, whole
-	place  *limit.Connection
+	paths   *dtlsPaths
+	remote  netip.AddrPort
+	conn    *dtlsgate.PacketConn
+	random  [32]byte // from its ClientHello
+	cookie  []byte   // from its ClientHello
+	hello   []byte   // the datagram with its ClientHello
+	counted *limit.Connection
 
-	handshake int // bytes of handshake that were received; owned by the socket's reader
+	handshake int // bytes of handshake messages received; for the goroutine that reads the socket
 
 	secure atomic.Pointer[dtls.Conn] // once the handshake is done
 	sess   atomic.Pointer[session]
 }
 
-// newDTLSPath makes the path of a client whose ClientHello h, in the datagram b, has a valid
-// cookie. Pion is given the ClientHello without a cookie first, as if it had seen it before us.
+// newDTLSPath returns the path of a client whose ClientHello h, in the datagram b, has a valid cookie. Pion first gets the ClientHello
+// without a cookie, which the client has sent before, because Pion has to see the whole handshake.
 func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byte) *dtlsPath {
 	p := &dtlsPath{paths: d, remote: remote, conn: dtlsgate.NewPacketConn(d.conn.LocalAddr(), remote, func(b []byte) { d.write(remote, b) }), random: h.Random()}
 	p.cookie, p.hello = bytes.Clone(h.Cookie), bytes.Clone(b)
@@ -51,27 +51,27 @@ func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byt
 	return p
 }
 
-// receive queues a datagram of the client's. Once the handshake is done, nothing plain
-// is let in: Pion ends the connection at a plain record that anybody may have forged.
+// receive queues a datagram from the client. After the handshake it drops unencrypted records, because anyone may have forged them and
+// Pion would end the connection.
 func (p *dtlsPath) receive(b []byte) {
 	s, size := p.paths.server, len(b)
 	if p.secure.Load() != nil {
 		if b, size = dtlsgate.Sealed(b); len(b) == 0 {
-			s.drop(DropMalformed)
+			s.countDrop(DropMalformed)
 			return
 		}
 	}
 	if size > 0 && p.handshake+size > dtlsHandshake {
-		s.drop(DropHandshake) // it may be forged, so the connection goes on without it
+		s.countDrop(DropHandshake) // the datagram may be forged, so it does not end the connection
 		return
 	}
 	p.handshake += size
 	if !p.conn.Deliver(b) {
-		s.drop(DropSlowClient)
+		s.countDrop(DropSlowClient)
 	}
 }
 
-// serve runs the handshake and then reads records until the connection ends.
+// serve runs the handshake, and then handles records until the connection ends.
 func (p *dtlsPath) serve() {
 	s := p.paths.server
 	conn, err := dtls.ServerWithOptions(p.conn, net.UDPAddrFromAddrPort(p.remote),
@@ -88,7 +88,7 @@ func (p *dtlsPath) serve() {
 	}
 	p.paths.established(p)
 	if err != nil {
-		s.drop(DropHandshake)
+		s.countDrop(DropHandshake)
 		return
 	}
 	p.secure.Store(conn)
@@ -96,14 +96,14 @@ func (p *dtlsPath) serve() {
 	if sess := p.sess.Load(); sess != nil {
 		s.end(sess, EndClosed)
 	}
-	_ = conn.Close() // says goodbye if it still can
+	_ = conn.Close() // sends a close_notify alert if it still can
 }
 
 func (p *dtlsPath) read(conn *dtls.Conn) {
 	pkt := packetio.NewPacket(dtlsRecord)
 	for {
 		err := conn.SetReadDeadline(time.Time{})
-		if p.sess.Load() == nil { // asked now, lest it ends in between and detach comes too early
+		if p.sess.Load() == nil { // checked after the deadline was cleared, because the allocation may end in between
 			err = conn.SetReadDeadline(time.Now().Add(idleTimeout))
 		}
 		if err != nil {
@@ -128,19 +128,19 @@ func (p *dtlsPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 			return
 		}
 	}
-	p.paths.server.drop(DropClientWrite)
+	p.paths.server.countDrop(DropClientWrite)
 }
 
 func (p *dtlsPath) session(netip.AddrPort) *session { return p.sess.Load() }
 
 func (p *dtlsPath) attach(sess *session) {
-	p.place.SetAllocated(true)
+	p.counted.SetAllocated(true)
 	p.sess.Store(sess)
 }
 
 func (p *dtlsPath) detach(sess *session) {
 	if conn := p.secure.Load(); p.sess.CompareAndSwap(sess, nil) && conn != nil {
-		p.place.SetAllocated(false)
-		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that nobody reads
+		p.counted.SetAllocated(false)
+		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout)) // an error means that the connection is closed
 	}
 }

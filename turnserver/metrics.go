@@ -12,26 +12,26 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// DropReason is why a message or packet went nowhere. It is a label of icebox_turn_dropped_total.
+// DropReason is why a message or packet was dropped. It is a label of icebox_turn_dropped_total.
 type DropReason uint8
 
 // The reasons.
 const (
-	DropMalformed        DropReason = iota // neither well-formed STUN nor ChannelData nor DTLS
-	DropUnexpected                         // well-formed, but not a message for a server
-	DropUnknownAttribute                   // an indication with an attribute we must understand and don't
+	DropMalformed        DropReason = iota // not well-formed STUN, ChannelData or DTLS
+	DropUnexpected                         // well-formed, but not a message that a server handles
+	DropUnknownAttribute                   // an indication with an unknown comprehension-required attribute
 	DropReplyRate                          // a reply would exceed the rate for strangers
 	DropNoAllocation                       // data of a client without an allocation
 	DropNoChannel                          // data on a channel that is not bound
 	DropNoPermission                       // data from or to a peer without permission
 	DropPeerDenied                         // the peer policy forbids the peer
-	DropPeerWrite                          // the kernel did not take a packet for a peer
-	DropClientWrite                        // the kernel did not take a packet for a client
-	DropSlowClient                         // the client's stream is full
+	DropPeerWrite                          // the kernel did not accept a packet for a peer
+	DropClientWrite                        // the kernel did not accept a packet for a client
+	DropSlowClient                         // the queue of the client's stream is full
 	DropOversized                          // longer than is relayed
-	DropConnections                        // a connection more than the limits allow
+	DropConnections                        // a connection above a limit
 	DropHandshake                          // a TLS or DTLS handshake that failed
-	DropBandwidth                          // more than the bandwidth limits allow
+	DropBandwidth                          // above a bandwidth limit
 	dropReasons
 )
 
@@ -41,8 +41,7 @@ var dropNames = [dropReasons]string{"malformed", "unexpected", "unknown_attribut
 // String returns the label.
 func (d DropReason) String() string { return dropNames[d] }
 
-// metrics are the server's counters. What is counted for each packet is a field of
-// its session, added up when it is asked for.
+// metrics are the server's counters. Packets are counted in their session, and added up when metrics are collected.
 type metrics struct {
 	server   *Server
 	requests map[wire.Method]prometheus.Counter
@@ -52,11 +51,11 @@ type metrics struct {
 	ended    map[EndReason]prometheus.Counter
 	denials  *prometheus.CounterVec
 
-	past         [4]pastTraffic // of sessions that have ended, by transport
+	past         [4]pastTraffic // of ended sessions, by transport
 	lastDenialAt atomic.Int64
 
 	collecting sync.Mutex
-	collected  [4]sums // what was said last, by transport
+	collected  [4]sums // the last values returned, by transport
 }
 
 type pastTraffic struct{ toPeer, fromPeer counters }
@@ -67,8 +66,8 @@ func (m *metrics) init(s *Server, reg prometheus.Registerer) error {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "icebox", Subsystem: "turn", Name: name, Help: help}, []string{label})
 	}
 	requests := vec("requests_total", "STUN and TURN requests, by method.", "method")
-	errs := vec("error_responses_total", "Error responses sent, by code; a 401 or 438 is how every client begins.", "code")
-	drops := vec("dropped_total", "Messages and packets that went nowhere, by reason.", "reason")
+	errs := vec("error_responses_total", "Error responses sent, by code; every client begins with a 401 or 438.", "code")
+	drops := vec("dropped_total", "Messages and packets that were dropped, by reason.", "reason")
 	started := vec("sessions_started_total", "Allocations made, by client transport.", "transport")
 	ended := vec("sessions_ended_total", "Allocations ended, by reason.", "reason")
 	m.denials = vec("peers_denied_total", "Peers that the peer policy refused, by rule.", "rule")
@@ -101,12 +100,12 @@ func (m *metrics) init(s *Server, reg prometheus.Registerer) error {
 	return nil
 }
 
-func (m *metrics) drop(d DropReason) { m.drops[d].Inc() }
+func (m *metrics) countDrop(d DropReason) { m.drops[d].Inc() }
 
-func (m *metrics) dropMany(d DropReason, n int) { m.drops[d].Add(float64(n)) }
+func (m *metrics) countDrops(d DropReason, n int) { m.drops[d].Add(float64(n)) }
 
-// denied counts a refused peer and logs one refusal a second at most.
-func (m *metrics) denied(a netip.AddrPort, rule string) {
+// countDenied counts a refused peer and logs at most one refusal a second.
+func (m *metrics) countDenied(a netip.AddrPort, rule string) {
 	m.denials.WithLabelValues(rule).Inc()
 	now := m.server.now()
 	last := m.lastDenialAt.Load()
@@ -115,8 +114,8 @@ func (m *metrics) denied(a netip.AddrPort, rule string) {
 	}
 }
 
-// finished moves a session's traffic to the past.
-func (m *metrics) finished(i *SessionInfo, reason EndReason) {
+// recordEnd counts the end of a session and adds its traffic to past.
+func (m *metrics) recordEnd(i *SessionInfo, reason EndReason) {
 	m.ended[reason].Inc()
 	p := &m.past[i.Transport]
 	p.toPeer.packets.Add(i.ToPeerPackets)
@@ -125,7 +124,7 @@ func (m *metrics) finished(i *SessionInfo, reason EndReason) {
 	p.fromPeer.bytes.Add(i.FromPeerBytes)
 }
 
-// traffic collects what was relayed, running sessions included.
+// traffic is the prometheus.Collector of relayed traffic, including that of live sessions.
 type traffic metrics
 
 var (
@@ -156,7 +155,7 @@ func (t *traffic) Collect(ch chan<- prometheus.Metric) {
 	defer t.collecting.Unlock()
 	var live [4]int
 	var now [4]sums
-	// The past first: a session that ends meanwhile is missed until the next time, never counted twice.
+	// past is read first. A session that ends in between is missing until the next collection, but never counted twice.
 	for i := range t.past {
 		p := &t.past[i]
 		now[i].add(p.toPeer.packets.Load(), p.toPeer.bytes.Load(), p.fromPeer.packets.Load(), p.fromPeer.bytes.Load())
@@ -168,7 +167,7 @@ func (t *traffic) Collect(ch chan<- prometheus.Metric) {
 	for _, tr := range Transports() {
 		x, name := &t.collected[tr], tr.String()
 		for i := range x {
-			x[i] = max(x[i], now[tr][i]) // a counter that shrinks would look like a restart
+			x[i] = max(x[i], now[tr][i]) // Prometheus would take a decrease for a restart
 		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(live[tr]), name)
 		for i, direction := range []string{"to_peer", "from_peer"} {

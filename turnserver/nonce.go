@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// nonceLifetime is how long a nonce is accepted (RFC 8656 section 5 wants about an hour).
+// nonceLifetime is how long a nonce is accepted. RFC 8656 section 5 recommends an hour.
 const nonceLifetime = time.Hour
 
-// Sizes of a nonce: 4 bytes of time and 12 of MAC, 22 characters in base64.
+// Sizes of a nonce in bytes: 4 of time and 12 of MAC. In base64 it has 22 characters.
 const (
 	nonceTimeSize = 4
 	nonceRawSize  = 16
 )
 
-// nonces makes and checks nonces without remembering any: time and client address,
-// signed with a key of this process. A restart makes every nonce stale, which is a 438.
+// nonces makes and checks nonces without storing any. A nonce is the time, signed together with the client's address with a
+// key of this process. After a restart every nonce is stale, so clients get 438.
 type nonces struct {
 	start time.Time
-	macs  sync.Pool // of hash.Hash, under one key
+	macs  sync.Pool // of hash.Hash, all with the same key
 }
 
 func newNonces(start time.Time) (*nonces, error) {
@@ -34,7 +34,7 @@ func newNonces(start time.Time) (*nonces, error) {
 	return &nonces{start: start, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}, err
 }
 
-// make returns a nonce for a client at addr. Its port may change, as behind some NATs.
+// make returns a nonce for a client at addr. The client's port is not signed, because some NATs change it.
 func (n *nonces) make(addr netip.Addr, now time.Time) string {
 	var raw [nonceRawSize]byte
 	binary.BigEndian.PutUint32(raw[:], uint32(now.Sub(n.start)/time.Second))
@@ -42,7 +42,7 @@ func (n *nonces) make(addr netip.Addr, now time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(raw[:])
 }
 
-// valid tells whether nonce was made for addr within the last hour.
+// valid reports whether nonce was made for addr within the last hour.
 func (n *nonces) valid(nonce []byte, addr netip.Addr, now time.Time) bool {
 	var raw, want [nonceRawSize]byte
 	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceRawSize) {

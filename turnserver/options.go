@@ -15,7 +15,7 @@ import (
 	"icebox/turnserver/peer"
 )
 
-// Transport is how a client reaches the server (RFC 8656 section 3.1).
+// Transport is the transport between a client and the server (RFC 8656 section 3.1).
 type Transport uint8
 
 // The four client transports.
@@ -26,17 +26,17 @@ const (
 	DTLS
 )
 
-// Transports lists them all.
+// Transports returns all transports.
 func Transports() []Transport { return []Transport{UDP, TCP, TLS, DTLS} }
 
 // String returns "udp", "tcp", "tls" or "dtls".
 func (t Transport) String() string { return [...]string{"udp", "tcp", "tls", "dtls"}[t] }
 
-// RelayAddr is an address that relayed transport addresses are made from.
+// RelayAddr is an IP address for relayed transport addresses.
 type RelayAddr struct {
 	// Local is the address of an interface; relay sockets are bound to it.
 	Local netip.Addr
-	// Advertised is what clients and peers see: the public side of a 1:1 NAT, or Local itself.
+	// Advertised is the address that clients and peers see: the public address of a 1:1 NAT, or Local itself.
 	Advertised netip.Addr
 }
 
@@ -47,23 +47,23 @@ type PortRange struct{ Min, Max uint16 }
 type Options struct {
 	// Realm of the long-term credentials, 1 to 127 bytes (RFC 8489 section 14.9).
 	Realm string
-	// RelayAddrs has at least one entry. A client gets the entry whose Local is the
-	// address it reached, else the first of the family it asked for. Loopback entries beside
-	// others are for clients that reached a loopback address alone.
+	// RelayAddrs has at least one entry. A client gets the entry whose Local is the address that it sent to, or else the
+	// first one of the family it asked for. If there are other entries, only clients that sent to a loopback address get
+	// a loopback entry.
 	RelayAddrs []RelayAddr
 	// RelayPorts is the range of relayed ports, 49152 to 65535 if zero (RFC 8656 section 7.2).
 	RelayPorts PortRange
-	// GetCertificate is asked for the certificate of each TLS or DTLS handshake; nil: neither is served.
+	// GetCertificate returns the certificate for a TLS or DTLS handshake. If it is nil, neither is served.
 	GetCertificate func() (*tls.Certificate, error)
-	// Workers is how many goroutines carry UDP packets at most, each with sockets of its own; 0: one for each of
-	// GOMAXPROCS. Fewer do as long as they can. They are in system calls most of the time, so more of
-	// GOMAXPROCS than workers are of use to everything else.
+	// Workers is how many goroutines relay UDP packets at most, each with sockets of its own; 0 means GOMAXPROCS. At low
+	// load fewer of them run. They are in system calls most of the time, so a GOMAXPROCS above Workers serves everything
+	// else.
 	Workers int
-	// MaxSessionAge ends a session at the refresh that finds it older; 0: 24 h.
+	// MaxSessionAge is the age at which the next refresh ends a session; 0 means 24 h.
 	MaxSessionAge time.Duration
-	// Logger gets a line for each session that ends, 20 a second at most; nil: no logs.
+	// Logger gets a line for each session that ends, at most 20 a second. If it is nil, nothing is logged.
 	Logger *slog.Logger
-	// Registerer gets the metrics; nil: none are registered.
+	// Registerer registers the metrics. If it is nil, there are none.
 	Registerer prometheus.Registerer
 }
 
@@ -88,7 +88,7 @@ func (o *Options) validate() error {
 		errs = append(errs, errors.New("realm must have 1 to 127 bytes"))
 	}
 	if o.RelayPorts.Min == 0 || o.RelayPorts.Min > o.RelayPorts.Max {
-		errs = append(errs, fmt.Errorf("relay ports %d-%d are no range", o.RelayPorts.Min, o.RelayPorts.Max))
+		errs = append(errs, fmt.Errorf("relay ports %d-%d are not a range", o.RelayPorts.Min, o.RelayPorts.Max))
 	}
 	if len(o.RelayAddrs) == 0 {
 		errs = append(errs, errors.New("no relay address"))
@@ -106,42 +106,43 @@ func (o *Options) validate() error {
 	return errors.Join(errs...)
 }
 
-// concrete tells whether a is the address of one host, in the form that a packet has it.
+// concrete reports whether a is the address of one host, in the form that a packet contains.
 func concrete(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && a.Zone() == ""
 }
 
-// Limits may be replaced while the server runs, see [Server.SetLimits]. In numbers, 0 means the default named here; none may be negative.
+// Limits may be replaced while the server runs, see [Server.SetLimits]. A number of 0 means the default named in its comment. No
+// number may be negative.
 type Limits struct {
-	// Credentials verifies who may allocate. It must not be nil.
+	// Credentials verifies credentials. It must not be nil.
 	Credentials *credential.Verifier
 	// Peers are the operator's peer rules.
 	Peers []peer.Rule
-	// OwnAddrs are the host's addresses, interface and external ones. Peers there are denied, but for live relayed addresses.
+	// OwnAddrs are the interface addresses and external addresses of the host. Peers there are denied, except for live
+	// relayed addresses of this server.
 	OwnAddrs []netip.Addr
 
-	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and
-	// AllocationsTotal (as many as there are relay ports) bound live allocations: 486, and 508
-	// for the total. The limit for an address holds for the client's own, and again for
-	// the one that its credential was minted for.
+	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and AllocationsTotal (the number of
+	// relay ports) limit live allocations. Above them an Allocate gets 486, or 508 for the total. The limit for an address
+	// applies to the client's address, and also to the address that its credential was minted for.
 	AllocationsPerUser, AllocationsPerAddr, AllocationsTotal int
-	// Permissions (64) and Channels (64) bound what one allocation may hold: 508.
+	// Permissions (64) and Channels (64) limit one allocation. Above them a request gets 508.
 	Permissions, Channels int
-	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12); else those
-	// of RFC 5766 up to 0x7FFF are taken too.
+	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12). Without it, numbers up to 0x7FFF are
+	// accepted, which RFC 5766 allowed.
 	StrictChannels bool
-	// Bandwidth in bytes of payload a second, in each direction, for each allocation,
-	// each user, each address (counted as allocations are) and the whole server; 0: no limit. What is more is dropped.
+	// Bandwidth limits in payload bytes per second and direction, for each allocation, each user, each address (counted as
+	// for allocations) and the whole server. 0 means no limit. Packets above a limit are dropped.
 	BandwidthPerAllocation, BandwidthPerUser, BandwidthPerAddr, Bandwidth int
-	// RepliesPerPrefix (50) and Replies (25,000) bound the answers a second to UDP requests
-	// that have not shown that their source address is theirs, see package limit.
+	// RepliesPerPrefix (50) and Replies (25,000) limit the replies per second to UDP requests whose source address may be
+	// forged, see package limit.
 	RepliesPerPrefix, Replies int
 	// AlternateServers, one for each address family, are where a draining server sends
 	// clients that would allocate: 300, before they authenticate. Without one of its family a client gets 401
 	// as always, and 508 once it has authenticated.
 	AlternateServers []netip.AddrPort
-	// StreamsTotal (10,000) and StreamsPerAddr (250) bound TCP, TLS and DTLS connections. At
-	// the total, a newcomer takes the place of one without an allocation.
+	// StreamsTotal (10,000) and StreamsPerAddr (250) limit TCP, TLS and DTLS connections. At the total, a new connection
+	// replaces one that has no allocation.
 	StreamsTotal, StreamsPerAddr int
 }
 
@@ -149,7 +150,7 @@ type Limits struct {
 type bound struct {
 	name     string
 	value    *int
-	standard int // what 0 means
+	standard int // the value that 0 stands for
 }
 
 func (l *Limits) bounds(ports PortRange) []bound {
@@ -170,11 +171,11 @@ func (l *Limits) bounds(ports PortRange) []bound {
 	}
 }
 
-// limits are Limits in the form that requests and packets are checked against.
+// limits are Limits prepared for the checks of requests and packets.
 type limits struct {
 	Limits
 	peers        *peer.Policy
-	anyBandwidth bool // any limit of bandwidth
+	anyBandwidth bool // there is a bandwidth limit
 }
 
 func newLimits(l Limits, o *Options) (*limits, error) {

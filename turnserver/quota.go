@@ -9,39 +9,39 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// quota counts live allocations. It is asked once for each Allocate, never for a packet.
+// quota counts live allocations. It is used once for each Allocate, never for a packet.
 type quota struct {
 	mu    sync.Mutex
 	total int
 	users shares[accountKey]
 	addrs shares[netip.Prefix]
-	// origins are the addresses that credentials were minted for.
+	// origins are the client addresses that credentials were minted for.
 	origins shares[string]
 }
 
-// accountKey is whose allocations are counted together. A user minted for here and
-// a static one of the same name are two.
+// accountKey identifies the user for whom allocations are counted. A user with a minted credential and a static user of the
+// same name are different users.
 type accountKey struct {
 	kind credential.Kind
 	user string
 }
 
-// share is what sessions of one user, or of one address, share.
+// share is the state that all sessions of one user, or of one address, have in common.
 type share struct {
 	allocations int // guarded by the quota's mu
-	pipe        pipe
+	bandwidth   bandwidth
 }
 
-// shares are those in use.
+// shares holds a share for each key that has allocations.
 type shares[K comparable] map[K]*share
 
-// full tells whether key has its fill of allocations.
-func (m shares[K]) full(key K, most int) bool {
+// full reports whether key has max allocations or more.
+func (m shares[K]) full(key K, max int) bool {
 	s := m[key]
-	return s != nil && s.allocations >= most
+	return s != nil && s.allocations >= max
 }
 
-func (m shares[K]) take(key K) *share {
+func (m shares[K]) add(key K) *share {
 	s := m[key]
 	if s == nil {
 		s = new(share)
@@ -51,7 +51,7 @@ func (m shares[K]) take(key K) *share {
 	return s
 }
 
-func (m shares[K]) giveBack(key K, s *share) {
+func (m shares[K]) remove(key K, s *share) {
 	if s.allocations--; s.allocations == 0 {
 		delete(m, key)
 	}
@@ -61,8 +61,8 @@ func newQuota() *quota {
 	return &quota{users: make(shares[accountKey]), addrs: make(shares[netip.Prefix]), origins: make(shares[string])}
 }
 
-// slot is one allocation taken from the quotas.
-type slot struct {
+// quotaEntry is one allocation counted in a quota.
+type quotaEntry struct {
 	quota *quota
 
 	userKey   accountKey
@@ -70,13 +70,13 @@ type slot struct {
 	originKey string
 
 	user, client *share
-	origin       *share // nil where the credential was minted for no address
+	origin       *share // nil if the credential was not minted for an address
 }
 
-// reserve takes one allocation from each quota, or says which code refuses it. The
-// slot is held until it is released, once.
-func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*slot, wire.Code) {
-	s := &slot{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: limit.ClientPrefix(client), originKey: id.Origin}
+// reserve counts one allocation for the user, the client's address and the credential's origin. If one of them is full it
+// counts none and returns the code that refuses the Allocate. The entry counts until its release, which is called once.
+func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*quotaEntry, wire.Code) {
+	s := &quotaEntry{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: limit.ClientPrefix(client), originKey: id.Origin}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -87,28 +87,28 @@ func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*
 		return nil, wire.AllocationQuotaReached
 	}
 	q.total++
-	s.user, s.client = q.users.take(s.userKey), q.addrs.take(s.clientKey)
+	s.user, s.client = q.users.add(s.userKey), q.addrs.add(s.clientKey)
 	if s.originKey != "" {
-		s.origin = q.origins.take(s.originKey)
+		s.origin = q.origins.add(s.originKey)
 	}
 	return s, 0
 }
 
-func (s *slot) release() {
+func (s *quotaEntry) release() {
 	q := s.quota
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.total--
-	q.users.giveBack(s.userKey, s.user)
-	q.addrs.giveBack(s.clientKey, s.client)
+	q.users.remove(s.userKey, s.user)
+	q.addrs.remove(s.clientKey, s.client)
 	if s.origin != nil {
-		q.origins.giveBack(s.originKey, s.origin)
+		q.origins.remove(s.originKey, s.origin)
 	}
 }
 
-// pass takes size bytes out of what user and addresses share, in the direction that pick chooses.
-func (s *slot) pass(now int64, size int, pick func(*pipe) *limit.Bucket, l *limits) bool {
-	return pick(&s.user.pipe).TakeBytes(now, size, l.BandwidthPerUser) &&
-		pick(&s.client.pipe).TakeBytes(now, size, l.BandwidthPerAddr) &&
-		(s.origin == nil || pick(&s.origin.pipe).TakeBytes(now, size, l.BandwidthPerAddr))
+// pass is mayPass for the buckets of the user and the addresses.
+func (s *quotaEntry) pass(now int64, size int, direction func(*bandwidth) *limit.Bucket, l *limits) bool {
+	return direction(&s.user.bandwidth).TakeBytes(now, size, l.BandwidthPerUser) &&
+		direction(&s.client.bandwidth).TakeBytes(now, size, l.BandwidthPerAddr) &&
+		(s.origin == nil || direction(&s.origin.bandwidth).TakeBytes(now, size, l.BandwidthPerAddr))
 }

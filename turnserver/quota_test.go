@@ -164,7 +164,7 @@ func TestDrain(t *testing.T) {
 // Credentials that were minted for one address share its bandwidth wherever they are used.
 func TestBandwidthOfOrigin(t *testing.T) {
 	q, l := newQuota(), &limits{Limits: Limits{AllocationsTotal: 9, AllocationsPerUser: 9, AllocationsPerAddr: 9, BandwidthPerAddr: 4000}}
-	reserve := func(user, origin string, client netip.Addr) *slot {
+	reserve := func(user, origin string, client netip.Addr) *quotaEntry {
 		s, code := q.reserve(credential.Identity{User: user, Origin: origin}, client, l)
 		if code != 0 {
 			t.Fatal(code)
@@ -174,14 +174,14 @@ func TestBandwidthOfOrigin(t *testing.T) {
 	one, other := reserve("alice", "here", own4), reserve("bob", "here", loopback4)
 	elsewhere, none := reserve("carol", "there", loopback6), reserve("dave", "", netip.MustParseAddr("192.0.2.1"))
 	for i, tt := range []struct {
-		slot *slot
-		want bool
+		entry *quotaEntry
+		want  bool
 	}{{one, true}, {one, false}, {other, false}, {elsewhere, true}, {none, true}} {
-		if got := tt.slot.pass(0, 900, toPeer, l); got != tt.want {
+		if got := tt.entry.pass(0, 900, bandwidthToPeer, l); got != tt.want {
 			t.Errorf("packet %d passes: %v", i, got)
 		}
 	}
-	for _, s := range []*slot{one, other, elsewhere, none} {
+	for _, s := range []*quotaEntry{one, other, elsewhere, none} {
 		s.release()
 	}
 	if q.total != 0 || len(q.users)+len(q.addrs)+len(q.origins) != 0 {

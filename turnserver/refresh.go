@@ -10,7 +10,7 @@ import (
 func (s *Server) refresh(r *request) *reply {
 	lifetime, err := lifetimeOf(&r.msg)
 	if err != nil {
-		return fail(wire.BadRequest)
+		return errorReply(wire.BadRequest)
 	}
 	family := wire.Family(0)
 	if value, ok := r.msg.Get(wire.AttrRequestedAddressFamily); ok {
@@ -19,21 +19,21 @@ func (s *Server) refresh(r *request) *reply {
 			code = wire.PeerFamilyMismatch
 		}
 		if code != 0 {
-			return fail(code)
+			return errorReply(code)
 		}
 	}
 	if code := s.prolong(r.session, family, lifetime); code != 0 {
-		return fail(code)
+		return errorReply(code)
 	}
 	return &reply{attributes: func(b *wire.Builder) { b.Lifetime(lifetime) }}
 }
 
-// prolong sets a session's lifetime anew; 0 ends it, or the relayed address of family only,
-// where that is one of two.
+// prolong sets the remaining lifetime of a session. A lifetime of 0 ends the session. If it has two relayed addresses and
+// family is not 0, a lifetime of 0 ends only the address of that family.
 func (s *Server) prolong(sess *session, family wire.Family, lifetime time.Duration) wire.Code {
 	switch {
 	case lifetime == 0 && family != 0 && len(sess.relays.all()) > 1:
-		sess.relays.slot(family).Swap(nil).close()
+		sess.relays.pointer(family).Swap(nil).close()
 		return 0
 	case lifetime == 0:
 		s.end(sess, EndReleased)

@@ -12,8 +12,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// relayPayload is the longest datagram taken from a peer. Longer ones, which can only
-// arrive in IP fragments, jumbo frames or inside the process, are dropped and counted.
+// relayPayload is the longest datagram in bytes that is relayed from a peer. Longer ones are dropped and counted. They can
+// arrive only in IP fragments, in jumbo frames, or from another allocation of this process.
 const relayPayload = 2048
 
 // relay is a relayed transport address and its socket.
@@ -25,16 +25,16 @@ type relay struct {
 	session    *session
 }
 
-// relays are the relayed transport addresses of a session: one, or one of each
-// family (RFC 8656 section 7.2, ADDITIONAL-ADDRESS-FAMILY).
+// relays are the relayed transport addresses of a session: one, or one of each family if the client asked for an additional
+// one (RFC 8656 section 7.2).
 type relays [2]atomic.Pointer[relay]
 
-func (r *relays) slot(f wire.Family) *atomic.Pointer[relay] { return &r[f-wire.IPv4] }
+func (r *relays) pointer(f wire.Family) *atomic.Pointer[relay] { return &r[f-wire.IPv4] }
 
-// of returns the relay of a family; nil without one.
-func (r *relays) of(f wire.Family) *relay { return r.slot(f).Load() }
+// of returns the relay of a family, or nil if there is none.
+func (r *relays) of(f wire.Family) *relay { return r.pointer(f).Load() }
 
-// all returns those there are, IPv4 first.
+// all returns the relays that exist, IPv4 first.
 func (r *relays) all() []*relay {
 	var list []*relay
 	for i := range r {
@@ -45,8 +45,7 @@ func (r *relays) all() []*relay {
 	return list
 }
 
-// relayHost hands out the relayed transport addresses of one RelayAddr, and knows
-// which of them are live.
+// relayHost manages the relayed transport addresses of one RelayAddr: the free ports, and the sessions of the live ones.
 type relayHost struct {
 	RelayAddr
 	ports PortRange
@@ -63,7 +62,7 @@ func newRelayHost(a RelayAddr, ports PortRange) *relayHost {
 	}
 }
 
-// at returns the slot of a port; nil outside of the range.
+// at returns the pointer to the live session of a port, or nil if the port is outside the range.
 func (h *relayHost) at(port uint16) *atomic.Pointer[session] {
 	if port < h.ports.Min || port > h.ports.Max {
 		return nil
@@ -73,14 +72,14 @@ func (h *relayHost) at(port uint16) *atomic.Pointer[session] {
 
 var errNoPort = errors.New("no relay port is free")
 
-// How many ports that another process holds are tried before giving up.
+// bindAttempts is how many ports are tried if other processes use them.
 const bindAttempts = 32
 
-// takePort takes the port of a relay from the pool.
+// takePort takes a port for a relay socket, normally from the pool.
 type takePort func(*portpool.Pool) (port uint16, ok bool)
 
-// openRelay binds a relay socket of h for sess to a port that take finds. When another process holds that one, undo
-// gives back what take took beside it.
+// openRelay opens a relay socket of h for sess on a port that take returns. If another process uses that port, openRelay
+// calls undo, which frees ports that take has taken besides, and tries again.
 func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func()) (*relay, error) {
 	var last error
 	for range bindAttempts {
@@ -101,7 +100,7 @@ func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func
 	return nil, fmt.Errorf("%w: %w", errNoPort, last)
 }
 
-// start begins to read what peers send. As long as there is no permission all of it is dropped.
+// start starts reading from peers. All their packets are dropped until there is a permission.
 func (r *relay) start() error {
 	err := r.conn.Start()
 	if err != nil {
@@ -113,37 +112,36 @@ func (r *relay) start() error {
 // publish makes the relayed address reachable from inside the process.
 func (r *relay) publish() { r.host.at(r.advertised.Port()).Store(r.session) }
 
-// close takes the relayed address back. It may be called again.
+// close closes the relayed address. Further calls do nothing.
 func (r *relay) close() {
 	r.host.at(r.advertised.Port()).CompareAndSwap(r.session, nil)
-	_ = r.conn.Close() // a UDP socket has nothing left to lose
+	_ = r.conn.Close() // closing a UDP socket loses nothing
 }
 
-// Receive implements packetio.Receiver with what a peer sends.
+// Receive implements packetio.Receiver for packets from peers.
 func (r *relay) Receive(p *packetio.Packet) { r.server.deliver(r.session, p, p.Addr, false) }
 
 // Oversized implements packetio.Receiver.
-func (r *relay) Oversized() { r.server.drop(DropOversized) }
+func (r *relay) Oversized() { r.server.countDrop(DropOversized) }
 
 // Lost implements packetio.Receiver.
-func (r *relay) Lost(n int) { r.server.dropMany(DropPeerWrite, n) }
+func (r *relay) Lost(n int) { r.server.countDrops(DropPeerWrite, n) }
 
 // Closed implements packetio.Receiver.
 func (r *relay) Closed() { r.host.pool.Put(r.advertised.Port()) }
 
-// liveRelay returns the session that owns the relayed transport address a, in its
-// private or its external form; own tells whether the address is one of the
-// daemon's relay addresses at all.
+// liveRelay returns the session whose relayed transport address is a, in its private or its advertised form; nil if there is
+// none. own reports whether the IP address is one of this server's relay addresses at all.
 func (s *Server) liveRelay(a netip.AddrPort) (sess *session, own bool) {
 	h, own := s.hosts[a.Addr()]
 	if !own {
 		return nil, false
 	}
-	slot := h.at(a.Port())
-	if slot == nil {
+	live := h.at(a.Port())
+	if live == nil {
 		return nil, true
 	}
-	return slot.Load(), true
+	return live.Load(), true
 }
 
 // relayHost picks the address for a client that reached local and asks for family.

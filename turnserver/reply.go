@@ -4,16 +4,16 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// reply is the answer to a request before it has become bytes.
+// reply is the response to a request before it is encoded.
 type reply struct {
 	code       wire.Code // 0: success
 	terse      bool      // without the reason phrase
 	attributes func(*wire.Builder)
 }
 
-func succeed() *reply { return &reply{} }
+func successReply() *reply { return &reply{} }
 
-func fail(code wire.Code) *reply { return &reply{code: code} }
+func errorReply(code wire.Code) *reply { return &reply{code: code} }
 
 func unknownAttributes(list []wire.AttrType) *reply {
 	return &reply{code: wire.UnknownAttribute, attributes: func(b *wire.Builder) { b.UnknownAttributes(list) }}
@@ -38,15 +38,15 @@ func (p *reply) build(r *request) *wire.Builder {
 	return b
 }
 
-// sign returns the answer to an authenticated request, under the requester's key (RFC 8489 section 9.2.4).
+// sign returns the encoded response with MESSAGE-INTEGRITY under the client's key (RFC 8489 section 9.2.4).
 func (p *reply) sign(r *request) []byte {
 	return p.finish(r, p.build(r).Integrity(r.identity.Key))
 }
 
-// plain returns an answer without MESSAGE-INTEGRITY.
-func (p *reply) plain(r *request) []byte { return p.finish(r, p.build(r)) }
+// unsigned returns the encoded response without MESSAGE-INTEGRITY.
+func (p *reply) unsigned(r *request) []byte { return p.finish(r, p.build(r)) }
 
-// finish adds FINGERPRINT where the request had it (RFC 8489 section 7.3).
+// finish adds FINGERPRINT if the request had it (RFC 8489 section 7.3).
 func (p *reply) finish(r *request, b *wire.Builder) []byte {
 	if r.msg.Fingerprint {
 		b.Fingerprint()
@@ -54,15 +54,15 @@ func (p *reply) finish(r *request, b *wire.Builder) []byte {
 	return b.Bytes()
 }
 
-// write sends an answer to where its request came from, and counts it.
-func (s *Server) write(r *request, raw []byte) {
+// respond sends a response to the source of its request and counts the error code.
+func (s *Server) respond(r *request, raw []byte) {
 	if code, ok := errorCode(raw); ok {
 		s.errors[code].Inc()
 	}
 	r.from.send(r.remote, r.packet.Reply(raw))
 }
 
-// errorCode finds the code in one of our own answers, where ERROR-CODE comes first.
+// errorCode returns the code of one of our own error responses, in which ERROR-CODE is the first attribute.
 func errorCode(raw []byte) (wire.Code, bool) {
 	const at = wire.HeaderSize
 	if raw[0]&1 == 0 || raw[1]&0x10 == 0 || len(raw) < at+8 {

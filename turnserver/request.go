@@ -2,28 +2,29 @@ package turnserver
 
 import (
 	"net/netip"
+	"time"
 
 	"icebox/turnserver/credential"
 	"icebox/turnserver/packetio"
 	"icebox/turnserver/wire"
 )
 
-// request is one STUN request under way.
+// request is one STUN request that is being handled.
 type request struct {
 	from     path
 	remote   netip.AddrPort
-	packet   *packetio.Packet // that it came in
+	packet   *packetio.Packet // that contains it
 	msg      wire.Message
-	session  *session            // of the 5-tuple, nil without one; its mu is held
-	identity credential.Identity // who signed the request, once authenticated
-	// returnable tells that the client's address is its own: it has got a nonce there.
-	returnable bool
-	// guessing tells that it was wrong about its password too often.
-	guessing bool
+	session  *session            // of the 5-tuple, nil if there is none; its mu is held
+	identity credential.Identity // of the user who signed the request; set by authenticate
+	// addressProven is true if the client has received a nonce at its address, so the address is not forged.
+	addressProven bool
+	// tooManyFailures is true if the address has failed too often to authenticate as this user.
+	tooManyFailures bool
 }
 
-// known tells whether the server understands a comprehension-required attribute.
-func known(t wire.AttrType) bool {
+// understood reports whether the server understands a comprehension-required attribute.
+func understood(t wire.AttrType) bool {
 	switch t {
 	case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce, wire.AttrMessageIntegrity, wire.AttrMessageIntegritySHA256,
 		wire.AttrChannelNumber, wire.AttrLifetime, wire.AttrXORPeerAddress, wire.AttrData, wire.AttrRequestedAddressFamily,
@@ -34,19 +35,26 @@ func known(t wire.AttrType) bool {
 	}
 }
 
-// unknownRequired lists the attributes that a 420 names (RFC 8489 section 6.3.1).
+// unknownRequired returns the comprehension-required attributes that the server does not understand, for a 420 (RFC 8489 section
+// 6.3.1).
 func unknownRequired(m *wire.Message) []wire.AttrType {
 	var list []wire.AttrType
 	for t := range m.Attributes() {
-		if t.Required() && !known(t) {
+		if t.Required() && !understood(t) {
 			list = append(list, t)
 		}
 	}
 	return list
 }
 
-// request answers one request, in the order of RFC 8489 section 6.3 and 9.2.4 and
-// RFC 8656 sections 5 and 7.2. m is the message in p.
+// request handles one request, in the order of RFC 8489 sections 6.3 and 9.2.4 and RFC 8656 sections 5 and 7.2. m is the message in
+// p. The steps are:
+//
+//  1. A retransmission gets the same response again.
+//  2. authenticate checks the signature (RFC 8489 section 9.2.4).
+//  3. admit makes the checks that all methods have in common.
+//  4. The handler of the method does the rest.
+//  5. The signed response is stored for retransmissions, and sent.
 func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m *wire.Message) {
 	var handle func(*request) *reply
 	switch m.Method {
@@ -62,7 +70,7 @@ func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m
 	case wire.ChannelBind:
 		handle = s.channelBind
 	default:
-		s.drop(DropUnexpected)
+		s.countDrop(DropUnexpected)
 		return
 	}
 	s.requests[m.Method].Inc()
@@ -71,11 +79,11 @@ func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m
 		r.session.mu.Lock()
 		defer r.session.mu.Unlock()
 		if raw := r.session.cached(&r.msg); raw != nil {
-			s.write(r, raw)
+			s.respond(r, raw)
 			return
 		}
-	} else if raw := s.graves.find(r); raw != nil {
-		s.write(r, raw)
+	} else if raw := s.recentReplies.find(r); raw != nil {
+		s.respond(r, raw)
 		return
 	}
 	if code := s.authenticate(r); code != 0 {
@@ -94,12 +102,12 @@ func (s *Server) request(from path, remote netip.AddrPort, p *packetio.Packet, m
 	if r.session != nil {
 		r.session.remember(&r.msg, raw)
 	}
-	ended := r.session != nil && r.session.over.Load()
+	ended := r.session != nil && r.session.ended.Load()
 	noRoom := r.session == nil && (rep.code == wire.AllocationQuotaReached || rep.code == wire.InsufficientCapacity)
 	if ended || noRoom {
-		s.graves.add(r, raw)
+		s.recentReplies.add(r, raw)
 	}
-	s.write(r, raw)
+	s.respond(r, raw)
 }
 
 // maxUsername is the longest USERNAME in bytes (RFC 8489 section 14.3: fewer than 509).
@@ -121,11 +129,11 @@ func (s *Server) authenticate(r *request) wire.Code {
 	if !s.nonces.valid(nonce, r.remote.Addr(), now) {
 		return wire.StaleNonce
 	}
-	r.returnable = true
+	r.addressProven = true
 	if string(realm) != s.opts.Realm {
 		return wire.Unauthorized
 	}
-	// A live session keeps its key, whatever has become of the secret since.
+	// A live session keeps its key, even if the secret has been removed since.
 	if r.session != nil && string(username) == r.session.identity.Username {
 		r.identity = r.session.identity
 		if !r.msg.CheckIntegrity(r.identity.Key) {
@@ -134,7 +142,7 @@ func (s *Server) authenticate(r *request) wire.Code {
 		return 0
 	}
 	if !s.authFailures.Allow(r.remote.Addr(), username, s.now()) {
-		r.guessing = true
+		r.tooManyFailures = true
 		return wire.Unauthorized
 	}
 	id, err := s.limits.Load().Credentials.Verify(string(username), now, r.msg.CheckIntegrity)
@@ -146,38 +154,38 @@ func (s *Server) authenticate(r *request) wire.Code {
 	return 0
 }
 
-// dying is how long before its end an allocation takes no more requests, so that
-// none can meet Pion's timer.
-const dying = int64(1e9)
+// expiryMargin is how long before its expiry, in nanoseconds, an allocation stops accepting requests, so that no request coincides
+// with Pion's timer.
+const expiryMargin = int64(time.Second)
 
-// admit makes the checks that all methods share; nil means go on.
+// admit makes the checks that all methods have in common. It returns nil if the method may be handled.
 func (s *Server) admit(r *request) *reply {
 	if list := unknownRequired(&r.msg); list != nil {
 		return unknownAttributes(list)
 	}
 	if r.msg.Method == wire.Allocate {
 		if r.session != nil {
-			return fail(wire.AllocationMismatch)
+			return errorReply(wire.AllocationMismatch)
 		}
 		return nil
 	}
-	if r.session == nil || !r.session.live(s.now()+dying) {
-		return fail(wire.AllocationMismatch)
+	if r.session == nil || !r.session.live(s.now()+expiryMargin) {
+		return errorReply(wire.AllocationMismatch)
 	}
 	if r.identity.Username != r.session.identity.Username {
-		return fail(wire.WrongCredentials)
+		return errorReply(wire.WrongCredentials)
 	}
 	return nil
 }
 
-// challenge answers a request that did not authenticate: unsigned, with a fresh
-// nonce, and short, for its address may be forged.
+// challenge responds to a request that did not authenticate. The response is unsigned and has a new nonce. It is short, because the
+// source address may be forged.
 func (s *Server) challenge(r *request, code wire.Code) {
-	if r.guessing {
-		s.drop(DropReplyRate)
+	if r.tooManyFailures {
+		s.countDrop(DropReplyRate)
 		return
 	}
-	if !s.mayReply(r.from, r.remote, r.returnable) {
+	if !s.mayReply(r.from, r.remote, r.addressProven) {
 		return
 	}
 	rep := &reply{code: code}
@@ -191,7 +199,7 @@ func (s *Server) challenge(r *request, code wire.Code) {
 		}
 	}
 	rep.terse = true
-	s.write(r, rep.plain(r))
+	s.respond(r, rep.unsigned(r))
 }
 
 // redirectUnsigned is redirect for an Allocate that is not signed and belongs to no session; nil for any other
@@ -204,13 +212,13 @@ func (s *Server) redirectUnsigned(r *request) *reply {
 	return s.redirect(r)
 }
 
-// mayReply takes a token for a reply to an address that may be forged. Whoever
-// reached us through a handshake, or has a nonce of ours, has shown its address, and gets any reply.
+// mayReply reports whether a reply may be sent to remote, and takes a token for it if the address may be forged. The address is not
+// forged if shown is true, because the client has received a nonce there, or after a handshake of TCP or DTLS.
 func (s *Server) mayReply(from path, remote netip.AddrPort, shown bool) bool {
 	if shown || from.transport() != UDP || s.allowReply(remote.Addr()) {
 		return true
 	}
-	s.drop(DropReplyRate)
+	s.countDrop(DropReplyRate)
 	return false
 }
 

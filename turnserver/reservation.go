@@ -11,14 +11,14 @@ import (
 	"icebox/turnserver/credential"
 )
 
-// reservationTime is how long a reserved port waits for its Allocate (RFC 8656 section 7.2).
+// reservationTime is how long a port stays reserved without being redeemed (RFC 8656 section 7.2).
 const reservationTime = 30 * time.Second
 
 // token is the value of a RESERVATION-TOKEN.
 type token [8]byte
 
-// reservations are the ports held back by EVEN-PORT for a second Allocate. Each
-// counts as an allocation of the user that made it.
+// reservations are the ports that EVEN-PORT has reserved for a second Allocate. Each counts as an allocation of the user that
+// reserved it.
 type reservations struct {
 	mu      sync.Mutex
 	entries map[token]*reservation
@@ -27,32 +27,32 @@ type reservations struct {
 type reservation struct {
 	*heldPort
 	owner credential.Identity
-	slot  *slot
+	entry *quotaEntry
 	timer *time.Timer
 }
 
-// heldPort is a port that is neither free nor a relay's. It is bound, so that no other
-// process gets it: the kernel gives ports of the usual relay range to anybody.
+// heldPort is a reserved port. It is bound, so that no other process gets it: the kernel assigns ports of the usual relay
+// range to any socket.
 type heldPort struct {
 	host *relayHost
 	port uint16
 	conn *net.UDPConn
 }
 
-// hold binds a port that was taken from the pool of h.
-func hold(h *relayHost, port uint16) (*heldPort, error) {
+// bindAndHold binds a port that was taken from the pool of h.
+func bindAndHold(h *relayHost, port uint16) (*heldPort, error) {
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.Local, port)))
 	if err != nil {
-		return nil, fmt.Errorf("hold a port: %w", err)
+		return nil, fmt.Errorf("bind a reserved port: %w", err)
 	}
-	_ = c.SetReadBuffer(1) // the least there is: nobody reads what comes
+	_ = c.SetReadBuffer(1) // the minimum, because nothing reads the socket
 	return &heldPort{h, port, c}, nil
 }
 
-// unbind lets the port be bound again.
-func (p *heldPort) unbind() { _ = p.conn.Close() } // a UDP socket has nothing left to lose
+// unbind closes the socket, so that the port can be bound again.
+func (p *heldPort) unbind() { _ = p.conn.Close() } // closing a UDP socket loses nothing
 
-// free gives the port back to the pool.
+// free returns the port to the pool.
 func (p *heldPort) free() {
 	p.unbind()
 	p.host.pool.Put(p.port)
@@ -60,7 +60,7 @@ func (p *heldPort) free() {
 
 func newReservations() *reservations { return &reservations{entries: make(map[token]*reservation)} }
 
-// add holds port back for owner.
+// add stores a reservation, which ends after reservationTime, and returns its token.
 func (r *reservations) add(res *reservation) token {
 	var t token
 	_, _ = rand.Read(t[:]) // never fails
@@ -75,7 +75,8 @@ func (r *reservations) add(res *reservation) token {
 	return t
 }
 
-// redeem returns the reservation of a token to its owner, once.
+// redeem returns the reservation of a token, once and only to its owner, or nil. Its port is then neither bound nor in the
+// pool.
 func (r *reservations) redeem(t token, owner credential.Identity) *reservation {
 	r.mu.Lock()
 	res := r.entries[t]
@@ -84,12 +85,12 @@ func (r *reservations) redeem(t token, owner credential.Identity) *reservation {
 		return nil
 	}
 	res.timer.Stop()
-	res.slot.release()
+	res.entry.release()
 	res.unbind()
 	return res
 }
 
-// remove takes an entry out; nil if it is gone already.
+// remove removes and returns a reservation, or returns nil if there is none.
 func (r *reservations) remove(t token) *reservation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,7 +99,7 @@ func (r *reservations) remove(t token) *reservation {
 	return res
 }
 
-// close frees what is left.
+// close frees all reserved ports.
 func (r *reservations) close() {
 	r.mu.Lock()
 	entries := r.entries
@@ -111,6 +112,6 @@ func (r *reservations) close() {
 }
 
 func (r *reservation) free() {
-	r.slot.release()
+	r.entry.release()
 	r.heldPort.free()
 }

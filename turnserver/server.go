@@ -18,41 +18,41 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// ErrClosed is returned by whatever comes after Close.
+// ErrClosed is returned by methods that are called after Close.
 var ErrClosed = errors.New("turn server is closed")
 
-// Server is a STUN/TURN server. It serves the sockets and listeners it is given.
+// Server is a STUN/TURN server. It serves the sockets, listeners and connections that it is given.
 type Server struct {
 	// Static.
-	opts         Options
-	log          *slog.Logger
-	engine       *engine.Engine
-	hosts        map[netip.Addr]*relayHost // by both sides of a 1:1 NAT
-	onlyLoopback bool                      // every relay address is a loopback address
-	nonces       *nonces
-	gate         *dtlsgate.Gate
-	quota        *quota
-	replies      *limit.Replies
-	authFailures *limit.AuthFailures
-	connections  *limit.Connections
-	reservations *reservations
-	revoked      *revocations
-	graves       *tombstones
-	epoch        time.Time
-	tls          *tls.Config
-	io           packetio.Loops
+	opts          Options
+	log           *slog.Logger
+	engine        *engine.Engine
+	hosts         map[netip.Addr]*relayHost // by both addresses of a 1:1 NAT
+	onlyLoopback  bool                      // every relay address is a loopback address
+	nonces        *nonces
+	gate          *dtlsgate.Gate
+	quota         *quota
+	replies       *limit.Replies
+	authFailures  *limit.AuthFailures
+	connections   *limit.Connections
+	reservations  *reservations
+	revoked       *revocations
+	recentReplies *recentReplies
+	epoch         time.Time
+	tls           *tls.Config
+	io            packetio.Loops
 	metrics
 
-	limits atomic.Pointer[limits]
-	pipe   pipe
-	nextID atomic.Uint64
+	limits    atomic.Pointer[limits]
+	bandwidth bandwidth
+	nextID    atomic.Uint64
 
-	endLines   limit.Bucket // of lines that say that a session has ended
-	endsUntold atomic.Int64 // since the last such line
+	endLogBucket limit.Bucket // for log lines about ended sessions
+	unloggedEnds atomic.Int64 // ended sessions since the last such line
 
-	turn atomic.Uint64 // of the next stream, to be given a loop
+	nextLoopIndex atomic.Uint64 // of the next stream
 
-	readers sync.WaitGroup // goroutines that read sockets and streams, or empty outboxes
+	readers sync.WaitGroup // goroutines that serve listeners and streams
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -60,14 +60,14 @@ type Server struct {
 
 	mu       sync.Mutex
 	closed   bool
-	idle     chan struct{} // closed when draining and no session is left
+	idle     chan struct{} // closed when the server is draining and has no sessions
 	sessions map[uint64]*session
-	closers  map[closer]struct{} // what Close has to close: sockets, listeners, streams
+	closers  map[closer]struct{} // sockets, listeners and streams that Close closes
 }
 
 type closer interface{ Close() error }
 
-// New returns a server that serves nothing yet.
+// New returns a Server that has no sockets yet.
 func New(o Options, l Limits) (*Server, error) {
 	o.setDefaults()
 	if err := o.validate(); err != nil {
@@ -78,23 +78,23 @@ func New(o Options, l Limits) (*Server, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	s := &Server{
-		opts:         o,
-		log:          o.Logger,
-		engine:       e,
-		hosts:        make(map[netip.Addr]*relayHost),
-		onlyLoopback: onlyLoopback(o.RelayAddrs),
-		quota:        newQuota(),
-		replies:      limit.NewReplies(),
-		authFailures: limit.NewAuthFailures(),
-		connections:  limit.NewConnections(),
-		reservations: newReservations(),
-		revoked:      newRevocations(),
-		graves:       newTombstones(),
-		io:           packetio.New(o.Workers),
-		epoch:        time.Now(),
-		sessions:     make(map[uint64]*session),
-		closers:      make(map[closer]struct{}),
-		idle:         make(chan struct{}),
+		opts:          o,
+		log:           o.Logger,
+		engine:        e,
+		hosts:         make(map[netip.Addr]*relayHost),
+		onlyLoopback:  onlyLoopback(o.RelayAddrs),
+		quota:         newQuota(),
+		replies:       limit.NewReplies(),
+		authFailures:  limit.NewAuthFailures(),
+		connections:   limit.NewConnections(),
+		reservations:  newReservations(),
+		revoked:       newRevocations(),
+		recentReplies: newRecentReplies(),
+		io:            packetio.New(o.Workers),
+		epoch:         time.Now(),
+		sessions:      make(map[uint64]*session),
+		closers:       make(map[closer]struct{}),
+		idle:          make(chan struct{}),
 	}
 	s.tls = newTLSConfig(&s.opts)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -118,8 +118,8 @@ func New(o Options, l Limits) (*Server, error) {
 	return s, nil
 }
 
-// SetLimits replaces the limits for whatever comes after, live sessions included:
-// a peer that the new rules deny gets and sends nothing from the next packet on.
+// SetLimits replaces the limits. They apply to live sessions too: a peer that the new rules deny is cut off from the next packet
+// on.
 func (s *Server) SetLimits(l Limits) error {
 	set, err := s.PrepareLimits(l)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Server) SetLimits(l Limits) error {
 	return nil
 }
 
-// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+// PrepareLimits is SetLimits in two steps: PrepareLimits does everything that can fail, and set cannot fail.
 func (s *Server) PrepareLimits(l Limits) (set func(), err error) {
 	compiled, err := newLimits(l, &s.opts)
 	if err != nil {
@@ -138,17 +138,17 @@ func (s *Server) PrepareLimits(l Limits) (set func(), err error) {
 	return func() { s.limits.Store(compiled) }, nil
 }
 
-// clock is the time of day; tests run in synctest bubbles instead of replacing it.
+// clock returns the wall-clock time. Tests use testing/synctest instead of replacing it.
 func (s *Server) clock() time.Time { return time.Now() }
 
-// now is the server's monotonic clock, in nanoseconds.
+// now returns the time since the server was created in nanoseconds, by the monotonic clock.
 func (s *Server) now() int64 { return int64(time.Since(s.epoch)) }
 
-// nextLoop deals the streams out to the loops of packetio.
-func (s *Server) nextLoop() int { return int(s.turn.Add(1) % uint64(s.io.Workers())) }
+// nextLoop returns the packetio worker for a new stream. Workers take turns.
+func (s *Server) nextLoop() int { return int(s.nextLoopIndex.Add(1) % uint64(s.io.Workers())) }
 
-// adopt takes a session into the books, unless no new ones are wanted.
-func (s *Server) adopt(sess *session) bool {
+// addSession adds a session, or returns false if the server is closed or draining.
+func (s *Server) addSession(sess *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.draining.Load() {
@@ -158,16 +158,15 @@ func (s *Server) adopt(sess *session) bool {
 	return true
 }
 
-// end deletes the allocation of sess; finish has run when it returns.
+// end deletes the allocation of sess. finish has returned when it returns.
 func (s *Server) end(sess *session, reason EndReason) {
 	sess.reason.CompareAndSwap(nil, reason)
 	sess.allocation.Delete()
 }
 
-// finish takes a session out of everything, called once by the state machine when
-// its allocation has ended.
+// finish removes a session from everything that refers to it. The state machine calls it once, when the allocation has ended.
 func (s *Server) finish(sess *session) {
-	sess.over.Store(true)
+	sess.ended.Store(true)
 	for _, r := range sess.relays.all() {
 		r.close()
 	}
@@ -180,15 +179,15 @@ func (s *Server) finish(sess *session) {
 	if !adopted {
 		return
 	}
-	sess.slot.release()
+	sess.entry.release()
 	sess.reason.CompareAndSwap(nil, EndExpired)
 	reason := sess.reason.Load().(EndReason)
 	i := sess.info(s.now())
-	s.metrics.finished(&i, reason)
+	s.metrics.recordEnd(&i, reason)
 	s.logEnd(&i, reason)
 }
 
-// signalIdle closes idle once draining is done. mu is held.
+// signalIdle closes idle if the server is draining and has no sessions. The caller holds mu.
 func (s *Server) signalIdle() {
 	if !s.draining.Load() || len(s.sessions) > 0 {
 		return
@@ -213,7 +212,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	select {
-	case <-s.idle: // both have happened
+	case <-s.idle: // both channels were ready
 		return nil
 	default:
 		return ctx.Err()
@@ -245,7 +244,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// closeAll closes all at once, for a TLS client that does not read holds up its goodbye for seconds.
+// closeAll closes in parallel, because closing a TLS connection whose client does not read can block for seconds.
 func closeAll(closers map[closer]struct{}) error {
 	var mu sync.Mutex
 	var errs []error
@@ -263,23 +262,23 @@ func closeAll(closers map[closer]struct{}) error {
 	return errors.Join(errs...)
 }
 
-// own makes c one of the things that Close closes, and starts work in a goroutine
-// that Close waits for. It closes c if the server is closed already.
-func (s *Server) own(c closer, work func()) error {
+// runTracked runs work in a goroutine. Close closes c and waits for the goroutine; when work returns, c is closed. If the server is
+// already closed, runTracked closes c and returns ErrClosed.
+func (s *Server) runTracked(c closer, work func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.keep(c); err != nil {
+	if err := s.track(c); err != nil {
 		return err
 	}
 	s.readers.Go(func() {
-		defer s.disown(c)
+		defer s.untrack(c)
 		work()
 	})
 	return nil
 }
 
-// keep makes c one of the things that Close closes, or closes it if the server is. mu is held.
-func (s *Server) keep(c closer) error {
+// track makes Close close c. If the server is already closed, it closes c and returns ErrClosed. The caller holds mu.
+func (s *Server) track(c closer) error {
 	if s.closed {
 		_ = c.Close() // it was never used
 		return ErrClosed
@@ -288,10 +287,10 @@ func (s *Server) keep(c closer) error {
 	return nil
 }
 
-// disown closes c and forgets it.
-func (s *Server) disown(c closer) {
+// untrack closes c and undoes track.
+func (s *Server) untrack(c closer) {
 	s.mu.Lock()
 	delete(s.closers, c)
 	s.mu.Unlock()
-	_ = c.Close() // it has served
+	_ = c.Close() // it is not needed any more
 }

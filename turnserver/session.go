@@ -17,12 +17,12 @@ type EndReason string
 
 // The reasons.
 const (
-	EndExpired  EndReason = "expired"  // not refreshed in time
+	EndExpired  EndReason = "expired"  // the client did not refresh it in time
 	EndReleased EndReason = "released" // the client's Refresh with lifetime 0
 	EndClosed   EndReason = "closed"   // the client's stream closed
 	EndTooOld   EndReason = "too_old"  // older than Options.MaxSessionAge
 	EndKilled   EndReason = "killed"   // by the operator
-	EndShutdown EndReason = "shutdown" // with the server
+	EndShutdown EndReason = "shutdown" // the server was closed
 )
 
 // EndReasons lists them all.
@@ -34,30 +34,30 @@ func EndReasons() []EndReason {
 type session struct {
 	// Static once the session is visible to others.
 	id         uint64
-	identity   credential.Identity // Key verifies and signs for the whole of the session's life
+	identity   credential.Identity // its Key verifies and signs until the session ends
 	path       path
 	remote     netip.AddrPort
 	started    time.Time
 	allocation *engine.Allocation
-	slot       *slot // of the quotas
+	entry      *quotaEntry // of the quotas
 
-	// For any goroutine.
-	relays   relays
-	flows    flow.Table
-	deadline atomic.Int64 // of the allocation, on the server's clock
-	over     atomic.Bool
-	toPeer   counters
-	fromPeer counters
-	pipe     pipe
+	// Safe for concurrent use.
+	relays    relays
+	flows     flow.Table
+	deadline  atomic.Int64 // of the allocation, on the server's clock
+	ended     atomic.Bool
+	toPeer    counters
+	fromPeer  counters
+	bandwidth bandwidth
 
-	mu     sync.Mutex // one control request at a time; guards what follows
-	recent [4]answer  // ring of what was answered last, for retransmissions
+	mu     sync.Mutex     // one control request at a time; guards the next two fields
+	recent [4]cachedReply // ring of the last responses, for retransmissions
 	next   int
 
-	reason atomic.Value // EndReason, once one is known
+	reason atomic.Value // EndReason; empty while the session is live
 }
 
-// counters count what was relayed, payload bytes without any header.
+// counters count relayed packets and their payload bytes, without headers.
 type counters struct {
 	packets, bytes atomic.Uint64
 }
@@ -67,14 +67,14 @@ func (c *counters) add(n int) {
 	c.bytes.Add(uint64(n))
 }
 
-// answer is a response that a retransmitted request gets again (RFC 8489 section 6.3.1).
-type answer struct {
+// cachedReply is the response to a request, which a retransmission of the request gets again (RFC 8489 section 6.3.1).
+type cachedReply struct {
 	id     [wire.TransactionIDSize]byte
 	method wire.Method
 	raw    []byte
 }
 
-// cached returns the response that the same request got before. mu is held.
+// cached returns the response that the same request got before, or nil. The caller holds mu.
 func (s *session) cached(m *wire.Message) []byte {
 	for _, a := range s.recent {
 		if a.raw != nil && a.id == m.TransactionID && a.method == m.Method {
@@ -84,26 +84,26 @@ func (s *session) cached(m *wire.Message) []byte {
 	return nil
 }
 
-// remember keeps a response for retransmissions of its request. mu is held.
+// remember stores a response for retransmissions of its request. The caller holds mu.
 func (s *session) remember(m *wire.Message, raw []byte) {
-	s.recent[s.next] = answer{id: m.TransactionID, method: m.Method, raw: raw}
+	s.recent[s.next] = cachedReply{id: m.TransactionID, method: m.Method, raw: raw}
 	s.next = (s.next + 1) % len(s.recent)
 }
 
-// live tells whether packets may still pass.
-func (s *session) live(now int64) bool { return !s.over.Load() && s.deadline.Load() > now }
+// live reports whether packets may be relayed.
+func (s *session) live(now int64) bool { return !s.ended.Load() && s.deadline.Load() > now }
 
 // SessionInfo describes a live session.
 type SessionInfo struct {
 	ID           uint64
 	User         string
-	CredentialID string // of a credential minted here, else empty
+	CredentialID string // of a credential that this daemon minted; otherwise empty
 	Transport    Transport
 	Client       netip.AddrPort
 	Relayed      []netip.AddrPort // as advertised, IPv4 first
 	Started      time.Time
 	Expires      time.Duration // until the allocation ends unless it is refreshed
-	// Packets and bytes relayed, payload only.
+	// Relayed packets and payload bytes.
 	ToPeerPackets, ToPeerBytes, FromPeerPackets, FromPeerBytes uint64
 }
 
@@ -129,20 +129,19 @@ func (s *session) info(now int64) SessionInfo {
 }
 
 const (
-	// endsPerSecond bounds the lines about sessions that have ended, for a client may make
-	// and release thousands a second.
+	// endsPerSecond limits the log lines about ended sessions, because a client may create and release thousands a second.
 	endsPerSecond = 20
-	endsAtOnce    = 10 * int64(time.Second) // in tokens of a bucket: 200 lines
+	endsAtOnce    = 10 * int64(time.Second) // the burst of the bucket: 200 lines
 )
 
-// logEnd logs what became of a session, or counts it for the next line that is logged.
+// logEnd logs the end of a session. Above the limit it only counts the session, for the next line.
 func (s *Server) logEnd(i *SessionInfo, reason EndReason) {
-	if !s.endLines.Take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
-		s.endsUntold.Add(1)
+	if !s.endLogBucket.Take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
+		s.unloggedEnds.Add(1)
 		return
 	}
 	s.log.Info("session ended", "session", i.ID, "user", i.User, "credential", i.CredentialID, "transport", i.Transport.String(),
 		"client", i.Client, "relayed", i.Relayed, "reason", string(reason), "seconds", int(s.clock().Sub(i.Started).Seconds()),
 		"to_peer_packets", i.ToPeerPackets, "to_peer_bytes", i.ToPeerBytes,
-		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes, "others_untold", s.endsUntold.Swap(0))
+		"from_peer_packets", i.FromPeerPackets, "from_peer_bytes", i.FromPeerBytes, "others_untold", s.unloggedEnds.Swap(0))
 }

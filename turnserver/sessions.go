@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sessions returns the live sessions in no order.
+// Sessions returns the live sessions in no particular order.
 func (s *Server) Sessions() []SessionInfo {
 	now := s.now()
 	var list []SessionInfo
@@ -15,7 +15,7 @@ func (s *Server) Sessions() []SessionInfo {
 	return list
 }
 
-// End ends the live sessions that match, with reason "killed", and returns how many it were.
+// End ends the live sessions for which match returns true, with the reason "killed", and returns their number.
 func (s *Server) End(match func(*SessionInfo) bool) int {
 	n := 0
 	for _, sess := range s.snapshot() {
@@ -27,8 +27,8 @@ func (s *Server) End(match func(*SessionInfo) bool) int {
 	return n
 }
 
-// Revoke ends the sessions of a credential minted here, and refuses it from now on.
-// until is when the credential expires and can be forgotten. It returns how many sessions it ended.
+// Revoke ends the sessions of a credential that this daemon minted and refuses the credential from now on. until is the
+// expiry of the credential, after which Revoke need not remember it. Revoke returns the number of sessions that it ended.
 func (s *Server) Revoke(credentialID string, until time.Time) int {
 	s.revoked.add(credentialID, until, s.clock())
 	return s.End(func(i *SessionInfo) bool { return i.CredentialID == credentialID })
@@ -44,7 +44,7 @@ func (s *Server) snapshot() []*session {
 	return list
 }
 
-// revocations are the credentials that were taken back before they expired.
+// revocations holds the credentials that were revoked before they expired.
 type revocations struct {
 	mu    sync.RWMutex
 	until map[string]time.Time // by credential id
@@ -63,7 +63,7 @@ func (r *revocations) add(id string, until, now time.Time) {
 	r.until[id] = until
 }
 
-// has tells whether the credential is revoked; an empty id never is.
+// has reports whether the credential is revoked. An empty id never is.
 func (r *revocations) has(id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

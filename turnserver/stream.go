@@ -31,14 +31,13 @@ const (
 	clientFrame   = wire.HeaderSize + 65536 // the longest after
 )
 
-// AddListener serves TURN over TCP, or over TLS, on the connections of l and owns l
-// from then on, errors included.
+// AddListener serves TURN over TCP or TLS on the connections of l. It takes ownership of l, also if it returns an error.
 func (s *Server) AddListener(l net.Listener, t Transport) error {
 	if t != TCP && (t != TLS || s.opts.GetCertificate == nil) {
 		_ = l.Close() // it was never used
 		return fmt.Errorf("listener %v: can't serve %v", l.Addr(), t)
 	}
-	return s.own(l, func() {
+	return s.runTracked(l, func() {
 		streamio.Accept(s.ctx, l, s.log, func(c net.Conn) { s.serveAccepted(c, t) })
 	})
 }
@@ -58,21 +57,20 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	if !ok {
 		return netip.AddrPort{}, false
 	}
-	return plain(t.AddrPort()), true
+	return canonical(t.AddrPort()), true
 }
 
-// plain is a without a zone, and in IPv4 if it is mapped into IPv6: as limits count it and answers show it.
-func plain(a netip.AddrPort) netip.AddrPort {
+// canonical returns a without a zone, and as IPv4 if it is mapped into IPv6. Limits count this form and responses contain it.
+func canonical(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// handshaken is a TLS connection that has been through its handshake: a *tls.Conn, or what is
-// wrapped around one.
+// handshaken is a TLS connection whose handshake is done: a *tls.Conn, or a connection that wraps one.
 type handshaken interface {
 	ConnectionState() tls.ConnectionState
 }
 
-// beneath is the connection that others, such as a *tls.Conn, are wrapped around.
+// beneath returns the innermost connection that c wraps, for example the TCP connection of a *tls.Conn.
 func beneath(c net.Conn) net.Conn {
 	for {
 		outer, ok := c.(interface{ NetConn() net.Conn })
@@ -83,41 +81,41 @@ func beneath(c net.Conn) net.Conn {
 	}
 }
 
-// ServeConn serves one stream client, whose true address is remote, and returns when
-// c is done and closed. t is TCP; or TLS, and then the handshake is still to come unless c
-// has a ConnectionState, as a *tls.Conn has.
+// ServeConn serves one client of a stream and returns when c is closed. remote is the client's true address, which differs from
+// that of c behind a proxy. t is TCP or TLS. For TLS, ServeConn runs the handshake, unless c has a ConnectionState method as
+// a *tls.Conn has.
 func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
-	remote = plain(remote)
+	remote = canonical(remote)
 	local, ok := addrPort(c.LocalAddr())
 	if !ok {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
 	raw := beneath(c)
-	place := s.admitConnection(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
-	if place == nil {
+	counted := s.admitConnection(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
+	if counted == nil {
 		_ = c.Close() // it was never used
 		return
 	}
-	defer place.Remove()
+	defer counted.Remove()
 	streamio.LimitUnsent(raw)
 	out := streamio.NewConn(c)
 	stream := net.Conn(out)
 	if _, done := c.(handshaken); t == TLS && !done {
 		stream = tls.Server(out, s.tls)
 	}
-	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, place: place, stream: stream, loop: s.nextLoop()}
+	p := &streamPath{server: s, kind: t, localAddr: local, remote: remote, counted: counted, stream: stream, loop: s.nextLoop()}
 	p.out = streamio.NewWriter(stream, out, &s.readers)
-	if !s.hold(p) {
+	if !s.trackReader(p) {
 		return
 	}
 	defer s.readers.Done()
-	defer s.disown(p)
+	defer s.untrack(p)
 	if h, ok := stream.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 		err := h.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
-			s.drop(DropHandshake)
+			s.countDrop(DropHandshake)
 			return
 		}
 	}
@@ -129,12 +127,11 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	p.out.WaitFlushed()
 }
 
-// hold makes p one of the things that Close closes, and its reader, who calls, one
-// that Close waits for until readers.Done; it is false after Close.
-func (s *Server) hold(p *streamPath) bool {
+// trackReader makes Close close p, and wait for the calling goroutine until that calls readers.Done. It returns false after Close.
+func (s *Server) trackReader(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keep(p) != nil {
+	if s.track(p) != nil {
 		return false
 	}
 	s.readers.Add(1)
@@ -150,13 +147,13 @@ func (s *Server) admitConnection(client netip.Addr, closeNow func()) *limit.Conn
 		evicted.Evict()
 	}
 	if evicted != nil || added == nil {
-		s.drop(DropConnections)
+		s.countDrop(DropConnections)
 	}
 	return added
 }
 
-// newTLSConfig is for TURN over TLS (RFC 8656 section 3.1; ALPN of RFC 7443 where the
-// client has any). One for all connections, so that a ticket of one resumes another.
+// newTLSConfig returns the configuration for TURN over TLS (RFC 8656 section 3.1), with the protocols of RFC 7443 for clients
+// that use ALPN. All connections share it, so that a session ticket of one resumes another.
 func newTLSConfig(o *Options) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -167,18 +164,18 @@ func newTLSConfig(o *Options) *tls.Config {
 
 // streamPath serves the one client of a TCP or TLS connection.
 type streamPath struct {
-	server    *Server
-	kind      Transport
-	localAddr netip.AddrPort
-	remote    netip.AddrPort
-	place     *limit.Connection
-	stream    net.Conn // of out
-	out       *streamio.Writer
-	loop      int // of packetio
-	sess      atomic.Pointer[session]
-	known     atomic.Bool // it has had an allocation
+	server        *Server
+	kind          Transport
+	localAddr     netip.AddrPort
+	remote        netip.AddrPort
+	counted       *limit.Connection
+	stream        net.Conn // of out
+	out           *streamio.Writer
+	loop          int // the packetio worker
+	sess          atomic.Pointer[session]
+	hadAllocation atomic.Bool // the client has or had an allocation
 
-	packet packetio.Packet // the reader's
+	packet packetio.Packet // for the reading goroutine
 }
 
 func (p *streamPath) transport() Transport  { return p.kind }
@@ -188,44 +185,44 @@ func (p *streamPath) local() netip.AddrPort { return p.localAddr }
 func (p *streamPath) send(_ netip.AddrPort, pkt *packetio.Packet) {
 	pkt.Pad() // RFC 8656 section 12.5
 	most := strangerQueue
-	if p.known.Load() {
+	if p.hadAllocation.Load() {
 		most = streamio.QueueSize
 	}
 	if p.out.Enqueue(pkt, most) {
 		return
 	}
-	p.server.drop(DropSlowClient)
+	p.server.countDrop(DropSlowClient)
 	if most == strangerQueue {
-		_ = p.Close() // it has asked for more than it reads
+		_ = p.Close() // the client has sent requests without reading the replies
 	}
 }
 
 func (p *streamPath) session(netip.AddrPort) *session { return p.sess.Load() }
 
 func (p *streamPath) attach(sess *session) {
-	p.known.Store(true)
-	p.place.SetAllocated(true)
+	p.hadAllocation.Store(true)
+	p.counted.SetAllocated(true)
 	p.sess.Store(sess)
 }
 
 func (p *streamPath) detach(sess *session) {
 	if p.sess.CompareAndSwap(sess, nil) {
-		p.place.SetAllocated(false)
-		// The reader may wait without a deadline. An error means that it does not.
+		p.counted.SetAllocated(false)
+		// The reading goroutine may be blocked without a deadline. An error means that the stream is closed.
 		_ = p.stream.SetReadDeadline(time.Now().Add(idleTimeout))
 	}
 }
 
-// Close ends the connection and its outbox. That a client did not wait for a goodbye is no error.
+// Close closes the stream. It ignores errors, because a client that has left before TLS could say goodbye is normal.
 func (p *streamPath) Close() error {
 	_ = p.out.Close()
 	return nil
 }
 
-// read cuts the stream into messages until it ends, breaks the framing or is too slow.
+// read handles the messages of the stream until it ends, its framing is wrong, or the client is too slow.
 func (p *streamPath) read(c net.Conn) {
 	in := streamio.NewReader(c)
-	inFrame := false // the deadline is that of a frame
+	inFrame := false // the deadline is that of an incomplete frame
 	for need := wire.MinFrame; ; {
 		if partial := in.Len() > 0; !partial || !inFrame {
 			inFrame = partial
@@ -240,7 +237,7 @@ func (p *streamPath) read(c net.Conn) {
 		}
 		whole, more, err := p.cut(in)
 		if err != nil {
-			p.server.drop(DropMalformed)
+			p.server.countDrop(DropMalformed)
 			return
 		}
 		if need = more; whole {
@@ -250,8 +247,8 @@ func (p *streamPath) read(c net.Conn) {
 	}
 }
 
-// cut takes the messages that are whole out of in. need is how many bytes the next one
-// has, as far as is known.
+// cut handles the complete messages in in, and reports whether there were some. need is the length in bytes of the next message,
+// as far as it is known.
 func (p *streamPath) cut(in *streamio.Reader) (some bool, need int, err error) {
 	var batch *packetio.Batch
 	defer func() { batch.Return() }()
@@ -278,9 +275,8 @@ func (p *streamPath) limit() int {
 	return clientFrame
 }
 
-// setDeadline says when the reader gives up: soon in the midst of a frame, later
-// between frames of a stranger, never between frames of a client with an allocation.
-// Its errors come back from the next Read.
+// setDeadline sets the deadline of the next read: 10 s within a frame, 30 s between the frames of a client without an
+// allocation, and none between the frames of a client with one. The next read returns its errors.
 func (p *streamPath) setDeadline(c net.Conn, inFrame bool) {
 	switch {
 	case inFrame:
@@ -289,7 +285,7 @@ func (p *streamPath) setDeadline(c net.Conn, inFrame bool) {
 		_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
 	default:
 		_ = c.SetReadDeadline(time.Time{})
-		if p.sess.Load() == nil { // it ended in between, and detach came too early
+		if p.sess.Load() == nil { // the allocation ended in between, so detach has set its deadline too early
 			_ = c.SetReadDeadline(time.Now().Add(idleTimeout))
 		}
 	}

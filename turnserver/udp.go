@@ -10,30 +10,30 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// datagramSize is the longest UDP payload.
+// datagramSize is the longest UDP payload in bytes.
 const datagramSize = packetio.MaxDatagram
 
 // udpPath serves the clients of one UDP socket.
 type udpPath struct {
 	server *Server
 	conn   packetio.Socket
-	dtls   *dtlsPaths // nil where DTLS is not served
-	// siblings are the paths on the same address, this one among them. A client
-	// comes by the one that the kernel chooses, which may change while sockets are added.
+	dtls   *dtlsPaths // nil if DTLS is not served
+	// siblings are all paths on the same address, including this one. The kernel chooses the socket of a client. Its
+	// choice may change while sockets are being added.
 	siblings []*udpPath
 
 	mu       sync.RWMutex
 	sessions map[netip.AddrPort]*session
 }
 
-// UDPOptions say what a UDP socket serves beside STUN and TURN.
+// UDPOptions are options of AddUDP.
 type UDPOptions struct {
-	// DTLS serves TURN over DTLS on the same port too, where Options.GetCertificate is set.
+	// DTLS serves TURN over DTLS on the same port in addition, if Options.GetCertificate is set.
 	DTLS bool
 }
 
-// AddUDP serves STUN and TURN on c and owns c from then on, errors included. c is
-// bound to one address of the host, so that answers leave from where the request went.
+// AddUDP serves STUN and TURN on c. It takes ownership of c, also if it returns an error. c must be bound to one address of
+// the host, so that replies are sent from the address that the request was sent to.
 func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 	if local := c.LocalAddr().(*net.UDPAddr); local.IP.IsUnspecified() {
 		_ = c.Close() // it was never used
@@ -46,7 +46,7 @@ func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 		u := &udpPath{server: s, siblings: paths, sessions: make(map[netip.AddrPort]*session)}
 		var err error
 		if u.conn, err = s.io.Serve(c, i, datagramSize, u); err != nil {
-			if errors.Is(err, net.ErrClosed) { // the loops are
+			if errors.Is(err, net.ErrClosed) { // the loops are closed
 				err = ErrClosed
 			}
 			errs = append(errs, fmt.Errorf("serve udp socket: %w", err))
@@ -57,13 +57,13 @@ func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 		}
 		paths[i] = u
 		s.mu.Lock()
-		errs = append(errs, s.keep(u.conn))
+		errs = append(errs, s.track(u.conn))
 		s.mu.Unlock()
 	}
 	if err := errors.Join(errs...); err != nil {
 		for _, u := range paths {
 			if u != nil {
-				s.disown(u.conn)
+				s.untrack(u.conn)
 			}
 		}
 		return err
@@ -82,15 +82,15 @@ func (u *udpPath) Receive(p *packetio.Packet) {
 	case u.dtls != nil:
 		u.dtls.receive(p)
 	default:
-		u.server.drop(DropMalformed)
+		u.server.countDrop(DropMalformed)
 	}
 }
 
 // Oversized implements packetio.Receiver.
-func (u *udpPath) Oversized() { u.server.drop(DropOversized) }
+func (u *udpPath) Oversized() { u.server.countDrop(DropOversized) }
 
 // Lost implements packetio.Receiver.
-func (u *udpPath) Lost(n int) { u.server.dropMany(DropClientWrite, n) }
+func (u *udpPath) Lost(n int) { u.server.countDrops(DropClientWrite, n) }
 
 // Closed implements packetio.Receiver.
 func (u *udpPath) Closed() {}
@@ -105,18 +105,18 @@ func (u *udpPath) send(remote netip.AddrPort, p *packetio.Packet) {
 }
 
 func (u *udpPath) session(remote netip.AddrPort) *session {
-	if sess := u.own(remote); sess != nil {
+	if sess := u.lookup(remote); sess != nil {
 		return sess
 	}
 	for _, sibling := range u.siblings {
-		if sess := sibling.own(remote); sess != nil {
+		if sess := sibling.lookup(remote); sess != nil {
 			return sess
 		}
 	}
 	return nil
 }
 
-func (u *udpPath) own(remote netip.AddrPort) *session {
+func (u *udpPath) lookup(remote netip.AddrPort) *session {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	return u.sessions[remote]
