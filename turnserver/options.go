@@ -137,9 +137,8 @@ type Limits struct {
 	// RepliesPerPrefix (50) and Replies (25,000) limit the replies per second to UDP requests whose source address may be
 	// forged, see package limit.
 	RepliesPerPrefix, Replies int
-	// AlternateServers, one for each address family, are where a draining server sends
-	// clients that would allocate: 300, before they authenticate. Without one of its family a client gets 401
-	// as always, and 508 once it has authenticated.
+	// AlternateServers has at most one address of each family. A draining server redirects new clients there (300), in
+	// response to their first, unsigned Allocate. If there is none of the client's family, they get 401 and then 508.
 	AlternateServers []netip.AddrPort
 	// StreamsTotal (10,000) and StreamsPerAddr (250) limit TCP, TLS and DTLS connections. At the total, a new connection
 	// replaces one that has no allocation.
