@@ -57,7 +57,7 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/dtlsgate", "icebox/turnserver", "the gate is a leaf without I/O"},
 		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
 		{"icebox/signal/broker", "icebox/signal", "who holds which name has nothing to do with protocols"},
-		{"icebox/signal/object", "icebox/signal", "reading JSON is a leaf"},
+		{"icebox/signal/rawjson", "icebox/signal", "reading JSON is a leaf"},
 		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
 		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
 	}
@@ -88,6 +88,7 @@ func TestOneDoor(t *testing.T) {
 		{"icebox/cmd", "github.com/spf13/cobra", "only commands have a command line"},
 		{"icebox/cmd/icebox", "github.com/prometheus/client_golang/prometheus/promhttp", "components register metrics, the daemon serves them"},
 		{"icebox/cmd/icebox", "icebox/signal/gateway", "the front door knows the rooms, no room knows the front door"},
+		{"icebox/signal/protocol/native", "icebox/signal/protocol/native/call", "only the native protocol has calls with states"},
 		{"icebox/cmd/icebox", "icebox/signal/web", "the pages are a client like any other; the hub serves what it is given"},
 	}
 	for _, p := range list(t) {

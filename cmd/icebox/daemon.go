@@ -21,7 +21,7 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
-	"icebox/signal/pocketbase"
+	"icebox/signal/protocol/pocketbase"
 	"icebox/signal/token"
 	"icebox/turnserver"
 )

@@ -7,7 +7,7 @@ import (
 
 	"icebox/config"
 	"icebox/signal/gateway"
-	"icebox/signal/pocketbase"
+	"icebox/signal/protocol/pocketbase"
 )
 
 // newPocketBase makes the server side of PocketBase's SDK.

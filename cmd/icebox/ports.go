@@ -11,7 +11,7 @@ import (
 	"icebox/cmd/icebox/proxyproto"
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
-	"icebox/signal/socket"
+	"icebox/signal/websocket"
 	"icebox/turnserver"
 )
 
@@ -95,14 +95,14 @@ func (d *daemon) startWeb() error {
 	for i, l := range d.cfg().HTTP.Listen {
 		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if !l.TLS && !l.ProxyProtocol && !d.sharesTURN(i) && !l.Redirect {
-			listener, err := socket.Catch(d.webGroup(i).TCP, h, d.gate.AtOnce, d.log.With("component", "signal"))
+			listener, err := websocket.Catch(d.webGroup(i).TCP, h, d.gate.AtOnce, d.log.With("component", "signal"))
 			if err != nil {
 				return fmt.Errorf("serve http on %s: %w", l.Address, err)
 			}
 			d.web = append(d.web, serveWeb(listener, h, nil, d.log, d.fail))
 			continue
 		}
-		raw := socket.Listen(d.webGroup(i).TCP) // at the bottom, below TLS and what proxies say
+		raw := websocket.Listen(d.webGroup(i).TCP) // at the bottom, below TLS and what proxies say
 		listener := d.believed(raw, l.ProxyProtocol)
 		if l.TLS {
 			h, secure = d.handlers[i], d.certificate.tls()

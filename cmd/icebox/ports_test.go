@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 	"github.com/pion/turn/v3"
 )
 
@@ -138,7 +138,7 @@ shutdown: {drain: 10ms}
 	plain := strings.TrimPrefix(p.find(`(ws://127\S+)/ws`), "ws://")
 	for url, secure := range map[string]bool{"wss://" + shared + "/ws": true, "ws://" + plain + "/ws": false} {
 		_, addr, _ := strings.Cut(strings.TrimSuffix(url, "/ws"), "://")
-		d := websocket.Dialer{HandshakeTimeout: patience, NetDial: func(string, string) (net.Conn, error) { return fromProxy(t, addr, header2, false), nil }}
+		d := gorilla.Dialer{HandshakeTimeout: patience, NetDial: func(string, string) (net.Conn, error) { return fromProxy(t, addr, header2, false), nil }}
 		if secure {
 			d.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 		}

@@ -7,10 +7,8 @@ import (
 
 	"icebox/config"
 	"icebox/signal/gateway"
-	"icebox/signal/peerjs"
-	"icebox/signal/topic"
-	"icebox/signal/trystero"
-	"icebox/signal/ywebrtc"
+	"icebox/signal/protocol/peerjs"
+	"icebox/signal/protocol/topics"
 )
 
 // serveAdapter serves a request of a protocol of others' clients.
@@ -18,8 +16,8 @@ type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
 
 // adapters make the server side of each protocol, when the first listener wants it.
 var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
-	config.YWebRTC:  func(d *daemon) (serveAdapter, error) { return d.topics(ywebrtc.Dialect()) },
-	config.Trystero: func(d *daemon) (serveAdapter, error) { return d.topics(trystero.Dialect()) },
+	config.YWebRTC:  func(d *daemon) (serveAdapter, error) { return d.topics(topics.YWebRTC()) },
+	config.Trystero: func(d *daemon) (serveAdapter, error) { return d.topics(topics.Trystero()) },
 	config.PeerJS: func(d *daemon) (serveAdapter, error) {
 		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 		return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
@@ -28,8 +26,8 @@ var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
 }
 
 // topics serves a protocol that has nothing but topics, which no other protocol shares.
-func (d *daemon) topics(dialect topic.Dialect) (serveAdapter, error) {
-	h, err := topic.New(dialect, topic.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
+func (d *daemon) topics(dialect topics.Dialect) (serveAdapter, error) {
+	h, err := topics.New(dialect, topics.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 	return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
 }
 

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
 	"icebox/config"
 )
@@ -40,7 +40,7 @@ admin: {address: "127.0.0.1:0"}
 			t.Errorf("no metric for %s", route)
 		}
 	}
-	peer := func(base, id string) *websocket.Conn {
+	peer := func(base, id string) *gorilla.Conn {
 		c, _, err := connect(t, "ws"+strings.TrimPrefix(base, "http")+"?key=peerjs&token=t&id="+id, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ admin: {address: "127.0.0.1:0"}
 		return c
 	}
 	alice, bob := peer(v4+"/peerjs", "alice"), peer(v6+"/calls/peerjs", "bob")
-	if err := alice.WriteMessage(websocket.TextMessage, []byte(`{"type":"OFFER","dst":"bob","payload":{}}`)); err != nil {
+	if err := alice.WriteMessage(gorilla.TextMessage, []byte(`{"type":"OFFER","dst":"bob","payload":{}}`)); err != nil {
 		t.Fatal(err)
 	}
 	wantFrame(t, bob, `{"type":"OFFER","src":"alice","dst":"bob","payload":{}}`)
@@ -72,8 +72,8 @@ admin: {address: "127.0.0.1:0"}
 		t.Errorf("after a reload that was refused: %d", status)
 	}
 	p.signal(syscall.SIGTERM)
-	for _, c := range []*websocket.Conn{alice, bob} {
-		if _, _, err := c.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+	for _, c := range []*gorilla.Conn{alice, bob} {
+		if _, _, err := c.ReadMessage(); !gorilla.IsCloseError(err, gorilla.CloseServiceRestart) {
 			t.Errorf("a stopping daemon left its client with %v", err)
 		}
 	}
@@ -82,7 +82,7 @@ admin: {address: "127.0.0.1:0"}
 	}
 }
 
-func wantFrame(t *testing.T, c *websocket.Conn, want string) {
+func wantFrame(t *testing.T, c *gorilla.Conn, want string) {
 	t.Helper()
 	if _, got, err := c.ReadMessage(); err != nil || string(got) != want {
 		t.Fatalf("got %s, %v, want %s", got, err, want)

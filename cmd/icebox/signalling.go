@@ -14,8 +14,8 @@ import (
 
 	"icebox/config"
 	"icebox/signal"
-	"icebox/signal/classic"
 	"icebox/signal/gateway"
+	"icebox/signal/protocol/classic"
 	"icebox/signal/token"
 	"icebox/signal/web"
 	"icebox/turnserver/credential"

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 	"github.com/pion/stun/v2"
 )
 
@@ -27,9 +27,9 @@ type reply struct {
 	}
 }
 
-func connect(t *testing.T, url string, header http.Header) (*websocket.Conn, *http.Response, error) {
+func connect(t *testing.T, url string, header http.Header) (*gorilla.Conn, *http.Response, error) {
 	t.Helper()
-	dialer := &websocket.Dialer{HandshakeTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	dialer := &gorilla.Dialer{HandshakeTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	c, r, err := dialer.Dial(url, header)
 	if err == nil {
 		_ = c.SetReadDeadline(time.Now().Add(patience))
@@ -39,7 +39,7 @@ func connect(t *testing.T, url string, header http.Header) (*websocket.Conn, *ht
 	return c, r, err
 }
 
-func signIn(t *testing.T, url, name string) (*websocket.Conn, reply) {
+func signIn(t *testing.T, url, name string) (*gorilla.Conn, reply) {
 	t.Helper()
 	c, _, err := connect(t, url, nil)
 	if err != nil {
@@ -82,7 +82,7 @@ func TestSignInRelays(t *testing.T) {
 			break
 		}
 	}
-	if !websocket.IsCloseError(err, websocket.CloseServiceRestart, websocket.CloseGoingAway) {
+	if !gorilla.IsCloseError(err, gorilla.CloseServiceRestart, gorilla.CloseGoingAway) {
 		t.Errorf("a stopping daemon left its client with %v", err)
 	}
 	if status := p.exit(); status != 0 {

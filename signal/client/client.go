@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 // Options say how to sign in.
@@ -29,9 +29,9 @@ type Options struct {
 	// Events uses server-sent events and POST instead of a WebSocket.
 	Events bool
 
-	Header http.Header       // sent with every HTTP request, such as Origin
-	Dialer *websocket.Dialer // websocket.DefaultDialer
-	HTTP   *http.Client      // http.DefaultClient
+	Header http.Header     // sent with every HTTP request, such as Origin
+	Dialer *gorilla.Dialer // gorilla.DefaultDialer
+	HTTP   *http.Client    // http.DefaultClient
 	// Backoff says how long to wait before the nth attempt to resume, from 0 on. Default: up to 0.25 s,
 	// twice as much each time, at most 5 s.
 	Backoff func(n int) time.Duration
@@ -99,7 +99,7 @@ type numbered struct {
 
 // Dial signs in.
 func Dial(ctx context.Context, o Options) (*Client, error) {
-	o.Dialer = cmp.Or(o.Dialer, websocket.DefaultDialer)
+	o.Dialer = cmp.Or(o.Dialer, gorilla.DefaultDialer)
 	o.HTTP = cmp.Or(o.HTTP, http.DefaultClient)
 	o.PingEvery = cmp.Or(o.PingEvery, 10*time.Second)
 	if o.Backoff == nil {

@@ -17,7 +17,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/client"
 	"icebox/signal/gateway"
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -14,9 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 // conn carries texts until it is closed. Write is called by one goroutine at a time, and so is Read.
@@ -37,7 +37,7 @@ func (o *Options) open(ctx context.Context, hello wire.Request) (conn, wire.Mess
 func (o *Options) endpoint(path string) string { return strings.TrimSuffix(o.URL, "/") + path }
 
 // socket is a WebSocket.
-type socket struct{ ws *websocket.Conn }
+type socket struct{ ws *gorilla.Conn }
 
 func (o *Options) openSocket(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
 	var none wire.Message
@@ -97,7 +97,7 @@ func (s *socket) Read(deadline time.Time) ([]byte, error) {
 func (s *socket) Write(texts [][]byte, deadline time.Time) error {
 	_ = s.ws.SetWriteDeadline(deadline)
 	for _, t := range texts {
-		if err := s.ws.WriteMessage(websocket.TextMessage, t); err != nil {
+		if err := s.ws.WriteMessage(gorilla.TextMessage, t); err != nil {
 			return err
 		}
 	}

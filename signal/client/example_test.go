@@ -10,7 +10,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/client"
 	"icebox/signal/gateway"
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 // Two clients meet in a call: one makes it and sends an offer into it, which waits there for the other.

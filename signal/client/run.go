@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 // run reads one connection after the other until the session is over.

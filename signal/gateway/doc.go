@@ -57,6 +57,6 @@
 //
 // ReadHeaderTimeout (10 s), ReadTimeout (30 s), WriteTimeout (30 s), IdleTimeout (2 min) and MaxHeaderBytes
 // (16 KiB) or about that; none of them touches an upgraded connection, whose deadlines are package
-// socket's. The server's Shutdown neither waits for upgraded connections nor closes them: call
+// websocket's. The server's Shutdown neither waits for upgraded connections nor closes them: call
 // [signal.Hub.Shutdown] after it. Request contexts are not used beyond the request.
 package gateway

@@ -12,13 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal"
-	"icebox/signal/classic"
-	"icebox/signal/native"
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/classic"
+	"icebox/signal/protocol/native"
+	"icebox/signal/protocol/native/wire"
 	"icebox/signal/rate"
 )
 
@@ -111,7 +111,7 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 // AtOnce reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
 // of tokens.
 func (g *Gateway) AtOnce(r *http.Request) bool {
-	return (r.URL.Path == "/" || r.URL.Path == "/ws") && websocket.IsWebSocketUpgrade(r) &&
+	return (r.URL.Path == "/" || r.URL.Path == "/ws") && gorilla.IsWebSocketUpgrade(r) &&
 		g.rules.Load().limits.Access != signal.ByToken && !g.opts.Hub.Draining()
 }
 
@@ -139,7 +139,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.URL.Path == "/" && websocket.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
+	case r.URL.Path == "/" && gorilla.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
 		l.metrics.requests[toWebSocket].Inc()
 		l.serveWebSocket(w, r)
 	case sessionPaths[r.URL.Path]:
@@ -175,7 +175,7 @@ var door = map[reason]struct {
 func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
 	c := identify(r, l.Listener, rules.limits.TrustedProxies)
-	own := slices.Contains(websocket.Subprotocols(r), wire.Subprotocol)
+	own := slices.Contains(gorilla.Subprotocols(r), wire.Subprotocol)
 	var v signal.Visitor
 	why, ok := l.mayConnect(r, c, rules)
 	if ok {
@@ -198,7 +198,7 @@ func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 // mayConnect judges a WebSocket's request by where it comes from.
 func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reason, ok bool) {
 	switch {
-	case !websocket.IsWebSocketUpgrade(r):
+	case !gorilla.IsWebSocketUpgrade(r):
 		return badMethod, false
 	case l.opts.Hub.Draining():
 		return restarting, false

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"icebox/signal"
-	"icebox/signal/native"
+	"icebox/signal/protocol/native"
 )
 
 var sessionPaths = map[string]bool{native.HelloPath: true, native.EventsPath: true, native.SendPath: true}

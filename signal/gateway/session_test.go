@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
 	"icebox/signal/client"
-	"icebox/signal/native/wire"
+	"icebox/signal/protocol/native/wire"
 )
 
 // knows is a verifier of tokens that are names.
@@ -120,7 +120,7 @@ func TestClassicByToken(t *testing.T) {
 	}
 	ws, _ := s.dial("/?token=al", nil)
 	for name, want := range map[string]string{"bo": signal.ErrNameNotAllowed.Code, "al": `"success":true`} {
-		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`))
+		_ = ws.WriteMessage(gorilla.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`))
 		if _, text, err := ws.ReadMessage(); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("as %s: %s, %v", name, text, err)
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
 	"icebox/signal"
@@ -120,9 +120,9 @@ func headers(pairs ...string) http.Header {
 }
 
 // dial opens a WebSocket and returns the status of a refusal, or 101.
-func (s *site) dial(path string, h http.Header) (*websocket.Conn, int) {
+func (s *site) dial(path string, h http.Header) (*gorilla.Conn, int) {
 	s.t.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
+	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
 	if resp == nil {
 		s.t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func (s *site) dial(path string, h http.Header) (*websocket.Conn, int) {
 }
 
 // login signs in and returns the reply.
-func (s *site) login(ws *websocket.Conn, name string) (reply struct {
+func (s *site) login(ws *gorilla.Conn, name string) (reply struct {
 	Success    bool
 	ICEServers []signal.RTCIceServer
 	ICEError   struct{ Code, Message string }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
@@ -76,9 +76,9 @@ func echo(c net.Conn) {
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {
-	if websocket.IsWebSocketUpgrade(r) {
-		if c, err := new(websocket.Upgrader).Upgrade(w, r, nil); err == nil {
-			_ = c.WriteMessage(websocket.TextMessage, []byte("websocket"))
+	if gorilla.IsWebSocketUpgrade(r) {
+		if c, err := new(gorilla.Upgrader).Upgrade(w, r, nil); err == nil {
+			_ = c.WriteMessage(gorilla.TextMessage, []byte("websocket"))
 			_ = c.Close()
 		}
 		return
@@ -179,7 +179,7 @@ func TestWebProtocols(t *testing.T) {
 		t.Errorf("got %q", body)
 	}
 	for _, protocols := range [][]string{nil, {"http/1.1"}} {
-		d := websocket.Dialer{HandshakeTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: protocols}}
+		d := gorilla.Dialer{HandshakeTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: protocols}}
 		c, _, err := d.Dial("wss://"+s.addr, nil)
 		if err != nil {
 			t.Fatal(err)

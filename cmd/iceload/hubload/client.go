@@ -12,13 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 )
 
 // client is one connection that is signed in.
 type client struct {
 	name string
-	ws   *websocket.Conn
+	ws   *gorilla.Conn
 	peer *client
 
 	// The sender's.
@@ -57,13 +57,13 @@ func newDialer(o *Options) *dialer {
 }
 
 // connect opens a WebSocket.
-func (d *dialer) connect(ctx context.Context) (*websocket.Conn, error) {
+func (d *dialer) connect(ctx context.Context) (*gorilla.Conn, error) {
 	var network net.Dialer
 	if a := d.opts.Server.Addr(); a.Is4() && a.IsLoopback() {
 		source := netip.AddrFrom4([4]byte{127, 1, 0, byte(1 + d.count.Add(1)%sources)})
 		network.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
-	ws := websocket.Dialer{
+	ws := gorilla.Dialer{
 		NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return network.DialContext(ctx, "tcp", d.opts.Server.String())
 		},
@@ -100,7 +100,7 @@ func (d *dialer) signIn(ctx context.Context, name string) (*client, error) {
 func (c *client) introduce(d dialect) error {
 	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
 	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
-	if err := c.ws.WriteMessage(websocket.TextMessage, d.hello(c.name)); err != nil {
+	if err := c.ws.WriteMessage(gorilla.TextMessage, d.hello(c.name)); err != nil {
 		return err
 	}
 	for {
@@ -117,21 +117,21 @@ func (c *client) introduce(d dialect) error {
 		}
 	}
 	if text := d.settled(); text != nil {
-		return c.ws.WriteMessage(websocket.TextMessage, text)
+		return c.ws.WriteMessage(gorilla.TextMessage, text)
 	}
 	return nil
 }
 
-var goodbye = websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+var goodbye = gorilla.FormatCloseMessage(gorilla.CloseGoingAway, "")
 
 // bid says goodbye.
 func (c *client) bid(d dialect) error {
 	deadline := time.Now().Add(patience)
 	if text := d.farewell(); text != nil {
 		_ = c.ws.SetWriteDeadline(deadline)
-		return c.ws.WriteMessage(websocket.TextMessage, text)
+		return c.ws.WriteMessage(gorilla.TextMessage, text)
 	}
-	return c.ws.WriteControl(websocket.CloseMessage, goodbye, deadline)
+	return c.ws.WriteControl(gorilla.CloseMessage, goodbye, deadline)
 }
 
 // leave closes the connection as a page does that is being left.
@@ -143,7 +143,7 @@ func (c *client) leave(d dialect) error {
 	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
 	for {
 		_, _, err := c.ws.NextReader()
-		var closed *websocket.CloseError
+		var closed *gorilla.CloseError
 		if errors.As(err, &closed) {
 			return nil
 		}

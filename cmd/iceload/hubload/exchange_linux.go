@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
 	"icebox/cmd/iceload/pace"
 	"icebox/cmd/iceload/quantile"
@@ -80,7 +80,7 @@ func (l *Load) send(ctx context.Context, e Exchange, start time.Time, d time.Dur
 			stamp(text[mark:], uint64(time.Since(l.base)))
 			frame = l.dialer.dialect.message(frame[:0], string(e.Kind), c, text)
 			_ = c.ws.SetWriteDeadline(now.Add(patience))
-			if err := c.ws.WriteMessage(websocket.TextMessage, frame); err != nil {
+			if err := c.ws.WriteMessage(gorilla.TextMessage, frame); err != nil {
 				return fmt.Errorf("send a message: %w", err)
 			}
 			r.Sent++

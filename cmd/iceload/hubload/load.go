@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	gorilla "github.com/gorilla/websocket"
 
 	"icebox/cmd/iceload/quantile"
 )
@@ -189,7 +189,7 @@ func (l *Load) pairUp(ctx context.Context) error {
 func (l *Load) introduce(ctx context.Context, c *client, kind string) error {
 	text, _ := payload(Offer, MinSize)
 	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
-	if err := c.ws.WriteMessage(websocket.TextMessage, l.dialer.dialect.message(nil, kind, c, text)); err != nil {
+	if err := c.ws.WriteMessage(gorilla.TextMessage, l.dialer.dialect.message(nil, kind, c, text)); err != nil {
 		return fmt.Errorf("send an %s: %w", kind, err)
 	}
 	select {

@@ -1,0 +1,204 @@
+package classic
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+)
+
+// inCall returns two clients with a call between them.
+func (s *server) inCall(a, b string) (*page, *page) {
+	s.t.Helper()
+	al, bo := &page{peer: s.login(a)}, &page{peer: s.login(b)}
+	al.call(b)
+	bo.answerCall(a)
+	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	return al, bo
+}
+
+// unharmed fails if a call has noticed anything, or doesn't go on.
+func unharmed(al, bo *page) {
+	al.t.Helper()
+	al.settled()
+	bo.settled()
+	al.say("candidate", "candidate", candidate, "")
+	bo.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+	bo.say("candidate", "candidate", candidate, "")
+	al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+}
+
+// fast lifts the limit on messages a second.
+func fast(_ *signal.Options, l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1e6 }
+
+// Every input that ended the tutorials' servers, or that a stranger could harm a call with.
+func TestHostileInputHarmsNobody(t *testing.T) {
+	const (
+		noReply = ""
+		failed  = "login"
+	)
+	cases := map[string]struct {
+		signedIn bool
+		text     string
+		reply    string // an error code, or one of the above
+	}{
+		"leave before any call":       {true, `{"type":"leave"}`, noReply},
+		"leave, not signed in":        {false, `{"type":"leave"}`, noReply},
+		"leave to nobody":             {true, `{"type":"leave","name":"nobody"}`, noReply},
+		"leave to a number":           {true, `{"type":"leave","name":7}`, noReply},
+		"forged leave":                {true, `{"type":"leave","name":"bo"}`, noReply},
+		"forged leave, not signed in": {false, `{"type":"leave","name":"bo"}`, noReply},
+		"forged candidate":            {true, `{"type":"candidate","candidate":{},"name":"bo"}`, noReply},
+		"forged answer":               {true, `{"type":"answer","answer":{},"name":"bo"}`, "not-paired"},
+		"offer, not signed in":        {false, `{"type":"offer","offer":{},"name":"bo"}`, "not-signed-in"},
+		"candidate, not signed in":    {false, `{"type":"candidate","candidate":{},"name":"bo"}`, "not-signed-in"},
+		"offer to nobody":             {true, `{"type":"offer","offer":{},"name":"nobody"}`, "peer-offline"},
+		"offer to constructor":        {true, `{"type":"offer","offer":{},"name":"constructor"}`, "peer-offline"},
+		"offer to toString":           {true, `{"type":"offer","offer":{},"name":"toString"}`, "peer-offline"},
+		"offer to __proto__":          {true, `{"type":"offer","offer":{},"name":"__proto__"}`, "peer-offline"},
+		"answer to constructor":       {true, `{"type":"answer","answer":{},"name":"constructor"}`, "not-paired"},
+		"leave to constructor":        {true, `{"type":"leave","name":"constructor"}`, noReply},
+		"offer without its offer":     {true, `{"type":"offer","name":"bo"}`, "bad-message"},
+		"offer to an object":          {true, `{"type":"offer","offer":{},"name":{"a":1}}`, "bad-message"},
+		"null":                        {true, `null`, "bad-message"},
+		"an open brace":               {true, `{`, "bad-message"},
+		"an array":                    {true, `["type","login"]`, "bad-message"},
+		"an array, open":              {true, strings.Repeat("[", 50_000), "bad-message"},
+		"deep objects":                {true, strings.Repeat(`{"a":`, 30_000) + "1" + strings.Repeat("}", 30_000), "bad-message"},
+		"a number":                    {true, `1e999`, "bad-message"},
+		"a string":                    {true, `"login"`, "bad-message"},
+		"nothing":                     {true, ``, "bad-message"},
+		"two objects":                 {true, `{"type":"leave"}{"type":"leave"}`, "bad-message"},
+		"upper-case members":          {true, `{"TYPE":"leave","NAME":"bo"}`, "unknown-type"},
+		"unknown type":                {true, `{"type":"__proto__"}`, "unknown-type"},
+		"type is an object":           {true, `{"type":{"toString":1}}`, "unknown-type"},
+		"long unknown type":           {true, `{"type":"` + strings.Repeat("x", 10_000) + `"}`, "unknown-type"},
+		"login without a name":        {false, `{"type":"login"}`, failed},
+		"login with an empty name":    {false, `{"type":"login","name":""}`, failed},
+		"login with a number":         {false, `{"type":"login","name":7}`, failed},
+		"login with null":             {false, `{"type":"login","name":null}`, failed},
+		"login with a long name":      {false, `{"type":"login","name":"` + strings.Repeat("x", 129) + `"}`, failed},
+		"login with a line break":     {false, `{"type":"login","name":"a\nb"}`, failed},
+		"login as somebody else":      {true, `{"type":"login","name":"bo"}`, failed},
+	}
+	s := start(t, Options{}, fast)
+	al, bo := s.inCall("al", "bo")
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			eve := s.dial()
+			if c.signedIn {
+				eve = s.login("eve " + name)
+			}
+			eve.t, al.t, bo.t = t, t, t
+			eve.raw(gorilla.TextMessage, []byte(c.text))
+			switch c.reply {
+			case noReply:
+			case failed:
+				if m := eve.receive("login"); m.Success == nil || *m.Success || m.Code == "" || m.Message == "" {
+					t.Fatalf("login: %+v", m)
+				}
+			default:
+				if m := eve.receive("error"); m.Code != c.reply || len(m.Message) > 200 {
+					t.Fatalf("error %q: %s", m.Code, m.Message)
+				}
+			}
+			eve.settled()
+			unharmed(al, bo)
+			eve.leave()
+			unharmed(al, bo)
+		})
+	}
+}
+
+func TestNamesOfObjectMembersAreOrdinary(t *testing.T) {
+	s := start(t, Options{})
+	for _, name := range []string{"__proto__", "constructor", "toString", "hasOwnProperty", "undefined", "🦊", `a"b\c<&>`, strings.Repeat("x", 128)} {
+		a, b := s.login("to "+name[:min(len(name), 100)]), s.login(name)
+		a.send(`{"type":"offer","offer":{"sdp":"x"},"name":%s}`, quote(name))
+		if m := b.receive("offer"); m.Name != "to "+name[:min(len(name), 100)] {
+			t.Errorf("%q got an offer from %q", name, m.Name)
+		}
+		b.send(`{"type":"offer","offer":{"sdp":"y"},"name":%s}`, quote("to "+name[:min(len(name), 100)]))
+		if m := a.receive("offer"); m.Name != name {
+			t.Errorf("an offer from %q says %q", name, m.Name)
+		}
+		b.leave()
+		a.receive("leave")
+		s.login(name)
+	}
+}
+
+func TestBinaryFramesAreRefused(t *testing.T) {
+	s := start(t, Options{})
+	al := s.login("al")
+	al.raw(gorilla.BinaryMessage, []byte(`{"type":"leave"}`))
+	al.refused(signal.ErrBinary)
+	al.raw(gorilla.BinaryMessage, []byte{0xff, 0xfe})
+	al.refused(signal.ErrBinary)
+	al.settled()
+}
+
+func TestTextThatIsNotUTF8EndsOnlyItsSender(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := s.inCall("al", "bo")
+	eve := s.login("eve")
+	eve.raw(gorilla.TextMessage, []byte("{\"type\":\"offer\",\"offer\":\"\xff\",\"name\":\"bo\"}"))
+	eve.closed(gorilla.CloseInvalidFramePayloadData)
+	unharmed(al, bo)
+}
+
+func TestOversizedMessageEndsOnlyItsSender(t *testing.T) {
+	s := start(t, Options{}, func(_ *signal.Options, l *signal.Limits) { l.MaxMessage = 64 << 10 })
+	al, bo := s.inCall("al", "bo")
+	for _, size := range []int{64<<10 + 1, 8 << 20} {
+		eve := s.login("eve")
+		// The server may cut a large one off before it has been sent, so a failed write is fine.
+		_ = eve.ws.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, `{"type":"offer","name":"bo","offer":"%s"}`, bytes.Repeat([]byte{'x'}, size)))
+		eve.refused(signal.ErrTooLarge)
+		eve.closed(gorilla.CloseMessageTooBig)
+		unharmed(al, bo)
+	}
+}
+
+func TestLargestMessagePasses(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := s.login("al"), s.login("bo")
+	head, tail := `{"type":"offer","name":"bo","offer":"`, `"}`
+	sdp := strings.Repeat("x", 256<<10-len(head)-len(tail))
+	al.send(head + sdp + tail)
+	bo.exact(`{"type":"offer","offer":"` + sdp + `","name":"al"}`)
+}
+
+func TestBrokenFramesEndOnlyTheirSender(t *testing.T) {
+	s := start(t, Options{})
+	al, bo := s.inCall("al", "bo")
+	for name, bytes := range map[string][]byte{
+		"not masked":            {0x81, 0x02, '{', '}'},
+		"reserved bit":          {0xc1, 0x80, 0, 0, 0, 0},
+		"reserved opcode":       {0x83, 0x80, 0, 0, 0, 0},
+		"long ping":             {0x89, 0xfe, 0x01, 0x00, 0, 0, 0, 0},
+		"fragmented ping":       {0x09, 0x80, 0, 0, 0, 0},
+		"continuation of what?": {0x80, 0x80, 0, 0, 0, 0},
+		"length 2^63":           {0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"length 2^62":           {0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"close with one byte":   {0x88, 0x81, 0, 0, 0, 0, 3},
+		"half a header":         {0x81},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eve := s.login("eve")
+			eve.t, al.t, bo.t = t, t, t
+			if _, err := eve.ws.NetConn().Write(bytes); err != nil {
+				t.Fatal(err)
+			}
+			_ = eve.ws.NetConn().(*net.TCPConn).CloseWrite() // fails if the server has closed already
+			for range eve.inbox {
+			}
+			unharmed(al, bo)
+		})
+	}
+}

@@ -1,0 +1,260 @@
+package native_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+	"icebox/signal/client"
+	"icebox/signal/protocol/classic"
+	"icebox/signal/protocol/native"
+	"icebox/signal/protocol/native/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+type server struct {
+	t       *testing.T
+	hub     *signal.Hub
+	handler *native.Handler
+	url     string
+}
+
+// setup is what a test may change.
+type setup struct {
+	hub    signal.Options
+	limits signal.Limits
+	native native.Options
+}
+
+// testICE is a provider whose answers are easy to recognise.
+func testICE(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+	return signal.ICEServers{
+		STUN: []string{"stun:h:3478"}, TURN: []string{"turn:h:3478"},
+		Username: "1:" + r.User + "/" + r.Call, Password: "pw", TTL: time.Hour, Expires: time.Unix(9999999999, 0),
+	}, nil
+}
+
+func start(t *testing.T, changes ...func(*setup)) *server {
+	t.Helper()
+	o := setup{limits: signal.DefaultLimits(), native: native.Options{ICE: testICE}}
+	for _, f := range changes {
+		f(&o)
+	}
+	hub, err := signal.New(o.hub, o.limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.native.Hub = hub
+	h, err := native.New(o.native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := classic.New(hub, nil, nil, classic.Options{})
+	v := signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "h", Base: "https://h"}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { h.ServeWebSocket(w, r, v, func() {}) })
+	mux.HandleFunc("/classic", func(w http.ResponseWriter, r *http.Request) { old.Serve(w, r, v, func() {}) })
+	mux.HandleFunc(native.HelloPath, func(w http.ResponseWriter, r *http.Request) { h.ServeHello(w, r, v, func() {}) })
+	mux.HandleFunc(native.EventsPath, h.ServeEvents)
+	mux.HandleFunc(native.SendPath, h.ServeSend)
+	web := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := hub.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		web.Close()
+	})
+	return &server{t: t, hub: hub, handler: h, url: web.URL}
+}
+
+// dial signs a client in, which is closed at the end.
+func (s *server) dial(name string, changes ...func(*client.Options)) *client.Client {
+	s.t.Helper()
+	c, err := s.tryDial(name, changes...)
+	if err != nil {
+		s.t.Fatalf("sign in as %q: %v", name, err)
+	}
+	return c
+}
+
+func (s *server) tryDial(name string, changes ...func(*client.Options)) (*client.Client, error) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	o := client.Options{URL: s.url, Name: name, Backoff: func(int) time.Duration { return time.Millisecond }}
+	for _, f := range changes {
+		f(&o)
+	}
+	c, err := client.Dial(ctx, o)
+	if err == nil {
+		s.t.Cleanup(c.Close)
+	}
+	return c, err
+}
+
+// raw is a WebSocket whose frames a test writes itself.
+type raw struct {
+	t  *testing.T
+	ws *gorilla.Conn
+}
+
+func (s *server) raw(path string) *raw {
+	s.t.Helper()
+	d := gorilla.Dialer{Subprotocols: []string{"other", wire.Subprotocol}}
+	ws, _, err := d.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = ws.Close() })
+	return &raw{s.t, ws}
+}
+
+func (r *raw) say(text string) {
+	r.t.Helper()
+	if err := r.ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hear returns the next message.
+func (r *raw) hear() map[string]any {
+	r.t.Helper()
+	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
+	_, text, err := r.ws.ReadMessage()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		r.t.Fatalf("%s: %v", text, err)
+	}
+	return m
+}
+
+// closed returns the close code that ends the connection, whatever comes before.
+func (r *raw) closed() int {
+	r.t.Helper()
+	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
+	for {
+		_, _, err := r.ws.ReadMessage()
+		var closed *gorilla.CloseError
+		if errors.As(err, &closed) {
+			return closed.Code
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// script runs lines such as `al> {...}`, which al sends, and `al< {...}`, which al must get next: the members
+// named, with these values. A string like "$x" stands for whatever it is first, and for the same afterwards; "*" for
+// anything. `al!` connects al anew, `al. 1008` waits for the end of al's connection.
+func (s *server) script(lines ...string) {
+	s.t.Helper()
+	conns, vars := make(map[string]*raw), make(map[string]string)
+	conn := func(name string) *raw {
+		if conns[name] == nil {
+			path := "/ws"
+			if strings.HasPrefix(name, "old") {
+				path = "/classic"
+			}
+			conns[name] = s.raw(path)
+		}
+		return conns[name]
+	}
+	for _, line := range lines {
+		at := strings.IndexAny(line, "<>!.")
+		name, rest := line[:at], strings.TrimSpace(line[at+1:])
+		switch line[at] {
+		case '!':
+			delete(conns, name)
+		case '.':
+			if got := fmt.Sprint(conn(name).closed()); got != rest {
+				s.t.Fatalf("%s: closed with %s", line, got)
+			}
+		case '>':
+			for _, v := range slices.Backward(slices.Sorted(maps.Keys(vars))) { // $alsecret before $al
+				rest = strings.ReplaceAll(rest, v, vars[v])
+			}
+			conn(name).say(rest)
+		case '<':
+			var want any
+			if err := json.Unmarshal([]byte(rest), &want); err != nil {
+				s.t.Fatalf("%s: %v", line, err)
+			}
+			got := conn(name).hear()
+			if problem := match(want, got, vars); problem != "" {
+				text, _ := json.Marshal(got)
+				s.t.Fatalf("%s\ngot %s\n%s", line, text, problem)
+			}
+		}
+	}
+}
+
+// match says what is wrong with got, if anything.
+func match(want, got any, vars map[string]string) string {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := got.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%v is no object", got)
+		}
+		for k, v := range want {
+			if problem := match(v, object[k], vars); problem != "" {
+				return k + ": " + problem
+			}
+		}
+		return ""
+	case []any:
+		list, _ := got.([]any)
+		if len(list) != len(want) {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+		for i := range want {
+			if problem := match(want[i], list[i], vars); problem != "" {
+				return problem
+			}
+		}
+		return ""
+	case string:
+		if s, ok := got.(string); ok && want == "*" && s != "" {
+			return ""
+		}
+		if s, ok := got.(string); ok && strings.HasPrefix(want, "$") {
+			if vars[want] == "" {
+				vars[want] = s
+			}
+			want = vars[want]
+		}
+		if want != got {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+		return ""
+	default:
+		if !reflect.DeepEqual(want, got) {
+			return fmt.Sprintf("got %v, want %v", got, want)
+		}
+		return ""
+	}
+}

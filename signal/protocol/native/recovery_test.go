@@ -1,0 +1,244 @@
+package native_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+	"icebox/signal/client"
+	"icebox/signal/protocol/native/wire"
+)
+
+// chatter sends numbers to a peer and reads the peer's.
+type chatter struct {
+	*client.Client
+	peer   string
+	next   int  // expected
+	gone   bool // the peer's session was declared over
+	errors int  // messages that the server refused to pass on
+}
+
+func (c *chatter) speak(ctx context.Context, n int) {
+	for i := range n {
+		for {
+			err := c.Send(wire.Request{Type: wire.Send, To: c.peer, Kind: "n", Data: json.RawMessage(fmt.Sprint(i))})
+			if !errors.Is(err, client.ErrBacklog) || ctx.Err() != nil {
+				break
+			}
+			if _, err := c.Do(ctx, wire.Request{Type: wire.Unwatch}); err != nil && !errors.Is(err, client.ErrBacklog) {
+				return // waits until the backlog is shorter, or the session is over
+			}
+		}
+	}
+}
+
+// listen reads until all n numbers have come, or this side knows that they won't. What comes must be in order.
+func (c *chatter) listen(ctx context.Context, n int) error {
+	for c.next < n && !c.gone {
+		select {
+		case m, ok := <-c.Events():
+			switch {
+			case !ok:
+				return nil // told: c.Err() says that the session is over
+			case m.Type == wire.Gone:
+				c.gone = true
+			case m.Type == wire.Fail:
+				c.errors++
+			case m.Type == wire.Delivery:
+				var got int
+				if err := json.Unmarshal(m.Data, &got); err != nil || got != c.next {
+					return fmt.Errorf("got %s, want %d", m.Data, c.next)
+				}
+				c.next++
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("got %d of %d: %w", c.next, n, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// TestEveryMessageArrivesOnceAndInOrder cuts connections at random, over both transports. Whatever happens, each
+// side gets every number once and in order, or both are told that a session is over.
+func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
+	const messages = 150
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			network := &bad{rng: rand.New(rand.NewPCG(seed, 1)), least: 2000, most: 9000}
+			s := start(t, func(o *setup) {
+				o.limits.MessagesPerSecond, o.limits.MessageBurst = 1e6, 1e6
+				o.limits.QueueMessages = 8 * messages // nobody is too busy
+				if seed%4 == 3 {                      // little is kept, so that sessions end
+					o.limits.ResumeMessages = 8
+				}
+			})
+			bumpy := func(o *client.Options) {
+				network.options(o)
+				o.Events = seed%3 == 2
+			}
+			al, bo := signInSomehow(t, s, "al", bumpy), signInSomehow(t, s, "bo", bumpy)
+			a, b := &chatter{Client: al, peer: "bo"}, &chatter{Client: bo, peer: "al"}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			var speaking, listening sync.WaitGroup
+			results := make(chan error, 2)
+			for _, c := range []*chatter{a, b} {
+				speaking.Go(func() { c.speak(ctx, messages) })
+				listening.Go(func() { results <- c.listen(ctx, messages) })
+			}
+			listening.Wait()
+			cancel()
+			for range 2 {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			complete := a.next == messages && b.next == messages
+			told := (a.gone || a.Err() != nil || a.errors > 0) && (b.gone || b.Err() != nil || b.errors > 0)
+			if !complete && !told {
+				t.Errorf("al got %d (gone %v, %v, %d refused), bo got %d (gone %v, %v, %d refused)",
+					a.next, a.gone, a.Err(), a.errors, b.next, b.gone, b.Err(), b.errors)
+			}
+			if seed%4 != 3 && !complete {
+				t.Errorf("sessions ended that had room: %v, %v", a.Err(), b.Err())
+			}
+			al.Close()
+			bo.Close()
+			speaking.Wait()
+			t.Logf("%d connections broke; %d and %d arrived", network.lost.Load(), a.next, b.next)
+		})
+	}
+}
+
+// signInSomehow tries until a welcome gets through, and the server knows that it did.
+func signInSomehow(t *testing.T, s *server, name string, o func(*client.Options)) *client.Client {
+	t.Helper()
+	for range 100 {
+		c, err := s.tryDial(name, o)
+		if err != nil {
+			continue
+		}
+		if _, err := c.Do(t.Context(), wire.Request{Type: wire.Unwatch}); err == nil {
+			return c
+		}
+	}
+	t.Fatalf("%s can't sign in", name)
+	return nil
+}
+
+func TestResumeIsSilent(t *testing.T) {
+	for _, events := range []bool{false, true} {
+		s := start(t)
+		network := &bad{rng: rand.New(rand.NewPCG(1, 1)), least: 1 << 30, most: 1<<30 + 1}
+		conns := &keeper{dial: network.dial}
+		al := s.dial("al", func(o *client.Options) {
+			o.Dialer = &gorilla.Dialer{NetDialContext: conns.open}
+			o.HTTP = &http.Client{Transport: &http.Transport{DialContext: conns.open}}
+			o.Events = events
+		})
+		bo := s.dial("bo")
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		made, err := al.Do(ctx, wire.Request{Type: wire.Create})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bo.Do(ctx, wire.Request{Type: wire.Join, Call: made.Call}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			conns.cut()
+			note := wire.Request{Type: wire.Send, Call: made.Call, Kind: "n", Data: json.RawMessage(fmt.Sprint(i))}
+			if _, err := bo.Do(ctx, note); err != nil {
+				t.Fatal(err)
+			}
+			m, err := al.Wait(ctx, wire.Delivery)
+			if err != nil || string(m.Data) != fmt.Sprint(i) {
+				t.Fatalf("events %v: got %s and %v, want %d", events, m.Data, err, i)
+			}
+			if _, err := al.Do(ctx, note); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := bo.Wait(ctx, wire.Delivery); err != nil || string(m.Data) != fmt.Sprint(i) {
+				t.Fatalf("events %v: got %s and %v, want %d", events, m.Data, err, i)
+			}
+		}
+		al.Close()
+		bo.Close()
+	}
+}
+
+// TestNamesOutliveConnections: a stranger waits for the old socket's death and the time to resume.
+func TestNamesOutliveConnections(t *testing.T) {
+	s := start(t, func(o *setup) {
+		o.limits.ResumeWithin = 300 * time.Millisecond
+		o.hub.ProbeWait = 50 * time.Millisecond
+	})
+	al := s.raw("/ws") // never answers a ping, because nobody reads
+	al.say(`{"type":"hello","v":1,"name":"al"}`)
+	al.hear()
+	al.say(`{"type":"ping"}`)
+	al.hear()
+	asked := time.Now()
+	for {
+		_, err := s.tryDial("al")
+		var refused *client.Error
+		if err == nil {
+			break
+		}
+		if !errors.As(err, &refused) || refused.Code != signal.ErrNameTaken.Code || time.Since(asked) > patience {
+			t.Fatal(err)
+		}
+	}
+	if waited := time.Since(asked); waited < 300*time.Millisecond {
+		t.Errorf("the name was free after %v", waited)
+	}
+}
+
+// TestUnconfirmedSessionsAreNotKept: who never got its welcome can sign in again at once.
+func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
+	s := start(t)
+	al := s.raw("/ws")
+	al.say(`{"type":"hello","v":1,"name":"al"}`)
+	al.hear()
+	_ = al.ws.NetConn().Close()
+	for end := time.Now().Add(patience); ; {
+		if _, err := s.tryDial("al"); err == nil {
+			return
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestHalfOpenConnectionsAreFoundWhenWrittenTo: what is sent to somebody who went quiet gets there on another connection.
+func TestHalfOpenConnectionsAreFoundWhenWrittenTo(t *testing.T) {
+	s := start(t)
+	al := s.raw("/ws")
+	al.say(`{"type":"hello","v":1,"name":"al"}`)
+	secret := al.hear()["resume"].(string)
+	al.say(`{"type":"ping"}`)
+	al.hear()
+	bo := s.dial("bo")
+	if err := bo.Send(wire.Request{Type: wire.Send, To: "al", Kind: "x", Data: json.RawMessage("1")}); err != nil {
+		t.Fatal(err)
+	}
+	again := s.raw("/ws")
+	again.say(`{"type":"hello","v":1,"resume":"` + secret + `"}`)
+	if m := again.hear(); m["type"] != wire.Resumed {
+		t.Fatal(m)
+	}
+	if m := again.hear(); m["type"] != wire.Delivery {
+		t.Fatal(m)
+	}
+}

@@ -1,0 +1,192 @@
+package native_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"icebox/signal"
+	"icebox/signal/client"
+	"icebox/signal/protocol/native"
+	"icebox/signal/protocol/native/wire"
+)
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestFreshICEServersArePushed(t *testing.T) {
+	s := start(t, func(o *setup) {
+		o.native.ICE = func(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
+			servers, err := testICE(ctx, r)
+			servers.TTL = 500 * time.Millisecond
+			servers.Expires = time.Now().Add(servers.TTL)
+			return servers, err
+		}
+	})
+	al := s.dial("al")
+	made, err := al.Do(within(t), wire.Request{Type: wire.Create})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushed := make(map[string]int)
+	for pushed[""] < 2 || pushed[made.Call] < 2 {
+		m, err := al.Wait(within(t), wire.ICE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.ICEServers) != 2 || !strings.HasSuffix(m.ICEServers[1].Username, "/"+m.Call) {
+			t.Fatalf("got %+v", m)
+		}
+		pushed[m.Call]++
+	}
+	if _, err := al.Do(within(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if m, err := al.Wait(within(t), wire.ICE); err != nil || m.Call != "" {
+			t.Errorf("after the call: %+v, %v", m, err)
+		}
+	}
+}
+
+func TestNoICEServers(t *testing.T) {
+	s := start(t, func(o *setup) {
+		o.native.ICE = func(context.Context, signal.ICERequest) (signal.ICEServers, error) {
+			return signal.ICEServers{}, signal.ErrMintLimited
+		}
+	})
+	al := s.dial("al")
+	if w := al.Welcome(); w.ICEServers != nil || w.ICEError == nil || w.ICEError.Code != signal.ErrMintLimited.Code {
+		t.Errorf("got %+v", w)
+	}
+}
+
+func TestShutdownSaysGoodbye(t *testing.T) {
+	s := start(t)
+	al, never := s.raw("/ws"), s.raw("/ws")
+	al.say(`{"type":"hello","v":1,"name":"al"}`)
+	secret := al.hear()["resume"].(string)
+	al.say(`{"type":"ping"}`)
+	al.hear()
+	events := s.stream(secret, "0")
+	if m := al.hear(); m["reason"] != "elsewhere" {
+		t.Fatal(m)
+	}
+	over := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		over <- s.hub.Shutdown(ctx)
+	}()
+	if got := events.next(t); got["type"] != wire.Resumed {
+		t.Fatal(got)
+	}
+	if got := events.next(t); got["type"] != wire.Bye || got["reason"] != "restarting" || got["reconnect"] != true {
+		t.Fatal(got)
+	}
+	if code := never.closed(); code != 1012 {
+		t.Errorf("who hasn't signed in was closed with %d", code)
+	}
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	if status, _ := s.post(native.HelloPath, "", `{"type":"hello","v":1}`); status != http.StatusServiceUnavailable {
+		t.Errorf("a hello afterwards: %d", status)
+	}
+}
+
+// verifier knows a few tokens.
+type verifier map[string]signal.Grant
+
+func (v verifier) Verify(_ context.Context, token string) (signal.Grant, error) {
+	g, ok := v[token]
+	if !ok {
+		return g, signal.ErrTokenInvalid
+	}
+	return g, nil
+}
+
+func TestGrants(t *testing.T) {
+	soon := time.Now().Add(700 * time.Millisecond)
+	tokens := verifier{
+		"al": {Name: "al"}, "bo": {Name: "bo", Limited: true, Calls: []string{"room"}}, "short": {Name: "cy", Expires: soon},
+	}
+	s := start(t, func(o *setup) {
+		o.native.Admit = func(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
+			var err error
+			v.Grant, err = tokens.Verify(ctx, token)
+			return v, err
+		}
+	})
+	as := func(token string) func(*client.Options) { return func(o *client.Options) { o.Token = token } }
+	refused := func(err error, want *signal.Error) {
+		t.Helper()
+		var got *client.Error
+		if !errors.As(err, &got) || got.Code != want.Code {
+			t.Errorf("got %v, want %s", err, want.Code)
+		}
+	}
+	_, err := s.tryDial("al")
+	refused(err, signal.ErrTokenInvalid)
+	_, err = s.tryDial("bo", as("al"))
+	refused(err, signal.ErrNameNotAllowed)
+	al, bo, cy := s.dial("", as("al")), s.dial("bo", as("bo")), s.dial("", as("short"))
+	if al.Welcome().Name != "al" {
+		t.Errorf("al is called %q", al.Welcome().Name)
+	}
+	_, err = bo.Do(within(t), wire.Request{Type: wire.Create})
+	refused(err, signal.ErrCallBarred)
+	_, err = bo.Do(within(t), wire.Request{Type: wire.Join, Call: "other"})
+	refused(err, signal.ErrCallBarred)
+	if m, err := bo.Do(within(t), wire.Request{Type: wire.Join, Call: "room"}); err != nil || m.Call != "room" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	_, err = al.Do(within(t), wire.Request{Type: wire.Join, Call: "room"})
+	refused(err, signal.ErrCallBarred)
+	_, err = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "al"})
+	refused(err, signal.ErrNameNotAllowed)
+	for range cy.Events() {
+	}
+	var bye *client.Bye
+	if !errors.As(cy.Err(), &bye) || bye.Reason != "token-expired" || !bye.Reconnect {
+		t.Errorf("the session of an expired token ended with %v", cy.Err())
+	}
+}
+
+func TestSlowReaderIsCutOff(t *testing.T) {
+	s := start(t, func(o *setup) {
+		o.limits.QueueMessages, o.limits.MessageBurst, o.limits.MessagesPerSecond = 8, 1e6, 1e6
+		o.hub.WriteWait = patience
+	})
+	slow, bo := s.raw("/ws"), s.dial("bo")
+	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // which soon is full
+		t.Fatal(err)
+	}
+	slow.say(`{"type":"hello","v":1,"name":"slow"}`)
+	slow.hear()
+	slow.say(`{"type":"ping"}`)
+	slow.hear()
+	payload, _ := json.Marshal(strings.Repeat("x", 100<<10))
+	for {
+		_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: "slow", Kind: "x", Data: payload})
+		var refused *client.Error
+		if errors.As(err, &refused) && refused.Code == signal.ErrPeerBusy.Code {
+			break // before it is cut off: one sender can't do that alone
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := bo.Do(within(t), wire.Request{Type: wire.ICE}); err != nil {
+		t.Errorf("others are delayed: %v", err)
+	}
+}

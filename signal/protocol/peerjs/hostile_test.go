@@ -1,0 +1,217 @@
+package peerjs_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+)
+
+// Each of these ends PeerServer, or is passed on by it.
+func TestDefectsOfPeerServer(t *testing.T) {
+	s := serve(t)
+	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
+	malformed := []string{
+		`null`, `{`, ``, `[]`, `"OFFER"`, `{}`, `{"type":null}`, `{"type":["OFFER"],"dst":"bob","payload":{}}`,
+		`{"type":"OFFER","dst":"bob"}`, `{"type":"OFFER","dst":"bob","payload":null}`, `{"type":"OFFER","dst":"bob","payload":"x"}`,
+		`{"type":"OFFER","payload":{}}`, `{"type":"OFFER","dst":{},"payload":{}}`, `{"type":"OFFER","dst":"","payload":{}}`,
+		`{"type":"OFFER","dst":"bob\u0000","payload":{}}`,
+	}
+	for _, text := range malformed {
+		alice.send(text)
+	}
+	forged := []string{"OPEN", "LEAVE", "EXPIRE", "ERROR", "ID-TAKEN", "INVALID-KEY", "else"}
+	for _, kind := range forged {
+		alice.send(fmt.Sprintf(`{"type":%q,"src":"eve","dst":"bob","payload":{"msg":"x"}}`, kind))
+	}
+	alice.send(`{"type":"LEAVE"}`) // makes a ghost of its sender there
+	for _, id := range []string{"constructor", "__proto__", "toString"} {
+		alice.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":%q,"payload":{}}`, id))
+	}
+	alice.send(`{"type":"ANSWER","src":"eve","dst":"bob","payload":{}}`)
+	bob.want(`{"type":"ANSWER","src":"alice","dst":"bob","payload":{}}`)
+	alice.still("alice")
+	s.refused("bad-message", float64(len(malformed)))
+	s.refused("unknown-type", float64(len(forged)+1))
+}
+
+func TestLargeOffersEndTheirSender(t *testing.T) {
+	s := serve(t)
+	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
+	alice.send(strings.Replace(offer, "v=0", strings.Repeat("x", 256<<10), 1))
+	alice.want(`{"type":"ERROR","payload":{"msg":"` + signal.ErrTooLarge.Message + `"}}`)
+	alice.wantEnd(gorilla.CloseMessageTooBig)
+	bob.still("bob")
+	s.refused("message-too-large", 1)
+}
+
+// Clients of one application can neither reach nor hurt those of another, nor those of icebox's own protocols.
+func TestApplicationsAreApart(t *testing.T) {
+	s := serve(t)
+	bob, other := s.open("peerjs", "bob", "b"), s.open("app", "bob", "b")
+	classic, _, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = classic.Close() }()
+	for _, name := range []string{"bob", "peerjs\x00app\x00app\x00bob"} {
+		if err := classic.WriteJSON(map[string]string{"type": "login", "name": name}); err != nil {
+			t.Fatal(err)
+		}
+		var reply struct {
+			Success bool
+			Code    string
+		}
+		if err := classic.ReadJSON(&reply); err != nil || reply.Success != (name == "bob") {
+			t.Fatalf("login as %q: %+v, %v", name, reply, err)
+		}
+	}
+	for _, name := range []string{"bob", "peerjs\x00app\x00app\x00bob", "app\x00bob"} {
+		for _, kind := range []string{"offer", "answer", "candidate", "leave"} {
+			if err := classic.WriteJSON(map[string]any{"type": kind, kind: map[string]int{"x": 1}, "name": name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eve := s.open("app", "eve", "e")
+	for _, dst := range []string{"bob", `\u0000bob`, `peerjs\u0000bob`, `peerjs\u0000app\u0000peerjs\u0000bob`, `app\u0000peerjs\u0000bob`} {
+		eve.send(`{"type":"OFFER","dst":"` + dst + `","payload":{"from":"eve"}}`)
+	}
+	other.want(`{"type":"OFFER","src":"eve","dst":"bob","payload":{"from":"eve"}}`)
+	eve.still("eve")
+	bob.still("bob")
+	other.still("bob")
+	s.refused("bad-message", 4)
+}
+
+// A flood for those who aren't there is bounded for each sender and each recipient, and nobody else notices.
+func TestFloodOfGhosts(t *testing.T) {
+	s := serveFor(t, time.Hour, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
+	al, eve := s.open("peerjs", "al", "a"), s.open("peerjs", "eve", "e")
+	const sent = 500
+	for i := range sent {
+		eve.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, i%100))
+		al.send(`{"type":"CANDIDATE","dst":"bob","payload":{}}`)
+	}
+	al.still("al")
+	eve.still("eve")
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", 2*(sent-64))
+	bob := s.open("peerjs", "bob", "b")
+	for range 64 {
+		bob.want(`{"type":"CANDIDATE","src":"al","dst":"bob","payload":{}}`)
+	}
+	bob.still("bob")
+	s.counted("icebox_peerjs_kept_total", "outcome", "delivered", 64)
+	// By bytes, and told at once when it is an offer.
+	big := fmt.Sprintf(`{"type":"OFFER","dst":"ghost","payload":{"x":%q}}`, strings.Repeat("x", 100<<10))
+	for range 3 {
+		bob.send(big)
+	}
+	bob.want(`{"type":"EXPIRE","src":"ghost","dst":"bob"}`)
+	// One address has eight times as much waiting, and others have the rest.
+	refused := s.count("icebox_peerjs_kept_total", "outcome", "refused")
+	for i := range 8 {
+		p := s.open("peerjs", fmt.Sprint("flood", i), "t")
+		for j := range 64 {
+			p.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, j))
+		}
+		p.still(fmt.Sprint("flood", i))
+	}
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66) // eve has 64 waiting, and bob two
+	far, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"far"}, "token": {"f"}}, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
+	far.want(`{"type":"OPEN"}`)
+	far.send(`{"type":"CANDIDATE","dst":"ghost1000","payload":{}}`)
+	far.still("far")
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66)
+}
+
+// What waits follows OPEN in order; what is for nobody expires once for each sender and recipient.
+func TestWaiting(t *testing.T) {
+	s := serve(t)
+	alice, carol := s.open("peerjs", "alice", "a"), s.open("peerjs", "carol", "c")
+	begun := time.Now()
+	for range 3 {
+		alice.send(`{"type":"CANDIDATE","dst":"ghost","payload":{}}`)
+	}
+	carol.send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
+	carol.send(`{"type":"OFFER","dst":"ghost2","payload":{}}`)
+	alice.send(candidate)
+	alice.send(offer)
+	alice.still("alice")
+	bob := s.open("peerjs", "bob", "b")
+	bob.want(fromAlice(candidate), fromAlice(offer))
+	alice.want(`{"type":"EXPIRE","src":"ghost","dst":"alice"}`)
+	if took := time.Since(begun); took < 5*time.Second {
+		t.Errorf("expired after %v", took)
+	}
+	carol.want(`{"type":"EXPIRE","src":"ghost","dst":"carol"}`, `{"type":"EXPIRE","src":"ghost2","dst":"carol"}`)
+	for id, p := range map[string]*peer{"alice": alice, "bob": bob, "carol": carol} {
+		p.still(id)
+	}
+	s.counted("icebox_peerjs_kept_total", "outcome", "expired", 5)
+	s.counted("icebox_peerjs_kept_total", "outcome", "delivered", 2)
+}
+
+func TestConnectionLimitsAreToldInHTTP(t *testing.T) {
+	s := serve(t, func(l *signal.Limits) { l.ConnsPerAddr = 1 })
+	s.open("peerjs", "alice", "a")
+	if _, status := s.dial("/peerjs/peerjs", url.Values{"key": {"k"}, "id": {"i"}, "token": {"t"}}, nil); status != 429 {
+		t.Errorf("status %d", status)
+	}
+	s.counted("icebox_http_refused_total", "reason", "connections_per_address", 1)
+}
+
+// A refused connection gives its place back.
+func TestRefusedConnectionsLeave(t *testing.T) {
+	s := serve(t, func(l *signal.Limits) { l.ConnsPerAddr = 2 })
+	s.open("peerjs", "alice", "a")
+	for range 3 {
+		p := s.connect("peerjs", "", "")
+		if _, ok := p.next(); !ok {
+			t.Fatal("not told why")
+		}
+		p.wantEnd(gorilla.ClosePolicyViolation)
+		for s.places() > 1 {
+		}
+	}
+}
+
+// places is how many connections are counted.
+func (s *site) places() float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "icebox_http_websockets" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	s.t.Fatal("no such gauge")
+	return 0
+}
+
+func TestShutdownTellsToReconnect(t *testing.T) {
+	s := serve(t)
+	alice := s.open("peerjs", "alice", "a")
+	alice.send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
+	alice.still("alice")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.hub.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.counted("icebox_peerjs_kept_total", "outcome", "expired", 0) // nothing has waited for that
+	alice.wantEnd(gorilla.CloseServiceRestart)
+	if _, status := s.dial("/peerjs/peerjs", url.Values{}, nil); status != 503 {
+		t.Errorf("a newcomer: %d", status)
+	}
+}

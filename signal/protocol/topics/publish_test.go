@@ -1,0 +1,136 @@
+package topics
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"icebox/signal"
+)
+
+// sink is a connection that takes everything.
+type sink struct{ frames int }
+
+func (s *sink) Write([]byte, time.Time) error { s.frames++; return nil }
+func (s *sink) Ping(time.Time) error          { return nil }
+func (s *sink) Close(signal.Reason)           {}
+func (s *sink) Abort()                        {}
+
+// crowd is a handler and members that have subscribed to one topic.
+func crowd(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Member) {
+	t.Helper()
+	limits := signal.DefaultLimits()
+	change(&limits)
+	hub, err := signal.New(signal.Options{PingEvery: time.Hour}, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Dialect{Protocol: "test"}, Options{Hub: hub})
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := make([]*Member, n)
+	for i := range members {
+		c, err := hub.Connect(&sink{}, signal.Profile{Protocol: "test"}, signal.Visitor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		members[i] = &Member{handler: h, client: c}
+		if err := members[i].Subscribe("t"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, m := range members {
+			m.leave()
+			m.client.Close()
+		}
+		if err := hub.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, members
+}
+
+// What is written for a publication counts against the rate of its sender, who waits for that after everybody has got it.
+func TestPublishingCosts(t *testing.T) {
+	for name, c := range map[string]struct {
+		subscribers, size int
+		want              time.Duration // at one message a second, of which ten may come at once
+		slow              bool
+	}{
+		"small, to few":  {5, 1 << 10, 0, false},
+		"small, to many": {64, 1 << 10, 0, true},
+		"large, to few":  {16, 64<<10 - writeBytes, 6 * time.Second, true},
+		"large, to many": {64, 64<<10 - writeBytes, 54 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, members := crowd(t, c.subscribers, func(l *signal.Limits) {
+					l.MessagesPerSecond, l.MessageBurst = 1, 10
+				})
+				begun := time.Now()
+				slow := members[0].Publish("t", func(n int) []byte {
+					if n != c.subscribers {
+						t.Errorf("made for %d", n)
+					}
+					return make([]byte, c.size)
+				})
+				if (slow != nil) != c.slow {
+					t.Errorf("slow: %v", slow != nil)
+				}
+				if slow != nil {
+					slow()
+				}
+				if got := time.Since(begun); got != c.want {
+					t.Errorf("waited %v, want %v", got, c.want)
+				}
+				synctest.Wait()
+				for i, m := range members {
+					if got := m.client.Conn().(*sink).frames; got != 1 {
+						t.Errorf("member %d got %d frames", i, got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Subscribers that come and go while others publish are there or not, and nobody is there twice.
+func TestSubscribersAreASnapshot(t *testing.T) {
+	h, members := crowd(t, 8, func(*signal.Limits) {})
+	lent := h.exchange.subscribers("t")
+	for _, m := range members[:4] {
+		m.Unsubscribe("t")
+		m.Unsubscribe("t")
+	}
+	if err := members[0].Subscribe("t"); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range members {
+		if lent[i] != m.client {
+			t.Errorf("what was lent has changed at %d", i)
+		}
+	}
+	now := fmt.Sprint(len(h.exchange.subscribers("t")), h.exchange.(*memory).total(), h.exchange.(*memory).topics.Load())
+	if now != "5 5 1" {
+		t.Errorf("subscribers, subscriptions and topics are %s", now)
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for _, n := range []int{2, 16, 128} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			_, members := crowd(b, n, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e9, 1<<30 })
+			frame := make([]byte, 300)
+			b.ReportAllocs()
+			for b.Loop() {
+				if slow := members[0].Publish("t", func(int) []byte { return frame }); slow != nil {
+					slow()
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package topics_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+	"icebox/signal/gateway"
+	"icebox/signal/protocol/topics"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+// site is a gateway on loopback that speaks both protocols.
+type site struct {
+	t        *testing.T
+	hub      *signal.Hub
+	gateway  *gateway.Gateway
+	registry *prometheus.Registry
+	url      string // of http
+}
+
+func serve(t *testing.T, change ...func(*signal.Limits)) *site {
+	t.Helper()
+	limits := signal.DefaultLimits()
+	for _, f := range change {
+		f(&limits)
+	}
+	s := &site{t: t, registry: prometheus.NewRegistry()}
+	var err error
+	if s.hub, err = signal.New(signal.Options{Registerer: s.registry}, limits); err != nil {
+		t.Fatal(err)
+	}
+	if s.gateway, err = gateway.New(gateway.Options{Hub: s.hub, Registerer: s.registry}, limits); err != nil {
+		t.Fatal(err)
+	}
+	l := gateway.Listener{Loopback: true}
+	for _, d := range []topics.Dialect{topics.YWebRTC(), topics.Trystero()} {
+		h, err := topics.New(d, topics.Options{Hub: s.hub, Registerer: s.registry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Mounts = append(l.Mounts, gateway.Mount{
+			Protocol: d.Protocol, Path: "/" + d.Protocol, Routes: []string{"/" + d.Protocol},
+			Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Door) { h.Serve(w, r, d) },
+		})
+	}
+	srv := httptest.NewServer(s.gateway.Listener(l))
+	s.url = srv.URL
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.hub.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		srv.Close()
+	})
+	return s
+}
+
+type client struct {
+	t  *testing.T
+	ws *gorilla.Conn
+}
+
+func (s *site) dial(path string, h http.Header) (*client, int) {
+	s.t.Helper()
+	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
+	if err != nil {
+		if resp == nil {
+			s.t.Fatal(err)
+		}
+		return nil, resp.StatusCode
+	}
+	s.t.Cleanup(func() { _ = ws.Close() })
+	_ = ws.SetReadDeadline(time.Now().Add(patience))
+	return &client{s.t, ws}, resp.StatusCode
+}
+
+func (s *site) connect(path string) *client {
+	s.t.Helper()
+	c, status := s.dial(path, nil)
+	if c == nil {
+		s.t.Fatalf("%s: %d", path, status)
+	}
+	return c
+}
+
+func (c *client) send(format string, args ...any) {
+	c.t.Helper()
+	if err := c.ws.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, format, args...)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) want(frames ...string) {
+	c.t.Helper()
+	for _, want := range frames {
+		if _, got, err := c.ws.ReadMessage(); err != nil || string(got) != want {
+			c.t.Fatalf("got %s, %v, want %s", got, err, want)
+		}
+	}
+}
+
+// wantRefusal reads what one of the protocols says of a refusal.
+func (c *client) wantRefusal(code string) {
+	c.t.Helper()
+	_, got, err := c.ws.ReadMessage()
+	var y struct {
+		Type, Code string
+		Error      struct{ Code string }
+	}
+	if err != nil || json.Unmarshal(got, &y) != nil || y.Code+y.Error.Code != code {
+		c.t.Fatalf("got %s, %v, want the refusal %s", got, err, code)
+	}
+}
+
+// ping shows that nothing has come before its answer.
+func (c *client) ping() {
+	c.t.Helper()
+	c.send(`{"type":"ping"}`)
+	c.want(`{"type":"pong"}`)
+}
+
+// count is a counter's or gauge's value.
+func (s *site) count(name, label, value string) float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == name && l.GetName() == label && l.GetValue() == value {
+					return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	s.t.Fatalf("there is no %s{%s=%q}", name, label, value)
+	return 0
+}
+
+// counted waits for a value.
+func (s *site) counted(name, label, value string, want float64) {
+	s.t.Helper()
+	got := s.count(name, label, value)
+	for end := time.Now().Add(patience); got != want && time.Now().Before(end); got = s.count(name, label, value) {
+	}
+	if got != want {
+		s.t.Errorf("%s{%s=%q} is %v, want %v", name, label, value, got, want)
+	}
+}

@@ -1,0 +1,294 @@
+package topics_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+)
+
+func TestYWebRTC(t *testing.T) {
+	s := serve(t)
+	al, bo, cy := s.connect("/y-webrtc"), s.connect("/y-webrtc/"), s.connect("/y-webrtc?x=1")
+	al.send(`{"type":"subscribe","topics":["room","other"]}`)
+	al.ping()
+	bo.send(`{"type":"subscribe","topics":["room",1,null,["x"],"room"]}`)
+	bo.ping()
+	al.send(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"}}`)
+	al.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
+	bo.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
+	// Who hasn't subscribed may publish, in any JSON; what the client says of the number of clients doesn't count.
+	cy.send(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" } `)
+	bo.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
+	al.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
+	cy.ping()
+	al.send(`{"type":"unsubscribe","topics":["room","nowhere"]}`)
+	al.ping()
+	bo.send(`{"type":"publish","topic":"room"}`)
+	bo.want(`{"type":"publish","topic":"room","clients":1}`)
+	al.send(`{"type":"publish","topic":"nowhere"}`)
+	al.ping()
+
+	resp, err := http.Get(s.url + "/y-webrtc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if resp.StatusCode != 200 || string(body) != "okay" {
+		t.Errorf("GET: %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestTrystero(t *testing.T) {
+	s := serve(t)
+	al, bo := s.connect("/trystero"), s.connect("/trystero")
+	al.send(`{"type":"subscribe","topic":"root"}`)
+	al.send(`{"type":"subscribe","topic":"self"}`)
+	al.send(`{"type":"publish","topic":"root","payload":"{\"peerId\":\"al\"}"}`)
+	al.want(`{"topic":"root","payload":"{\"peerId\":\"al\"}"}`)
+	for _, payload := range []string{`{"offer" : "x"}`, `null`, `1.0`, `["é"]`} {
+		bo.send(`{"payload":%s,"type":"publish","topic":"self"}`, payload)
+		al.want(`{"topic":"self","payload":` + payload + `}`)
+	}
+	al.send(`{"type":"unsubscribe","topic":"self"}`)
+	al.send(`{"type":"publish","topic":"self","payload":1}`)
+	al.send(`{"type":"publish","topic":"root","payload":2}`)
+	al.want(`{"topic":"root","payload":2}`)
+	s.counted("icebox_topics", "protocol", "trystero", 1)
+	resp, err := http.Get(s.url + "/trystero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("GET: %d", resp.StatusCode)
+	}
+}
+
+// Clients of one protocol meet none of the other, nor those of icebox's own.
+func TestProtocolsAreApart(t *testing.T) {
+	s := serve(t)
+	y, try := s.connect("/y-webrtc"), s.connect("/trystero")
+	y.send(`{"type":"subscribe","topics":["room"]}`)
+	y.ping()
+	try.send(`{"type":"subscribe","topic":"room"}`)
+	try.send(`{"type":"publish","topic":"room","payload":1}`)
+	try.want(`{"topic":"room","payload":1}`)
+	classic := s.connect("/ws")
+	classic.send(`{"type":"login","name":"room"}`)
+	for _, kind := range []string{"offer", "publish", "subscribe"} {
+		classic.send(`{"type":%q,%q:{},"topic":"room","topics":["room"],"name":"y-webrtc\u0000room"}`, kind, kind)
+	}
+	classic.send(`{"type":"login","name":"al"}`)
+	for range 5 {
+		if _, _, err := classic.ws.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y.ping()
+	try.send(`{"type":"publish","topic":"room","payload":2}`)
+	try.want(`{"topic":"room","payload":2}`)
+}
+
+func TestLimits(t *testing.T) {
+	limits := func(l *signal.Limits) { l.Topics = signal.TopicLimits{PerClient: 3, Subscribers: 2, Total: 5} }
+	for protocol, subscribe := range map[string]func(string) string{
+		"y-webrtc": func(t string) string { return fmt.Sprintf(`{"type":"subscribe","topics":[%q]}`, t) },
+		"trystero": func(t string) string { return fmt.Sprintf(`{"type":"subscribe","topic":%q}`, t) },
+	} {
+		t.Run(protocol, func(t *testing.T) {
+			s := serve(t, limits)
+			subscriptions := func(want float64) {
+				t.Helper()
+				s.counted("icebox_topic_subscriptions", "protocol", protocol, want)
+			}
+			al := s.connect("/" + protocol)
+			for _, topic := range []string{"a", "b", "a", "c", "d"} {
+				al.send("%s", subscribe(topic))
+			}
+			al.wantRefusal("topic-limit")
+			subscriptions(3)
+			for _, topic := range []string{"", strings.Repeat("x", 257)} {
+				al.send("%s", subscribe(topic))
+				al.wantRefusal("bad-topic")
+			}
+			bo, cy := s.connect("/"+protocol), s.connect("/"+protocol)
+			bo.send("%s", subscribe("a"))
+			subscriptions(4)
+			cy.send("%s", subscribe("a"))
+			cy.wantRefusal("topic-full")
+			cy.send("%s", subscribe(strings.Repeat("x", 256)))
+			cy.send("%s", subscribe("e"))
+			cy.wantRefusal("topics-full")
+			subscriptions(5)
+			for code, want := range map[string]float64{"topic-limit": 1, "bad-topic": 2, "topic-full": 1, "topics-full": 1, "topics-per-address": 0} {
+				s.counted("icebox_signal_refused_total", "code", code, want)
+			}
+			if err := s.gateway.SetLimits(with(func(l *signal.Limits) { l.Topics.PerAddr = 5 })); err != nil {
+				t.Fatal(err)
+			}
+			cy.send("%s", subscribe("f"))
+			cy.wantRefusal("topics-per-address")
+			elsewhere, _ := s.dial("/"+protocol, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
+			elsewhere.send("%s", subscribe("f"))
+			subscriptions(6)
+			_ = elsewhere.ws.Close()
+			subscriptions(5)
+			if err := s.gateway.SetLimits(with(limits)); err != nil {
+				t.Fatal(err)
+			}
+			// Who goes makes room, and a reload does.
+			_ = al.ws.Close()
+			subscriptions(2)
+			s.counted("icebox_topics", "protocol", protocol, 2)
+			cy.send("%s", subscribe("a"))
+			subscriptions(3)
+			if err := s.gateway.SetLimits(signal.DefaultLimits()); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 20 {
+				cy.send("%s", subscribe(fmt.Sprint("more", i)))
+			}
+			subscriptions(23)
+		})
+	}
+}
+
+// with are the default limits, but for a change.
+func with(change func(*signal.Limits)) signal.Limits {
+	l := signal.DefaultLimits()
+	change(&l)
+	return l
+}
+
+// A message that subscribes to more than it may is told so once.
+func TestManyTopicsInOneMessage(t *testing.T) {
+	s := serve(t)
+	names := make([]string, 5000)
+	for i := range names {
+		names[i] = fmt.Sprintf(`"t%d"`, i)
+	}
+	c := s.connect("/y-webrtc")
+	c.send(`{"type":"subscribe","topics":[%s]}`, strings.Join(names, ","))
+	c.wantRefusal("topic-limit")
+	c.ping()
+	s.counted("icebox_topic_subscriptions", "protocol", "y-webrtc", 128)
+}
+
+func TestMalformed(t *testing.T) {
+	s := serve(t)
+	bad := map[string][]string{
+		"/y-webrtc": {
+			`null`, `{`, `[]`, `{}`, `{"type":1}`, `{"type":"subscribe"}`, `{"type":"subscribe","topics":"a"}`, `{"type":"unsubscribe","topics":{}}`,
+			`{"type":"publish"}`, `{"type":"publish","topic":1}`,
+		},
+		"/trystero": {
+			`null`, `{`, `[]`, `{}`, `{"type":"subscribe"}`, `{"type":"subscribe","topic":null}`, `{"topic":"a"}`,
+			`{"type":"publish","payload":1}`, `{"type":"publish","topic":"a"}`,
+		},
+	}
+	n := 0
+	for path, texts := range bad {
+		c := s.connect(path)
+		for _, text := range texts {
+			c.send("%s", text)
+		}
+		n += len(texts)
+		s.counted("icebox_signal_refused_total", "code", "bad-message", float64(n))
+		c.send(`{"type":"else","topic":"a"}`)
+	}
+	s.counted("icebox_signal_refused_total", "code", "unknown-type", 2)
+}
+
+func TestAccess(t *testing.T) {
+	const key = "s3cret-key-of-web"
+	s := serve(t, func(l *signal.Limits) {
+		l.Access, l.Keys, l.ConnsPerAddr = signal.ByKey, []signal.Key{{Name: "web", Key: key}}, 2
+	})
+	for path, want := range map[string]int{"/y-webrtc": 401, "/trystero?key=wrong": 403} {
+		if _, status := s.dial(path, nil); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	if _, status := s.dial("/trystero?key="+key, http.Header{"Origin": {"https://evil.example"}}); status != 403 {
+		t.Errorf("from a strange page: %d", status)
+	}
+	s.connect("/y-webrtc?key=" + key)
+	s.connect("/trystero?key=" + key)
+	if _, status := s.dial("/trystero?key="+key, nil); status != 429 {
+		t.Errorf("one too many: %d", status)
+	}
+}
+
+// Who floods a topic is slowed down, and whoever doesn't read is cut off; the others get everything.
+func TestSlowReader(t *testing.T) {
+	s := serve(t, func(l *signal.Limits) {
+		l.MessagesPerSecond, l.MessageBurst, l.QueueMessages, l.QueueBytes = 1e6, 1_000_000, 16, 256<<10
+	})
+	deaf := s.connect("/trystero")
+	readers := []*client{s.connect("/trystero"), s.connect("/trystero")}
+	for _, c := range append(slices.Clone(readers), deaf) {
+		c.send(`{"type":"subscribe","topic":"t"}`)
+	}
+	s.counted("icebox_topic_subscriptions", "protocol", "trystero", 3)
+	payload := strings.Repeat("x", 60<<10)
+	ended := func() bool { return s.count("icebox_signal_clients_ended_total", "reason", "slow_reader") == 1 }
+	for i := 0; !ended(); i++ {
+		from := s.connect("/trystero")
+		from.send(`{"type":"publish","topic":"t","payload":"%d%s"}`, i, payload)
+		for _, c := range readers {
+			c.want(fmt.Sprintf(`{"topic":"t","payload":"%d%s"}`, i, payload))
+		}
+	}
+	s.counted("icebox_topic_subscriptions", "protocol", "trystero", 2)
+	if s.count("icebox_topic_dropped_total", "protocol", "trystero") != 0 {
+		t.Error("one sender each, and something was dropped")
+	}
+}
+
+// One sender fills a quarter of a queue at most.
+func TestOneSenderCutsNobodyOff(t *testing.T) {
+	s := serve(t, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
+	deaf, from := s.connect("/y-webrtc"), s.connect("/y-webrtc")
+	deaf.send(`{"type":"subscribe","topics":["t"]}`)
+	deaf.ping()
+	payload := strings.Repeat("x", 60<<10)
+	for s.count("icebox_topic_dropped_total", "protocol", "y-webrtc") < 10 {
+		from.send(`{"type":"publish","topic":"t","data":%q}`, payload)
+		from.ping()
+	}
+	if s.count("icebox_signal_clients_ended_total", "reason", "slow_reader") != 0 {
+		t.Error("a sender cut a reader off")
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	s := serve(t)
+	c := s.connect("/y-webrtc")
+	c.send(`{"type":"subscribe","topics":["t"]}`)
+	c.ping()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.hub.Shutdown(ctx) }()
+	if _, _, err := c.ws.ReadMessage(); !gorilla.IsCloseError(err, gorilla.CloseServiceRestart) {
+		t.Errorf("told %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, status := s.dial("/trystero", nil); status != 503 {
+		t.Errorf("a newcomer: %d", status)
+	}
+	s.counted("icebox_topic_subscriptions", "protocol", "y-webrtc", 0)
+}

@@ -1,0 +1,214 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+)
+
+const handshakeText = "GET /ws HTTP/1.1\r\nHost: icebox.test:8080\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+
+// catch serves a handler that says who called it, and counts the handshakes that the server never saw.
+func catch(t *testing.T) (web *httptest.Server, caught *atomic.Int32, passed chan struct{}) {
+	t.Helper()
+	caught, passed = new(atomic.Int32), make(chan struct{}, 100)
+	var upgrade gorilla.Upgrader
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := w.(*answer); ok {
+			caught.Add(1)
+		}
+		switch {
+		case r.URL.Path == "/panic":
+			panic("asked to")
+		case r.URL.Path == "/no" || !gorilla.IsWebSocketUpgrade(r):
+			w.Header().Set("X-Said", "no")
+			http.Error(w, "not you, "+r.Host+" "+r.Header.Get("X-Forwarded-For"), http.StatusForbidden)
+			return
+		}
+		ws, err := upgrade.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		if w, ok := ws.NetConn().(*wire); ok { // the test needs no more of it
+			w.freeHere(func() {})
+			return
+		}
+		_ = ws.Close()
+	})
+	web = httptest.NewUnstartedServer(h)
+	web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	var err error
+	web.Listener, err = Catch(web.Listener, h, func(r *http.Request) bool { return r.URL.Path != "/wait" }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	web.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			passed <- struct{}{}
+		}
+	}
+	web.Start()
+	t.Cleanup(web.Close)
+	return web, caught, passed
+}
+
+func TestCatch(t *testing.T) {
+	web, caught, passed := catch(t)
+	edit := func(old, new string) []string { return []string{strings.Replace(handshakeText, old, new, 1)} }
+	for name, c := range map[string]struct {
+		segments []string
+		status   int
+		body     string
+		caught   int32
+	}{
+		"handshake":            {[]string{handshakeText}, 101, "", 1},
+		"refused":              {edit("/ws", "/no"), 403, "not you, icebox.test:8080 192.0.2.1\n", 1},
+		"bad version":          {edit("Version: 13", "Version: 12"), 400, "Bad Request\n", 1},
+		"panic":                {edit("/ws", "/panic"), 0, "", 1},
+		"has to wait":          {edit("/ws", "/wait"), 101, "", 0},
+		"page":                 {[]string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n"}, 403, "not you, a \n", 0},
+		"in two segments":      {[]string{handshakeText[:50], handshakeText[50:]}, 101, "", 0},
+		"with a body":          {edit("\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx"), 0, "", 0},
+		"two hosts":            {edit("\r\n\r\n", "\r\nhOST: b\r\n\r\n"), 400, "400 Bad Request", 0},
+		"no host":              {edit("Host:", "Most:"), 400, "400 Bad Request: missing required Host header", 0},
+		"control characters":   {edit("192.0.2.1", "192.0.2.1\x01"), 400, "400 Bad Request", 0},
+		"HTTP/1.0":             {edit("1.1", "1.0"), 101, "", 0},
+		"no HTTP":              {[]string{"\x16\x03\x01\x02\x00\x01\r\n\r\n"}, 400, "400 Bad Request", 0},
+		"beyond the handshake": {[]string{handshakeText + "\x81\x80\x00\x00\x00\x00"}, 0, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			caught.Store(0)
+			for len(passed) > 0 {
+				<-passed
+			}
+			conn, err := net.Dial("tcp", web.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			for i, s := range c.segments {
+				if _, err := io.WriteString(conn, s); err != nil {
+					t.Fatal(err)
+				}
+				if i < len(c.segments)-1 {
+					<-passed // the server waits for the rest
+				}
+			}
+			r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if c.status == 0 {
+				if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+					t.Errorf("the answer is %v, %v", r, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = r.Body.Close() }()
+			body := ""
+			if r.StatusCode != http.StatusSwitchingProtocols {
+				b, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = string(b)
+			}
+			if r.StatusCode != c.status || c.body != "" && body != c.body || caught.Load() != c.caught {
+				t.Errorf("%d %q, caught %d times; want %d %q, %d", r.StatusCode, body, caught.Load(), c.status, c.body, c.caught)
+			}
+		})
+	}
+}
+
+// TestCatchIsClosed has connections of every kind there when the listener is closed: it returns, and nothing is left.
+func TestCatchIsClosed(t *testing.T) {
+	web, _, _ := catch(t)
+	var silent []net.Conn
+	for range 20 {
+		conn, err := net.Dial("tcp", web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		silent = append(silent, conn)
+	}
+	var crowd sync.WaitGroup
+	for i := range 20 {
+		crowd.Go(func() {
+			conn, err := net.Dial("tcp", web.Listener.Addr().String())
+			if err != nil {
+				return // it was closed before
+			}
+			defer func() { _ = conn.Close() }()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			_, _ = fmt.Fprintf(conn, "GET /%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", i)
+			_, _ = io.Copy(io.Discard, conn)
+		})
+	}
+	if err := web.Listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := web.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed again: %v", err)
+	}
+	for _, conn := range silent {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a connection that said nothing: %v", err)
+		}
+	}
+	crowd.Wait()
+}
+
+// TestAcceptGoesOn has accepting begin again after it failed: what is waiting then is no event of the kernel's.
+func TestAcceptGoesOn(t *testing.T) {
+	web, caught, _ := catch(t)
+	c := web.Listener.(*catcher)
+	c.accepting.Lock()
+	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	c.accepting.Unlock()
+	c.again()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(conn, handshakeText)
+	if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != 101 || caught.Load() != 1 {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// FuzzHandshake: what is taken for a handshake is one to package http too, and nothing follows it.
+func FuzzHandshake(f *testing.F) {
+	f.Add([]byte(handshakeText))
+	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+	f.Add([]byte(strings.Replace(handshakeText, "\r\n\r\n", "\r\nhost : b\r\n\r\n", 1)))
+	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		r, ok := handshake(head, from)
+		if !ok {
+			return
+		}
+		reader := bufio.NewReader(strings.NewReader(string(head)))
+		same, err := http.ReadRequest(reader)
+		if err != nil || same.URL.String() != r.URL.String() || same.Host != r.Host || reader.Buffered() > 0 || r.Method != http.MethodGet {
+			t.Errorf("%q is taken for a handshake: %v", head, err)
+		}
+	})
+}

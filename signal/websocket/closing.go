@@ -1,0 +1,39 @@
+package websocket
+
+import (
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+)
+
+const closeProtocolError = gorilla.CloseProtocolError
+
+// closing returns the close code (RFC 6455 section 7.4 and its registry) and the text for a reason.
+func closing(why signal.Reason) (code int, text string) {
+	switch why {
+	case signal.Restarting:
+		return gorilla.CloseServiceRestart, "server restarts, connect again"
+	case signal.TooLarge:
+		return gorilla.CloseMessageTooBig, "message too large"
+	case signal.BadText:
+		return gorilla.CloseInvalidFramePayloadData, "text is not UTF-8"
+	case signal.SlowReader, signal.WriteFailed:
+		return gorilla.ClosePolicyViolation, "reads too slowly"
+	case signal.Superseded:
+		return gorilla.ClosePolicyViolation, "name taken over by a newer connection"
+	case signal.PongTimeout:
+		return gorilla.ClosePolicyViolation, "no answer to a ping"
+	case signal.Expired:
+		return gorilla.ClosePolicyViolation, "token has expired"
+	case signal.Stalled:
+		return gorilla.ClosePolicyViolation, "message not completed in time"
+	case signal.Unsaid:
+		return gorilla.ClosePolicyViolation, "no sign-in in time"
+	case signal.Refused:
+		return gorilla.ClosePolicyViolation, "refused"
+	case signal.Broken:
+		return gorilla.CloseInternalServerErr, "internal error"
+	default:
+		return gorilla.CloseNormalClosure, ""
+	}
+}

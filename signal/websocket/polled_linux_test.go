@@ -1,0 +1,249 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// serve starts an echo on real sockets and returns a way to connect.
+func serve(t *testing.T, way string, options signal.Options) (dial func() *gorilla.Conn, hub *signal.Hub) {
+	t.Helper()
+	hub, err := signal.New(options, signal.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Service{
+		Hub: hub, Logger: slog.New(slog.DiscardHandler),
+		Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
+		Session: func(c *signal.Client) Session { return echo{c} },
+	}
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Serve(w, r, signal.Visitor{}, func() {})
+	}))
+	d := gorilla.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	switch way {
+	case "caught":
+		var err error
+		always := func(*http.Request) bool { return true }
+		if web.Listener, err = Catch(web.Listener, web.Config.Handler, always, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		web.Start()
+	case "TLS":
+		web.Listener = Listen(web.Listener)
+		web.StartTLS()
+	default:
+		web.Listener = Listen(web.Listener)
+		web.Start()
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := hub.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	})
+	return func() *gorilla.Conn {
+		ws, _, err := d.Dial(strings.Replace(web.URL, "http", "ws", 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ws.Close() })
+		_ = ws.SetReadDeadline(time.Now().Add(patience))
+		expect(t, ws, "welcome")
+		return ws
+	}, hub
+}
+
+// ways are how connections can come to the poller.
+var ways = []string{"plain", "TLS", "caught"}
+
+func everyWay(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			dial, hub := serve(t, way, signal.Options{})
+			l := signal.DefaultLimits()
+			l.MessagesPerSecond, l.MessageBurst = 1e6, 1e6
+			if err := hub.SetLimits(l); err != nil {
+				t.Fatal(err)
+			}
+			test(t, dial)
+		})
+	}
+}
+
+func TestPolledConnections(t *testing.T) {
+	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		for _, size := range []int{0, 1, 125, 126, 4096, large - 1, large, 1<<16 - 1, 1 << 16, 256 << 10} {
+			text := strings.Repeat("x", size)
+			send(t, ws, text)
+			expect(t, ws, text)
+		}
+		pongs := 0
+		ws.SetPongHandler(func(string) error { pongs++; return nil })
+		w, err := ws.NextWriter(gorilla.TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		piece := strings.Repeat("y", 9000)
+		for range 3 { // each fragment with a ping behind it
+			_, _ = w.Write([]byte(piece))
+			if err := ws.WriteControl(gorilla.PingMessage, []byte("hi"), time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = w.Close()
+		expect(t, ws, strings.Repeat(piece, 3))
+		if pongs != 3 {
+			t.Errorf("%d pongs", pongs)
+		}
+		if err := ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(4000, "bye"), time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		expectClose(t, ws, 4000)
+	})
+}
+
+func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
+	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		for name, c := range map[string]struct {
+			frame []byte
+			code  int
+		}{
+			"no mask":            {[]byte{0x81, 0}, gorilla.CloseProtocolError},
+			"reserved bits":      {[]byte{0xC1, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"unknown opcode":     {[]byte{0x83, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"long ping":          {[]byte{0x89, 0xFE, 0, 126, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"fragmented ping":    {[]byte{0x09, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"stray continuation": {[]byte{0x80, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"text in a text":     {[]byte{0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"bad close code":     {[]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED}, gorilla.CloseProtocolError},
+			"short close":        {[]byte{0x88, 0x81, 0, 0, 0, 0, 3}, gorilla.CloseProtocolError},
+			"endless":            {[]byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxPieces)...), gorilla.CloseProtocolError},
+			"too large":          {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseMessageTooBig},
+			"no UTF-8":           {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, gorilla.CloseInvalidFramePayloadData},
+			"panic":              {[]byte("\x81\x85\x00\x00\x00\x00panic"), gorilla.CloseInternalServerErr},
+		} {
+			ws := dial()
+			if _, err := ws.NetConn().Write(c.frame); err != nil {
+				t.Fatal(err)
+			}
+			t.Log(name)
+			expectClose(t, ws, c.code)
+		}
+		ws := dial()
+		if err := ws.WriteMessage(gorilla.BinaryMessage, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, ws, "refused binary-frame")
+	})
+}
+
+// One who doesn't read is written to as far as the kernel takes it, and by a goroutine that waits from there on. Others
+// notice nothing, and it is told everything when it reads again.
+func TestPolledReaderThatPauses(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			l := signal.DefaultLimits()
+			dial, hub := serve(t, way, signal.Options{})
+			l.MessagesPerSecond, l.MessageBurst, l.QueueBytes, l.QueueMessages, l.WaitingPerAddr = 1e6, 1e6, 64<<20, 1e6, 0
+			if err := hub.SetLimits(l); err != nil {
+				t.Fatal(err)
+			}
+			lazy, other := dial(), dial()
+			const messages, size = 400, 32 << 10 // more than sockets take
+			pad := strings.Repeat(".", size)
+			var writing sync.WaitGroup
+			writing.Go(func() {
+				for i := range messages {
+					if err := lazy.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, "%d%s", i, pad)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			for i := range 50 {
+				send(t, other, fmt.Sprint(i))
+				expect(t, other, fmt.Sprint(i))
+			}
+			writing.Wait()
+			for i := range messages {
+				expect(t, lazy, fmt.Sprint(i)+pad)
+			}
+		})
+	}
+}
+
+func TestPolledReaderThatNeverComesBack(t *testing.T) {
+	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		lazy := dial() // under a queue of 1 MiB
+		_ = lazy.SetWriteDeadline(time.Now().Add(patience))
+		text := bytes.Repeat([]byte("x"), 200<<10)
+		for {
+			if lazy.WriteMessage(gorilla.TextMessage, text) != nil {
+				return // cut off: its queue was full
+			}
+		}
+	})
+}
+
+func TestPolledConnectionThatBreaks(t *testing.T) {
+	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		for range 20 {
+			ws := dial()
+			send(t, ws, "x")
+			nc := ws.NetConn()
+			if s, ok := nc.(*tls.Conn); ok {
+				nc = s.NetConn()
+			}
+			_ = nc.(*net.TCPConn).SetLinger(0)
+			_ = nc.Close()
+		}
+	})
+}
+
+// Many come and go at once, and the goroutine that reads for them goes with the last.
+func TestPolledCrowd(t *testing.T) {
+	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		var crowd sync.WaitGroup
+		for i := range 60 {
+			ws := dial()
+			crowd.Go(func() {
+				for n := range 20 {
+					text := fmt.Sprintf("%d of %d %s", n, i, strings.Repeat("z", n*300))
+					if err := ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
+						t.Error(err)
+						return
+					}
+					if _, got, err := ws.ReadMessage(); err != nil || string(got) != text {
+						t.Errorf("got %.30q, %v, want %.30q", got, err, text)
+						return
+					}
+				}
+				_ = ws.Close()
+			})
+		}
+		crowd.Wait()
+	})
+}

@@ -1,0 +1,115 @@
+package websocket
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+// upgrader does the handshake. What it makes beyond that is dropped at once, so its buffers are as small as may be.
+var upgrader = gorilla.Upgrader{
+	HandshakeTimeout: handshakeWait,
+	ReadBufferSize:   128,
+	WriteBufferSize:  128,
+	CheckOrigin:      func(*http.Request) bool { return true }, // the gateway has judged it already
+}
+
+// Session is a protocol's side of one client. It is called by one goroutine at a time.
+type Session interface {
+	// Open is called once, before anything is read.
+	Open()
+	// Text takes a message, without waiting for anything. What may take its time it returns, to be called once where
+	// waiting is no harm; nothing else comes from the client before that has returned. The bytes are lent for both calls.
+	Text(message []byte) (slow func())
+	// Refuse tells the client about a message that Text never sees.
+	Refuse(*signal.Error)
+}
+
+// Service says how to serve a WebSocket.
+type Service struct {
+	Hub     *signal.Hub
+	Logger  *slog.Logger // for panics
+	Profile signal.Profile
+	Session func(*signal.Client) Session
+}
+
+// Serve upgrades the request and returns. The client is served by a goroutine that the hub waits for. Done
+// is called once, when the client has gone or could not be served; a failed upgrade has been answered.
+func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
+	// A browser that offered subprotocols fails the connection when none is chosen.
+	var chosen string
+	if offered := gorilla.Subprotocols(r); len(offered) > 0 {
+		chosen = offered[0]
+	}
+	h := Host{Hub: s.Hub, Logger: s.Logger, Accept: func(c signal.Prompt) (Peer, Session, error) {
+		client, err := s.Hub.Connect(c, s.Profile, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		return client, s.Session(client), nil
+	}}
+	h.Serve(w, r, chosen, done)
+}
+
+// Peer is who a WebSocket is read for. A [signal.Client] is one.
+type Peer interface {
+	ID() broker.ID
+	Done() <-chan struct{} // closed when nothing more should be read
+	Seen()
+	// Admit counts a message. The client may send it after a wait, and should perhaps be told that it is too fast.
+	Admit(size int) (wait time.Duration, tooFast bool)
+	End(signal.Reason)
+	// Close is called once, when reading has ended. TryClose is Close for who must not wait: it calls first before the
+	// other side can notice, or reports false and does nothing.
+	Close()
+	TryClose(first func()) (done bool)
+}
+
+// Host serves WebSockets whose peers aren't clients from their first moment.
+type Host struct {
+	Hub    *signal.Hub
+	Logger *slog.Logger
+	// Accept makes a peer of a connection. The hub must wait for it.
+	Accept func(signal.Prompt) (Peer, Session, error)
+}
+
+// Serve upgrades the request to a subprotocol, if any, and returns. Done is called as by [Service.Serve].
+func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string, done func()) {
+	var header http.Header
+	if subprotocol != "" {
+		header = http.Header{"Sec-Websocket-Protocol": {subprotocol}}
+	}
+	ws, err := upgrader.Upgrade(w, r, header)
+	if err != nil {
+		done()
+		return
+	}
+	c := newConn(ws.NetConn())
+	left, err := h.Hub.Attend()
+	var peer Peer
+	var session Session
+	if err == nil {
+		if peer, session, err = h.Accept(c); err != nil {
+			left()
+		}
+	}
+	if err != nil {
+		code, text := closing(signal.Restarting)
+		c.last(closePayload(code, text))
+		c.Abort()
+		c.free()
+		done()
+		return
+	}
+	l := &link{host: h, conn: c, client: peer, session: session, done: done, left: left}
+	if c.wire == nil {
+		go l.run()
+		return
+	}
+	l.begin()
+}

@@ -1,0 +1,267 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gorilla "github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+
+	"icebox/signal"
+	"icebox/signal/broker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a session that sends back what it gets, and panics when asked to.
+type echo struct{ client *signal.Client }
+
+func (e echo) Open() { e.client.Send([]byte("welcome")) }
+func (e echo) Text(m []byte) func() {
+	if string(m) == "panic" {
+		panic("asked to")
+	}
+	e.client.Send(bytes.Clone(m))
+	return nil
+}
+func (e echo) Refuse(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
+
+// pipes is a listener of connections in memory, so that tests run in a bubble with a time of its own.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// run calls test in a bubble with a way to connect to an echo.
+func run(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &Service{
+			Hub: hub, Logger: slog.New(slog.DiscardHandler),
+			Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
+			Session: func(c *signal.Client) Session { return echo{c} },
+		}
+		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		var served atomic.Int32
+		srv := &http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s.Serve(w, r, signal.Visitor{}, func() { served.Add(1) })
+			}),
+			ReadHeaderTimeout: time.Second,
+		}
+		go func() { _ = srv.Serve(p) }()
+		dialed := 0
+		test(t, func() *gorilla.Conn {
+			near, far := net.Pipe()
+			p.conns <- far
+			d := gorilla.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+			ws, _, err := d.Dial("ws://pipe/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = ws.Close() })
+			dialed++
+			expect(t, ws, "welcome")
+			return ws
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_ = hub.Shutdown(ctx) // cuts off those that a test left without a reader
+		_ = srv.Close()
+		synctest.Wait()
+		if served := int(served.Load()); served != dialed {
+			t.Errorf("%d connections, and %d ends", dialed, served)
+		}
+	})
+}
+
+func send(t *testing.T, ws *gorilla.Conn, text string) {
+	t.Helper()
+	if err := ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expect(t *testing.T, ws *gorilla.Conn, text string) {
+	t.Helper()
+	if _, got, err := ws.ReadMessage(); err != nil || string(got) != text {
+		t.Fatalf("got %.100q, %v, want %q", got, err, text)
+	}
+}
+
+// expectClose reads until the connection ends, and returns how long that took.
+func expectClose(t *testing.T, ws *gorilla.Conn, code int) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for {
+		_, _, err := ws.ReadMessage()
+		if err == nil {
+			continue
+		}
+		var closed *gorilla.CloseError
+		if !errors.As(err, &closed) || closed.Code != code {
+			t.Fatalf("ended with %v, want code %d", err, code)
+		}
+		return time.Since(start)
+	}
+}
+
+func TestMessagesMayComeInPieces(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		w, err := ws.NextWriter(gorilla.TextMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		piece := strings.Repeat("x", 9000)
+		for range 10 {
+			if _, err := w.Write([]byte(piece)); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, ws, strings.Repeat(piece, 10))
+	})
+}
+
+// Fragments without content arrive for ever, and none ends the message.
+func TestMessageThatNeverEndsIsCutOff(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			frame := []byte{0x01, 0x80, 0, 0, 0, 0}
+			for {
+				if _, err := ws.NetConn().Write(frame); err != nil {
+					return
+				}
+				frame[0] = 0x00
+				<-time.After(100 * time.Millisecond)
+			}
+		}()
+		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 30*time.Second || took > 35*time.Second {
+			t.Errorf("after %v", took)
+		}
+		_ = ws.Close()
+		<-stop
+	})
+}
+
+func TestPingsAreAnsweredAtTheClientsRate(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		const pings = 100 + 30*5
+		pongs := 0
+		ws.SetPongHandler(func(string) error { pongs++; return nil })
+		go func() {
+			for range pings {
+				if ws.WriteControl(gorilla.PingMessage, []byte("x"), time.Now().Add(time.Minute)) != nil {
+					return
+				}
+			}
+			_ = ws.WriteMessage(gorilla.TextMessage, []byte("done"))
+		}()
+		start := time.Now()
+		expect(t, ws, "done")
+		if took := time.Since(start); pongs != pings || took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("%d pongs in %v", pongs, took)
+		}
+	})
+}
+
+func TestPanicEndsOneClient(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		a, b := dial(), dial()
+		send(t, a, "panic")
+		expectClose(t, a, gorilla.CloseInternalServerErr)
+		send(t, b, "still here")
+		expect(t, b, "still here")
+	})
+}
+
+// A client that is told to go and doesn't answer is cut off a second later.
+func TestUnansweredCloseFrame(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		ws.SetCloseHandler(func(int, string) error { return nil })
+		send(t, ws, "\xff")
+		expectClose(t, ws, gorilla.CloseInvalidFramePayloadData)
+		start := time.Now()
+		var b [1]byte
+		if _, err := ws.NetConn().Read(b[:]); err == nil {
+			t.Error("something came after the close frame")
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("cut off after %v", took)
+		}
+	})
+}
+
+func TestSilentSocketIsFoundByPings(t *testing.T) {
+	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+		ws := dial()
+		ws.SetPingHandler(func(string) error { return nil })
+		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
+			t.Errorf("found after %v, want 15s", took)
+		}
+		idle := dial()
+		go func() {
+			<-time.After(10 * time.Minute)
+			_ = idle.WriteMessage(gorilla.TextMessage, []byte("hello"))
+		}()
+		expect(t, idle, "hello") // reading answers pings
+	})
+}
+
+func TestUpgradeThatFailsIsDone(t *testing.T) {
+	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hub.Shutdown(context.Background()) }()
+	s := &Service{Hub: hub}
+	done := 0
+	w := &recorder{header: make(http.Header)}
+	s.Serve(w, &http.Request{Method: "GET"}, signal.Visitor{}, func() { done++ })
+	if done != 1 || w.status != http.StatusBadRequest {
+		t.Errorf("done %d times with status %d", done, w.status)
+	}
+}
+
+type recorder struct {
+	header http.Header
+	status int
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
