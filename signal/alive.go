@@ -14,22 +14,22 @@ const messageUnit = 16 << 10
 func (c *Client) Seen() {
 	c.seen.Store(int64(c.hub.now()))
 	c.mu.Lock()
-	c.answerProbe()
+	c.notifyProbes()
 	c.mu.Unlock()
 }
 
-// answerProbe lets go those that wait for a sign of life, or for the end. The caller holds mu.
-func (c *Client) answerProbe() {
+// notifyProbes lets go those that wait for a sign of life, or for the end. The caller holds mu.
+func (c *Client) notifyProbes() {
 	if c.probed != nil {
 		close(c.probed)
 		c.probed = nil
 	}
 }
 
-// Admit counts a message of so many bytes, and returns how long the client has to wait before it may send that. It
+// CountMessage counts a message of so many bytes, and returns how long the client has to wait before it may send that. It
 // reports whether the client should be told that it is too fast: when it has just become so, and not again before it
 // has slowed down for a while. Only the reader may call it.
-func (c *Client) Admit(size int) (wait time.Duration, tooFast bool) {
+func (c *Client) CountMessage(size int) (wait time.Duration, tooFast bool) {
 	l := c.hub.Limits()
 	r := rate.Rate{PerSecond: l.MessagesPerSecond, Burst: float64(l.MessageBurst)}
 	wait = c.bucket.Spend(r, time.Now(), 1+float64(size/messageUnit))
@@ -53,21 +53,21 @@ func (c *Client) Charge(size int) (wait time.Duration) {
 // ping asks for a sign of life.
 func (c *Client) ping() {
 	c.mu.Lock()
-	mine := c.enqueuePing()
+	claimed := c.enqueuePing()
 	c.mu.Unlock()
-	if mine {
-		c.flushPromptly()
+	if claimed {
+		c.flushInline()
 	}
 }
 
-// enqueuePing queues a ping unless one is waiting, and reports whether the caller has to call flushPromptly. The
+// enqueuePing queues a ping unless one is waiting, and reports whether the caller has to call flushInline. The
 // caller holds mu.
-func (c *Client) enqueuePing() (mine bool) {
+func (c *Client) enqueuePing() (claimed bool) {
 	if c.state != open || c.queue.pings > 0 {
 		return false
 	}
 	c.queue.push(item{kind: pingFrame})
-	return c.flushNow()
+	return c.claimFlush()
 }
 
 // expired reports whether the client's token is no longer good, where that is the hub's business.
@@ -89,9 +89,9 @@ func (c *Client) overdue(now, age time.Duration) bool {
 	return pinged != 0 && c.seen.Load() < pinged && now-time.Duration(pinged) >= age
 }
 
-// silent deals with a client that gave no sign of life, and reports whether it stays nevertheless.
-func (c *Client) silent() (stays bool) {
-	if r, ok := c.conn.(Resumable); ok && r.Silent() {
+// pongMissed deals with a client that gave no sign of life, and reports whether it stays nevertheless.
+func (c *Client) pongMissed() (stays bool) {
+	if r, ok := c.conn.(Resumable); ok && r.DropTransport() {
 		return true
 	}
 	c.End(PongTimeout)
@@ -106,15 +106,15 @@ func (c *Client) probe(ctx context.Context, wait time.Duration) bool {
 		c.mu.Unlock()
 		return false
 	}
-	mine := false
+	claimed := false
 	if c.probed == nil {
 		c.probed = make(chan struct{})
-		mine = c.enqueuePing()
+		claimed = c.enqueuePing()
 	}
 	answered := c.probed
 	c.mu.Unlock()
-	if mine {
-		c.flushPromptly()
+	if claimed {
+		c.flushInline()
 	}
 
 	t := time.NewTimer(wait)

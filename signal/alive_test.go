@@ -9,12 +9,12 @@ import (
 func TestClientsArePingedAndKeptWhileTheyAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		var clients []*wire
+		var clients []*fakeConn
 		for range 40 { // spread over the slots of the wheel
 			clients = append(clients, connect(t, h, testProfile))
-			pass(700 * time.Millisecond)
+			sleep(700 * time.Millisecond)
 		}
-		pass(10 * time.Minute)
+		sleep(10 * time.Minute)
 		for i, w := range clients {
 			if n := w.pinged(); n < 59 || n > 64 {
 				t.Errorf("client %d was pinged %d times in about ten minutes", i, n)
@@ -56,7 +56,7 @@ func TestAnyFrameIsASignOfLife(t *testing.T) {
 		w.answers = false
 		w.mu.Unlock()
 		for range 100 {
-			pass(4 * time.Second)
+			sleep(4 * time.Second)
 			w.client.Seen()
 		}
 		select {
@@ -73,7 +73,7 @@ func TestClashWithALivingClientIsRefused(t *testing.T) {
 		old := signIn(t, h, "al")
 		young := connect(t, h, testProfile)
 		start := time.Now()
-		want(t, young.client.SignIn("al"), ErrNameTaken)
+		wantErr(t, young.client.SignIn("al"), ErrNameTaken)
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("the refusal took %v", took)
 		}
@@ -84,16 +84,16 @@ func TestClashWithALivingClientIsRefused(t *testing.T) {
 }
 
 func TestClashWithADeadClientTakesOver(t *testing.T) {
-	for name, half := range map[string]func(*wire){
-		"silent": func(w *wire) { w.answers = false },
-		"jammed": func(w *wire) { w.held = make(chan struct{}) },
+	for name, half := range map[string]func(*fakeConn){
+		"silent": func(w *fakeConn) { w.answers = false },
+		"jammed": func(w *fakeConn) { w.held = make(chan struct{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHub(t, Options{})
 				old := signIn(t, h, "al")
 				bo := signIn(t, h, "bo")
-				want(t, bo.client.Offer("al", []byte("1")), nil)
+				wantErr(t, bo.client.Offer("al", []byte("1")), nil)
 				synctest.Wait()
 				old.mu.Lock()
 				half(old)
@@ -101,7 +101,7 @@ func TestClashWithADeadClientTakesOver(t *testing.T) {
 
 				young := connect(t, h, testProfile)
 				start := time.Now()
-				want(t, young.client.SignIn("al"), nil)
+				wantErr(t, young.client.SignIn("al"), nil)
 				if took := time.Since(start); took > time.Second {
 					t.Errorf("taking over took %v", took)
 				}
@@ -109,10 +109,10 @@ func TestClashWithADeadClientTakesOver(t *testing.T) {
 				synctest.Wait()
 				wantFrames(t, bo, "leave al ")
 				// The old connection is gone, and the name is still the new one's.
-				want(t, bo.client.Offer("al", []byte("2")), nil)
+				wantErr(t, bo.client.Offer("al", []byte("2")), nil)
 				synctest.Wait()
 				wantFrames(t, young, "offer bo 2")
-				if _, ok := h.Bearer(old.client.Token()); ok {
+				if _, ok := h.SignedInClient(old.client.Token()); ok {
 					t.Error("the old token still works")
 				}
 			})
@@ -124,12 +124,12 @@ func TestClashWithAClientThatIsEndingTakesOverAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		old := signIn(t, h, "al")
-		release := old.hold()
+		release := old.holdWrites()
 		old.client.Send([]byte("x"))
 		old.client.End(TooLarge) // waits behind x
 		young := connect(t, h, testProfile)
 		start := time.Now()
-		want(t, young.client.SignIn("al"), nil)
+		wantErr(t, young.client.SignIn("al"), nil)
 		if took := time.Since(start); took != 0 {
 			t.Errorf("taking over took %v", took)
 		}
@@ -146,7 +146,7 @@ func TestManyProbesShareAPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		old := signIn(t, h, "al")
-		release := old.hold()
+		release := old.holdWrites()
 		results := make(chan error)
 		for range 50 {
 			w := connect(t, h, testProfile)
@@ -155,7 +155,7 @@ func TestManyProbesShareAPing(t *testing.T) {
 		synctest.Wait()
 		release()
 		for range 50 {
-			want(t, <-results, ErrNameTaken)
+			wantErr(t, <-results, ErrNameTaken)
 		}
 		if n := old.pinged(); n != 1 {
 			t.Errorf("%d pings for 50 probes at once", n)
@@ -167,12 +167,12 @@ func TestFastClientsWaitAndAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := connect(t, h, testProfile)
-		told, start := 0, time.Now()
+		refused, start := 0, time.Now()
 		admit := func(size int) {
-			wait, tooFast := w.client.Admit(size)
-			pass(wait)
+			wait, tooFast := w.client.CountMessage(size)
+			sleep(wait)
 			if tooFast {
-				told++
+				refused++
 			}
 		}
 		for range 100 + 30*10 {
@@ -181,10 +181,10 @@ func TestFastClientsWaitAndAreToldOnce(t *testing.T) {
 		if took := time.Since(start).Round(time.Second); took != 10*time.Second {
 			t.Errorf("a burst of 100 and 300 more took %v, want 10s at 30 a second", took)
 		}
-		if told != 1 {
-			t.Errorf("told %d times", told)
+		if refused != 1 {
+			t.Errorf("told %d times", refused)
 		}
-		pass(time.Minute)
+		sleep(time.Minute)
 		start = time.Now()
 		for range 100 / 17 {
 			admit(256 << 10)
@@ -204,7 +204,7 @@ func TestExpiredTokensEndTheirClients(t *testing.T) {
 		h := newHub(t, Options{})
 		p := testProfile
 		p.Expires = true
-		w := &wire{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answers: true}
 		v := Visitor{Grant: Grant{Name: "al", Expires: time.Now().Add(time.Minute)}}
 		c, err := h.Connect(w, p, v)
 		if err != nil {
@@ -214,13 +214,13 @@ func TestExpiredTokensEndTheirClients(t *testing.T) {
 		w.client = c
 		w.mu.Unlock()
 		go func() { <-w.cut; c.Close() }()
-		pass(59 * time.Second)
+		sleep(59 * time.Second)
 		select {
 		case <-w.cut:
 			t.Error("ended early")
 		default:
 		}
-		pass(12 * time.Second)
+		sleep(12 * time.Second)
 		<-w.cut
 		if w.reason != Expired {
 			t.Errorf("ended for %v", w.reason)

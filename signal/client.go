@@ -29,8 +29,8 @@ type Conn interface {
 	Abort()
 }
 
-// Prompt is a Conn that can write without waiting.
-type Prompt interface {
+// NonblockingConn is a Conn that can write without waiting.
+type NonblockingConn interface {
 	Conn
 	// TryWrite writes a message if that can be done at once. If it reports false the message has to be handed to Write
 	// next, before anything else is written: part of it may have gone. TryPing is likewise.
@@ -43,9 +43,9 @@ type Resumable interface {
 	Conn
 	// Bind tells it whose connection it is, before anything else is called.
 	Bind(*Client)
-	// Silent gives the present transport up, which showed no sign of life in time, and reports whether the
+	// DropTransport gives the present transport up, which showed no sign of life in time, and reports whether the
 	// connection goes on waiting for another one. It doesn't block.
-	Silent() bool
+	DropTransport() bool
 }
 
 // Profile is what a protocol wants of the core.
@@ -84,8 +84,8 @@ type Visitor struct {
 	Grant Grant  // what its token says, where it showed one
 }
 
-// Bucket is what limits count an address by: its /64 where it is IPv6.
-func Bucket(a netip.Addr) netip.Addr {
+// AddrKey is what limits count an address by: its /64 where it is IPv6.
+func AddrKey(a netip.Addr) netip.Addr {
 	if a.Is6() {
 		p, _ := a.Prefix(64) // 64 is in range
 		return p.Addr()
@@ -114,15 +114,15 @@ const (
 // "the reader" is the one goroutine that reads its connection, or acts on what was read.
 type Client struct {
 	// Fixed.
-	hub     *Hub
-	conn    Conn
-	prompt  Prompt // conn, if it is one
-	profile Profile
-	visitor Visitor
-	id      broker.ID
-	secret  [16]byte
-	slot    uint8
-	done    chan struct{} // closed when the client is no longer open
+	hub         *Hub
+	conn        Conn
+	nonblocking NonblockingConn // conn, if it is one
+	profile     Profile
+	visitor     Visitor
+	id          broker.ID
+	secret      [16]byte
+	wheelSlot   uint8
+	done        chan struct{} // closed when the client is no longer open
 
 	// Any goroutine.
 	seen   atomic.Int64 // when anything last came from it, in the hub's time
@@ -132,8 +132,8 @@ type Client struct {
 	bucket    rate.Bucket
 	throttled bool
 
-	flushes sync.WaitGroup // the goroutine that writes, while there is one
-	hanging sync.Mutex     // held while pairs are told to hang up, so that who comes second waits for that
+	flushes  sync.WaitGroup // the goroutine that writes, while there is one
+	hangUpMu sync.Mutex     // held while pairs are told to hang up, so that who comes second waits for that
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -149,7 +149,7 @@ type Client struct {
 
 func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
-	c.prompt, _ = conn.(Prompt)
+	c.nonblocking, _ = conn.(NonblockingConn)
 	_, _ = rand.Read(c.secret[:]) // documented never to fail
 	c.seen.Store(int64(h.now()))
 	return c
@@ -174,7 +174,7 @@ func (c *Client) Name() string {
 	return c.name
 }
 
-// Token returns what proves to [Hub.Bearer] that its bearer is this client.
+// Token returns what proves to [Hub.SignedInClient] that its bearer is this client.
 func (c *Client) Token() string {
 	raw := make([]byte, 0, tokenLen)
 	raw = append(append(raw, c.id[:]...), c.secret[:]...)
@@ -185,20 +185,20 @@ func (c *Client) Token() string {
 // already swaps it for the new one, and keeps its pairs. Only the reader may call it. The error is an *Error.
 func (c *Client) SignIn(name string) error {
 	h := c.hub
-	if settled, err := c.settled(name); settled {
+	if settled, err := c.checkSignIn(name); settled {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
 	defer cancel()
-	if err := h.broker.Claim(ctx, c.global(name), c.id); err != nil {
-		told := refusal(err)
-		if told == ErrUnavailable && !ends(err) {
+	if err := h.broker.Claim(ctx, c.globalName(name), c.id); err != nil {
+		refused := refusal(err)
+		if refused == ErrUnavailable && !ends(err) {
 			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
 		}
-		c.debug("sign-in refused", slog.String("name", name), slog.String("code", told.Code))
-		return h.metrics.refuse(told)
+		c.debug("sign-in refused", slog.String("name", name), slog.String("code", refused.Code))
+		return h.metrics.refuse(refused)
 	}
-	c.hold(ctx, name)
+	c.setName(ctx, name)
 	return nil
 }
 
@@ -215,8 +215,8 @@ func ValidName(name string) bool {
 	return true
 }
 
-func (c *Client) release(ctx context.Context, name string) {
-	if err := c.hub.broker.Release(ctx, c.global(name), c.id); err != nil {
+func (c *Client) releaseName(ctx context.Context, name string) {
+	if err := c.hub.broker.Release(ctx, c.globalName(name), c.id); err != nil {
 		c.hub.log.Warn("release failed", slog.String("client", c.id.String()), slog.Any("error", err))
 	}
 }
@@ -231,11 +231,11 @@ func (c *Client) End(why Reason) {
 	}
 	c.state, c.reason = ending, why
 	close(c.done)
-	c.answerProbe()
+	c.notifyProbes()
 	abrupt := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
 	if abrupt {
 		c.queue.clear()
-		c.settle()
+		c.updateLoan()
 	}
 	jammed := abrupt && c.queue.flushing
 	c.queue.push(item{kind: goodbye})
@@ -254,17 +254,17 @@ func (c *Client) Close() { c.close(func() {}, true) }
 func (c *Client) close(first func(), mayWait bool) (done bool) {
 	h := c.hub
 	c.mu.Lock()
-	told := c.state == ending
-	if !mayWait && (told || c.queue.flushing) {
+	refused := c.state == ending
+	if !mayWait && (refused || c.queue.flushing) {
 		c.mu.Unlock()
 		return false
 	}
-	defer h.serving.Done()
-	if !told {
+	defer h.tracked.Done()
+	if !refused {
 		close(c.done)
-		c.answerProbe()
+		c.notifyProbes()
 		c.queue.clear()
-		c.settle()
+		c.updateLoan()
 	}
 	c.state = closed
 	why, name, watched := c.reason, c.name, c.watched
@@ -272,19 +272,19 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 	c.mu.Unlock()
 	first()
 
-	h.wheel.remove(c)
+	h.wheel.removeClient(c)
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
 	c.unwatchAll(ctx, watched)
 	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
 	// should have hung up by then.
 	c.hangUp(ctx)
-	h.clients.remove(c)
+	h.clients.removeClient(c)
 	if name != "" {
-		c.release(ctx, name)
+		c.releaseName(ctx, name)
 		h.metrics.signedIn.Dec()
 	}
-	if told {
+	if refused {
 		c.flushes.Wait() // for the goodbye to be written, which takes no longer than writes may
 	}
 	c.conn.Abort()
@@ -295,7 +295,7 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 	return true
 }
 
-func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.self, Client: c.id} }
+func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.nodeID, Client: c.id} }
 
 func (c *Client) debug(msg string, attrs ...slog.Attr) {
 	if !c.hub.log.Enabled(c.hub.ctx, slog.LevelDebug) {

@@ -37,9 +37,9 @@ func (c *Client) SendTo(to Recipient, m broker.Message) error {
 	c.mu.Unlock()
 	err = c.route(c.hub.ctx, peer, m)
 	if err != nil && opens && !known {
-		c.forget(peer)
+		c.forgetPair(peer)
 	}
-	return c.told(peer, err)
+	return c.routeError(peer, err)
 }
 
 // resolve returns the address of a recipient. What passes within pairs goes to the latest one of the name,
@@ -49,7 +49,7 @@ func (c *Client) resolve(to Recipient, kind broker.Kind) (broker.Addr, error) {
 		return to.Addr, nil
 	}
 	if kind == broker.Offer || kind == broker.Note {
-		return c.find(c.hub.ctx, to.Name)
+		return c.findName(c.hub.ctx, to.Name)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +84,7 @@ func (c *Client) TakeOver(old *Client) bool {
 	}
 	ctx, cancel := context.WithTimeout(c.hub.ctx, c.hub.opts.ClaimWait)
 	defer cancel()
-	if moved, err := c.hub.broker.Transfer(ctx, c.global(name), old.id, c.id); err != nil || !moved {
+	if moved, err := c.hub.broker.Transfer(ctx, c.globalName(name), old.id, c.id); err != nil || !moved {
 		return false
 	}
 	c.mu.Lock()
@@ -125,7 +125,7 @@ func (c *Client) Watch(names []string) error {
 		return c.hub.metrics.refuse(ErrWatchLimit)
 	}
 	for _, n := range names {
-		if err := c.hub.broker.Watch(c.hub.ctx, c.global(n), c.id); err != nil {
+		if err := c.hub.broker.Watch(c.hub.ctx, c.globalName(n), c.id); err != nil {
 			return c.hub.metrics.refuse(refusal(err))
 		}
 	}
@@ -146,12 +146,12 @@ func (c *Client) Unwatch(names []string) {
 	}
 	c.mu.Unlock()
 	for _, n := range names {
-		_ = c.hub.broker.Unwatch(c.hub.ctx, c.global(n), c.id) // fails only when the node leaves, which forgets everything
+		_ = c.hub.broker.Unwatch(c.hub.ctx, c.globalName(n), c.id) // fails only when the node leaves, which forgets everything
 	}
 }
 
 func (c *Client) unwatchAll(ctx context.Context, names map[string]struct{}) {
 	for n := range names {
-		_ = c.hub.broker.Unwatch(ctx, c.global(n), c.id)
+		_ = c.hub.broker.Unwatch(ctx, c.globalName(n), c.id)
 	}
 }

@@ -60,7 +60,7 @@
 // # Queues
 //
 // What a client is sent waits in a queue of its own, bounded in messages and in bytes. Nobody ever waits for
-// another client's socket: a sender appends, writes what the socket takes at once ([Prompt]) and goes on, and a
+// another client's socket: a sender appends, writes what the socket takes at once ([NonblockingConn]) and goes on, and a
 // goroutine lives for as long as something has to wait. The policy when a queue is full is to cut the reader off ([SlowReader]). Before that,
 // a single sender that fills a quarter of somebody's queue is told that the peer is busy, so that one client
 // can't get another cut off by flooding it. A write that takes longer than [Options.WriteWait] ends the

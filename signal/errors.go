@@ -41,7 +41,7 @@ var (
 	ErrTokenExpired   = &Error{"token-expired", "the token has expired"}
 	ErrNameNotAllowed = &Error{"name-not-allowed", "the token is for another name"}
 
-	// Of the door, where a protocol has words for what it refuses.
+	// Of the gateway, where a protocol has words for what it refuses.
 	ErrOrigin    = &Error{"origin-not-allowed", "pages of this origin may not connect here"}
 	ErrConnLimit = &Error{"connection-limit", "too many connections: try again later"}
 
@@ -82,10 +82,10 @@ var refusals = []*Error{
 
 // refusal turns what a broker answered into what a client is told.
 func refusal(err error) *Error {
-	var told *Error
+	var refused *Error
 	switch {
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &refused):
+		return refused
 	case errors.Is(err, broker.ErrTaken):
 		return ErrNameTaken
 	case errors.Is(err, broker.ErrOffline):
@@ -126,20 +126,20 @@ const (
 	Stalled
 	// Restarting means that the hub shuts down.
 	Restarting
-	// Broken means that the code that serves it panicked.
-	Broken
-	// Lapsed says that its connection was lost and not resumed in time.
-	Lapsed
+	// InternalError means that the code that serves it panicked.
+	InternalError
+	// ResumeTimeout says that its connection was lost and not resumed in time.
+	ResumeTimeout
 	// Overflowed says that its connection was lost, and more came for it than is kept.
 	Overflowed
 	// Replaced says that a new session of the same client took its place.
 	Replaced
-	// Elsewhere says that the session goes on over another connection. It ends connections, not clients.
-	Elsewhere
+	// TransportReplaced says that the session goes on over another connection. It ends connections, not clients.
+	TransportReplaced
 	// Expired says that its token has expired.
 	Expired
-	// Unsaid says that no sign-in came in time. It ends connections that are no clients yet.
-	Unsaid
+	// SignInTimeout says that no sign-in came in time. It ends connections that are no clients yet.
+	SignInTimeout
 	// Refused says that it was refused what its protocol can't go on without.
 	Refused
 	reasons

@@ -58,7 +58,7 @@ type Hub struct {
 	metrics *metrics
 	epoch   time.Time
 	broker  broker.Broker
-	self    broker.ID
+	nodeID  broker.ID
 	limits  atomic.Pointer[Limits]
 	clients registry
 	waiting budget.Budget // what waits for clients beyond what each may have uncounted
@@ -67,12 +67,12 @@ type Hub struct {
 	ctx    context.Context // ends when Shutdown stops waiting
 	cancel context.CancelFunc
 
-	leaving context.Context // ends when Shutdown begins
-	leave   context.CancelFunc
+	drainingCtx   context.Context // ends when Shutdown begins
+	startDraining context.CancelFunc
 
 	mu       sync.RWMutex // held for reading by Connect, for writing by Shutdown
 	draining bool
-	serving  sync.WaitGroup // one for every connected client and whatever else attends
+	tracked  sync.WaitGroup // one for every connected client and whatever else attends
 	loops    sync.WaitGroup // the wheel
 }
 
@@ -90,11 +90,11 @@ func New(o Options, l Limits) (*Hub, error) {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.leaving, h.leave = context.WithCancel(context.Background())
-	h.broker, h.self, err = o.Engine.Join(h.ctx, node{h})
+	h.drainingCtx, h.startDraining = context.WithCancel(context.Background())
+	h.broker, h.nodeID, err = o.Engine.Join(h.ctx, node{h})
 	if err != nil {
 		h.cancel()
-		h.leave()
+		h.startDraining()
 		return nil, fmt.Errorf("join the broker: %w", err)
 	}
 	h.clients.init()
@@ -150,46 +150,46 @@ func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	if h.draining {
 		return nil, ErrRestarting
 	}
-	h.serving.Add(1)
-	h.clients.add(c)
-	c.slot = h.wheel.add(c)
+	h.tracked.Add(1)
+	h.clients.addClient(c)
+	c.wheelSlot = h.wheel.addClient(c)
 	h.metrics.connected(p.Protocol)
 	c.debug("client connected", slog.String("protocol", p.Protocol), slog.Any("addr", v.Addr), slog.String("key", v.Key))
 	return c, nil
 }
 
-// Declare makes a protocol's metric exist before its first client does. Adapters call it when they are made.
-func (h *Hub) Declare(protocol string) { h.metrics.connections.WithLabelValues(protocol) }
+// InitMetrics makes a protocol's metric exist before its first client does. Adapters call it when they are made.
+func (h *Hub) InitMetrics(protocol string) { h.metrics.connections.WithLabelValues(protocol) }
 
-// Refuse counts a refusal that an adapter is about to tell a client.
-func (h *Hub) Refuse(e *Error) { _ = h.metrics.refuse(e) }
+// CountRefusal counts a refusal that an adapter is about to tell a client.
+func (h *Hub) CountRefusal(e *Error) { _ = h.metrics.refuse(e) }
 
-// Context ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
-func (h *Hub) Context() context.Context { return h.ctx }
+// DoneContext ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
+func (h *Hub) DoneContext() context.Context { return h.ctx }
 
-// Leaving ends when Shutdown begins, and Context when it stops waiting.
-func (h *Hub) Leaving() context.Context { return h.leaving }
+// DrainingContext ends when Shutdown begins, and DoneContext when it stops waiting.
+func (h *Hub) DrainingContext() context.Context { return h.drainingCtx }
 
-// Attend makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
-// until done is called. What it waits for should end with Leaving, and has to end with Context.
-func (h *Hub) Attend() (done func(), err error) {
+// Track makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
+// until done is called. What it waits for should end with DrainingContext, and has to end with DoneContext.
+func (h *Hub) Track() (done func(), err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.draining {
 		return nil, ErrRestarting
 	}
-	h.serving.Add(1)
-	return h.serving.Done, nil
+	h.tracked.Add(1)
+	return h.tracked.Done, nil
 }
 
-// Bearer returns the client that a token was given to, as long as it is connected and signed in.
-func (h *Hub) Bearer(token string) (*Client, bool) {
-	c, ok := h.Holder(token)
+// SignedInClient returns the client that a token was given to, as long as it is connected and signed in.
+func (h *Hub) SignedInClient(token string) (*Client, bool) {
+	c, ok := h.ClientByToken(token)
 	return c, ok && c.Name() != ""
 }
 
-// Holder returns the client that a token was given to, as long as it is connected.
-func (h *Hub) Holder(token string) (*Client, bool) {
+// ClientByToken returns the client that a token was given to, as long as it is connected.
+func (h *Hub) ClientByToken(token string) (*Client, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != tokenLen {
 		return nil, false
@@ -207,12 +207,12 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
-	h.leave()
+	h.startDraining()
 
 	h.clients.each(func(c *Client) { c.End(Restarting) })
 	gone := make(chan struct{})
 	var waiter sync.WaitGroup
-	waiter.Go(func() { h.serving.Wait(); close(gone) })
+	waiter.Go(func() { h.tracked.Wait(); close(gone) })
 	var cut error
 	select {
 	case <-gone:

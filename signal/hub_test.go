@@ -15,9 +15,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// wire is a Conn in memory with its other end. What is written to it can be held back, as by a reader that
+// fakeConn is a Conn in memory with its other end. What is written to it can be held back, as by a reader that
 // doesn't read.
-type wire struct {
+type fakeConn struct {
 	mu      sync.Mutex
 	frames  []string
 	pings   int
@@ -31,7 +31,7 @@ type wire struct {
 
 var errCut = errors.New("connection is cut")
 
-func (w *wire) blocked(deadline time.Time) error {
+func (w *fakeConn) blocked(deadline time.Time) error {
 	w.mu.Lock()
 	held := w.held
 	w.mu.Unlock()
@@ -50,7 +50,7 @@ func (w *wire) blocked(deadline time.Time) error {
 	}
 }
 
-func (w *wire) Write(frame []byte, deadline time.Time) error {
+func (w *fakeConn) Write(frame []byte, deadline time.Time) error {
 	if err := w.blocked(deadline); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (w *wire) Write(frame []byte, deadline time.Time) error {
 	return nil
 }
 
-func (w *wire) Ping(deadline time.Time) error {
+func (w *fakeConn) Ping(deadline time.Time) error {
 	if err := w.blocked(deadline); err != nil {
 		return err
 	}
@@ -74,29 +74,29 @@ func (w *wire) Ping(deadline time.Time) error {
 	return nil
 }
 
-func (w *wire) Close(why Reason) {
+func (w *fakeConn) Close(why Reason) {
 	w.mu.Lock()
 	w.reason = why
 	w.mu.Unlock()
 	w.Abort()
 }
 
-func (w *wire) Abort() { w.once.Do(func() { close(w.cut) }) }
+func (w *fakeConn) Abort() { w.once.Do(func() { close(w.cut) }) }
 
-func (w *wire) got() []string {
+func (w *fakeConn) got() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.frames)
 }
 
-func (w *wire) pinged() int {
+func (w *fakeConn) pinged() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.pings
 }
 
-// hold makes writes wait until the returned func is called.
-func (w *wire) hold() (release func()) {
+// holdWrites makes writes wait until the returned func is called.
+func (w *fakeConn) holdWrites() (release func()) {
 	held := make(chan struct{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,14 +137,14 @@ func newHub(t *testing.T, o Options, change ...func(*Limits)) *Hub {
 }
 
 // connect makes a client that is served until its wire is cut.
-func connect(t *testing.T, h *Hub, p Profile) *wire {
+func connect(t *testing.T, h *Hub, p Profile) *fakeConn {
 	t.Helper()
 	return connectFrom(t, h, p, Visitor{})
 }
 
-func connectFrom(t *testing.T, h *Hub, p Profile, v Visitor) *wire {
+func connectFrom(t *testing.T, h *Hub, p Profile, v Visitor) *fakeConn {
 	t.Helper()
-	w := &wire{cut: make(chan struct{}), answers: true}
+	w := &fakeConn{cut: make(chan struct{}), answers: true}
 	c, err := h.Connect(w, p, v)
 	if err != nil {
 		t.Fatal(err)
@@ -159,24 +159,24 @@ func connectFrom(t *testing.T, h *Hub, p Profile, v Visitor) *wire {
 	return w
 }
 
-func signIn(t *testing.T, h *Hub, name string) *wire {
+func signIn(t *testing.T, h *Hub, name string) *fakeConn {
 	t.Helper()
 	w := connect(t, h, testProfile)
-	want(t, w.client.SignIn(name), nil)
+	wantErr(t, w.client.SignIn(name), nil)
 	return w
 }
 
-// pass lets time pass, which in a synctest bubble takes none.
-func pass(d time.Duration) { <-time.After(d) }
+// sleep lets time pass, which in a synctest bubble takes none.
+func sleep(d time.Duration) { <-time.After(d) }
 
-func want(t *testing.T, got, want error) {
+func wantErr(t *testing.T, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 }
 
-func wantFrames(t *testing.T, w *wire, frames ...string) {
+func wantFrames(t *testing.T, w *fakeConn, frames ...string) {
 	t.Helper()
 	if got := w.got(); !slices.Equal(got, frames) {
 		t.Fatalf("got frames %q, want %q", got, frames)

@@ -26,12 +26,12 @@ func (p *pairs) open(n pair, most int) {
 		p.remove(i)
 	}
 	if len(*p) >= most {
-		p.remove(p.dispensable())
+		p.remove(p.evictionIndex())
 	}
 	*p = append(*p, n)
 }
 
-func (p pairs) dispensable() int {
+func (p pairs) evictionIndex() int {
 	for i, old := range p {
 		if !old.spoke {
 			return i

@@ -20,18 +20,18 @@ type item struct {
 	kind itemKind
 	from broker.ID
 	data []byte
-	room *[]byte // what data is in, if it is to be used again
+	buf  *[]byte // what data is in, if it is to be used again
 }
 
-// rooms are for the frames of messages from client to client, most of which are written at once.
-var rooms = sync.Pool{New: func() any { return new([]byte) }}
+// frameBuffers are for the frames of messages from client to client, most of which are written at once.
+var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// keepRoom is the largest room that is used again.
-const keepRoom = 16 << 10
+// maxPooledBuffer is the largest room that is used again.
+const maxPooledBuffer = 16 << 10
 
-func (i *item) free() {
-	if i.room != nil && cap(*i.room) <= keepRoom {
-		rooms.Put(i.room)
+func (i *item) recycle() {
+	if i.buf != nil && cap(*i.buf) <= maxPooledBuffer {
+		frameBuffers.Put(i.buf)
 	}
 }
 
@@ -45,8 +45,8 @@ type queue struct {
 	flushing bool // a goroutine is writing
 }
 
-// spare is how many items' room an empty queue keeps.
-const spare = 4
+// spareItems is how many items' room an empty queue keeps.
+const spareItems = 4
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
@@ -68,7 +68,7 @@ func (q *queue) next() (item, bool) {
 	q.head++
 	if q.len() == 0 {
 		q.items, q.head = q.items[:0], 0
-		if cap(q.items) > spare {
+		if cap(q.items) > spareItems {
 			q.items = nil
 		}
 	}
@@ -78,14 +78,14 @@ func (q *queue) next() (item, bool) {
 	return i, true
 }
 
-func (q *queue) wrote(i item) { q.bytes = max(0, q.bytes-len(i.data)) }
+func (q *queue) markWritten(i item) { q.bytes = max(0, q.bytes-len(i.data)) }
 
 func (q *queue) clear() {
 	q.items, q.head, q.bytes, q.pings = nil, 0, 0, 0
 }
 
-// settle gives back what was borrowed for more than there is now. The caller holds mu.
-func (c *Client) settle() { c.Cover(&c.queue.loan, c.queue.bytes) }
+// updateLoan gives back what was borrowed for more than there is now. The caller holds mu.
+func (c *Client) updateLoan() { c.Reserve(&c.queue.loan, c.queue.bytes) }
 
 // full reports whether data of this size finds no room.
 func (q *queue) full(size int, l *Limits) bool {
@@ -126,20 +126,20 @@ func (c *Client) enqueue(i item) error {
 		c.mu.Unlock()
 		c.End(SlowReader)
 		return broker.ErrOffline
-	case !c.Cover(&c.queue.loan, c.queue.bytes+len(i.data)):
-		blameless := c.queue.bytes <= ownRoom && !i.from.IsZero() // others have borrowed it all, and the sender can be told
+	case !c.Reserve(&c.queue.loan, c.queue.bytes+len(i.data)):
+		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero() // others have borrowed it all, and the sender can be told
 		c.mu.Unlock()
-		if blameless {
+		if senderCanRetry {
 			return broker.ErrBusy
 		}
 		c.End(SlowReader)
 		return broker.ErrOffline
 	}
 	c.queue.push(i)
-	mine := c.flushNow()
+	claimed := c.claimFlush()
 	c.mu.Unlock()
-	if mine {
-		c.flushPromptly()
+	if claimed {
+		c.flushInline()
 	}
 	return nil
 }
@@ -153,9 +153,9 @@ func (c *Client) startFlush() {
 	c.flushes.Go(c.flush)
 }
 
-// flushNow is startFlush for who can call flushPromptly afterwards, if it returns true.
-func (c *Client) flushNow() (mine bool) {
-	if c.prompt == nil || c.queue.flushing {
+// claimFlush is startFlush for who can call flushInline afterwards, if it returns true.
+func (c *Client) claimFlush() (claimed bool) {
+	if c.nonblocking == nil || c.queue.flushing {
 		c.startFlush()
 		return false
 	}
@@ -166,7 +166,7 @@ func (c *Client) flushNow() (mine bool) {
 
 // flush writes until the queue is empty.
 func (c *Client) flush() {
-	for i, ok := c.due(); ok; i, ok = c.due() {
+	for i, ok := c.nextItem(); ok; i, ok = c.nextItem() {
 		c.flushOne(i)
 	}
 }
@@ -175,11 +175,11 @@ func (c *Client) flushOne(i item) {
 	if err := c.write(i); err != nil {
 		c.End(WriteFailed)
 	}
-	c.wrote(i)
+	c.finishItem(i)
 }
 
-// due takes the next item out of the queue. If there is none its caller flushes no longer.
-func (c *Client) due() (i item, ok bool) {
+// nextItem takes the next item out of the queue. If there is none its caller flushes no longer.
+func (c *Client) nextItem() (i item, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i, ok = c.queue.next()
@@ -187,23 +187,23 @@ func (c *Client) due() (i item, ok bool) {
 	return i, ok
 }
 
-func (c *Client) wrote(i item) {
+func (c *Client) finishItem(i item) {
 	c.mu.Lock()
-	c.queue.wrote(i)
-	c.settle()
+	c.queue.markWritten(i)
+	c.updateLoan()
 	c.mu.Unlock()
-	i.free()
+	i.recycle()
 }
 
-// promptly is how many frames one caller of flushPromptly writes, who has other things to do.
-const promptly = 16
+// maxInlineFrames is how many frames one caller of flushInline writes, who has other things to do.
+const maxInlineFrames = 16
 
-// flushPromptly writes what can be written at once, in the caller's goroutine: starting one for every message would
+// flushInline writes what can be written at once, in the caller's goroutine: starting one for every message would
 // cost more than the message. The rest is written as by flush.
-func (c *Client) flushPromptly() {
+func (c *Client) flushInline() {
 	defer c.flushes.Done()
-	for range promptly {
-		i, ok := c.due()
+	for range maxInlineFrames {
+		i, ok := c.nextItem()
 		if !ok {
 			return
 		}
@@ -217,7 +217,7 @@ func (c *Client) flushPromptly() {
 			})
 			return
 		}
-		c.wrote(i)
+		c.finishItem(i)
 	}
 	c.flushes.Go(c.flush)
 }
@@ -226,9 +226,9 @@ func (c *Client) tryWrite(i item) (done bool, err error) {
 	switch i.kind {
 	case pingFrame:
 		c.notePing()
-		return c.prompt.TryPing()
+		return c.nonblocking.TryPing()
 	case dataFrame:
-		return c.prompt.TryWrite(i.data)
+		return c.nonblocking.TryWrite(i.data)
 	default:
 		return false, nil
 	}

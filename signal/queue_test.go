@@ -16,7 +16,7 @@ func TestSlowReaderIsCutOffAndDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		slow := signIn(t, h, "slow")
-		slow.hold()
+		slow.holdWrites()
 		start := time.Now()
 		for i := range 300 {
 			slow.client.Send(fmt.Append(nil, i))
@@ -39,25 +39,25 @@ func TestOneSenderCannotGetAnotherCutOff(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHub(t, Options{})
 				eve, al, bo := signIn(t, h, "eve"), signIn(t, h, "al"), signIn(t, h, "bo")
-				release := bo.hold()
+				release := bo.holdWrites()
 				busy := 0
 				for range 200 {
 					if err := eve.client.Offer("bo", make([]byte, size)); err != nil {
-						want(t, err, ErrPeerBusy)
+						wantErr(t, err, ErrPeerBusy)
 						busy++
 					}
 				}
 				if busy == 0 {
 					t.Error("a flood is never refused")
 				}
-				want(t, al.client.Offer("bo", []byte("hello")), nil)
+				wantErr(t, al.client.Offer("bo", []byte("hello")), nil)
 				release()
 				synctest.Wait()
 				got := bo.got()
 				if last := got[len(got)-1]; last != "offer al hello" {
 					t.Errorf("bo's last message is %.40q", last)
 				}
-				want(t, eve.client.Offer("bo", []byte("again")), nil)
+				wantErr(t, eve.client.Offer("bo", []byte("again")), nil)
 			})
 		})
 	}
@@ -67,7 +67,7 @@ func TestBlockedWriteEndsTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := signIn(t, h, "al")
-		w.hold()
+		w.holdWrites()
 		w.client.Send([]byte("x"))
 		start := time.Now()
 		<-w.cut
@@ -86,13 +86,13 @@ func TestMessagesKeepTheirOrder(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
 		expect := []string{"offer al 0"}
-		want(t, al.client.Offer("bo", []byte("0")), nil)
+		wantErr(t, al.client.Offer("bo", []byte("0")), nil)
 		for round := range 5 {
-			release := bo.hold()
+			release := bo.holdWrites()
 			for i := range 50 {
 				payload := fmt.Sprint(round, "-", i)
 				expect = append(expect, "candidate al "+payload)
-				want(t, al.client.Tell(broker.Candidate, "bo", []byte(payload)), nil)
+				wantErr(t, al.client.Tell(broker.Candidate, "bo", []byte(payload)), nil)
 			}
 			release()
 			synctest.Wait()
@@ -105,7 +105,7 @@ func TestQueuedFramesLeaveBeforeTheGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := connect(t, h, testProfile)
-		release := w.hold()
+		release := w.holdWrites()
 		w.client.Send([]byte("first"))
 		w.client.Send([]byte("why"))
 		w.client.End(TooLarge)
@@ -127,9 +127,9 @@ func TestQueueGivesItsRoomBack(t *testing.T) {
 			if !ok {
 				t.Fatal("lost an item")
 			}
-			q.wrote(i)
+			q.markWritten(i)
 		}
-		if _, ok := q.next(); ok || q.bytes != 0 || cap(q.items) > spare {
+		if _, ok := q.next(); ok || q.bytes != 0 || cap(q.items) > spareItems {
 			t.Fatalf("an empty queue holds %d bytes and room for %d", q.bytes, cap(q.items))
 		}
 	}

@@ -21,14 +21,14 @@ func (r *registry) init() {
 	}
 }
 
-func (r *registry) add(c *Client) {
+func (r *registry) addClient(c *Client) {
 	s := &r.shards[c.id[0]%64]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clients[c.id] = c
 }
 
-func (r *registry) remove(c *Client) {
+func (r *registry) removeClient(c *Client) {
 	s := &r.shards[c.id[0]%64]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,12 +86,12 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 	}
 	// Who waits for another transport keeps its name meanwhile.
 	r, ok := c.conn.(Resumable)
-	return ok && ctx.Err() == nil && r.Silent()
+	return ok && ctx.Err() == nil && r.DropTransport()
 }
 
 func (n node) Presence(client broker.ID, name string, held bool) {
 	if c, ok := n.hub.clients.get(client); ok && c.profile.Presence != nil {
-		c.Send(c.profile.Presence(c.profile.local(name), held))
+		c.Send(c.profile.Presence(c.profile.localName(name), held))
 	}
 }
 

@@ -15,7 +15,7 @@ func (c *Client) Offer(to string, payload []byte) error {
 	if name == "" {
 		return c.hub.metrics.refuse(ErrNotSignedIn)
 	}
-	peer, err := c.find(c.hub.ctx, to)
+	peer, err := c.findName(c.hub.ctx, to)
 	if err != nil {
 		return c.hub.metrics.refuse(refusal(err))
 	}
@@ -26,37 +26,37 @@ func (c *Client) Offer(to string, payload []byte) error {
 	c.mu.Unlock()
 	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.addr(), FromName: name, Payload: payload})
 	if err != nil && !known {
-		c.forget(peer)
+		c.forgetPair(peer)
 	}
-	return c.told(peer, err)
+	return c.routeError(peer, err)
 }
 
 // Tell sends an answer or a candidate within the pair with the client called to. Only the reader may call it.
 // The error is an *Error.
 func (c *Client) Tell(kind broker.Kind, to string, payload []byte) error {
-	name, peer, err := c.correspondent(to, kind == broker.Answer)
+	name, peer, err := c.findPaired(to, kind == broker.Answer)
 	if err != nil {
 		return err
 	}
 	err = c.route(c.hub.ctx, peer, broker.Message{Kind: kind, From: c.addr(), FromName: name, Payload: payload})
-	return c.told(peer, err)
+	return c.routeError(peer, err)
 }
 
 // Leave ends the pair with the client called to. Without such a pair nothing happens. Only the reader may
 // call it.
 func (c *Client) Leave(to string) {
-	name, peer, err := c.correspondent(to, false)
+	name, peer, err := c.findPaired(to, false)
 	if err != nil {
 		return
 	}
-	c.forget(peer)
+	c.forgetPair(peer)
 	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
 }
 
 // hangUp ends all pairs and returns when they have been told. Any goroutine may call it.
 func (c *Client) hangUp(ctx context.Context) {
-	c.hanging.Lock()
-	defer c.hanging.Unlock()
+	c.hangUpMu.Lock()
+	defer c.hangUpMu.Unlock()
 	c.mu.Lock()
 	name, former := c.name, c.pairs
 	c.pairs = nil
@@ -69,9 +69,9 @@ func (c *Client) hangUp(ctx context.Context) {
 
 func (c *Client) maxPairs() int { return cmp.Or(c.profile.Pairs, maxPairs) }
 
-// correspondent finds the address behind a name within the client's pairs, or, if its protocol is loose,
+// findPaired finds the address behind a name within the client's pairs, or, if its protocol is loose,
 // anywhere.
-func (c *Client) correspondent(to string, speaks bool) (name string, peer broker.Addr, err error) {
+func (c *Client) findPaired(to string, speaks bool) (name string, peer broker.Addr, err error) {
 	c.mu.Lock()
 	name = c.name
 	p, paired := c.pairs.named(to)
@@ -88,13 +88,13 @@ func (c *Client) correspondent(to string, speaks bool) (name string, peer broker
 	case !c.profile.Loose:
 		return "", peer, c.hub.metrics.refuse(ErrNotPaired)
 	}
-	if peer, err = c.find(c.hub.ctx, to); err != nil {
+	if peer, err = c.findName(c.hub.ctx, to); err != nil {
 		return "", peer, c.hub.metrics.refuse(refusal(err))
 	}
 	return name, peer, nil
 }
 
-func (c *Client) forget(peer broker.Addr) {
+func (c *Client) forgetPair(peer broker.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pairs.close(peer)
@@ -108,13 +108,13 @@ func (c *Client) route(ctx context.Context, to broker.Addr, m broker.Message) er
 	return err
 }
 
-// told turns the outcome of a route into what the sender is told. A peer that has gone is no pair any more.
-func (c *Client) told(peer broker.Addr, err error) error {
+// routeError turns the outcome of a route into what the sender is told. A peer that has gone is no pair any more.
+func (c *Client) routeError(peer broker.Addr, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, broker.ErrOffline) {
-		c.forget(peer)
+		c.forgetPair(peer)
 	}
 	return c.hub.metrics.refuse(refusal(err))
 }
@@ -130,27 +130,27 @@ func (c *Client) receive(m broker.Message) error {
 		c.mu.Unlock()
 		return broker.ErrUnsupported
 	}
-	wanted := c.wants(m)
+	wanted := c.acceptMessage(m)
 	c.mu.Unlock()
 	if !wanted {
 		c.hub.metrics.ignored[m.Kind].Inc()
 		return nil
 	}
-	room := rooms.Get().(*[]byte)
-	*room = c.profile.Encode((*room)[:0], m)
-	i := item{from: m.From.Client, data: *room, room: room}
+	buf := frameBuffers.Get().(*[]byte)
+	*buf = c.profile.Encode((*buf)[:0], m)
+	i := item{from: m.From.Client, data: *buf, buf: buf}
 	if m.Kind == broker.Leave {
 		i.from = broker.ID{} // not held against the sender: it must not get lost, and there is one a pair
 	}
 	err := c.enqueue(i)
 	if err != nil {
-		i.free()
+		i.recycle()
 	}
 	return err
 }
 
-// wants applies a message to the pairs and reports whether the client should see it. The caller holds mu.
-func (c *Client) wants(m broker.Message) bool {
+// acceptMessage applies a message to the pairs and reports whether the client should see it. The caller holds mu.
+func (c *Client) acceptMessage(m broker.Message) bool {
 	switch m.Kind {
 	case broker.Offer, broker.Note:
 		c.pairs.open(pair{name: m.FromName, addr: m.From}, c.maxPairs())

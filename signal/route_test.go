@@ -15,13 +15,13 @@ func TestOnlyPairsExchangeMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo, eve := signIn(t, h, "al"), signIn(t, h, "bo"), signIn(t, h, "eve")
-		want(t, al.client.Tell(broker.Answer, "bo", nil), ErrNotPaired)
-		want(t, al.client.Tell(broker.Candidate, "bo", nil), ErrNotPaired)
+		wantErr(t, al.client.Tell(broker.Answer, "bo", nil), ErrNotPaired)
+		wantErr(t, al.client.Tell(broker.Candidate, "bo", nil), ErrNotPaired)
 		al.client.Leave("bo")
-		want(t, al.client.Offer("bo", []byte("o")), nil)
-		want(t, bo.client.Tell(broker.Answer, "al", []byte("a")), nil)
-		want(t, bo.client.Tell(broker.Candidate, "al", []byte("c")), nil)
-		want(t, eve.client.Tell(broker.Candidate, "al", []byte("x")), ErrNotPaired)
+		wantErr(t, al.client.Offer("bo", []byte("o")), nil)
+		wantErr(t, bo.client.Tell(broker.Answer, "al", []byte("a")), nil)
+		wantErr(t, bo.client.Tell(broker.Candidate, "al", []byte("c")), nil)
+		wantErr(t, eve.client.Tell(broker.Candidate, "al", []byte("x")), ErrNotPaired)
 		eve.client.Leave("al")
 		synctest.Wait()
 		wantFrames(t, bo, "offer al o")
@@ -32,7 +32,7 @@ func TestOnlyPairsExchangeMessages(t *testing.T) {
 		bo.client.Leave("al")
 		synctest.Wait()
 		wantFrames(t, al, "answer bo a", "candidate bo c", "leave bo ")
-		want(t, al.client.Tell(broker.Candidate, "bo", nil), ErrNotPaired)
+		wantErr(t, al.client.Tell(broker.Candidate, "bo", nil), ErrNotPaired)
 		al.client.Leave("bo")
 		synctest.Wait()
 		wantFrames(t, bo, "offer al o")
@@ -43,8 +43,8 @@ func TestWhoIsNotSignedInSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		bo, eve := signIn(t, h, "bo"), connect(t, h, Profile{Encode: testProfile.Encode, Loose: true})
-		want(t, eve.client.Offer("bo", nil), ErrNotSignedIn)
-		want(t, eve.client.Tell(broker.Answer, "bo", nil), ErrNotSignedIn)
+		wantErr(t, eve.client.Offer("bo", nil), ErrNotSignedIn)
+		wantErr(t, eve.client.Tell(broker.Answer, "bo", nil), ErrNotSignedIn)
 		eve.client.Leave("bo")
 		synctest.Wait()
 		wantFrames(t, bo)
@@ -56,9 +56,9 @@ func TestLeaveOfAFormerCorrespondentEndsNoCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo, cy := signIn(t, h, "al"), signIn(t, h, "bo"), signIn(t, h, "cy")
-		want(t, al.client.Offer("bo", nil), nil) // bo never answers
-		want(t, cy.client.Offer("bo", nil), nil)
-		want(t, bo.client.Tell(broker.Answer, "cy", nil), nil)
+		wantErr(t, al.client.Offer("bo", nil), nil) // bo never answers
+		wantErr(t, cy.client.Offer("bo", nil), nil)
+		wantErr(t, bo.client.Tell(broker.Answer, "cy", nil), nil)
 		al.client.conn.Abort()
 		synctest.Wait()
 		wantFrames(t, bo, "offer al ", "offer cy ")
@@ -72,12 +72,12 @@ func TestPairsAreBetweenClientsNotNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
-		want(t, al.client.Offer("bo", nil), nil)
-		want(t, bo.client.SignIn("bob"), nil) // a new name, the same client
-		want(t, al.client.Tell(broker.Candidate, "bo", []byte("1")), nil)
-		want(t, bo.client.Tell(broker.Answer, "al", []byte("2")), nil)
+		wantErr(t, al.client.Offer("bo", nil), nil)
+		wantErr(t, bo.client.SignIn("bob"), nil) // a new name, the same client
+		wantErr(t, al.client.Tell(broker.Candidate, "bo", []byte("1")), nil)
+		wantErr(t, bo.client.Tell(broker.Answer, "al", []byte("2")), nil)
 		stranger := signIn(t, h, "bo")
-		want(t, stranger.client.Tell(broker.Answer, "al", []byte("3")), ErrNotPaired)
+		wantErr(t, stranger.client.Tell(broker.Answer, "al", []byte("3")), ErrNotPaired)
 		stranger.client.Leave("al")
 		synctest.Wait()
 		wantFrames(t, bo, "offer al ", "candidate al 1")
@@ -90,15 +90,15 @@ func TestStrangersOffersDoNotPushOutACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
-		want(t, al.client.Offer("bo", nil), nil)
-		want(t, bo.client.Tell(broker.Answer, "al", nil), nil)
+		wantErr(t, al.client.Offer("bo", nil), nil)
+		wantErr(t, bo.client.Tell(broker.Answer, "al", nil), nil)
 		for i := range 3 * maxPairs {
 			eve := signIn(t, h, fmt.Sprint("eve ", i))
-			want(t, eve.client.Offer("bo", nil), nil)
+			wantErr(t, eve.client.Offer("bo", nil), nil)
 			synctest.Wait()
 		}
-		want(t, bo.client.Tell(broker.Candidate, "al", []byte("1")), nil)
-		want(t, al.client.Tell(broker.Candidate, "bo", []byte("2")), nil)
+		wantErr(t, bo.client.Tell(broker.Candidate, "al", []byte("1")), nil)
+		wantErr(t, al.client.Tell(broker.Candidate, "bo", []byte("2")), nil)
 		synctest.Wait()
 		wantFrames(t, al, "answer bo ", "candidate bo 1")
 		if got := bo.got(); got[len(got)-1] != "candidate al 2" {
@@ -116,12 +116,12 @@ func TestLooseProfilesNeedNoOffer(t *testing.T) {
 		loose := testProfile
 		loose.Loose = true
 		al, bo := connect(t, h, loose), connect(t, h, loose)
-		want(t, al.client.SignIn("al"), nil)
-		want(t, bo.client.SignIn("bo"), nil)
+		wantErr(t, al.client.SignIn("al"), nil)
+		wantErr(t, bo.client.SignIn("bo"), nil)
 		strict := signIn(t, h, "strict")
-		want(t, al.client.Tell(broker.Candidate, "bo", []byte("1")), nil)
-		want(t, al.client.Tell(broker.Candidate, "strict", []byte("1")), nil)
-		want(t, al.client.Tell(broker.Candidate, "nobody", []byte("1")), ErrPeerOffline)
+		wantErr(t, al.client.Tell(broker.Candidate, "bo", []byte("1")), nil)
+		wantErr(t, al.client.Tell(broker.Candidate, "strict", []byte("1")), nil)
+		wantErr(t, al.client.Tell(broker.Candidate, "nobody", []byte("1")), ErrPeerOffline)
 		al.client.Leave("bo")
 		al.client.Leave("strict")
 		synctest.Wait()
@@ -135,9 +135,9 @@ func TestHubsShareABroker(t *testing.T) {
 		engine := broker.NewMemory()
 		h1, h2 := newHub(t, Options{Engine: engine}), newHub(t, Options{Engine: engine})
 		al, bo := signIn(t, h1, "al"), signIn(t, h2, "bo")
-		want(t, connect(t, h2, testProfile).client.SignIn("al"), ErrNameTaken)
-		want(t, al.client.Offer("bo", []byte("o")), nil)
-		want(t, bo.client.Tell(broker.Answer, "al", []byte("a")), nil)
+		wantErr(t, connect(t, h2, testProfile).client.SignIn("al"), ErrNameTaken)
+		wantErr(t, al.client.Offer("bo", []byte("o")), nil)
+		wantErr(t, bo.client.Tell(broker.Answer, "al", []byte("a")), nil)
 		synctest.Wait()
 		wantFrames(t, bo, "offer al o")
 		wantFrames(t, al, "answer bo a")
@@ -146,7 +146,7 @@ func TestHubsShareABroker(t *testing.T) {
 		al.answers = false
 		al.mu.Unlock()
 		young := connect(t, h2, testProfile)
-		want(t, young.client.SignIn("al"), nil)
+		wantErr(t, young.client.SignIn("al"), nil)
 		synctest.Wait()
 		wantFrames(t, bo, "offer al o", "leave al ")
 		if al.reason != Superseded {
@@ -158,7 +158,7 @@ func TestHubsShareABroker(t *testing.T) {
 func TestEverySeriesExistsFromTheStart(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	h := newHub(t, Options{Registerer: reg})
-	h.Declare("classic")
+	h.InitMetrics("classic")
 	n, err := testutil.GatherAndCount(reg)
 	if err != nil {
 		t.Fatal(err)

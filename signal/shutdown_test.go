@@ -14,34 +14,34 @@ import (
 func TestShutdownTellsEverybodyAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		var all []*wire
+		var all []*fakeConn
 		for _, name := range strings.Fields("al bo cy") {
 			all = append(all, signIn(t, h, name))
 		}
-		want(t, all[0].client.Offer("bo", nil), nil)
-		want(t, h.Shutdown(t.Context()), nil)
+		wantErr(t, all[0].client.Offer("bo", nil), nil)
+		wantErr(t, h.Shutdown(t.Context()), nil)
 		for _, w := range all {
 			if w.reason != Restarting {
 				t.Errorf("reason %v", w.reason)
 			}
 		}
 		_, err := h.Connect(nowhere{}, testProfile, Visitor{})
-		want(t, err, ErrRestarting)
-		want(t, h.Shutdown(t.Context()), nil)
+		wantErr(t, err, ErrRestarting)
+		wantErr(t, h.Shutdown(t.Context()), nil)
 	})
 }
 
 // stubborn is a Conn whose other side answers no close frame.
-type stubborn struct{ *wire }
+type stubborn struct{ *fakeConn }
 
 func (stubborn) Close(Reason) {}
 
 func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := &wire{cut: make(chan struct{})}
+		w := &fakeConn{cut: make(chan struct{})}
 		c, err := h.Connect(stubborn{w}, testProfile, Visitor{})
-		want(t, err, nil)
+		wantErr(t, err, nil)
 		go func() {
 			<-w.cut
 			c.Close()
@@ -49,7 +49,7 @@ func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		want(t, h.Shutdown(ctx), context.DeadlineExceeded)
+		wantErr(t, h.Shutdown(ctx), context.DeadlineExceeded)
 		if took := time.Since(start); took != 3*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -87,27 +87,27 @@ func TestClaimsHaveATimeLimit(t *testing.T) {
 		h := newHub(t, Options{Engine: e})
 		w := connect(t, h, testProfile)
 		start := time.Now()
-		want(t, w.client.SignIn("al"), ErrUnavailable)
+		wantErr(t, w.client.SignIn("al"), ErrUnavailable)
 		if took := time.Since(start); took != 4*time.Second {
 			t.Errorf("took %v", took)
 		}
 		close(e.wait)
-		want(t, w.client.SignIn("al"), nil)
+		wantErr(t, w.client.SignIn("al"), nil)
 	})
 }
 
 func TestNobodySignsInDuringShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := &wire{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answers: true}
 		c, err := h.Connect(stubborn{w}, testProfile, Visitor{})
-		want(t, err, nil)
+		wantErr(t, err, nil)
 		result := make(chan error)
 		go func() { result <- h.Shutdown(t.Context()) }()
 		synctest.Wait()
-		want(t, c.SignIn("al"), ErrRestarting)
+		wantErr(t, c.SignIn("al"), ErrRestarting)
 		c.Close()
-		want(t, <-result, nil)
+		wantErr(t, <-result, nil)
 	})
 }
 
@@ -115,9 +115,9 @@ func TestAClientThatGoesDuringItsClaimLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := slowEngine{broker.NewMemory(), make(chan struct{})}
 		h := newHub(t, Options{Engine: e})
-		w := &wire{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answers: true}
 		c, err := h.Connect(w, testProfile, Visitor{})
-		want(t, err, nil)
+		wantErr(t, err, nil)
 		go func() { // its reader
 			_ = c.SignIn("al")
 			<-w.cut

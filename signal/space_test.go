@@ -10,8 +10,8 @@ import (
 	"icebox/signal/broker"
 )
 
-// foreign is the profile of a protocol with names of its own and without pairs.
-func foreign(space string) Profile {
+// profileOfSpace is the profile of a protocol with names of its own and without pairs.
+func profileOfSpace(space string) Profile {
 	return Profile{
 		Protocol: "foreign", Space: space, ByID: true, Pairs: -1,
 		Encode: func(b []byte, m broker.Message) []byte {
@@ -25,27 +25,27 @@ func TestSpacesDoNotMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		bob := signIn(t, h, "bob")
-		spaces := map[string]*wire{}
+		spaces := map[string]*fakeConn{}
 		for _, space := range []string{"one", "two", "one\x00app"} {
-			w := connect(t, h, foreign(space))
-			want(t, w.client.SignIn("bob"), nil)
+			w := connect(t, h, profileOfSpace(space))
+			wantErr(t, w.client.SignIn("bob"), nil)
 			spaces[space] = w
 		}
-		other := connect(t, h, foreign("one"))
-		want(t, other.client.SignIn("bob"), ErrNameTaken)
-		want(t, other.client.SignIn("al"), nil)
-		want(t, other.client.Watch([]string{"bob"}), nil)
+		other := connect(t, h, profileOfSpace("one"))
+		wantErr(t, other.client.SignIn("bob"), ErrNameTaken)
+		wantErr(t, other.client.SignIn("al"), nil)
+		wantErr(t, other.client.Watch([]string{"bob"}), nil)
 
 		note := broker.Message{Kind: broker.Note, Label: "hi"}
-		want(t, other.client.SendTo(Recipient{Name: "bob"}, note), nil)
+		wantErr(t, other.client.SendTo(Recipient{Name: "bob"}, note), nil)
 		hostile := signIn(t, h, "eve")
 		for _, name := range []string{"one\x00bob", "two\x00bob", "one\x00app\x00bob", "\x00bob", "app\x00bob"} {
-			want(t, hostile.client.Offer(name, nil), ErrPeerOffline)
-			want(t, hostile.client.Tell(broker.Candidate, name, nil), ErrNotPaired)
-			want(t, hostile.client.Watch([]string{name}), ErrBadName)
-			want(t, hostile.client.SignIn(name), ErrBadName)
-			want(t, other.client.SendTo(Recipient{Name: name}, note), ErrPeerOffline)
-			want(t, other.client.SignIn(name), ErrBadName)
+			wantErr(t, hostile.client.Offer(name, nil), ErrPeerOffline)
+			wantErr(t, hostile.client.Tell(broker.Candidate, name, nil), ErrNotPaired)
+			wantErr(t, hostile.client.Watch([]string{name}), ErrBadName)
+			wantErr(t, hostile.client.SignIn(name), ErrBadName)
+			wantErr(t, other.client.SendTo(Recipient{Name: name}, note), ErrPeerOffline)
+			wantErr(t, other.client.SignIn(name), ErrBadName)
 		}
 		if spaces["two"].client.TakeOver(other.client) {
 			t.Error("a name was taken over into another space")
@@ -64,7 +64,7 @@ func TestSpacesDoNotMeet(t *testing.T) {
 		spaces["one"].Abort()
 		synctest.Wait()
 		wantFrames(t, other, `presence "bob" true`, `presence "bob" false`)
-		want(t, other.client.SignIn("bob"), nil)
+		wantErr(t, other.client.SignIn("bob"), nil)
 	})
 }
 
@@ -72,9 +72,9 @@ func TestSpacesDoNotMeet(t *testing.T) {
 func TestSpaceLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := connect(t, h, foreign(strings.Repeat("s", MaxSpace)))
-		want(t, w.client.SignIn(strings.Repeat("n", MaxName)), nil)
-		if _, err := h.Connect(&wire{cut: make(chan struct{})}, foreign(strings.Repeat("s", MaxSpace+1)), Visitor{}); !errors.Is(err, ErrBadName) {
+		w := connect(t, h, profileOfSpace(strings.Repeat("s", MaxSpace)))
+		wantErr(t, w.client.SignIn(strings.Repeat("n", MaxName)), nil)
+		if _, err := h.Connect(&fakeConn{cut: make(chan struct{})}, profileOfSpace(strings.Repeat("s", MaxSpace+1)), Visitor{}); !errors.Is(err, ErrBadName) {
 			t.Errorf("a space that is too long: %v", err)
 		}
 	})
@@ -84,15 +84,15 @@ func TestSpaceLength(t *testing.T) {
 func TestNoPairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		al, bo := connect(t, h, foreign("x")), connect(t, h, foreign("x"))
-		want(t, al.client.SignIn("al"), nil)
-		want(t, bo.client.SignIn("bo"), nil)
-		want(t, al.client.SendTo(Recipient{Name: "bo"}, broker.Message{Kind: broker.Note, Label: "a"}), nil)
-		want(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Note, Label: "b"}), nil)
-		want(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Leave}), ErrNotPaired)
+		al, bo := connect(t, h, profileOfSpace("x")), connect(t, h, profileOfSpace("x"))
+		wantErr(t, al.client.SignIn("al"), nil)
+		wantErr(t, bo.client.SignIn("bo"), nil)
+		wantErr(t, al.client.SendTo(Recipient{Name: "bo"}, broker.Message{Kind: broker.Note, Label: "a"}), nil)
+		wantErr(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Note, Label: "b"}), nil)
+		wantErr(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Leave}), ErrNotPaired)
 		al.Abort()
 		synctest.Wait()
 		wantFrames(t, bo, "note a al ")
-		want(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Note}), ErrPeerOffline)
+		wantErr(t, bo.client.SendTo(Recipient{Name: "al"}, broker.Message{Kind: broker.Note}), ErrPeerOffline)
 	})
 }

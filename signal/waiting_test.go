@@ -12,19 +12,19 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4 << 20
 		h := newHub(t, Options{}, func(l *Limits) { l.WaitingPerAddr = most })
-		from := func(name, addr string) *wire {
+		from := func(name, addr string) *fakeConn {
 			w := connectFrom(t, h, testProfile, Visitor{Addr: netip.MustParseAddr(addr)})
-			want(t, w.client.SignIn(name), nil)
+			wantErr(t, w.client.SignIn(name), nil)
 			return w
 		}
-		var idle []*wire
+		var idle []*fakeConn
 		for i := range 10 {
 			w := from(string(rune('a'+i)), "2001:db8::1")
-			defer w.hold()()
+			defer w.holdWrites()()
 			idle = append(idle, w)
 		}
 		honest, near := from("honest", "2001:db8:1::1"), from("near", "2001:db8::2") // near is of the same /64, and reads
-		defer honest.hold()()
+		defer honest.holdWrites()()
 		frame := make([]byte, 100<<10)
 		refused := 0
 		for range 9 {
@@ -33,12 +33,12 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			}
 			honest.client.Send(frame)
 			if err := honest.client.Offer("near", frame); err != nil {
-				want(t, err, ErrPeerBusy)
+				wantErr(t, err, ErrPeerBusy)
 				refused++
 			}
-			want(t, honest.client.Offer("near", []byte("short")), nil)
+			wantErr(t, honest.client.Offer("near", []byte("short")), nil)
 			synctest.Wait()
-			if n := h.waiting.Of(Bucket(netip.MustParseAddr("2001:db8::2"))); n > most {
+			if n := h.waiting.Of(AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
 				t.Errorf("%d bytes wait for one address, which may have %d", n, most)
 			}
 		}
@@ -79,7 +79,7 @@ func TestLittleWaitsUncounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := signIn(t, h, "al")
-		release := w.hold()
+		release := w.holdWrites()
 		frame := make([]byte, 4<<10)
 		for range 4 {
 			w.client.Send(frame)

@@ -33,8 +33,8 @@ func (w *wheel) init(period, pong time.Duration) {
 	}
 }
 
-// add puts a client into the slot that has just been passed, so that its first ping is a full period away.
-func (w *wheel) add(c *Client) uint8 {
+// addClient puts a client into the slot that has just been passed, so that its first ping is a full period away.
+func (w *wheel) addClient(c *Client) uint8 {
 	slot := uint8(w.at.Load()) % wheelSlots
 	s := &w.slots[slot]
 	s.mu.Lock()
@@ -43,8 +43,8 @@ func (w *wheel) add(c *Client) uint8 {
 	return slot
 }
 
-func (w *wheel) remove(c *Client) {
-	s := &w.slots[c.slot]
+func (w *wheel) removeClient(c *Client) {
+	s := &w.slots[c.wheelSlot]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.clients, c)
@@ -65,7 +65,7 @@ func (w *wheel) run(ctx context.Context, now func() time.Duration) {
 		batch = w.collect(batch[:0], (at+wheelSlots-w.lag%wheelSlots)%wheelSlots)
 		for _, c := range batch {
 			if c.overdue(now(), w.pong-w.tick/2) {
-				c.silent()
+				c.pongMissed()
 			}
 		}
 		batch = w.collect(batch[:0], at)

@@ -30,7 +30,7 @@ func (d *daemon) newPocketBase() (serveAdapter, error) {
 		return nil, err
 	}
 	d.pocketbase = h
-	return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, nil
+	return func(w http.ResponseWriter, r *http.Request, door *gateway.Access) { h.Serve(w, r, door) }, nil
 }
 
 func pocketBaseAccounts(cfg *config.Config) pocketbase.Accounts {

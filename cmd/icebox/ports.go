@@ -95,7 +95,7 @@ func (d *daemon) startWeb() error {
 	for i, l := range d.cfg().HTTP.Listen {
 		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if !l.TLS && !l.ProxyProtocol && !d.sharesTURN(i) && !l.Redirect {
-			listener, err := websocket.Catch(d.webGroup(i).TCP, h, d.gate.AtOnce, d.log.With("component", "signal"))
+			listener, err := websocket.NewUpgradeListener(d.webGroup(i).TCP, h, d.gate.CanAnswerInline, d.log.With("component", "signal"))
 			if err != nil {
 				return fmt.Errorf("serve http on %s: %w", l.Address, err)
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 // serveAdapter serves a request of a protocol of others' clients.
-type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Door)
+type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Access)
 
 // adapters make the server side of each protocol, when the first listener wants it.
 var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
@@ -20,7 +20,7 @@ var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
 	config.Trystero: func(d *daemon) (serveAdapter, error) { return d.topics(topics.Trystero()) },
 	config.PeerJS: func(d *daemon) (serveAdapter, error) {
 		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
-		return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
+		return func(w http.ResponseWriter, r *http.Request, door *gateway.Access) { h.Serve(w, r, door) }, err
 	},
 	config.PocketBase: (*daemon).newPocketBase,
 }
@@ -28,7 +28,7 @@ var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
 // topics serves a protocol that has nothing but topics, which no other protocol shares.
 func (d *daemon) topics(dialect topics.Dialect) (serveAdapter, error) {
 	h, err := topics.New(dialect, topics.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
-	return func(w http.ResponseWriter, r *http.Request, door *gateway.Door) { h.Serve(w, r, door) }, err
+	return func(w http.ResponseWriter, r *http.Request, door *gateway.Access) { h.Serve(w, r, door) }, err
 }
 
 func (d *daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// member is one node's handle on a Memory.
-type member struct {
+// memoryBroker is one node's handle on a Memory.
+type memoryBroker struct {
 	engine *Memory
 	self   ID
 	left   atomic.Bool
@@ -15,7 +15,7 @@ type member struct {
 // claimRounds bounds how often a claim starts over because the name changed hands while it probed.
 const claimRounds = 3
 
-func (b *member) Claim(ctx context.Context, name string, client ID) error {
+func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
@@ -24,7 +24,7 @@ func (b *member) Claim(ctx context.Context, name string, client ID) error {
 		dead     = newcomer // the holder that was found dead; at first nobody else
 	)
 	for range claimRounds {
-		holder, ok := b.engine.take(name, newcomer, dead)
+		holder, ok := b.engine.claimIfFree(name, newcomer, dead)
 		if ok {
 			b.evict(dead, newcomer)
 			return nil
@@ -40,23 +40,23 @@ func (b *member) Claim(ctx context.Context, name string, client ID) error {
 	return ErrTaken
 }
 
-func (b *member) Near() bool { return true }
+func (b *memoryBroker) Near() bool { return true }
 
-func (b *member) TryClaim(name string, client ID) bool {
+func (b *memoryBroker) TryClaim(name string, client ID) bool {
 	if b.left.Load() {
 		return false
 	}
 	newcomer := Addr{Node: b.self, Client: client}
-	_, ok := b.engine.take(name, newcomer, newcomer)
+	_, ok := b.engine.claimIfFree(name, newcomer, newcomer)
 	return ok
 }
 
-func (b *member) alive(ctx context.Context, a Addr) bool {
+func (b *memoryBroker) alive(ctx context.Context, a Addr) bool {
 	n, ok := b.engine.node(a.Node)
 	return ok && n.Probe(ctx, a.Client)
 }
 
-func (b *member) evict(dead, newcomer Addr) {
+func (b *memoryBroker) evict(dead, newcomer Addr) {
 	if dead == newcomer {
 		return
 	}
@@ -65,15 +65,15 @@ func (b *member) evict(dead, newcomer Addr) {
 	}
 }
 
-func (b *member) Release(_ context.Context, name string, client ID) error {
+func (b *memoryBroker) Release(_ context.Context, name string, client ID) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
-	b.engine.free(name, Addr{Node: b.self, Client: client})
+	b.engine.releaseName(name, Addr{Node: b.self, Client: client})
 	return nil
 }
 
-func (b *member) Find(_ context.Context, name string) (Addr, error) {
+func (b *memoryBroker) Find(_ context.Context, name string) (Addr, error) {
 	if b.left.Load() {
 		return Addr{}, ErrLeft
 	}
@@ -87,7 +87,7 @@ func (b *member) Find(_ context.Context, name string) (Addr, error) {
 	return holder, nil
 }
 
-func (b *member) Route(_ context.Context, to Addr, m Message) error {
+func (b *memoryBroker) Route(_ context.Context, to Addr, m Message) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
@@ -98,13 +98,13 @@ func (b *member) Route(_ context.Context, to Addr, m Message) error {
 	return n.Deliver(to.Client, m)
 }
 
-func (b *member) Leave(context.Context) error {
+func (b *memoryBroker) Leave(context.Context) error {
 	if b.left.Swap(true) {
 		return nil
 	}
 	b.engine.changeNodes(func(nodes map[ID]Node) { delete(nodes, b.self) })
 	for i := range b.engine.names {
-		b.engine.freeNode(&b.engine.names[i], b.self)
+		b.engine.releaseNode(&b.engine.names[i], b.self)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func NewMemory() *Memory {
 func (m *Memory) Join(_ context.Context, n Node) (Broker, ID, error) {
 	self := NewID()
 	m.changeNodes(func(nodes map[ID]Node) { nodes[self] = n })
-	return &member{engine: m, self: self}, self, nil
+	return &memoryBroker{engine: m, self: self}, self, nil
 }
 
 func (m *Memory) shard(name string) *shard {
@@ -62,9 +62,9 @@ func (m *Memory) changeNodes(change func(map[ID]Node)) {
 	m.nodes.Store(&nodes)
 }
 
-// take gives name to newcomer if it is free, already newcomer's, or still held by expected. Otherwise it
+// claimIfFree gives name to newcomer if it is free, already newcomer's, or still held by expected. Otherwise it
 // returns the holder.
-func (m *Memory) take(name string, newcomer, expected Addr) (holder Addr, ok bool) {
+func (m *Memory) claimIfFree(name string, newcomer, expected Addr) (holder Addr, ok bool) {
 	s := m.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,24 +74,24 @@ func (m *Memory) take(name string, newcomer, expected Addr) (holder Addr, ok boo
 	}
 	s.holders[name] = newcomer
 	if !held {
-		m.tell(s, name, true)
+		m.notifyWatchers(s, name, true)
 	}
 	return newcomer, true
 }
 
-// free removes name if holder holds it.
-func (m *Memory) free(name string, holder Addr) {
+// releaseName removes name if holder holds it.
+func (m *Memory) releaseName(name string, holder Addr) {
 	s := m.shard(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.holders[name] == holder {
 		delete(s.holders, name)
-		m.tell(s, name, false)
+		m.notifyWatchers(s, name, false)
 	}
 }
 
-// freeNode removes every name held by clients of a node, and forgets what they watched.
-func (m *Memory) freeNode(s *shard, node ID) {
+// releaseNode removes every name held by clients of a node, and forgets what they watched.
+func (m *Memory) releaseNode(s *shard, node ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.watchers {
@@ -100,7 +100,7 @@ func (m *Memory) freeNode(s *shard, node ID) {
 	for name, holder := range s.holders {
 		if holder.Node == node {
 			delete(s.holders, name)
-			m.tell(s, name, false)
+			m.notifyWatchers(s, name, false)
 		}
 	}
 }

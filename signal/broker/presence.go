@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// tell lets the watchers of a name know whether it is held. The caller holds the shard's lock, so that they
+// notifyWatchers lets the watchers of a name know whether it is held. The caller holds the shard's lock, so that they
 // hear of changes in order.
-func (m *Memory) tell(s *shard, name string, held bool) {
+func (m *Memory) notifyWatchers(s *shard, name string, held bool) {
 	for _, w := range s.watchers[name] {
-		m.tellOne(w, name, held)
+		m.notifyWatcher(w, name, held)
 	}
 }
 
-func (m *Memory) tellOne(w Addr, name string, held bool) {
+func (m *Memory) notifyWatcher(w Addr, name string, held bool) {
 	if n, ok := m.node(w.Node); ok {
 		n.Presence(w.Client, name, held)
 	}
@@ -29,7 +29,7 @@ func (s *shard) unwatch(name string, which func(Addr) bool) {
 	s.watchers[name] = left
 }
 
-func (b *member) Watch(_ context.Context, name string, client ID) error {
+func (b *memoryBroker) Watch(_ context.Context, name string, client ID) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
@@ -40,11 +40,11 @@ func (b *member) Watch(_ context.Context, name string, client ID) error {
 		s.watchers[name] = append(s.watchers[name], watcher)
 	}
 	_, held := s.holders[name]
-	b.engine.tellOne(watcher, name, held)
+	b.engine.notifyWatcher(watcher, name, held)
 	return nil
 }
 
-func (b *member) Unwatch(_ context.Context, name string, client ID) error {
+func (b *memoryBroker) Unwatch(_ context.Context, name string, client ID) error {
 	if b.left.Load() {
 		return ErrLeft
 	}
@@ -55,7 +55,7 @@ func (b *member) Unwatch(_ context.Context, name string, client ID) error {
 	return nil
 }
 
-func (b *member) Transfer(_ context.Context, name string, from, to ID) (bool, error) {
+func (b *memoryBroker) Transfer(_ context.Context, name string, from, to ID) (bool, error) {
 	if b.left.Load() {
 		return false, ErrLeft
 	}

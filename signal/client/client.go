@@ -86,13 +86,13 @@ type Client struct {
 	mu      sync.Mutex
 	conn    conn // nil while there is none
 	seq     uint64
-	pending []numbered // not acknowledged
+	pending []unackedRequest // not acknowledged
 	refs    uint64
 	waiting map[string]chan wire.Message
 	had     uint64 // what the reader has, for acks
 }
 
-type numbered struct {
+type unackedRequest struct {
 	seq  uint64
 	text []byte
 }
@@ -185,7 +185,7 @@ func (c *Client) send(r wire.Request) error {
 	c.seq++
 	r.Seq, r.Ack = c.seq, c.had
 	text := r.Encode()
-	c.pending = append(c.pending, numbered{c.seq, text})
+	c.pending = append(c.pending, unackedRequest{c.seq, text})
 	if c.conn != nil {
 		c.write(c.conn, text)
 	}

@@ -31,15 +31,15 @@ func (o *Options) open(ctx context.Context, hello wire.Request) (conn, wire.Mess
 	if o.Events {
 		return o.openEvents(ctx, hello)
 	}
-	return o.openSocket(ctx, hello)
+	return o.openWebSocket(ctx, hello)
 }
 
 func (o *Options) endpoint(path string) string { return strings.TrimSuffix(o.URL, "/") + path }
 
-// socket is a WebSocket.
-type socket struct{ ws *gorilla.Conn }
+// wsConn is a WebSocket.
+type wsConn struct{ ws *gorilla.Conn }
 
-func (o *Options) openSocket(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
 	var none wire.Message
 	dialer := *o.Dialer
 	dialer.Subprotocols = []string{wire.Subprotocol}
@@ -53,7 +53,7 @@ func (o *Options) openSocket(ctx context.Context, hello wire.Request) (conn, wir
 		}
 		return nil, none, err
 	}
-	s := &socket{ws}
+	s := &wsConn{ws}
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
 	deadline := time.Now().Add(writeWait)
@@ -88,13 +88,13 @@ func first(text []byte) (m wire.Message, err error) {
 	}
 }
 
-func (s *socket) Read(deadline time.Time) ([]byte, error) {
+func (s *wsConn) Read(deadline time.Time) ([]byte, error) {
 	_ = s.ws.SetReadDeadline(deadline)
 	_, text, err := s.ws.ReadMessage()
 	return text, err
 }
 
-func (s *socket) Write(texts [][]byte, deadline time.Time) error {
+func (s *wsConn) Write(texts [][]byte, deadline time.Time) error {
 	_ = s.ws.SetWriteDeadline(deadline)
 	for _, t := range texts {
 		if err := s.ws.WriteMessage(gorilla.TextMessage, t); err != nil {
@@ -104,10 +104,10 @@ func (s *socket) Write(texts [][]byte, deadline time.Time) error {
 	return nil
 }
 
-func (s *socket) Close() { _ = s.ws.Close() }
+func (s *wsConn) Close() { _ = s.ws.Close() }
 
-// stream is an event stream, with POST for the other direction.
-type stream struct {
+// eventConn is an event stream, with POST for the other direction.
+type eventConn struct {
 	opts   *Options
 	secret string
 	ctx    context.Context
@@ -130,7 +130,7 @@ func (o *Options) openEvents(ctx context.Context, hello wire.Request) (conn, wir
 		}
 		hello.Resume = m.Resume
 	}
-	s := &stream{opts: o, secret: hello.Resume}
+	s := &eventConn{opts: o, secret: hello.Resume}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, s.cancel)
 	defer stop()
@@ -151,7 +151,7 @@ func (o *Options) openEvents(ctx context.Context, hello wire.Request) (conn, wir
 }
 
 // open returns the first event.
-func (s *stream) open(seq uint64) ([]byte, error) {
+func (s *eventConn) open(seq uint64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.opts.endpoint("/v1/events"), nil)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (s *stream) open(seq uint64) ([]byte, error) {
 }
 
 // Read implements conn. A comment is a sign of life, which begins a new wait of the same length.
-func (s *stream) Read(deadline time.Time) ([]byte, error) {
+func (s *eventConn) Read(deadline time.Time) ([]byte, error) {
 	wait := max(time.Until(deadline), 25*time.Second) // comments come every 15 s
 	t := time.AfterFunc(wait, s.cancel)
 	defer t.Stop()
@@ -191,7 +191,7 @@ func (s *stream) Read(deadline time.Time) ([]byte, error) {
 	}
 }
 
-func (s *stream) Write(texts [][]byte, deadline time.Time) error {
+func (s *eventConn) Write(texts [][]byte, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(s.ctx, deadline)
 	defer cancel()
 	for _, t := range texts { // one at a time: an array may be above the limit
@@ -202,7 +202,7 @@ func (s *stream) Write(texts [][]byte, deadline time.Time) error {
 	return nil
 }
 
-func (s *stream) Close() {
+func (s *eventConn) Close() {
 	s.cancel()
 	if s.body != nil {
 		s.once.Do(func() { _ = s.body.Close() })

@@ -44,15 +44,15 @@ func (c *Client) read(from conn) {
 			c.cancel(err)
 			return
 		}
-		if m.Seq > 0 && m.Type != wire.Resumed && !c.inTurn(&m) {
+		if m.Seq > 0 && m.Type != wire.Resumed && !c.isNextInOrder(&m) {
 			continue
 		}
-		c.take(&m)
+		c.handleMessage(&m)
 	}
 }
 
-// inTurn reports whether a numbered message is the next one.
-func (c *Client) inTurn(m *wire.Message) bool {
+// isNextInOrder reports whether a numbered message is the next one.
+func (c *Client) isNextInOrder(m *wire.Message) bool {
 	if m.Seq <= c.last {
 		return false
 	}
@@ -72,8 +72,8 @@ func (c *Client) inTurn(m *wire.Message) bool {
 	return true
 }
 
-// take does what a message asks for, or hands it on.
-func (c *Client) take(m *wire.Message) {
+// handleMessage does what a message asks for, or hands it on.
+func (c *Client) handleMessage(m *wire.Message) {
 	switch m.Type {
 	case wire.Ack, wire.Pong, wire.Resumed:
 		c.acked(m.Ack)
@@ -104,7 +104,7 @@ func (c *Client) take(m *wire.Message) {
 func (c *Client) acked(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pending = slices.DeleteFunc(c.pending, func(p numbered) bool { return p.seq <= n })
+	c.pending = slices.DeleteFunc(c.pending, func(p unackedRequest) bool { return p.seq <= n })
 }
 
 // reconnect resumes the session on a new connection, and returns nil when it is over.

@@ -20,13 +20,13 @@ type caller struct {
 	local bool
 }
 
-// bucket is the address that limits count the caller by.
-func (c caller) bucket() netip.Addr { return signal.Bucket(c.addr) }
+// addrKey is the address that limits count the caller by.
+func (c caller) addrKey() netip.Addr { return signal.AddrKey(c.addr) }
 
-// traces are headers that proxies add.
-var traces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
+// proxyHeaders are headers that proxies add.
+var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
 
-func identify(r *http.Request, l Listener, trusted []netip.Prefix) caller {
+func identifyCaller(r *http.Request, l Listener, trusted []netip.Prefix) caller {
 	peer := plainAddr(r.RemoteAddr)
 	c := caller{addr: peer, host: plainHost(r.Host), port: plainPort(r.Host), scheme: "http"}
 	if r.TLS != nil || l.TLS {
@@ -42,7 +42,7 @@ func identify(r *http.Request, l Listener, trusted []netip.Prefix) caller {
 		}
 	}
 	c.local = l.Loopback && loopbackHost(c.host)
-	for _, h := range traces {
+	for _, h := range proxyHeaders {
 		c.local = c.local && len(r.Header[h]) == 0
 	}
 	return c

@@ -122,7 +122,7 @@ func TestIdentify(t *testing.T) {
 			if c.tls {
 				r.TLS = &tls.ConnectionState{}
 			}
-			got := identify(r, c.listener, trusted)
+			got := identifyCaller(r, c.listener, trusted)
 			got.port = "" // for TestBase
 			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(caller{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Error(diff)
@@ -135,7 +135,7 @@ func TestBucketsAreNetworksOfOneSubscriber(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:3::": "2001:db8:1:3::",
 	} {
-		if got := (caller{addr: netip.MustParseAddr(in)}).bucket(); got.String() != want {
+		if got := (caller{addr: netip.MustParseAddr(in)}).addrKey(); got.String() != want {
 			t.Errorf("%s is in %v, want %s", in, got, want)
 		}
 	}
@@ -245,7 +245,7 @@ func TestBase(t *testing.T) {
 		"a stranger says":   {"198.51.100.7:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, "http://x"},
 		"a proxy is odd":    {"127.0.0.1:1", "x", header{"X-Forwarded-Proto": {"javascript"}}, Listener{}, ""},
 	} {
-		got := identify(&http.Request{RemoteAddr: c.remote, Host: c.host, Header: c.header}, c.listener, trusted).base()
+		got := identifyCaller(&http.Request{RemoteAddr: c.remote, Host: c.host, Header: c.header}, c.listener, trusted).base()
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

@@ -21,9 +21,9 @@ type secret struct {
 	from  source
 }
 
-// shown returns everything a request shows to be let in. A proxy that asks for a password of its own leaves
+// shownSecrets returns everything a request shows to be let in. A proxy that asks for a password of its own leaves
 // it in the request, so one secret more, which nobody here knows, must not do harm.
-func shown(r *http.Request, param func(string) string) (secrets []secret) {
+func shownSecrets(r *http.Request, param func(string) string) (secrets []secret) {
 	if _, password, ok := r.BasicAuth(); ok {
 		secrets = append(secrets, secret{password, inBasic})
 	}
@@ -41,7 +41,7 @@ func shown(r *http.Request, param func(string) string) (secrets []secret) {
 
 // apiKey returns the name of the API key that a WebSocket's request shows, or that was found in it.
 func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, known bool) {
-	secrets := shown(req, req.URL.Query().Get)
+	secrets := shownSecrets(req, req.URL.Query().Get)
 	for _, value := range found {
 		if value != "" {
 			secrets = append(secrets, secret{value, inParam})
@@ -55,10 +55,10 @@ func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, 
 	return "", len(secrets) > 0, false
 }
 
-// user returns for whom a request may have ICE servers.
-func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (string, *failure) {
+// iceUser returns for whom a request may have ICE servers.
+func (l *listener) iceUser(r *http.Request, c caller, rules *rules, p params) (string, *failure) {
 	refusal := failNoKey
-	for _, s := range shown(r, p.get) {
+	for _, s := range shownSecrets(r, p.get) {
 		if name, ok := rules.key(s.value); ok {
 			if p.username != "" {
 				name += "/" + p.username
@@ -68,10 +68,10 @@ func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (stri
 		if g, err := rules.token(r.Context(), s.value); err == nil && s.from == inBearer {
 			return g.Name, nil
 		}
-		if client, ok := l.opts.Hub.Bearer(s.value); ok {
+		if client, ok := l.opts.Hub.SignedInClient(s.value); ok {
 			return client.Name(), nil
 		}
-		if user, ok := l.bearer(c, s.value); ok && s.from == inBearer {
+		if user, ok := l.mountUser(c, s.value); ok && s.from == inBearer {
 			return user, nil
 		}
 		switch {
@@ -82,7 +82,7 @@ func (l *listener) user(r *http.Request, c caller, rules *rules, p params) (stri
 		}
 	}
 	if refusal == failNoKey && rules.limits.Access == signal.Open && rules.fromOwnPage(r, c) {
-		return "@" + c.bucket().String(), nil
+		return "@" + c.addrKey().String(), nil
 	}
 	return "", refusal
 }

@@ -1,6 +1,6 @@
-// Package gateway is the door: it finds out who connects and from where, lets in who may come, and routes
+// Package gateway is the front: it finds out who connects and from where, lets in who may come, and routes
 // requests. One [Gateway] serves all HTTP listeners of the daemon, because what it counts (connections and
-// minted credentials, per address and in total) must not depend on the door one takes; [Gateway.Listener]
+// minted credentials, per address and in total) must not depend on the listener that a client uses; [Gateway.Listener]
 // makes the handler of one of them.
 //
 //	/  /ws                                  WebSocket upgrade: the native protocol for who asks for its
@@ -48,7 +48,7 @@
 //
 // # Adapters
 //
-// An adapter gets the requests below its path, and a [Door] for each. It asks the door who calls, has it judge what the request shows
+// An adapter gets the requests below its path, and a [Access] for each. It asks it who calls, has it judge what the request shows
 // (with secrets that only the adapter can find, such as the key in PeerJS's URL), and counts connections in. Nobody is let in
 // otherwise; in what words a refusal is told is the adapter's. ICE servers for its sign-ins come from [Gateway.SignInICE].
 // The adapters are joined in cmd/icebox. None imports this package, and this package none of them.

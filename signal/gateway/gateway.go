@@ -77,7 +77,7 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 		return nil, fmt.Errorf("make a gateway: %w", err)
 	}
 	g.native, err = native.New(native.Options{
-		Hub: o.Hub, ICE: g.SignInICE, Secret: o.Secret, Admit: g.admit, Logger: g.log, Registerer: o.Registerer,
+		Hub: o.Hub, ICE: g.SignInICE, Secret: o.Secret, Authorize: g.authorizeHello, Logger: g.log, Registerer: o.Registerer,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a gateway: %w", err)
@@ -108,9 +108,9 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 	}, nil
 }
 
-// AtOnce reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
+// CanAnswerInline reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
 // of tokens.
-func (g *Gateway) AtOnce(r *http.Request) bool {
+func (g *Gateway) CanAnswerInline(r *http.Request) bool {
 	return (r.URL.Path == "/" || r.URL.Path == "/ws") && gorilla.IsWebSocketUpgrade(r) &&
 		g.rules.Load().limits.Access != signal.ByToken && !g.opts.Hub.Draining()
 }
@@ -146,7 +146,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.metrics.requests[toSession].Inc()
 		l.serveSession(w, r)
 	default:
-		if d, account := asksForICE(r); d != nil {
+		if d, account := matchICE(r); d != nil {
 			l.metrics.requests[toICE].Inc()
 			l.serveICE(w, r, d, account)
 			return
@@ -156,8 +156,8 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// door is how a WebSocket's refusal is answered.
-var door = map[reason]struct {
+// refusals is how a WebSocket's refusal is answered.
+var refusals = map[reason]struct {
 	status int
 	text   string
 }{
@@ -174,7 +174,7 @@ var door = map[reason]struct {
 
 func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
-	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	c := identifyCaller(r, l.Listener, rules.limits.TrustedProxies)
 	own := slices.Contains(gorilla.Subprotocols(r), wire.Subprotocol)
 	var v signal.Visitor
 	why, ok := l.mayConnect(r, c, rules)
@@ -182,9 +182,9 @@ func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		v, why, ok = l.visitor(r, c, rules, own)
 	}
 	if ok {
-		why, ok = l.conns.enter(c.bucket(), &rules.limits)
+		why, ok = l.conns.addConn(c.addrKey(), &rules.limits)
 	}
-	leave := func() { l.conns.leave(c.bucket()) }
+	leave := func() { l.conns.removeConn(c.addrKey()) }
 	switch {
 	case !ok:
 		l.refuseWebSocket(w, c, why)
@@ -209,13 +209,13 @@ func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reas
 }
 
 func (l *listener) refuseWebSocket(w http.ResponseWriter, c caller, why reason) {
-	l.refused(c, why)
-	turnAway(w, why)
+	l.countRefusal(c, why)
+	writeRefusal(w, why)
 }
 
-// turnAway answers who may not come in.
-func turnAway(w http.ResponseWriter, why reason) {
-	answer := door[why]
+// writeRefusal answers who may not come in.
+func writeRefusal(w http.ResponseWriter, why reason) {
+	answer := refusals[why]
 	switch answer.status {
 	case http.StatusUpgradeRequired:
 		w.Header().Set("Upgrade", "websocket")
@@ -226,21 +226,21 @@ func turnAway(w http.ResponseWriter, why reason) {
 	http.Error(w, answer.text, answer.status)
 }
 
-// refused counts a refusal and notes it. The URL stays out of the log: keys are in it.
-func (g *Gateway) refused(c caller, why reason) {
+// countRefusal counts a refusal and notes it. The URL stays out of the log: keys are in it.
+func (g *Gateway) countRefusal(c caller, why reason) {
 	g.metrics.refused[why].Inc()
 	g.log.Debug("request refused", slog.Any("addr", c.addr), slog.String("reason", why.String()))
 }
 
 // mint asks the provider for ICE servers within the limits.
-func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, bucket netip.Addr, v via) (signal.ICEServers, error) {
+func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, addrKey netip.Addr, v via) (signal.ICEServers, error) {
 	if g.opts.ICE == nil {
 		return signal.ICEServers{}, signal.ErrUnavailable
 	}
-	if err := g.mints.take(bucket, &g.rules.Load().limits, time.Now()); err != nil {
+	if err := g.mints.takeToken(addrKey, &g.rules.Load().limits, time.Now()); err != nil {
 		var limit *mintLimit
 		if errors.As(err, &limit) {
-			g.refused(caller{addr: r.Addr}, limit.reason)
+			g.countRefusal(caller{addr: r.Addr}, limit.reason)
 		}
 		return signal.ICEServers{}, err
 	}
@@ -256,7 +256,7 @@ func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, bucket netip.Ad
 
 // SignInICE is the provider for sign-ins, those of adapters too: Options.ICE within the limits on minting.
 func (g *Gateway) SignInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
-	return g.mint(ctx, r, caller{addr: r.Addr}.bucket(), viaSignIn)
+	return g.mint(ctx, r, caller{addr: r.Addr}.addrKey(), viaSignIn)
 }
 
 // retryAfter is how many seconds to wait, at least one.

@@ -10,10 +10,10 @@ import (
 	"icebox/signal"
 )
 
-// iceAnswer is one answer for everybody: RTCPeerConnection takes iceServers and iceTransportPolicy,
+// iceResponse is one answer for everybody: RTCPeerConnection takes iceServers and iceTransportPolicy,
 // draft-uberti and Janus username, password, ttl and uris, Matrix the same, and Twilio's clients ice_servers.
 // All of them ignore the rest.
-type iceAnswer struct {
+type iceResponse struct {
 	ICEServers         []signal.RTCIceServer `json:"iceServers"`
 	ICETransportPolicy string                `json:"iceTransportPolicy"`
 	Username           string                `json:"username,omitempty"`
@@ -32,8 +32,8 @@ type flatServer struct {
 	Credential string `json:"credential,omitempty"`
 }
 
-func answer(s signal.ICEServers) iceAnswer {
-	a := iceAnswer{
+func newICEResponse(s signal.ICEServers) iceResponse {
+	a := iceResponse{
 		ICEServers: s.RTC(), ICETransportPolicy: "all", URIs: []string{}, Flat: []flatServer{},
 		Username: s.Username, Password: s.Password, TTL: int64(s.TTL.Seconds()),
 	}
@@ -74,19 +74,19 @@ var (
 	failDraining = &failure{http.StatusServiceUnavailable, restarting, "restarting", "M_UNKNOWN", signal.ErrRestarting.Message, "10"}
 )
 
-func (l *listener) serveICE(w http.ResponseWriter, r *http.Request, d *dialect, account string) {
+func (l *listener) serveICE(w http.ResponseWriter, r *http.Request, d *iceFormat, account string) {
 	rules := l.rules.Load()
-	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	c := identifyCaller(r, l.Listener, rules.limits.TrustedProxies)
 	w.Header().Set("Cache-Control", "no-store")
 	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
 		return
 	}
 	servers, failed := l.iceFor(w, r, c, rules)
 	if failed != nil {
-		l.fail(w, c, failed, d.refusal(failed))
+		l.fail(w, c, failed, d.encodeFailure(failed))
 		return
 	}
-	reply(w, d.status, d.answer(servers, account))
+	reply(w, d.status, d.encode(servers, account))
 }
 
 // iceFor mints for whoever may have it.
@@ -103,11 +103,11 @@ func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rule
 	if failed != nil {
 		return none, failed
 	}
-	user, failed := l.user(r, c, rules, p)
+	user, failed := l.iceUser(r, c, rules, p)
 	if failed != nil {
 		return none, failed
 	}
-	servers, err := l.mint(r.Context(), signal.ICERequest{User: user, Host: c.host, Addr: c.addr, TTL: p.ttl}, c.bucket(), viaHTTP)
+	servers, err := l.mint(r.Context(), signal.ICERequest{User: user, Host: c.host, Addr: c.addr, TTL: p.ttl}, c.addrKey(), viaHTTP)
 	var limit *mintLimit
 	switch {
 	case errors.As(err, &limit):
@@ -146,7 +146,7 @@ func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, 
 // fail refuses a request, in the words of body.
 func (l *listener) fail(w http.ResponseWriter, c caller, f *failure, body any) {
 	if f.reason < reasons { // a limit on minting has been counted where it was met
-		l.refused(c, f.reason)
+		l.countRefusal(c, f.reason)
 	}
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="icebox"`)

@@ -56,8 +56,8 @@ func (b *Bucket) Take(r Rate, now time.Time) time.Duration {
 	return seconds((1 - b.tokens) / r.PerSecond)
 }
 
-// Give gives back a token that was taken for nothing.
-func (b *Bucket) Give(r Rate) { b.tokens = min(b.tokens+1, r.Burst) }
+// Refund gives back a token that was taken for nothing.
+func (b *Bucket) Refund(r Rate) { b.tokens = min(b.tokens+1, r.Burst) }
 
 func (b *Bucket) refill(r Rate, now time.Time) {
 	if b.last.IsZero() {
@@ -75,67 +75,67 @@ func (b *Bucket) refill(r Rate, now time.Time) {
 type Table struct {
 	max int
 
-	mu      sync.Mutex
-	young   map[netip.Addr]Bucket // touched since turned
-	old     map[netip.Addr]Bucket // touched in the period before; full again when the next one ends
-	turned  time.Time
-	crowded Bucket // shared by the addresses that found no room
+	mu       sync.Mutex
+	recent   map[netip.Addr]Bucket // touched since turned
+	previous map[netip.Addr]Bucket // touched in the period before; full again when the next one ends
+	rotated  time.Time
+	overflow Bucket // shared by the addresses that found no room
 }
 
 // NewTable returns a Table that keeps at most limit buckets.
-func NewTable(limit int) *Table { return &Table{max: limit, young: make(map[netip.Addr]Bucket)} }
+func NewTable(limit int) *Table { return &Table{max: limit, recent: make(map[netip.Addr]Bucket)} }
 
 // Take takes a token from the bucket of an address. Zero means that it was there, anything else how long to
 // wait for one.
 func (t *Table) Take(a netip.Addr, r Rate, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turn(r, now)
-	b, known := t.young[a]
+	t.rotate(r, now)
+	b, known := t.recent[a]
 	if !known {
-		b, known = t.old[a]
-		delete(t.old, a)
+		b, known = t.previous[a]
+		delete(t.previous, a)
 	}
-	if !known && len(t.young)+len(t.old) >= t.max {
-		return t.crowded.Take(r, now)
+	if !known && len(t.recent)+len(t.previous) >= t.max {
+		return t.overflow.Take(r, now)
 	}
 	wait := b.Take(r, now)
-	t.young[a] = b
+	t.recent[a] = b
 	return wait
 }
 
-// Give gives an address back a token that was taken for nothing.
-func (t *Table) Give(a netip.Addr, r Rate) {
+// Refund gives an address back a token that was taken for nothing.
+func (t *Table) Refund(a netip.Addr, r Rate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b, known := t.young[a]
+	b, known := t.recent[a]
 	if !known {
-		if b, known = t.old[a]; !known {
-			t.crowded.Give(r) // there is a bucket unless it was the crowd's, or is full by now
+		if b, known = t.previous[a]; !known {
+			t.overflow.Refund(r) // there is a bucket unless it was the crowd's, or is full by now
 			return
 		}
-		delete(t.old, a)
+		delete(t.previous, a)
 	}
-	b.Give(r)
-	t.young[a] = b
+	b.Refund(r)
+	t.recent[a] = b
 }
 
-// turn drops the buckets that nobody has touched for long enough to be full.
-func (t *Table) turn(r Rate, now time.Time) {
-	age := now.Sub(t.turned)
+// rotate drops the buckets that nobody has touched for long enough to be full.
+func (t *Table) rotate(r Rate, now time.Time) {
+	age := now.Sub(t.rotated)
 	if age < r.fill() {
 		return
 	}
-	t.old = t.young
+	t.previous = t.recent
 	if age >= 2*r.fill() {
-		t.old = nil
+		t.previous = nil
 	}
-	t.young, t.turned = make(map[netip.Addr]Bucket), now
+	t.recent, t.rotated = make(map[netip.Addr]Bucket), now
 }
 
 // Len returns how many buckets are kept.
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.young) + len(t.old)
+	return len(t.recent) + len(t.previous)
 }

@@ -132,9 +132,9 @@ func TestGive(t *testing.T) {
 			if wait := table.Take(addr, r, now); wait != 0 {
 				t.Fatalf("%v: wait %v", addr, wait)
 			}
-			table.Give(addr, r)
+			table.Refund(addr, r)
 		}
-		table.Give(addr, r)
+		table.Refund(addr, r)
 		for i, want := range []bool{true, true, false} {
 			if got := table.Take(addr, r, now) == 0; got != want {
 				t.Errorf("%v: the %d. was there: %v", addr, i+1, got)
@@ -144,5 +144,5 @@ func TestGive(t *testing.T) {
 	// In the period after, when it is among the old ones.
 	now = now.Add(3 * time.Second)
 	table.Take(a, r, now)
-	table.Give(a, r)
+	table.Refund(a, r)
 }

@@ -17,7 +17,7 @@ func TestStreamOutlivesItsDeadlines(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s := New(w)
-				defer s.Leave()
+				defer s.Finish()
 				s.Start()
 				if err := s.Write([]byte("data: 1\n\n"), time.Now().Add(deadline)); err != nil {
 					t.Error(err)

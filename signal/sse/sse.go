@@ -21,7 +21,7 @@ var comment = []byte(": \n\n")
 // lastWrite is how long a response may take to say that it has ended.
 const lastWrite = 5 * time.Second
 
-var errOver = errors.New("the event stream is over")
+var errEnded = errors.New("the event stream is over")
 
 // Stream implements signal.Conn. Any goroutine may call its methods.
 type Stream struct {
@@ -29,17 +29,17 @@ type Stream struct {
 	rc *http.ResponseController
 
 	once sync.Once
-	over chan struct{}
+	done chan struct{}
 
 	writing sync.Mutex // held while writing
 
-	mu   sync.Mutex
-	gone bool // the response must not be touched any more
+	mu       sync.Mutex
+	finished bool // the response must not be touched any more
 }
 
 // New makes a stream of a response to which nothing has been written.
 func New(w http.ResponseWriter) *Stream {
-	return &Stream{w: w, rc: http.NewResponseController(w), over: make(chan struct{})}
+	return &Stream{w: w, rc: http.NewResponseController(w), done: make(chan struct{})}
 }
 
 // Start sends the header. The connection's own deadlines are lifted; every write has one.
@@ -58,8 +58,8 @@ func (s *Stream) Write(events []byte, deadline time.Time) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	select {
-	case <-s.over:
-		return errOver
+	case <-s.done:
+		return errEnded
 	default:
 	}
 	if err := s.rc.SetWriteDeadline(deadline); err != nil {
@@ -84,26 +84,26 @@ func (s *Stream) Abort() {
 	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.gone {
+	if !s.finished {
 		_ = s.rc.SetWriteDeadline(time.Unix(1, 0)) // frees who is writing
 	}
 }
 
-func (s *Stream) end() { s.once.Do(func() { close(s.over) }) }
+func (s *Stream) end() { s.once.Do(func() { close(s.done) }) }
 
-// Over is closed when the stream ends.
-func (s *Stream) Over() <-chan struct{} { return s.over }
+// Done is closed when the stream ends.
+func (s *Stream) Done() <-chan struct{} { return s.done }
 
 // Wait returns when the stream is over, or its request is.
 func (s *Stream) Wait(request context.Context) {
 	select {
 	case <-request.Done():
-	case <-s.over:
+	case <-s.done:
 	}
 }
 
-// Leave ends the stream, and returns when nobody uses the response any more.
-func (s *Stream) Leave() {
+// Finish ends the stream, and returns when nobody uses the response any more.
+func (s *Stream) Finish() {
 	s.end()
 	if !s.writing.TryLock() { // nobody writes after the end, but who is writing may not be waited for
 		s.Abort()
@@ -112,6 +112,6 @@ func (s *Stream) Leave() {
 	defer s.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gone = true
+	s.finished = true
 	_ = s.rc.SetWriteDeadline(time.Now().Add(lastWrite))
 }

@@ -32,7 +32,7 @@ func serve(t *testing.T, read func(net.Conn), do func(*Stream)) {
 		used := make(chan struct{})
 		go func() { do(s); close(used) }()
 		s.Wait(r.Context())
-		s.Leave()
+		s.Finish()
 		<-used
 	}))
 	defer web.Close()
@@ -117,7 +117,7 @@ func TestClientGoes(t *testing.T) {
 		for s.Write([]byte("data:1\n\n"), soon()) == nil {
 			runtime.Gosched()
 		}
-		s.Leave()
+		s.Finish()
 		s.Abort()
 	})
 }
@@ -132,5 +132,5 @@ func TestResponsesWithoutDeadlines(t *testing.T) {
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.Wait(gone)
-	s.Leave()
+	s.Finish()
 }

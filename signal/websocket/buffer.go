@@ -9,4 +9,4 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
-func (b *buffer) free() { buffers.Put(b) }
+func (b *buffer) release() { buffers.Put(b) }

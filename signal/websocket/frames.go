@@ -41,7 +41,7 @@ var (
 	errControl   = errors.New("a control frame is fragmented or too long")
 	errLength    = errors.New("a frame is too long for anybody")
 	errSequence  = errors.New("a fragment is where none may be")
-	errPieces    = errors.New("a message of too many fragments")
+	errFragments = errors.New("a message of too many fragments")
 	errCloseCode = errors.New("a close frame without a proper code or text")
 )
 

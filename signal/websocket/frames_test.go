@@ -11,50 +11,53 @@ import (
 	"icebox/signal/broker"
 )
 
-// nobody is a peer that is never refused anything.
-type nobody struct {
+// fakePeer is a peer that is never refused anything.
+type fakePeer struct {
 	done  chan struct{}
 	ended []signal.Reason
 }
 
-func (n *nobody) ID() broker.ID                   { return broker.ID{} }
-func (n *nobody) Done() <-chan struct{}           { return n.done }
-func (n *nobody) Seen()                           {}
-func (n *nobody) Admit(int) (time.Duration, bool) { return 0, false }
-func (n *nobody) Close()                          {}
-func (n *nobody) TryClose(func()) bool            { return false }
-func (n *nobody) End(why signal.Reason) {
+func (n *fakePeer) ID() broker.ID                          { return broker.ID{} }
+func (n *fakePeer) Done() <-chan struct{}                  { return n.done }
+func (n *fakePeer) Seen()                                  {}
+func (n *fakePeer) CountMessage(int) (time.Duration, bool) { return 0, false }
+func (n *fakePeer) Close()                                 {}
+func (n *fakePeer) TryClose(func()) bool                   { return false }
+func (n *fakePeer) End(why signal.Reason) {
 	if n.ended == nil {
 		close(n.done)
 	}
 	n.ended = append(n.ended, why)
 }
 
-// log is a session that writes down what it gets. Every other message takes its time.
-type log struct {
+// recorder is a session that writes down what it gets. Every other message takes its time.
+type recorder struct {
 	messages [][]byte
 	refused  int
 }
 
-func (l *log) Open() {}
-func (l *log) Text(m []byte) func() {
+func (l *recorder) Open() {}
+func (l *recorder) HandleText(m []byte) func() {
 	if len(l.messages)%2 == 0 {
 		return func() { l.messages = append(l.messages, bytes.Clone(m)) }
 	}
 	l.messages = append(l.messages, bytes.Clone(m))
 	return nil
 }
-func (l *log) Refuse(*signal.Error) { l.refused++ }
+func (l *recorder) SendError(*signal.Error) { l.refused++ }
 
-// sink is a connection that takes everything.
-type sink struct {
+// discardConn is a connection that takes everything.
+type discardConn struct {
 	net.Conn
 	written []byte
 }
 
-func (s *sink) Write(b []byte) (int, error)      { s.written = append(s.written, b...); return len(b), nil }
-func (s *sink) SetWriteDeadline(time.Time) error { return nil }
-func (s *sink) Close() error                     { return nil }
+func (s *discardConn) Write(b []byte) (int, error) {
+	s.written = append(s.written, b...)
+	return len(b), nil
+}
+func (s *discardConn) SetWriteDeadline(time.Time) error { return nil }
+func (s *discardConn) Close() error                     { return nil }
 
 // masked is a client's frame.
 func masked(head byte, payload []byte) []byte {
@@ -91,14 +94,14 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = hub.Shutdown(f.Context()) })
-	digest := func(data []byte, step int) (*log, *nobody, []byte) {
-		l, out, peer := &log{}, &sink{}, &nobody{done: make(chan struct{})}
-		k := &link{host: &Host{Hub: hub}, conn: newConn(out), client: peer, session: l}
-		defer k.settle()
+	digest := func(data []byte, step int) (*recorder, *fakePeer, []byte) {
+		l, out, peer := &recorder{}, &discardConn{}, &fakePeer{done: make(chan struct{})}
+		k := &reader{host: &Host{Hub: hub}, conn: newConn(out), peer: peer, handler: l}
+		defer k.stopStallTimer()
 		data = bytes.Clone(data)
-		for len(data) > 0 && !k.over {
+		for len(data) > 0 && !k.readDone {
 			n := min(step, len(data))
-			k.digest(k.feed(data[:n]))
+			k.runSlow(k.feed(data[:n]))
 			data = data[n:]
 		}
 		return l, peer, out.written

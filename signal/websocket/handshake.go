@@ -16,9 +16,9 @@ var (
 	hostKey = []byte("\r\nhost:")
 )
 
-// handshake returns the request for a WebSocket that the bytes are, if they are one as a whole, nothing more, and nothing
+// parseHandshake returns the request for a WebSocket that the bytes are, if they are one as a whole, nothing more, and nothing
 // about it is strange: then it is for package http to say what.
-func handshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
+func parseHandshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
 	if !bytes.HasPrefix(head, get) || bytes.Index(head, headEnd) != len(head)-len(headEnd) {
 		return nil, false
 	}
@@ -39,52 +39,52 @@ func handshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
 	return r, true
 }
 
-// answer is how a handshake is answered: by taking the connection over, or with an error.
-type answer struct {
-	conn   net.Conn
-	header http.Header
-	status int
-	body   bytes.Buffer
-	taken  bool
+// handshakeResponse is how a handshake is answered: by taking the connection over, or with an error.
+type handshakeResponse struct {
+	conn     net.Conn
+	header   http.Header
+	status   int
+	body     bytes.Buffer
+	hijacked bool
 }
 
 // Header implements http.ResponseWriter.
-func (a *answer) Header() http.Header { return a.header }
+func (h *handshakeResponse) Header() http.Header { return h.header }
 
 // WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
+func (h *handshakeResponse) WriteHeader(status int) {
+	if h.status == 0 {
+		h.status = status
 	}
 }
 
 // Write implements http.ResponseWriter.
-func (a *answer) Write(p []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(p)
+func (h *handshakeResponse) Write(p []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	return h.body.Write(p)
 }
 
 // Hijack implements http.Hijacker. Nothing is buffered: the request was all there was.
-func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if a.taken {
+func (h *handshakeResponse) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if h.hijacked {
 		return nil, nil, http.ErrHijacked
 	}
-	a.taken = true
-	return a.conn, bufio.NewReadWriter(bufio.NewReaderSize(a.conn, 16), bufio.NewWriterSize(a.conn, 16)), nil
+	h.hijacked = true
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, 16), bufio.NewWriterSize(h.conn, 16)), nil
 }
 
 // send writes the answer, if there is one, after which the connection is closed.
-func (a *answer) send() {
-	if a.taken {
+func (h *handshakeResponse) send() {
+	if h.hijacked {
 		return
 	}
-	a.WriteHeader(http.StatusOK)
+	h.WriteHeader(http.StatusOK)
 	r := http.Response{
-		StatusCode: a.status, ProtoMajor: 1, ProtoMinor: 1, Header: a.header, Close: true,
-		ContentLength: int64(a.body.Len()), Body: io.NopCloser(&a.body),
+		StatusCode: h.status, ProtoMajor: 1, ProtoMinor: 1, Header: h.header, Close: true,
+		ContentLength: int64(h.body.Len()), Body: io.NopCloser(&h.body),
 	}
 	var b bytes.Buffer
 	if r.Write(&b) == nil {
-		_, _ = a.conn.Write(b.Bytes())
+		_, _ = h.conn.Write(b.Bytes())
 	}
 }

@@ -32,8 +32,8 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 	}
 	s := &Service{
 		Hub: hub, Logger: slog.New(slog.DiscardHandler),
-		Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
-		Session: func(c *signal.Client) Session { return echo{c} },
+		Profile:    signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
+		NewHandler: func(c *signal.Client) MessageHandler { return echoHandler{c} },
 	}
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Serve(w, r, signal.Visitor{}, func() {})
@@ -43,7 +43,7 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 	case "caught":
 		var err error
 		always := func(*http.Request) bool { return true }
-		if web.Listener, err = Catch(web.Listener, web.Config.Handler, always, slog.New(slog.DiscardHandler)); err != nil {
+		if web.Listener, err = NewUpgradeListener(web.Listener, web.Config.Handler, always, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		web.Start()
@@ -74,11 +74,11 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 	}, hub
 }
 
-// ways are how connections can come to the poller.
-var ways = []string{"plain", "TLS", "caught"}
+// kinds are how connections can come to the poller.
+var kinds = []string{"plain", "TLS", "caught"}
 
-func everyWay(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
-	for _, way := range ways {
+func forEachKind(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+	for _, way := range kinds {
 		t.Run(way, func(t *testing.T) {
 			dial, hub := serve(t, way, signal.Options{})
 			l := signal.DefaultLimits()
@@ -92,9 +92,9 @@ func everyWay(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) 
 }
 
 func TestPolledConnections(t *testing.T) {
-	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
-		for _, size := range []int{0, 1, 125, 126, 4096, large - 1, large, 1<<16 - 1, 1 << 16, 256 << 10} {
+		for _, size := range []int{0, 1, 125, 126, 4096, inlineReadMax - 1, inlineReadMax, 1<<16 - 1, 1 << 16, 256 << 10} {
 			text := strings.Repeat("x", size)
 			send(t, ws, text)
 			expect(t, ws, text)
@@ -125,7 +125,7 @@ func TestPolledConnections(t *testing.T) {
 }
 
 func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
-	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		for name, c := range map[string]struct {
 			frame []byte
 			code  int
@@ -140,7 +140,7 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 			"bad close code":     {[]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED}, gorilla.CloseProtocolError},
 			"short close":        {[]byte{0x88, 0x81, 0, 0, 0, 0, 3}, gorilla.CloseProtocolError},
 			"endless":            {[]byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseProtocolError},
-			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxPieces)...), gorilla.CloseProtocolError},
+			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxFragments)...), gorilla.CloseProtocolError},
 			"too large":          {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseMessageTooBig},
 			"no UTF-8":           {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, gorilla.CloseInvalidFramePayloadData},
 			"panic":              {[]byte("\x81\x85\x00\x00\x00\x00panic"), gorilla.CloseInternalServerErr},
@@ -163,7 +163,7 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 // One who doesn't read is written to as far as the kernel takes it, and by a goroutine that waits from there on. Others
 // notice nothing, and it is told everything when it reads again.
 func TestPolledReaderThatPauses(t *testing.T) {
-	for _, way := range ways {
+	for _, way := range kinds {
 		t.Run(way, func(t *testing.T) {
 			l := signal.DefaultLimits()
 			dial, hub := serve(t, way, signal.Options{})
@@ -196,7 +196,7 @@ func TestPolledReaderThatPauses(t *testing.T) {
 }
 
 func TestPolledReaderThatNeverComesBack(t *testing.T) {
-	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		lazy := dial() // under a queue of 1 MiB
 		_ = lazy.SetWriteDeadline(time.Now().Add(patience))
 		text := bytes.Repeat([]byte("x"), 200<<10)
@@ -209,7 +209,7 @@ func TestPolledReaderThatNeverComesBack(t *testing.T) {
 }
 
 func TestPolledConnectionThatBreaks(t *testing.T) {
-	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		for range 20 {
 			ws := dial()
 			send(t, ws, "x")
@@ -225,7 +225,7 @@ func TestPolledConnectionThatBreaks(t *testing.T) {
 
 // Many come and go at once, and the goroutine that reads for them goes with the last.
 func TestPolledCrowd(t *testing.T) {
-	everyWay(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		var crowd sync.WaitGroup
 		for i := range 60 {
 			ws := dial()

@@ -18,73 +18,73 @@ import (
 // is inside a system call, and while there is always somebody it wakes up every 20 us, which cost a fifth of all.
 // For the same reason nothing here that can't wait tells the runtime that it might.
 type poller struct {
-	epoll int
-	file  *os.File // has epoll
-	wait  syscall.RawConn
-	done  chan struct{}
+	epoll    int
+	file     *os.File // has epoll
+	fileConn syscall.RawConn
+	done     chan struct{}
 
-	last func() // to be called when the goroutine ends, which it then does of its own accord
+	onExit func() // to be called when the goroutine ends, which it then does of its own accord
 
 	mu    sync.Mutex
-	wires map[int32]*wire // those that want anything
+	conns map[int32]*rawConn // those that want anything
 }
 
-// roster has the poller of this process, if there is one.
-var roster struct {
+// sharedPoller has the poller of this process, if there is one.
+var sharedPoller struct {
 	mu      sync.Mutex
 	current *poller
 	users   int
 }
 
-// enlist returns the poller, for one more connection.
-func enlist() (*poller, error) {
-	roster.mu.Lock()
-	defer roster.mu.Unlock()
-	if roster.current == nil {
+// acquirePoller returns the poller, for one more connection.
+func acquirePoller() (*poller, error) {
+	sharedPoller.mu.Lock()
+	defer sharedPoller.mu.Unlock()
+	if sharedPoller.current == nil {
 		p, err := newPoller()
 		if err != nil {
 			return nil, err
 		}
-		roster.current = p
+		sharedPoller.current = p
 		go p.run()
 	}
-	roster.users++
-	return roster.current, nil
+	sharedPoller.users++
+	return sharedPoller.current, nil
 }
 
-// enroll is enlist for who knows the poller, which won't end meanwhile.
-func enroll() {
-	roster.mu.Lock()
-	roster.users++
-	roster.mu.Unlock()
+// retainPoller is acquirePoller for who knows the poller, which won't end meanwhile.
+func retainPoller() {
+	sharedPoller.mu.Lock()
+	sharedPoller.users++
+	sharedPoller.mu.Unlock()
 }
 
-// dismiss is for a connection that is gone. The last one's waits for the poller's end.
-func (p *poller) dismiss() {
-	if strike() {
+// release is for a connection that is gone. The last one's waits for the poller's end.
+func (p *poller) release() {
+	if unregister() {
 		_ = p.file.Close()
 		<-p.done
 	}
 }
 
-// dismissHere is dismiss for the goroutine itself. It calls left, when the goroutine ends if this was the last connection.
-func (p *poller) dismissHere(left func()) {
-	if strike() {
-		p.last = left
+// releaseFromLoop is release for the goroutine itself. It calls exited, when the goroutine ends if this was the last connection.
+func (p *poller) releaseFromLoop(exited func()) {
+	if unregister() {
+		p.onExit = exited
 		return
 	}
-	left()
+	exited()
 }
 
-// strike takes a connection off the roster, and reports whether it was the last.
-func strike() (last bool) {
-	roster.mu.Lock()
-	defer roster.mu.Unlock()
-	roster.users--
-	if roster.users > 0 {
+// unregister takes a connection off the shared poller, and reports whether it was the last.
+func unregister() (last bool) {
+	sharedPoller.mu.Lock()
+	defer sharedPoller.mu.Unlock()
+	sharedPoller.users--
+	if sharedPoller.users > 0 {
 		return false
 	}
-	roster.current = nil
+	sharedPoller.current = nil
 	return true
 }
 
@@ -97,8 +97,8 @@ func newPoller() (*poller, error) {
 		_ = unix.Close(epoll)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{}), wires: make(map[int32]*wire)}
-	if p.wait, err = p.file.SyscallConn(); err == nil {
+	p := &poller{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{}), conns: make(map[int32]*rawConn)}
+	if p.fileConn, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // fails where it can't be waited for
 	}
 	if err != nil {
@@ -108,33 +108,33 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// want changes whether a wire waits for something: its in or its out.
-func (p *poller) want(w *wire, what *bool, on bool) error {
+// setWanted changes whether a raw connection waits for something: its wantRead or its wantWrite.
+func (p *poller) setWanted(w *rawConn, what *bool, on bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.retired {
+	if w.deregistered {
 		return net.ErrClosed
 	}
 	before, was := w.events(), *what
 	*what = on
-	err := p.apply(w, before)
+	err := p.updateEpoll(w, before)
 	if err != nil {
 		*what = was
 	}
 	return err
 }
 
-// retire makes a wire wait for nothing any more.
-func (p *poller) retire(w *wire) {
+// deregister makes a raw connection wait for nothing any more.
+func (p *poller) deregister(w *rawConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := w.events()
-	w.in, w.out, w.retired = false, false, true
-	_ = p.apply(w, before) // taking away doesn't fail
+	w.wantRead, w.wantWrite, w.deregistered = false, false, true
+	_ = p.updateEpoll(w, before) // taking away doesn't fail
 }
 
-// apply tells the kernel what a wire waits for. The caller holds mu.
-func (p *poller) apply(w *wire, before uint32) error {
+// updateEpoll tells the kernel what a raw connection waits for. The caller holds mu.
+func (p *poller) updateEpoll(w *rawConn, before uint32) error {
 	now, op := w.events(), unix.EPOLL_CTL_MOD
 	switch {
 	case now == before:
@@ -147,18 +147,18 @@ func (p *poller) apply(w *wire, before uint32) error {
 	if err := unix.EpollCtl(p.epoll, op, w.fd, &unix.EpollEvent{Events: now, Fd: int32(w.fd)}); err != nil {
 		return fmt.Errorf("wait for a connection: %w", os.NewSyscallError("epoll_ctl", err))
 	}
-	if p.wires[int32(w.fd)] = w; now == 0 {
-		delete(p.wires, int32(w.fd))
+	if p.conns[int32(w.fd)] = w; now == 0 {
+		delete(p.conns, int32(w.fd))
 	}
 	return nil
 }
 
-// events are what a wire waits for, each time it comes anew. The caller holds the poller's lock.
-func (w *wire) events() (e uint32) {
-	if w.in {
+// events are what a raw connection waits for, each time it comes anew. The caller holds the poller's lock.
+func (c *rawConn) events() (e uint32) {
+	if c.wantRead {
 		e |= unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 	}
-	if w.out {
+	if c.wantWrite {
 		e |= unix.EPOLLOUT | unix.EPOLLET
 	}
 	return e
@@ -171,29 +171,29 @@ const maxEvents = 128
 func (p *poller) run() {
 	defer func() {
 		close(p.done)
-		if p.last != nil {
+		if p.onExit != nil {
 			_ = p.file.Close()
-			p.last()
+			p.onExit()
 		}
 	}()
 	events := make([]unix.EpollEvent, maxEvents)
 	b := newBuffer()
-	defer func() { b.free() }()
-	_ = p.wait.Read(func(uintptr) (done bool) { // until dismiss closes the file
-		for n := maxEvents; n == maxEvents && p.last == nil; {
-			n = p.ready(events)
+	defer func() { b.release() }()
+	_ = p.fileConn.Read(func(uintptr) (done bool) { // until release closes the file
+		for n := maxEvents; n == maxEvents && p.onExit == nil; {
+			n = p.pollEvents(events)
 			for _, e := range events[:n] {
-				if taken := p.serve(e, b); taken {
+				if taken := p.dispatch(e, b); taken {
 					b = newBuffer()
 				}
 			}
 		}
-		return p.last != nil
+		return p.onExit != nil
 	})
 }
 
-// ready returns how many events there are. What it returns is not returned again before there is more of it.
-func (p *poller) ready(events []unix.EpollEvent) int {
+// pollEvents returns how many events there are. What it returns is not returned again before there is more of it.
+func (p *poller) pollEvents(events []unix.EpollEvent) int {
 	for {
 		n, err := epollNow(p.epoll, events)
 		if err == nil {
@@ -205,20 +205,20 @@ func (p *poller) ready(events []unix.EpollEvent) int {
 	}
 }
 
-// serve deals with one event. It reports whether the buffer is somebody else's now.
-func (p *poller) serve(e unix.EpollEvent, b *buffer) (taken bool) {
+// dispatch deals with one event. It reports whether the buffer is somebody else's now.
+func (p *poller) dispatch(e unix.EpollEvent, b *buffer) (taken bool) {
 	p.mu.Lock()
-	w := p.wires[e.Fd] // perhaps another one than the event's, which then finds that there is nothing to do
-	in, out := w != nil && w.in, w != nil && w.out
+	w := p.conns[e.Fd] // perhaps another one than the event's, which then finds that there is nothing to do
+	in, out := w != nil && w.wantRead, w != nil && w.wantWrite
 	p.mu.Unlock()
 	if out && e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		_ = p.want(w, &w.out, false) // who waits asks again
+		_ = p.setWanted(w, &w.wantWrite, false) // who waits asks again
 		w.mu.Lock()
-		w.wake()
+		w.wakeFlush()
 		w.mu.Unlock()
 	}
 	if in && e.Events&^unix.EPOLLOUT != 0 {
-		return w.reader.readable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		return w.handler.onReadable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 	return false
 }

@@ -19,23 +19,23 @@ var upgrader = gorilla.Upgrader{
 	CheckOrigin:      func(*http.Request) bool { return true }, // the gateway has judged it already
 }
 
-// Session is a protocol's side of one client. It is called by one goroutine at a time.
-type Session interface {
+// MessageHandler is a protocol's side of one client. It is called by one goroutine at a time.
+type MessageHandler interface {
 	// Open is called once, before anything is read.
 	Open()
-	// Text takes a message, without waiting for anything. What may take its time it returns, to be called once where
+	// HandleText takes a message, without waiting for anything. What may take its time it returns, to be called once where
 	// waiting is no harm; nothing else comes from the client before that has returned. The bytes are lent for both calls.
-	Text(message []byte) (slow func())
-	// Refuse tells the client about a message that Text never sees.
-	Refuse(*signal.Error)
+	HandleText(message []byte) (slow func())
+	// SendError tells the client about a message that Text never sees.
+	SendError(*signal.Error)
 }
 
 // Service says how to serve a WebSocket.
 type Service struct {
-	Hub     *signal.Hub
-	Logger  *slog.Logger // for panics
-	Profile signal.Profile
-	Session func(*signal.Client) Session
+	Hub        *signal.Hub
+	Logger     *slog.Logger // for panics
+	Profile    signal.Profile
+	NewHandler func(*signal.Client) MessageHandler
 }
 
 // Serve upgrades the request and returns. The client is served by a goroutine that the hub waits for. Done
@@ -46,12 +46,12 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 	if offered := gorilla.Subprotocols(r); len(offered) > 0 {
 		chosen = offered[0]
 	}
-	h := Host{Hub: s.Hub, Logger: s.Logger, Accept: func(c signal.Prompt) (Peer, Session, error) {
+	h := Host{Hub: s.Hub, Logger: s.Logger, Accept: func(c signal.NonblockingConn) (Peer, MessageHandler, error) {
 		client, err := s.Hub.Connect(c, s.Profile, v)
 		if err != nil {
 			return nil, nil, err
 		}
-		return client, s.Session(client), nil
+		return client, s.NewHandler(client), nil
 	}}
 	h.Serve(w, r, chosen, done)
 }
@@ -61,8 +61,8 @@ type Peer interface {
 	ID() broker.ID
 	Done() <-chan struct{} // closed when nothing more should be read
 	Seen()
-	// Admit counts a message. The client may send it after a wait, and should perhaps be told that it is too fast.
-	Admit(size int) (wait time.Duration, tooFast bool)
+	// CountMessage counts a message. The client may send it after a wait, and should perhaps be told that it is too fast.
+	CountMessage(size int) (wait time.Duration, tooFast bool)
 	End(signal.Reason)
 	// Close is called once, when reading has ended. TryClose is Close for who must not wait: it calls first before the
 	// other side can notice, or reports false and does nothing.
@@ -75,7 +75,7 @@ type Host struct {
 	Hub    *signal.Hub
 	Logger *slog.Logger
 	// Accept makes a peer of a connection. The hub must wait for it.
-	Accept func(signal.Prompt) (Peer, Session, error)
+	Accept func(signal.NonblockingConn) (Peer, MessageHandler, error)
 }
 
 // Serve upgrades the request to a subprotocol, if any, and returns. Done is called as by [Service.Serve].
@@ -90,26 +90,26 @@ func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string,
 		return
 	}
 	c := newConn(ws.NetConn())
-	left, err := h.Hub.Attend()
+	untrack, err := h.Hub.Track()
 	var peer Peer
-	var session Session
+	var session MessageHandler
 	if err == nil {
 		if peer, session, err = h.Accept(c); err != nil {
-			left()
+			untrack()
 		}
 	}
 	if err != nil {
-		code, text := closing(signal.Restarting)
-		c.last(closePayload(code, text))
+		code, text := closeCode(signal.Restarting)
+		c.sendClose(closePayload(code, text))
 		c.Abort()
-		c.free()
+		c.release()
 		done()
 		return
 	}
-	l := &link{host: h, conn: c, client: peer, session: session, done: done, left: left}
-	if c.wire == nil {
+	l := &reader{host: h, conn: c, peer: peer, handler: session, done: done, untrack: untrack}
+	if c.raw == nil {
 		go l.run()
 		return
 	}
-	l.begin()
+	l.startPolling()
 }

@@ -1,5 +1,5 @@
 // Package websocket makes clients of WebSockets: it upgrades a request, serves as the hub's [signal.Conn], and
-// hands the messages of a connection to a protocol's session. Every protocol that speaks text frames shares it.
+// hands the messages of a connection to a protocol's handler. Every protocol that speaks text frames shares it.
 //
 // # Who reads
 //
@@ -32,55 +32,55 @@ import (
 )
 
 const (
-	handshakeWait = 5 * time.Second  // to write the response to an upgrade
-	messageWait   = 30 * time.Second // from a message's first byte to its last
-	closeWait     = time.Second      // to write a close frame, and then for the other side to answer
-	prompt        = 64 << 10         // bytes of a message that may be written by who reads for others
+	handshakeWait  = 5 * time.Second  // to write the response to an upgrade
+	messageWait    = 30 * time.Second // from a message's first byte to its last
+	closeWait      = time.Second      // to write a close frame, and then for the other side to answer
+	inlineWriteMax = 64 << 10         // bytes of a message that may be written by who reads for others
 )
 
-// conn is a WebSocket as a signal.Prompt.
+// conn is a WebSocket as a signal.NonblockingConn.
 type conn struct {
-	nc   net.Conn
-	wire *wire         // below nc, where the poller reads; else nil
-	turn chan struct{} // held while writing where there is no wire
+	nc         net.Conn
+	raw        *rawConn      // below nc, where the poller reads; else nil
+	writeToken chan struct{} // held while writing where there is no raw connection
 
-	begun *byte // the frame that TryWrite has begun, of who writes
+	partialWrite *byte // the frame that TryWrite has begun, of who writes
 
-	mu     sync.Mutex
-	dead   bool
-	closed bool        // a close frame has been sent
-	linger *time.Timer // cuts the connection when the other side doesn't answer a close frame
+	mu        sync.Mutex
+	aborted   bool
+	closeSent bool        // a close frame has been sent
+	linger    *time.Timer // cuts the connection when the other side doesn't answer a close frame
 }
 
 // newConn returns a conn of a connection that has been upgraded.
 func newConn(nc net.Conn) *conn {
 	c := &conn{nc: nc}
-	switch bottom := below(nc).(type) {
+	switch bottom := innermost(nc).(type) {
 	case *net.TCPConn:
 		if nc != net.Conn(bottom) {
 			break // who is above it would go on using it
 		}
-		if w, err := take(bottom); err == nil {
-			c.nc, c.wire = w, w
+		if w, err := newRawConn(bottom); err == nil {
+			c.nc, c.raw = w, w
 		}
-	case *wire: // which a catcher took over before the request was read
-		c.wire = bottom
+	case *rawConn: // which a upgrade listener took over before the request was read
+		c.raw = bottom
 	case *Conn:
-		if bottom.leave() != nil {
+		if bottom.detach() != nil {
 			break
 		}
-		if c.wire = bottom.wire; nc == net.Conn(bottom) {
-			c.nc = c.wire
+		if c.raw = bottom.raw; nc == net.Conn(bottom) {
+			c.nc = c.raw
 		}
 	}
-	if c.wire == nil {
-		c.turn = make(chan struct{}, 1)
+	if c.raw == nil {
+		c.writeToken = make(chan struct{}, 1)
 	}
 	return c
 }
 
-// below is the connection that others, such as a *tls.Conn, are wrapped around.
-func below(nc net.Conn) net.Conn {
+// innermost is the connection that others, such as a *tls.Conn, are wrapped around.
+func innermost(nc net.Conn) net.Conn {
 	for {
 		outer, ok := nc.(interface{ NetConn() net.Conn })
 		if !ok {
@@ -90,29 +90,29 @@ func below(nc net.Conn) net.Conn {
 	}
 }
 
-var frames = sync.Pool{New: func() any { return new([]byte) }}
+var framePool = sync.Pool{New: func() any { return new([]byte) }}
 
-// put writes a frame. Where there is a wire it doesn't wait.
-func (c *conn) put(op byte, payload []byte, deadline time.Time) error {
-	p := frames.Get().(*[]byte)
+// writeFrame writes a frame. Where there is a raw connection it doesn't wait.
+func (c *conn) writeFrame(op byte, payload []byte, deadline time.Time) error {
+	p := framePool.Get().(*[]byte)
 	*p = appendFrame((*p)[:0], op, payload)
 	defer func() {
-		if cap(*p) <= 2*prompt {
-			frames.Put(p)
+		if cap(*p) <= 2*inlineWriteMax {
+			framePool.Put(p)
 		}
 	}()
-	if c.wire != nil {
+	if c.raw != nil {
 		_, err := c.nc.Write(*p)
 		return err
 	}
 	t := time.NewTimer(time.Until(deadline))
 	defer t.Stop()
 	select {
-	case c.turn <- struct{}{}:
+	case c.writeToken <- struct{}{}:
 	case <-t.C:
 		return os.ErrDeadlineExceeded
 	}
-	defer func() { <-c.turn }()
+	defer func() { <-c.writeToken }()
 	if err := c.nc.SetWriteDeadline(deadline); err != nil {
 		return err
 	}
@@ -123,85 +123,85 @@ func (c *conn) put(op byte, payload []byte, deadline time.Time) error {
 	return err
 }
 
-// write writes a frame and waits until it has gone.
-func (c *conn) write(op byte, payload []byte, deadline time.Time) error {
-	if err := c.put(op, payload, deadline); err != nil || c.wire == nil {
+// writeAndFlush writes a frame and waits until it has gone.
+func (c *conn) writeAndFlush(op byte, payload []byte, deadline time.Time) error {
+	if err := c.writeFrame(op, payload, deadline); err != nil || c.raw == nil {
 		return err
 	}
-	return c.wire.flush(deadline)
+	return c.raw.flush(deadline)
 }
 
 // Write implements signal.Conn.
 func (c *conn) Write(frame []byte, deadline time.Time) error {
-	begun := c.begun
-	if c.begun = nil; begun != nil && begun == &frame[0] {
-		return c.wire.flush(deadline)
+	begun := c.partialWrite
+	if c.partialWrite = nil; begun != nil && begun == &frame[0] {
+		return c.raw.flush(deadline)
 	}
-	return c.write(opText, frame, deadline)
+	return c.writeAndFlush(opText, frame, deadline)
 }
 
-// TryWrite implements signal.Prompt.
+// TryWrite implements signal.NonblockingConn.
 func (c *conn) TryWrite(frame []byte) (done bool, err error) {
-	if c.wire == nil || len(frame) > prompt || !c.wire.idle() {
+	if c.raw == nil || len(frame) > inlineWriteMax || !c.raw.idle() {
 		return false, nil
 	}
-	if err := c.put(opText, frame, time.Time{}); err != nil {
+	if err := c.writeFrame(opText, frame, time.Time{}); err != nil {
 		return false, err
 	}
-	if c.wire.idle() {
+	if c.raw.idle() {
 		return true, nil
 	}
-	c.begun = &frame[0]
+	c.partialWrite = &frame[0]
 	return false, nil
 }
 
 // Ping implements signal.Conn.
-func (c *conn) Ping(deadline time.Time) error { return c.write(opPing, nil, deadline) }
+func (c *conn) Ping(deadline time.Time) error { return c.writeAndFlush(opPing, nil, deadline) }
 
-// TryPing implements signal.Prompt.
+// TryPing implements signal.NonblockingConn.
 func (c *conn) TryPing() (done bool, err error) {
-	if c.wire == nil || !c.wire.idle() {
+	if c.raw == nil || !c.raw.idle() {
 		return false, nil
 	}
-	err = c.put(opPing, nil, time.Time{})
+	err = c.writeFrame(opPing, nil, time.Time{})
 	return err == nil, err // should it be kept, the next write sends it
 }
 
-// pong answers a ping, unless the other side doesn't read: the answer to its next ping will do (RFC 6455
+// sendPong answers a ping, unless the other side doesn't read: the answer to its next ping will do (RFC 6455
 // section 5.5.3).
-func (c *conn) pong(body []byte) {
-	if c.wire == nil || c.wire.idle() {
-		_ = c.put(opPong, body, time.Now().Add(closeWait)) // no reason to stop reading
+func (c *conn) sendPong(body []byte) {
+	if c.raw == nil || c.raw.idle() {
+		_ = c.writeFrame(opPong, body, time.Now().Add(closeWait)) // no reason to stop reading
 	}
 }
 
 // Close implements signal.Conn.
 func (c *conn) Close(why signal.Reason) {
-	code, text := closing(why)
-	if c.sayClose() && c.write(opClose, closePayload(code, text), time.Now().Add(closeWait)) != nil {
+	code, text := closeCode(why)
+	if c.claimClose() && c.writeAndFlush(opClose, closePayload(code, text), time.Now().Add(closeWait)) != nil {
 		c.Abort()
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.dead && c.linger == nil {
+	if !c.aborted && c.linger == nil {
 		c.linger = time.AfterFunc(closeWait, c.Abort)
 	}
 }
 
-// last writes a close frame after which nothing is read, unless one has been written.
-func (c *conn) last(payload []byte) {
-	if c.sayClose() {
-		_ = c.put(opClose, payload, time.Now().Add(closeWait))
+// sendClose writes a close frame after which nothing is read, unless one has been written.
+func (c *conn) sendClose(payload []byte) {
+	if c.claimClose() {
+		_ = c.writeFrame(opClose, payload, time.Now().Add(closeWait))
 	}
 }
 
-// sayClose reports whether the caller should write a close frame: only the first one does.
-func (c *conn) sayClose() bool {
+// claimClose reports whether the caller should write a close frame: only the first one does.
+func (c *conn) claimClose() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := !c.closed
-	c.closed = true
+	first := !c.closeSent
+	c.closeSent = true
 	return first
 }
 
@@ -209,16 +209,16 @@ func (c *conn) sayClose() bool {
 func (c *conn) Abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dead = true
+	c.aborted = true
 	if c.linger != nil {
 		c.linger.Stop()
 	}
-	_ = below(c.nc).Close()
+	_ = innermost(c.nc).Close()
 }
 
-// free gives up what Abort leaves to who reads.
-func (c *conn) free() {
-	if c.wire != nil {
-		c.wire.free()
+// release gives up what Abort leaves to who reads.
+func (c *conn) release() {
+	if c.raw != nil {
+		c.raw.release()
 	}
 }

@@ -23,27 +23,27 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo is a session that sends back what it gets, and panics when asked to.
-type echo struct{ client *signal.Client }
+// echoHandler is a session that sends back what it gets, and panics when asked to.
+type echoHandler struct{ client *signal.Client }
 
-func (e echo) Open() { e.client.Send([]byte("welcome")) }
-func (e echo) Text(m []byte) func() {
+func (e echoHandler) Open() { e.client.Send([]byte("welcome")) }
+func (e echoHandler) HandleText(m []byte) func() {
 	if string(m) == "panic" {
 		panic("asked to")
 	}
 	e.client.Send(bytes.Clone(m))
 	return nil
 }
-func (e echo) Refuse(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
+func (e echoHandler) SendError(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
 
-// pipes is a listener of connections in memory, so that tests run in a bubble with a time of its own.
-type pipes struct {
+// pipeListener is a listener of connections in memory, so that tests run in a bubble with a time of its own.
+type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once
 	done  chan struct{}
 }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func (p *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -51,11 +51,11 @@ func (p *pipes) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+func (p *pipeListener) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// run calls test in a bubble with a way to connect to an echo.
-func run(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+// runBubble calls test in a bubble with a way to connect to an echo.
+func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
 		if err != nil {
@@ -63,10 +63,10 @@ func run(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
 		}
 		s := &Service{
 			Hub: hub, Logger: slog.New(slog.DiscardHandler),
-			Profile: signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
-			Session: func(c *signal.Client) Session { return echo{c} },
+			Profile:    signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
+			NewHandler: func(c *signal.Client) MessageHandler { return echoHandler{c} },
 		}
-		p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		p := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		var served atomic.Int32
 		srv := &http.Server{
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func expectClose(t *testing.T, ws *gorilla.Conn, code int) time.Duration {
 }
 
 func TestMessagesMayComeInPieces(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		w, err := ws.NextWriter(gorilla.TextMessage)
 		if err != nil {
@@ -154,7 +154,7 @@ func TestMessagesMayComeInPieces(t *testing.T) {
 
 // Fragments without content arrive for ever, and none ends the message.
 func TestMessageThatNeverEndsIsCutOff(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		stop := make(chan struct{})
 		go func() {
@@ -177,7 +177,7 @@ func TestMessageThatNeverEndsIsCutOff(t *testing.T) {
 }
 
 func TestPingsAreAnsweredAtTheClientsRate(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		const pings = 100 + 30*5
 		pongs := 0
@@ -199,7 +199,7 @@ func TestPingsAreAnsweredAtTheClientsRate(t *testing.T) {
 }
 
 func TestPanicEndsOneClient(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		a, b := dial(), dial()
 		send(t, a, "panic")
 		expectClose(t, a, gorilla.CloseInternalServerErr)
@@ -210,7 +210,7 @@ func TestPanicEndsOneClient(t *testing.T) {
 
 // A client that is told to go and doesn't answer is cut off a second later.
 func TestUnansweredCloseFrame(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		ws.SetCloseHandler(func(int, string) error { return nil })
 		send(t, ws, "\xff")
@@ -227,7 +227,7 @@ func TestUnansweredCloseFrame(t *testing.T) {
 }
 
 func TestSilentSocketIsFoundByPings(t *testing.T) {
-	run(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		ws.SetPingHandler(func(string) error { return nil })
 		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
@@ -250,18 +250,18 @@ func TestUpgradeThatFailsIsDone(t *testing.T) {
 	defer func() { _ = hub.Shutdown(context.Background()) }()
 	s := &Service{Hub: hub}
 	done := 0
-	w := &recorder{header: make(http.Header)}
+	w := &responseRecorder{header: make(http.Header)}
 	s.Serve(w, &http.Request{Method: "GET"}, signal.Visitor{}, func() { done++ })
 	if done != 1 || w.status != http.StatusBadRequest {
 		t.Errorf("done %d times with status %d", done, w.status)
 	}
 }
 
-type recorder struct {
+type responseRecorder struct {
 	header http.Header
 	status int
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
+func (r *responseRecorder) Header() http.Header         { return r.header }
+func (r *responseRecorder) Write(p []byte) (int, error) { return len(p), nil }
+func (r *responseRecorder) WriteHeader(status int)      { r.status = status }

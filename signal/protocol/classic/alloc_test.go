@@ -38,9 +38,9 @@ func TestCandidateAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer client.Close()
-		session := h.service.Session(client)
+		session := h.service.NewHandler(client)
 		text[name] = func(message string) {
-			if slow := session.Text([]byte(message)); slow != nil {
+			if slow := session.HandleText([]byte(message)); slow != nil {
 				t.Errorf("%s has to wait", message)
 			}
 		}
@@ -53,7 +53,7 @@ func TestCandidateAllocatesNothing(t *testing.T) {
 			text["bo"](`{"type":"offer","offer":{},"name":"al"}`)
 			before := conns["al"].frames
 			const runs = 200
-			if n := testing.AllocsPerRun(runs, func() { session.Text(message) }); n > 0 {
+			if n := testing.AllocsPerRun(runs, func() { session.HandleText(message) }); n > 0 {
 				t.Errorf("a candidate costs %v allocations", n)
 			}
 			if got := conns["al"].frames - before; got != runs+1 { // one to warm up

@@ -40,12 +40,12 @@ func New(hub *signal.Hub, ice signal.ICEProvider, log *slog.Logger, o Options) *
 	o.UnknownCommand = cmp.Or(o.UnknownCommand, "Command not found")
 	h := &Handler{opts: o, hub: hub, ice: ice, log: log}
 	h.service = websocket.Service{
-		Hub:     hub,
-		Logger:  log,
-		Profile: signal.Profile{Protocol: Protocol, Encode: encode, OneCall: true, Expires: true, Loose: o.Loose},
-		Session: func(c *signal.Client) websocket.Session { return &session{handler: h, client: c} },
+		Hub:        hub,
+		Logger:     log,
+		Profile:    signal.Profile{Protocol: Protocol, Encode: encode, OneCall: true, Expires: true, Loose: o.Loose},
+		NewHandler: func(c *signal.Client) websocket.MessageHandler { return &connection{handler: h, client: c} },
 	}
-	hub.Declare(Protocol)
+	hub.InitMetrics(Protocol)
 	return h
 }
 
@@ -55,99 +55,99 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 	h.service.Serve(w, r, v, done)
 }
 
-// session is one client's state in this protocol, which is none beyond the core's.
-type session struct {
+// connection is one client's state in this protocol, which is none beyond the core's.
+type connection struct {
 	handler *Handler
 	client  *signal.Client
 	peer    string // whom it named last: most messages are for the same one
 }
 
 // Open implements websocket.Session.
-func (s *session) Open() {
-	if g := s.handler.opts.Greeting; g != "" {
-		s.client.Send([]byte(g))
+func (c *connection) Open() {
+	if g := c.handler.opts.Greeting; g != "" {
+		c.client.Send([]byte(g))
 	}
 }
 
-// Refuse implements websocket.Session.
-func (s *session) Refuse(e *signal.Error) { s.refuse(e, "") }
+// SendError implements websocket.Session.
+func (c *connection) SendError(e *signal.Error) { c.refuse(e, "") }
 
-func (s *session) refuse(e *signal.Error, peer string) {
-	s.client.Send(frame(errorReply{Type: "error", Code: e.Code, Name: peer, Message: e.Message}))
+func (c *connection) refuse(e *signal.Error, peer string) {
+	c.client.Send(frame(errorReply{Type: "error", Code: e.Code, Name: peer, Message: e.Message}))
 }
 
-// Text implements websocket.Session.
-func (s *session) Text(message []byte) (slow func()) {
+// HandleText implements websocket.Session.
+func (c *connection) HandleText(message []byte) (slow func()) {
 	e, ok := decode(message)
 	if !ok {
-		s.bad()
+		c.refuseMalformed()
 		return nil
 	}
 	kind, _ := rawjson.Text(e.kind)
 	switch string(kind) {
 	case "login":
-		return s.login(e)
+		return c.login(e)
 	case "offer":
-		s.pass(broker.Offer, e.name, e.offer)
+		c.forward(broker.Offer, e.name, e.offer)
 	case "answer":
-		s.pass(broker.Answer, e.name, e.answer)
+		c.forward(broker.Answer, e.name, e.answer)
 	case "candidate":
-		s.pass(broker.Candidate, e.name, e.candidate)
+		c.forward(broker.Candidate, e.name, e.candidate)
 	case "leave":
-		if to, ok := s.name(e.name); ok {
-			s.client.Leave(to)
+		if to, ok := c.name(e.name); ok {
+			c.client.Leave(to)
 		}
 	default:
-		s.unknown(e.kind)
+		c.refuseUnknown(e.kind)
 	}
 	return nil
 }
 
-// pass forwards a payload to a peer. The sender hears of what was refused, except for candidates.
-func (s *session) pass(kind broker.Kind, name, payload []byte) {
-	to, ok := s.name(name)
+// forward forwards a payload to a peer. The sender hears of what was refused, except for candidates.
+func (c *connection) forward(kind broker.Kind, name, payload []byte) {
+	to, ok := c.name(name)
 	if !ok || payload == nil {
-		s.bad()
+		c.refuseMalformed()
 		return
 	}
 	var err error
 	if kind == broker.Offer {
-		err = s.client.Offer(to, payload)
+		err = c.client.Offer(to, payload)
 	} else {
-		err = s.client.Tell(kind, to, payload)
+		err = c.client.Tell(kind, to, payload)
 	}
 	if err != nil {
-		s.notPassed(kind, to, err)
+		c.sendForwardError(kind, to, err)
 	}
 }
 
-func (s *session) notPassed(kind broker.Kind, to string, err error) {
+func (c *connection) sendForwardError(kind broker.Kind, to string, err error) {
 	var refused *signal.Error
 	if errors.As(err, &refused) && (kind != broker.Candidate || refused == signal.ErrNotSignedIn) {
-		s.refuse(refused, to)
+		c.refuse(refused, to)
 	}
 }
 
 // name returns the string that a value is, if it is one.
-func (s *session) name(value []byte) (name string, ok bool) {
+func (c *connection) name(value []byte) (name string, ok bool) {
 	text, ok := rawjson.Text(value)
-	if ok && string(text) != s.peer {
-		s.peer = string(text)
+	if ok && string(text) != c.peer {
+		c.peer = string(text)
 	}
-	return s.peer, ok
+	return c.peer, ok
 }
 
-func (s *session) bad() {
-	s.handler.hub.Refuse(signal.ErrBadMessage)
-	s.Refuse(signal.ErrBadMessage)
+func (c *connection) refuseMalformed() {
+	c.handler.hub.CountRefusal(signal.ErrBadMessage)
+	c.SendError(signal.ErrBadMessage)
 }
 
 // maxEcho is how much of an unknown type is sent back.
 const maxEcho = 64
 
-// unknown answers a type that isn't known in the words that the clients' own servers used.
-func (s *session) unknown(kind []byte) {
-	s.handler.hub.Refuse(signal.ErrUnknownType)
+// refuseUnknown answers a type that isn't known in the words that the clients' own servers used.
+func (c *connection) refuseUnknown(kind []byte) {
+	c.handler.hub.CountRefusal(signal.ErrUnknownType)
 	said, ok := unquote(kind)
 	switch {
 	case kind == nil:
@@ -158,53 +158,53 @@ func (s *session) unknown(kind []byte) {
 	if len(said) > maxEcho {
 		said = said[:maxEcho] + "..."
 	}
-	s.client.Send(frame(errorReply{
-		Type: "error", Code: signal.ErrUnknownType.Code, Message: s.handler.opts.UnknownCommand + ": " + said,
+	c.client.Send(frame(errorReply{
+		Type: "error", Code: signal.ErrUnknownType.Code, Message: c.handler.opts.UnknownCommand + ": " + said,
 	}))
 }
 
 // login takes its time where somebody has the name, who has to be asked for a sign of life.
-func (s *session) login(e envelope) (slow func()) {
+func (c *connection) login(e envelope) (slow func()) {
 	name, _ := unquote(e.name) // what is no string is no name
-	done, err := s.client.TrySignIn(name)
+	done, err := c.client.TrySignIn(name)
 	if !done {
-		return func() { s.loggedIn(name, s.client.SignIn(name)) }
+		return func() { c.sendLoginReply(name, c.client.SignIn(name)) }
 	}
-	s.loggedIn(name, err)
+	c.sendLoginReply(name, err)
 	return nil
 }
 
-// loggedIn answers a login.
-func (s *session) loggedIn(name string, err error) {
+// sendLoginReply answers a login.
+func (c *connection) sendLoginReply(name string, err error) {
 	if err != nil {
 		var refused *signal.Error
 		if !errors.As(err, &refused) {
 			refused = signal.ErrUnavailable
 		}
-		s.client.Send(frame(loginReply{Type: "login", Code: refused.Code, Message: refused.Message}))
+		c.client.Send(frame(loginReply{Type: "login", Code: refused.Code, Message: refused.Message}))
 		return
 	}
-	reply := loginReply{Type: "login", Success: true, Token: s.client.Token()}
-	s.addICE(&reply, name)
-	s.client.Send(frame(reply))
+	reply := loginReply{Type: "login", Success: true, Token: c.client.Token()}
+	c.addICE(&reply, name)
+	c.client.Send(frame(reply))
 }
 
 // addICE puts ICE servers into the reply to a login, or why there are none. A login doesn't fail for it:
 // these clients would take that for a name that is taken.
-func (s *session) addICE(reply *loginReply, name string) {
-	if s.handler.ice == nil {
+func (c *connection) addICE(reply *loginReply, name string) {
+	if c.handler.ice == nil {
 		return
 	}
-	v := s.client.Visitor()
-	servers, err := s.handler.ice(s.handler.hub.Context(), signal.ICERequest{User: name, Host: v.Host, Addr: v.Addr})
+	v := c.client.Visitor()
+	servers, err := c.handler.ice(c.handler.hub.DoneContext(), signal.ICERequest{User: name, Host: v.Host, Addr: v.Addr})
 	if err != nil {
 		var refused *signal.Error
 		if !errors.As(err, &refused) {
 			refused = signal.ErrUnavailable
-			s.handler.log.Warn("no ICE servers for a sign-in",
-				slog.String("client", s.client.ID().String()), slog.Any("error", err))
+			c.handler.log.Warn("no ICE servers for a sign-in",
+				slog.String("client", c.client.ID().String()), slog.Any("error", err))
 		}
-		s.handler.hub.Refuse(refused)
+		c.handler.hub.CountRefusal(refused)
 		reply.ICEError = &problem{Code: refused.Code, Message: refused.Message}
 		return
 	}

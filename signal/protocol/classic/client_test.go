@@ -212,9 +212,9 @@ func (p *peer) exact(want string) {
 	}
 }
 
-// settled makes a round trip, and fails if anything else came first. Frames to a client keep their order, so
+// sync makes a round trip, and fails if anything else came first. Frames to a client keep their order, so
 // nothing that was routed to it before can still be on its way.
-func (p *peer) settled() {
+func (p *peer) sync() {
 	p.t.Helper()
 	p.send(`{"type":"are-you-there"}`)
 	if m := p.receive("error"); m.Code != signal.ErrUnknownType.Code {

@@ -112,9 +112,9 @@ func TestTutorialOnPort8888(t *testing.T) {
 		al.hangUp() // these clients don't forget whom they called before they hang up themselves
 		al.connected = ""
 	}
-	bo.settledAs(t, "Unrecognized command: undefined", `{"kind":"x"}`)
-	bo.settledAs(t, "Unrecognized command: null", `{"type":null}`)
-	bo.settledAs(t, "Unrecognized command: 7", `{"type":7}`)
+	bo.waitForState(t, "Unrecognized command: undefined", `{"kind":"x"}`)
+	bo.waitForState(t, "Unrecognized command: null", `{"type":null}`)
+	bo.waitForState(t, "Unrecognized command: 7", `{"type":7}`)
 
 	// A reload: the page's connection closes, the new page signs in under the same name.
 	bo.leave()
@@ -124,7 +124,7 @@ func TestTutorialOnPort8888(t *testing.T) {
 	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
 }
 
-func (p *page) settledAs(t *testing.T, want, text string) {
+func (p *page) waitForState(t *testing.T, want, text string) {
 	t.Helper()
 	p.send(text)
 	if m := p.refused(signal.ErrUnknownType); m.Message != want {
@@ -149,17 +149,17 @@ func TestLoginCarriesICEServersAndToken(t *testing.T) {
 	if m.Expires != 9999999999 {
 		t.Errorf("expires %d", m.Expires)
 	}
-	c, ok := s.hub.Bearer(m.Token)
+	c, ok := s.hub.SignedInClient(m.Token)
 	if !ok || c.Name() != "al" {
 		t.Error("the token isn't al's")
 	}
 	al.leave()
 	s.login("al") // the old al is gone by now
-	if _, ok := s.hub.Bearer(m.Token); ok {
+	if _, ok := s.hub.SignedInClient(m.Token); ok {
 		t.Error("the token outlives its connection")
 	}
 	for _, forged := range []string{"", "x", m.Token + "A", "AAAAAA" + m.Token[6:], m.Token[:36] + "AAAAAA" + m.Token[42:]} {
-		if _, ok := s.hub.Bearer(forged); ok {
+		if _, ok := s.hub.SignedInClient(forged); ok {
 			t.Errorf("forged token %q is accepted", forged)
 		}
 	}

@@ -22,11 +22,11 @@ func (s *server) inCall(a, b string) (*page, *page) {
 	return al, bo
 }
 
-// unharmed fails if a call has noticed anything, or doesn't go on.
-func unharmed(al, bo *page) {
+// checkCallWorks fails if a call has noticed anything, or doesn't go on.
+func checkCallWorks(al, bo *page) {
 	al.t.Helper()
-	al.settled()
-	bo.settled()
+	al.sync()
+	bo.sync()
 	al.say("candidate", "candidate", candidate, "")
 	bo.exact(`{"type":"candidate","candidate":` + candidate + `}`)
 	bo.say("candidate", "candidate", candidate, "")
@@ -107,10 +107,10 @@ func TestHostileInputHarmsNobody(t *testing.T) {
 					t.Fatalf("error %q: %s", m.Code, m.Message)
 				}
 			}
-			eve.settled()
-			unharmed(al, bo)
+			eve.sync()
+			checkCallWorks(al, bo)
 			eve.leave()
-			unharmed(al, bo)
+			checkCallWorks(al, bo)
 		})
 	}
 }
@@ -140,7 +140,7 @@ func TestBinaryFramesAreRefused(t *testing.T) {
 	al.refused(signal.ErrBinary)
 	al.raw(gorilla.BinaryMessage, []byte{0xff, 0xfe})
 	al.refused(signal.ErrBinary)
-	al.settled()
+	al.sync()
 }
 
 func TestTextThatIsNotUTF8EndsOnlyItsSender(t *testing.T) {
@@ -149,7 +149,7 @@ func TestTextThatIsNotUTF8EndsOnlyItsSender(t *testing.T) {
 	eve := s.login("eve")
 	eve.raw(gorilla.TextMessage, []byte("{\"type\":\"offer\",\"offer\":\"\xff\",\"name\":\"bo\"}"))
 	eve.closed(gorilla.CloseInvalidFramePayloadData)
-	unharmed(al, bo)
+	checkCallWorks(al, bo)
 }
 
 func TestOversizedMessageEndsOnlyItsSender(t *testing.T) {
@@ -161,7 +161,7 @@ func TestOversizedMessageEndsOnlyItsSender(t *testing.T) {
 		_ = eve.ws.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, `{"type":"offer","name":"bo","offer":"%s"}`, bytes.Repeat([]byte{'x'}, size)))
 		eve.refused(signal.ErrTooLarge)
 		eve.closed(gorilla.CloseMessageTooBig)
-		unharmed(al, bo)
+		checkCallWorks(al, bo)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestBrokenFramesEndOnlyTheirSender(t *testing.T) {
 			_ = eve.ws.NetConn().(*net.TCPConn).CloseWrite() // fails if the server has closed already
 			for range eve.inbox {
 			}
-			unharmed(al, bo)
+			checkCallWorks(al, bo)
 		})
 	}
 }

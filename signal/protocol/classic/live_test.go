@@ -16,8 +16,8 @@ import (
 	"icebox/signal"
 )
 
-// mute signs in and then neither reads nor answers pings, as a computer that was put to sleep.
-func (s *server) mute(name string) *gorilla.Conn {
+// dialSilent signs in and then neither reads nor answers pings, as a computer that was put to sleep.
+func (s *server) dialSilent(name string) *gorilla.Conn {
 	s.t.Helper()
 	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
@@ -33,8 +33,8 @@ func (s *server) mute(name string) *gorilla.Conn {
 	return ws
 }
 
-// comes signs in again and again until the name is free.
-func (s *server) comes(name string) {
+// waitForName signs in again and again until the name is free.
+func (s *server) waitForName(name string) {
 	s.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		p := s.dial()
@@ -49,7 +49,7 @@ func (s *server) comes(name string) {
 
 func TestNameOfAHalfOpenConnectionIsTakenOver(t *testing.T) {
 	s := start(t, Options{})
-	old := s.mute("al")
+	old := s.dialSilent("al")
 	start := time.Now()
 	s.login("al")
 	if took := time.Since(start); took > 1500*time.Millisecond {
@@ -71,29 +71,29 @@ func TestNameOfALivingConnectionIsNotTakenOver(t *testing.T) {
 			t.Fatalf("login %+v", m)
 		}
 	}
-	al.settled()
+	al.sync()
 }
 
 func TestHalfOpenConnectionIsFoundByPings(t *testing.T) {
 	s := start(t, Options{}, func(o *signal.Options, _ *signal.Limits) {
 		o.PingEvery, o.PongWithin = 3*time.Second, 2*time.Second
 	})
-	s.mute("al")
+	s.dialSilent("al")
 	bo := s.login("bo") // reads, so it answers
-	s.comes("al")
-	bo.settled()
+	s.waitForName("al")
+	bo.sync()
 }
 
 func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	s := start(t, Options{}, fast, func(o *signal.Options, _ *signal.Limits) { o.WriteWait = 300 * time.Millisecond })
-	s.mute("bo")
+	s.dialSilent("bo")
 	al, cy := s.inCall("al", "cy")
 	offer := `{"type":"offer","name":"bo","offer":"` + strings.Repeat("x", 200<<10) + `"}`
 	for range 1000 {
 		al.raw(gorilla.TextMessage, []byte(offer))
 		al.say("candidate", "candidate", candidate, "cy")
 		cy.exact(`{"type":"candidate","candidate":` + candidate + `}`) // never waits for bo
-		if al.told("leave", "peer-offline") {
+		if al.receivedAny("leave", "peer-offline") {
 			s.login("bo")
 			return
 		}
@@ -101,8 +101,8 @@ func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	t.Fatal("bo is still there")
 }
 
-// told makes a round trip and reports whether a message of one of these types or codes came before it.
-func (p *peer) told(any ...string) (was bool) {
+// receivedAny makes a round trip and reports whether a message of one of these types or codes came before it.
+func (p *peer) receivedAny(any ...string) (was bool) {
 	p.t.Helper()
 	p.send(`{"type":"are-you-there"}`)
 	for {
@@ -130,14 +130,14 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 	if m := al.receive("login"); *m.Success {
 		t.Fatal("a name that is taken was given")
 	}
-	unharmed(al, bo)
+	checkCallWorks(al, bo)
 	al.send(`{"type":"login","name":"alice"}`)
 	if m := al.receive("login"); !*m.Success {
 		t.Fatalf("another name: %+v", m)
 	}
-	unharmed(al, bo)
+	checkCallWorks(al, bo)
 	s.login("al") // is free again
-	unharmed(al, bo)
+	checkCallWorks(al, bo)
 	cy := s.login("cy")
 	cy.send(`{"type":"offer","offer":1,"name":"alice"}`)
 	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
@@ -152,10 +152,10 @@ func TestBothGoBeforeAnAnswer(t *testing.T) {
 	bo.leave()
 	al.exact(`{"type":"leave"}`)
 	al.say("candidate", "candidate", candidate, "") // still trickles
-	al.settled()
+	al.sync()
 	al.leave()
-	s.login("al").settled()
-	s.login("bo").settled()
+	s.login("al").sync()
+	s.login("bo").sync()
 }
 
 // A page that is reloaded during a call hangs up before it can call again.
@@ -177,9 +177,9 @@ func TestReloadDuringACall(t *testing.T) {
 func TestOverTLS(t *testing.T) {
 	s := startTLS(t, Options{}, fast, func(o *signal.Options, _ *signal.Limits) { o.WriteWait = 300 * time.Millisecond })
 	al, bo := s.inCall("al", "bo")
-	unharmed(al, bo)
-	cy := s.mute("cy")
-	for !al.told("leave", "peer-offline") {
+	checkCallWorks(al, bo)
+	cy := s.dialSilent("cy")
+	for !al.receivedAny("leave", "peer-offline") {
 		al.send(`{"type":"offer","name":"cy","offer":%s}`, quote(strings.Repeat("x", 200<<10)))
 	}
 	_ = cy.Close()
@@ -243,7 +243,7 @@ func TestManyClientsComeAndGo(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s.login("client 0").settled() // the hub is alive, and the name free again
+	s.login("client 0").sync() // the hub is alive, and the name free again
 }
 
 // visit is one client's life, which ends in one of several ways.

@@ -19,8 +19,8 @@ func (p party) Addr() broker.Addr { return p.client.Addr() }
 // Name implements call.Party.
 func (p party) Name() string { return p.client.Name() }
 
-// Bucket implements call.Party.
-func (p party) Bucket() netip.Addr { return signal.Bucket(p.client.Visitor().Addr) }
+// AddrKey implements call.Party.
+func (p party) AddrKey() netip.Addr { return signal.AddrKey(p.client.Visitor().Addr) }
 
 // User implements call.Party: who has no name is a user of its own.
 func (p party) User() string {
@@ -42,27 +42,27 @@ func (p party) Tell(e call.Event) error {
 	case call.Kept:
 		p.client.Send(wire.AppendDelivery(nil, e.Call, from, e.FromName, e.Label, e.Data))
 	case call.Joined:
-		p.tell(&wire.Message{Type: wire.PartyJoined, Call: e.Call, ID: from, Name: e.FromName})
+		p.sendMessage(&wire.Message{Type: wire.PartyJoined, Call: e.Call, ID: from, Name: e.FromName})
 	case call.Left, call.Gone:
-		p.tell(&wire.Message{Type: wire.PartyLeft, Call: e.Call, ID: from, Name: e.FromName, Reason: e.Kind.Reason()})
+		p.sendMessage(&wire.Message{Type: wire.PartyLeft, Call: e.Call, ID: from, Name: e.FromName, Reason: e.Kind.Reason()})
 	default:
-		p.stale(e.Call)
-		p.tell(&wire.Message{Type: wire.Ended, Call: e.Call, From: from, FromName: e.FromName, Reason: e.Kind.Reason()})
+		p.stopCallRefresh(e.Call)
+		p.sendMessage(&wire.Message{Type: wire.Ended, Call: e.Call, From: from, FromName: e.FromName, Reason: e.Kind.Reason()})
 	}
 	return nil
 }
 
-func (s *session) granted() signal.Grant {
+func (s *session) currentGrant() signal.Grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.grant
 }
 
-// create makes a call. ICE servers are minted after that, for it has no ID before; nobody can join in
+// createCall makes a call. ICE servers are minted after that, for it has no ID before; nobody can join in
 // between who hasn't been told the ID.
-func (s *session) create(r *wire.Request) error {
-	if s.granted().Limited {
-		return s.refused(signal.ErrCallBarred)
+func (s *session) createCall(r *wire.Request) error {
+	if s.currentGrant().Limited {
+		return s.countRefusal(signal.ErrCallBarred)
 	}
 	var m *wire.Message
 	err := s.handler.calls.Create(party{s}, r.Max, func(i call.Info) {
@@ -70,50 +70,50 @@ func (s *session) create(r *wire.Request) error {
 		m.Until = i.Until.Unix()
 	})
 	if err != nil {
-		return s.refused(refusal(err))
+		return s.countRefusal(refusal(err))
 	}
-	s.addICE(s.handler.hub.Context(), m)
-	s.tell(m)
-	s.dropLate()
+	s.addICE(s.handler.hub.DoneContext(), m)
+	s.sendMessage(m)
+	s.dropIfClosed()
 	return nil
 }
 
-// dropLate takes a session that ended meanwhile out of the calls that it was not in then.
-func (s *session) dropLate() {
+// dropIfClosed takes a session that ended meanwhile out of the calls that it was not in then.
+func (s *session) dropIfClosed() {
 	s.mu.Lock()
-	over := s.over
+	over := s.closed
 	s.mu.Unlock()
 	if over {
 		s.handler.calls.Drop(party{s})
 	}
 }
 
-// join joins a call. ICE servers are minted before that, for what is kept follows the answer at once.
-func (s *session) join(r *wire.Request) error {
-	g := s.granted()
+// joinCall joins a call. ICE servers are minted before that, for what is kept follows the answer at once.
+func (s *session) joinCall(r *wire.Request) error {
+	g := s.currentGrant()
 	listed := g.Limited && slices.Contains(g.Calls, r.Call)
 	if g.Limited && !listed {
-		return s.refused(signal.ErrCallBarred)
+		return s.countRefusal(signal.ErrCallBarred)
 	}
 	pass := call.Pass{Listed: listed, Proof: r.Restore}
 	if err := s.handler.calls.Check(party{s}, r.Call, pass); err != nil {
-		return s.refused(refusal(err))
+		return s.countRefusal(refusal(err))
 	}
 	ice := wire.Message{Call: r.Call}
-	s.addICE(s.handler.hub.Context(), &ice)
+	s.addICE(s.handler.hub.DoneContext(), &ice)
 	err := s.handler.calls.Join(party{s}, r.Call, pass, func(i call.Info) {
 		m := s.callMessage(wire.Joined, r, i)
 		m.ICEServers, m.Expires, m.TTL, m.ICEError = ice.ICEServers, ice.Expires, ice.TTL, ice.ICEError
 		for _, p := range i.Others {
 			m.Parties = append(m.Parties, wire.Party{ID: p.Addr().String(), Name: p.Name()})
 		}
-		s.tell(m)
+		s.sendMessage(m)
 	})
 	if err != nil {
-		s.stale(r.Call)
-		return s.refused(refusal(err))
+		s.stopCallRefresh(r.Call)
+		return s.countRefusal(refusal(err))
 	}
-	s.dropLate()
+	s.dropIfClosed()
 	return nil
 }
 
@@ -124,20 +124,20 @@ func (s *session) callMessage(kind string, r *wire.Request, i call.Info) *wire.M
 
 func (s *session) sendInCall(r *wire.Request, to broker.Addr) error {
 	if err := s.handler.calls.Send(party{s}, r.Call, to, r.Kind, r.Data); err != nil {
-		return s.refused(refusal(err))
+		return s.countRefusal(refusal(err))
 	}
 	return nil
 }
 
-// part leaves a call or ends it.
-func (s *session) part(r *wire.Request) error {
+// leaveCall leaves a call or ends it.
+func (s *session) leaveCall(r *wire.Request) error {
 	do := s.handler.calls.Leave
 	if r.Type == wire.Hangup {
 		do = s.handler.calls.Hangup
 	}
 	if err := do(party{s}, r.Call); err != nil {
-		return s.refused(refusal(err))
+		return s.countRefusal(refusal(err))
 	}
-	s.stale(r.Call)
+	s.stopCallRefresh(r.Call)
 	return nil
 }

@@ -12,20 +12,20 @@ var goodbyes = map[signal.Reason]struct {
 	reason    string
 	reconnect bool
 }{
-	signal.Restarting:  {"restarting", true},
-	signal.SlowReader:  {"slow-reader", true},
-	signal.WriteFailed: {"slow-reader", true},
-	signal.TooLarge:    {"too-large", true},
-	signal.BadText:     {"protocol", true},
-	signal.Stalled:     {"protocol", true},
-	signal.Broken:      {"error", true},
-	signal.Expired:     {"token-expired", true},
-	signal.Elsewhere:   {"elsewhere", false},
-	signal.Replaced:    {"replaced", false},
+	signal.Restarting:        {"restarting", true},
+	signal.SlowReader:        {"slow-reader", true},
+	signal.WriteFailed:       {"slow-reader", true},
+	signal.TooLarge:          {"too-large", true},
+	signal.BadText:           {"protocol", true},
+	signal.Stalled:           {"protocol", true},
+	signal.InternalError:     {"error", true},
+	signal.Expired:           {"token-expired", true},
+	signal.TransportReplaced: {"elsewhere", false},
+	signal.Replaced:          {"replaced", false},
 }
 
-// farewell says goodbye on a transport. The caller holds writing.
-func farewell(t transport, why signal.Reason) {
+// writeGoodbye says goodbye on a transport. The caller holds writing.
+func writeGoodbye(t transport, why signal.Reason) {
 	if g, ok := goodbyes[why]; ok {
 		bye := wire.Message{Type: wire.Bye, Reason: g.reason, Reconnect: wire.Bool(g.reconnect)}
 		if t.Write(bye.Encode(), time.Now().Add(byeWait)) != nil {
@@ -40,28 +40,28 @@ func farewell(t transport, why signal.Reason) {
 func (s *session) Close(why signal.Reason) {
 	s.mu.Lock()
 	t := s.transport
-	s.retire()
+	s.markClosed()
 	s.mu.Unlock()
 	if t != nil {
-		s.writing.Lock()
-		farewell(t, why)
-		s.writing.Unlock()
+		s.writeMu.Lock()
+		writeGoodbye(t, why)
+		s.writeMu.Unlock()
 	}
 	go s.finish() // which waits for the hub's writer, who is the caller
 }
 
-// retire marks the session as over and stops its timers. The caller holds mu.
-func (s *session) retire() {
-	s.over = true
-	for _, t := range []*time.Timer{s.probing, s.lapse, s.expiry, s.freshICE} {
+// markClosed marks the session as over and stops its timers. The caller holds mu.
+func (s *session) markClosed() {
+	s.closed = true
+	for _, t := range []*time.Timer{s.probeTimer, s.resumeTimer, s.tokenTimer, s.iceTimer} {
 		if t != nil {
 			t.Stop()
 		}
 	}
-	for _, t := range s.freshCalls {
+	for _, t := range s.callICETimers {
 		t.Stop()
 	}
-	s.freshCalls = nil
+	s.callICETimers = nil
 }
 
 // finish frees what the session holds. The hub's Shutdown waits for it.
@@ -71,13 +71,13 @@ func (s *session) finish() {
 	if s.transport == nil {
 		s.handler.metrics.detached.Dec()
 	}
-	slot := s.slot
+	slot := s.releaseConn
 	s.mu.Unlock()
 	slot()
 	s.client.Close()
 	s.mu.Lock()
-	s.kept = ring{}
-	s.client.Cover(&s.loan, 0)
+	s.replayBuffer = ring{}
+	s.client.Reserve(&s.loan, 0)
 	s.mu.Unlock()
-	close(s.ended)
+	close(s.finished)
 }

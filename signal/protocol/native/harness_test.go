@@ -112,13 +112,13 @@ func (s *server) tryDial(name string, changes ...func(*client.Options)) (*client
 	return c, err
 }
 
-// raw is a WebSocket whose frames a test writes itself.
-type raw struct {
+// rawClient is a WebSocket whose frames a test writes itself.
+type rawClient struct {
 	t  *testing.T
 	ws *gorilla.Conn
 }
 
-func (s *server) raw(path string) *raw {
+func (s *server) raw(path string) *rawClient {
 	s.t.Helper()
 	d := gorilla.Dialer{Subprotocols: []string{"other", wire.Subprotocol}}
 	ws, _, err := d.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, nil)
@@ -126,18 +126,18 @@ func (s *server) raw(path string) *raw {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = ws.Close() })
-	return &raw{s.t, ws}
+	return &rawClient{s.t, ws}
 }
 
-func (r *raw) say(text string) {
+func (r *rawClient) send(text string) {
 	r.t.Helper()
 	if err := r.ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// hear returns the next message.
-func (r *raw) hear() map[string]any {
+// receive returns the next message.
+func (r *rawClient) receive() map[string]any {
 	r.t.Helper()
 	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
 	_, text, err := r.ws.ReadMessage()
@@ -152,7 +152,7 @@ func (r *raw) hear() map[string]any {
 }
 
 // closed returns the close code that ends the connection, whatever comes before.
-func (r *raw) closed() int {
+func (r *rawClient) closed() int {
 	r.t.Helper()
 	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
 	for {
@@ -172,8 +172,8 @@ func (r *raw) closed() int {
 // anything. `al!` connects al anew, `al. 1008` waits for the end of al's connection.
 func (s *server) script(lines ...string) {
 	s.t.Helper()
-	conns, vars := make(map[string]*raw), make(map[string]string)
-	conn := func(name string) *raw {
+	conns, vars := make(map[string]*rawClient), make(map[string]string)
+	conn := func(name string) *rawClient {
 		if conns[name] == nil {
 			path := "/ws"
 			if strings.HasPrefix(name, "old") {
@@ -197,13 +197,13 @@ func (s *server) script(lines ...string) {
 			for _, v := range slices.Backward(slices.Sorted(maps.Keys(vars))) { // $alsecret before $al
 				rest = strings.ReplaceAll(rest, v, vars[v])
 			}
-			conn(name).say(rest)
+			conn(name).send(rest)
 		case '<':
 			var want any
 			if err := json.Unmarshal([]byte(rest), &want); err != nil {
 				s.t.Fatalf("%s: %v", line, err)
 			}
-			got := conn(name).hear()
+			got := conn(name).receive()
 			if problem := match(want, got, vars); problem != "" {
 				text, _ := json.Marshal(got)
 				s.t.Fatalf("%s\ngot %s\n%s", line, text, problem)

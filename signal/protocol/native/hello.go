@@ -17,9 +17,9 @@ type newcomer struct {
 	grant   signal.Grant
 }
 
-// connect makes a client of who may be one. Unless its token has to be verified nothing is waited for.
-func (h *Handler) connect(ctx context.Context, v signal.Visitor, r *wire.Request) (newcomer, *signal.Error) {
-	v, err := h.admit(ctx, v, r.Token)
+// connectClient makes a client of who may be one. Unless its token has to be verified nothing is waited for.
+func (h *Handler) connectClient(ctx context.Context, v signal.Visitor, r *wire.Request) (newcomer, *signal.Error) {
+	v, err := h.authorize(ctx, v, r.Token)
 	if err != nil {
 		return newcomer{}, refusal(err)
 	}
@@ -31,8 +31,8 @@ func (h *Handler) connect(ctx context.Context, v signal.Visitor, r *wire.Request
 	return newcomer{session: s, request: r, name: cmp.Or(r.Name, v.Grant.Name), grant: v.Grant}, nil
 }
 
-// nameNow signs the client in, unless that has to wait for somebody: then it reports false.
-func (n newcomer) nameNow() (named bool, refused *signal.Error) {
+// claimNameInline signs the client in, unless that has to wait for somebody: then it reports false.
+func (n newcomer) claimNameInline() (named bool, refused *signal.Error) {
 	if n.name == "" {
 		return true, nil
 	}
@@ -44,33 +44,33 @@ func (n newcomer) nameNow() (named bool, refused *signal.Error) {
 	return named, nil
 }
 
-// enter signs a newcomer in, where that hasn't been done, and returns its welcome. The slot is the session's then.
-func (h *Handler) enter(ctx context.Context, n newcomer, slot func()) (*wire.Message, *signal.Error) {
+// signInSession signs a newcomer in, where that hasn't been done, and returns its welcome. The slot is the session's then.
+func (h *Handler) signInSession(ctx context.Context, n newcomer, releaseConn func()) (*wire.Message, *signal.Error) {
 	s := n.session
-	if err := h.name(ctx, s, n.name, n.request.Replace); err != nil {
+	if err := h.claimName(ctx, s, n.name, n.request.Replace); err != nil {
 		s.client.End(signal.Gone)
 		return nil, refusal(err)
 	}
 	s.mu.Lock()
-	if s.over {
+	if s.closed {
 		s.mu.Unlock()
 		return nil, signal.ErrRestarting
 	}
-	s.slot = slot
+	s.releaseConn = releaseConn
 	s.mu.Unlock()
-	s.allow(n.grant)
+	s.setGrant(n.grant)
 	return s.welcome(ctx), nil
 }
 
-// name signs the client in, and ends the session that it replaces.
-func (h *Handler) name(ctx context.Context, s *session, name, replace string) error {
-	if old, ok := h.find(replace); ok {
+// claimName signs the client in, and ends the session that it replaces.
+func (h *Handler) claimName(ctx context.Context, s *session, name, replace string) error {
+	if old, ok := h.findSession(replace); ok {
 		if name != "" && old.client.Name() == name {
 			s.client.TakeOver(old.client)
 		}
 		old.client.End(signal.Replaced)
 		select {
-		case <-old.ended: // so that its peers have been told before they hear from the new one
+		case <-old.finished: // so that its peers have been told before they hear from the new one
 		case <-ctx.Done():
 		}
 	}
@@ -80,34 +80,34 @@ func (h *Handler) name(ctx context.Context, s *session, name, replace string) er
 	return s.client.SignIn(name)
 }
 
-// allow puts a token's word into force.
-func (s *session) allow(g signal.Grant) {
+// setGrant puts a token's word into force.
+func (s *session) setGrant(g signal.Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.grant = g
-	if s.expiry != nil {
-		s.expiry.Stop()
-		s.expiry = nil
+	if s.tokenTimer != nil {
+		s.tokenTimer.Stop()
+		s.tokenTimer = nil
 	}
-	if !g.Expires.IsZero() && !s.over {
-		s.expiry = time.AfterFunc(time.Until(g.Expires), func() { s.client.End(signal.Expired) })
+	if !g.Expires.IsZero() && !s.closed {
+		s.tokenTimer = time.AfterFunc(time.Until(g.Expires), func() { s.client.End(signal.Expired) })
 	}
 }
 
-// renew takes a token in place of an older one.
-func (s *session) renew(r *wire.Request) error {
-	ctx, cancel := context.WithTimeout(s.handler.hub.Context(), helloWait)
+// renewToken takes a token in place of an older one.
+func (s *session) renewToken(r *wire.Request) error {
+	ctx, cancel := context.WithTimeout(s.handler.hub.DoneContext(), helloWait)
 	defer cancel()
 	v := s.client.Visitor()
 	v.Grant = signal.Grant{}
-	v, err := s.handler.admit(ctx, v, r.Token)
+	v, err := s.handler.authorize(ctx, v, r.Token)
 	switch {
 	case err != nil:
-		return s.refused(refusal(err))
+		return s.countRefusal(refusal(err))
 	case v.Grant.Name != "" && v.Grant.Name != s.client.Name():
-		return s.refused(signal.ErrNameNotAllowed)
+		return s.countRefusal(signal.ErrNameNotAllowed)
 	}
-	s.allow(v.Grant)
+	s.setGrant(v.Grant)
 	return nil
 }
 

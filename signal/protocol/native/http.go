@@ -40,54 +40,54 @@ var statuses = map[*signal.Error]int{
 
 // ServeHello answers a POST that begins a session, or asks whether one can be resumed. The slot is given back by the
 // session, or here if there is none.
-func (h *Handler) ServeHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, slot func()) {
-	taken := false
+func (h *Handler) ServeHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, releaseConn func()) {
+	released := false
 	defer func() {
-		if !taken {
-			slot()
+		if !released {
+			releaseConn()
 		}
 	}()
-	done, err := h.hub.Attend()
+	done, err := h.hub.Track()
 	if err != nil {
-		h.fail(w, &wire.Request{}, signal.ErrRestarting)
+		h.writeFailure(w, &wire.Request{}, signal.ErrRestarting)
 		return
 	}
 	defer done()
-	req, told := h.readHello(w, r)
-	if told == nil && req.Resume != "" {
-		m, err := h.standing(&req)
+	req, refused := h.readHello(w, r)
+	if refused == nil && req.Resume != "" {
+		m, err := h.checkResume(&req)
 		if err == nil {
 			reply(w, http.StatusOK, m)
 			return
 		}
-		told = err
+		refused = err
 	}
-	if told != nil {
-		h.fail(w, &req, told)
+	if refused != nil {
+		h.writeFailure(w, &req, refused)
 		return
 	}
 	// Not the request's context: who hangs up now has a session that ends by itself.
-	n, told := h.connect(h.hub.Context(), v, &req)
+	n, refused := h.connectClient(h.hub.DoneContext(), v, &req)
 	var welcome *wire.Message
-	if told == nil {
-		welcome, told = h.enter(h.hub.Context(), n, slot)
+	if refused == nil {
+		welcome, refused = h.signInSession(h.hub.DoneContext(), n, releaseConn)
 	}
-	if told != nil {
-		h.fail(w, &req, told)
+	if refused != nil {
+		h.writeFailure(w, &req, refused)
 		return
 	}
-	taken = true
+	released = true
 	s := n.session
 	s.mu.Lock()
-	if s.transport == nil && !s.over {
-		s.wait()
+	if s.transport == nil && !s.closed {
+		s.startResumeTimer()
 	}
 	s.mu.Unlock()
 	reply(w, http.StatusOK, welcome)
 }
 
 func (h *Handler) readHello(w http.ResponseWriter, r *http.Request) (wire.Request, *signal.Error) {
-	body, err := h.body(w, r)
+	body, err := h.readBody(w, r)
 	if err != nil {
 		return wire.Request{}, err
 	}
@@ -101,22 +101,22 @@ func (h *Handler) readHello(w http.ResponseWriter, r *http.Request) (wire.Reques
 	return req, nil
 }
 
-// standing says where a session stands, which its event stream then goes on from.
-func (h *Handler) standing(r *wire.Request) (*wire.Message, *signal.Error) {
-	s, ok := h.find(r.Resume)
+// checkResume says where a session stands, which its event stream then goes on from.
+func (h *Handler) checkResume(r *wire.Request) (*wire.Message, *signal.Error) {
+	s, ok := h.findSession(r.Resume)
 	if !ok {
 		return nil, signal.ErrResync
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.kept.after(r.Seq); !ok || s.over {
+	if _, ok := s.replayBuffer.after(r.Seq); !ok || s.closed {
 		return nil, signal.ErrResync
 	}
-	return s.standing(), nil
+	return s.resumedMessage(), nil
 }
 
-// body reads a request, which may be as large as one message.
-func (h *Handler) body(w http.ResponseWriter, r *http.Request) ([]byte, *signal.Error) {
+// readBody reads a request, which may be as large as one message.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *signal.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.hub.Limits().MaxMessage))
 	var large *http.MaxBytesError
 	switch {
@@ -130,40 +130,40 @@ func (h *Handler) body(w http.ResponseWriter, r *http.Request) ([]byte, *signal.
 
 // ServeSend takes messages of a session.
 func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
-	s, ok := h.find(bearer(r))
+	s, ok := h.findSession(bearer(r))
 	if !ok {
-		h.fail(w, &wire.Request{}, signal.ErrResync)
+		h.writeFailure(w, &wire.Request{}, signal.ErrResync)
 		return
 	}
-	defer s.posts.Add(-1)
-	if s.posts.Add(1) > maxPosts {
+	defer s.activePosts.Add(-1)
+	if s.activePosts.Add(1) > maxPosts {
 		w.Header().Set("Connection", "close") // or the answer waits for a body that nobody wants
-		h.fail(w, &wire.Request{}, signal.ErrTooMany)
+		h.writeFailure(w, &wire.Request{}, signal.ErrTooMany)
 		return
 	}
-	body, told := h.body(w, r)
-	if told != nil {
-		h.fail(w, &wire.Request{}, told)
+	body, refused := h.readBody(w, r)
+	if refused != nil {
+		h.writeFailure(w, &wire.Request{}, refused)
 		return
 	}
 	messages := [][]byte{body}
 	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) > 0 && b[0] == '[' {
 		if messages, ok = rawjson.Elements(body); !ok || len(messages) > maxElements {
-			h.fail(w, &wire.Request{}, signal.ErrBadMessage)
+			h.writeFailure(w, &wire.Request{}, signal.ErrBadMessage)
 			return
 		}
 	}
-	s.confirm()
+	s.markConfirmed()
 	for _, m := range messages {
-		s.live()
-		s.receive(m)
+		s.markAlive()
+		s.receivePosted(m)
 	}
 	reply(w, http.StatusOK, &wire.Message{Type: wire.Ack, Ack: s.received.Load()})
 }
 
-// receive takes a message that came in a POST, when it may come.
-func (s *session) receive(m []byte) {
-	wait, tooFast := s.admit(len(m))
+// receivePosted takes a message that came in a POST, when it may come.
+func (s *session) receivePosted(m []byte) {
+	wait, tooFast := s.countMessage(len(m))
 	if wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
@@ -173,9 +173,9 @@ func (s *session) receive(m []byte) {
 		}
 	}
 	if tooFast {
-		s.tell(failure(&wire.Request{}, s.refused(signal.ErrRateLimited)))
+		s.sendMessage(failMessage(&wire.Request{}, s.countRefusal(signal.ErrRateLimited)))
 	}
-	if slow := s.handle(nil, m); slow != nil {
+	if slow := s.handleMessage(nil, m); slow != nil {
 		slow()
 	}
 }
@@ -183,33 +183,33 @@ func (s *session) receive(m []byte) {
 // ServeEvents serves a session's event stream for as long as it lasts.
 func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	t := stream{sse.New(w)}
-	done, err := h.hub.Attend()
+	done, err := h.hub.Track()
 	if err != nil {
-		h.fail(w, &wire.Request{}, signal.ErrRestarting)
+		h.writeFailure(w, &wire.Request{}, signal.ErrRestarting)
 		return
 	}
 	defer done()
-	stop := context.AfterFunc(h.hub.Context(), t.Abort)
+	stop := context.AfterFunc(h.hub.DoneContext(), t.Abort)
 	defer stop()
 	secret, seq := bearer(r), lastEvent(r)
 	// The header says OK before the session is attached, whose first message follows it; so what can fail is
 	// looked at beforehand.
-	if _, told := h.standing(&wire.Request{Resume: secret, Seq: seq}); told != nil {
+	if _, refused := h.checkResume(&wire.Request{Resume: secret, Seq: seq}); refused != nil {
 		h.metrics.resumes[unknown].Inc()
-		h.fail(w, &wire.Request{}, told)
+		h.writeFailure(w, &wire.Request{}, refused)
 		return
 	}
 	t.Start()
 	h.metrics.streams.Inc()
 	defer h.metrics.streams.Dec()
-	defer t.Leave()
-	s, told := h.resume(t, secret, seq)
-	if told != nil {
-		_ = t.Write(failure(&wire.Request{}, told).Encode(), time.Now().Add(byeWait))
+	defer t.Finish()
+	s, refused := h.resume(t, secret, seq)
+	if refused != nil {
+		_ = t.Write(failMessage(&wire.Request{}, refused).Encode(), time.Now().Add(byeWait))
 		return
 	}
-	t.serve(r, s.live)
-	s.lose(t)
+	t.keepAlive(r, s.markAlive)
+	s.detach(t)
 }
 
 func bearer(r *http.Request) string {
@@ -230,8 +230,8 @@ func lastEvent(r *http.Request) uint64 {
 	return n
 }
 
-func (h *Handler) fail(w http.ResponseWriter, r *wire.Request, e *signal.Error) {
-	h.hub.Refuse(e)
+func (h *Handler) writeFailure(w http.ResponseWriter, r *wire.Request, e *signal.Error) {
+	h.hub.CountRefusal(e)
 	status, ok := statuses[e]
 	if !ok {
 		status = http.StatusBadRequest
@@ -239,7 +239,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *wire.Request, e *signal.Error) 
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "10")
 	}
-	reply(w, status, failure(r, e))
+	reply(w, status, failMessage(r, e))
 }
 
 func reply(w http.ResponseWriter, status int, m *wire.Message) {

@@ -21,13 +21,13 @@ func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	}
 	servers, err := s.handler.ice(ctx, s.iceRequest(m.Call))
 	if err != nil {
-		told := refusal(err)
-		if told == signal.ErrUnavailable {
+		refused := refusal(err)
+		if refused == signal.ErrUnavailable {
 			s.handler.log.Warn("no ICE servers for a session",
 				slog.String("client", s.client.ID().String()), slog.Any("error", err))
 		}
-		s.handler.hub.Refuse(told)
-		m.ICEError = &wire.Problem{Code: told.Code, Message: told.Message}
+		s.handler.hub.CountRefusal(refused)
+		m.ICEError = &wire.Problem{Code: refused.Code, Message: refused.Message}
 		s.refreshIn(m.Call, retryICE)
 		return false
 	}
@@ -44,7 +44,7 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 	v := s.client.Visitor()
 	r := signal.ICERequest{User: s.client.Name(), Host: v.Host, Addr: v.Addr, Call: call}
 	if r.User == "" {
-		r.User = "@" + signal.Bucket(v.Addr).String()
+		r.User = "@" + signal.AddrKey(v.Addr).String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,47 +58,47 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 func (s *session) refreshIn(call string, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.closed {
 		return
 	}
 	if call == "" {
-		if s.freshICE != nil {
-			s.freshICE.Stop()
+		if s.iceTimer != nil {
+			s.iceTimer.Stop()
 		}
-		s.freshICE = time.AfterFunc(d, func() { s.refresh("") })
+		s.iceTimer = time.AfterFunc(d, func() { s.refreshICE("") })
 		return
 	}
-	if t := s.freshCalls[call]; t != nil {
+	if t := s.callICETimers[call]; t != nil {
 		t.Stop()
 	}
-	if s.freshCalls == nil {
-		s.freshCalls = make(map[string]*time.Timer)
+	if s.callICETimers == nil {
+		s.callICETimers = make(map[string]*time.Timer)
 	}
-	s.freshCalls[call] = time.AfterFunc(d, func() { s.refresh(call) })
+	s.callICETimers[call] = time.AfterFunc(d, func() { s.refreshICE(call) })
 }
 
-func (s *session) refresh(call string) {
-	done, err := s.handler.hub.Attend()
+func (s *session) refreshICE(call string) {
+	done, err := s.handler.hub.Track()
 	if err != nil {
 		return
 	}
 	defer done()
 	if call != "" && !s.handler.calls.Member(s.client.Addr(), call) {
-		s.stale(call)
+		s.stopCallRefresh(call)
 		return
 	}
 	m := &wire.Message{Type: wire.ICE, Call: call}
-	if s.addICE(s.handler.hub.Context(), m) {
-		s.tell(m)
+	if s.addICE(s.handler.hub.DoneContext(), m) {
+		s.sendMessage(m)
 	}
 }
 
-// stale stops the refreshing of a call that the client is no longer in.
-func (s *session) stale(call string) {
+// stopCallRefresh stops the refreshing of a call that the client is no longer in.
+func (s *session) stopCallRefresh(call string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.freshCalls[call]; t != nil {
+	if t := s.callICETimers[call]; t != nil {
 		t.Stop()
-		delete(s.freshCalls, call)
+		delete(s.callICETimers, call)
 	}
 }

@@ -43,7 +43,7 @@ func TestCrowdComesAndGoes(t *testing.T) {
 	door := make(chan struct{}, 64) // as many sign in at once, or the machine's backlog is full
 	for i := range size / 2 {
 		crowd.Go(func() {
-			if err := s.visit(ctx, i, door, together); err != nil {
+			if err := s.runClient(ctx, i, door, together); err != nil {
 				problems <- fmt.Errorf("pair %d: %w", i, err)
 			}
 		})
@@ -70,7 +70,7 @@ type barrier struct {
 
 func newBarrier(n int) *barrier { return &barrier{left: n, all: make(chan struct{})} }
 
-func (b *barrier) come() {
+func (b *barrier) wait() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left--; b.left == 0 {
@@ -78,17 +78,17 @@ func (b *barrier) come() {
 	}
 }
 
-// visit is what two clients do: a call by ID with a late joiner, an exchange, perhaps lost connections, and the end.
-func (s *server) visit(ctx context.Context, i int, door chan struct{}, together *barrier) error {
-	conns := &keeper{dial: direct}
-	door <- struct{}{}
+// runClient is what two clients do: a call by ID with a late joiner, an exchange, perhaps lost connections, and the end.
+func (s *server) runClient(ctx context.Context, i int, signInSlots chan struct{}, together *barrier) error {
+	conns := &trackedConns{dial: direct}
+	signInSlots <- struct{}{}
 	al, err := s.join(ctx, fmt.Sprintf("al%d", i), conns)
 	var bo *client.Client
 	if err == nil {
 		bo, err = s.join(ctx, fmt.Sprintf("bo%d", i), conns)
 	}
-	<-door
-	together.come()
+	<-signInSlots
+	together.wait()
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *server) visit(ctx context.Context, i int, door chan struct{}, together 
 		}
 	}
 	if rand.IntN(4) == 0 {
-		conns.cut()
+		conns.cutAll()
 	}
 	if _, err := al.Do(ctx, wire.Request{Type: wire.Unwatch}); err != nil { // everything before has been read
 		return fmt.Errorf("wait: %w", err)
@@ -134,7 +134,7 @@ func (s *server) visit(ctx context.Context, i int, door chan struct{}, together 
 	return err
 }
 
-func (s *server) join(ctx context.Context, name string, conns *keeper) (*client.Client, error) {
+func (s *server) join(ctx context.Context, name string, conns *trackedConns) (*client.Client, error) {
 	o := client.Options{URL: s.url, Name: name, Dialer: conns.dialer(), PingEvery: time.Minute}
 	return client.Dial(ctx, o)
 }

@@ -23,8 +23,8 @@ const Protocol = "native"
 
 const (
 	helloWait = 10 * time.Second // for a WebSocket to sign in
-	quiet     = 5 * time.Second  // after which a transport is asked for a sign of life when written to
-	answer    = 5 * time.Second  // for that
+	quietTime = 5 * time.Second  // after which a transport is asked for a sign of life when written to
+	probeWait = 5 * time.Second  // for that
 	byeWait   = time.Second      // to write a goodbye
 	writeWait = 10 * time.Second // to write what was kept for a resumed session
 	maxHellos = 5                // refused on one connection
@@ -38,23 +38,23 @@ type Options struct {
 	ICE signal.ICEProvider
 	// Secret outlives the process, so that calls can be gone on with in the next one. Empty: they can't.
 	Secret []byte
-	// Admit judges the token of a hello, which may be empty, and returns the visitor with what it says. nil
+	// Authorize judges the token of a hello, which may be empty, and returns the visitor with what it says. nil
 	// admits everybody. The error is an *signal.Error, perhaps wrapped.
-	Admit      func(context.Context, signal.Visitor, string) (signal.Visitor, error)
+	Authorize  func(context.Context, signal.Visitor, string) (signal.Visitor, error)
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no registration
 }
 
 // Handler serves clients that speak this protocol, over whatever transport. It has all their calls.
 type Handler struct {
-	hub     *signal.Hub
-	ice     signal.ICEProvider
-	admit   func(context.Context, signal.Visitor, string) (signal.Visitor, error)
-	log     *slog.Logger
-	calls   *call.Book
-	metrics *metrics
-	profile signal.Profile
-	orphans orphans
+	hub       *signal.Hub
+	ice       signal.ICEProvider
+	authorize func(context.Context, signal.Visitor, string) (signal.Visitor, error)
+	log       *slog.Logger
+	calls     *call.Book
+	metrics   *metrics
+	profile   signal.Profile
+	pending   pendingSockets
 }
 
 // New returns a Handler.
@@ -62,9 +62,9 @@ func New(o Options) (*Handler, error) {
 	if o.Hub == nil {
 		return nil, errors.New("make a native handler: there is no hub")
 	}
-	h := &Handler{hub: o.Hub, ice: o.ICE, admit: o.Admit, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
-	if h.admit == nil {
-		h.admit = func(_ context.Context, v signal.Visitor, _ string) (signal.Visitor, error) { return v, nil }
+	h := &Handler{hub: o.Hub, ice: o.ICE, authorize: o.Authorize, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
+	if h.authorize == nil {
+		h.authorize = func(_ context.Context, v signal.Visitor, _ string) (signal.Visitor, error) { return v, nil }
 	}
 	var err error
 	if h.calls, err = call.New(call.Options{
@@ -78,24 +78,24 @@ func New(o Options) (*Handler, error) {
 	h.profile = signal.Profile{
 		Protocol: Protocol, Encode: encode, Presence: presence, ByID: true, Pairs: maxPairs,
 	}
-	h.orphans.links = make(map[*link]struct{})
-	context.AfterFunc(o.Hub.Leaving(), h.orphans.dismiss)
-	o.Hub.Declare(Protocol)
+	h.pending.sockets = make(map[*webSocket]struct{})
+	context.AfterFunc(o.Hub.DrainingContext(), h.pending.closeAll)
+	o.Hub.InitMetrics(Protocol)
 	return h, nil
 }
 
 // ServeWebSocket serves a WebSocket whose upgrade request this is, and returns when the upgrade is done. Done is called when
 // neither the connection nor a session that began on it is left.
 func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
-	var l *link
-	host := websocket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.Prompt) (websocket.Peer, websocket.Session, error) {
+	var l *webSocket
+	host := websocket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.NonblockingConn) (websocket.Peer, websocket.MessageHandler, error) {
 		var err error
-		l, err = newLink(h, c, v, done)
+		l, err = newWebSocket(h, c, v, done)
 		return l, l, err
 	}}
 	host.Serve(w, r, wire.Subprotocol, func() {
 		if l == nil {
-			done() // there was no upgrade, and the link has it otherwise
+			done() // there was no upgrade, and the WebSocket has it otherwise
 		}
 	})
 }
@@ -119,15 +119,15 @@ func presence(name string, held bool) []byte {
 
 // refusal is the error that a client is told.
 func refusal(err error) *signal.Error {
-	var told *signal.Error
-	if errors.As(err, &told) {
-		return told
+	var refused *signal.Error
+	if errors.As(err, &refused) {
+		return refused
 	}
 	return signal.ErrUnavailable
 }
 
-// failure is the message that refuses a request.
-func failure(r *wire.Request, e *signal.Error) *wire.Message {
+// failMessage is the message that refuses a request.
+func failMessage(r *wire.Request, e *signal.Error) *wire.Message {
 	m := &wire.Message{Type: wire.Fail, Code: e.Code, Text: e.Message, Ref: r.Ref, To: r.To, ToID: r.ToID, Call: r.Call}
 	if e == signal.ErrVersion {
 		m.V = wire.Version

@@ -14,8 +14,8 @@ import (
 	"icebox/signal/client"
 )
 
-// bad is a network whose connections lose what is under way and break, each after a number of bytes of its own.
-type bad struct {
+// badNetwork is a network whose connections lose what is under way and break, each after a number of bytes of its own.
+type badNetwork struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
 	least int // bytes that a connection carries
@@ -23,7 +23,7 @@ type bad struct {
 	lost  atomic.Int64
 }
 
-func (b *bad) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (b *badNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (b *bad) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 // flaky is a connection that swallows one write when its budget is spent, and is cut then.
 type flaky struct {
 	net.Conn
-	net    *bad
+	net    *badNetwork
 	budget atomic.Int64
 }
 
@@ -65,19 +65,19 @@ func (f *flaky) Write(p []byte) (int, error) {
 	return f.Conn.Write(p)
 }
 
-func (b *bad) options(o *client.Options) {
+func (b *badNetwork) options(o *client.Options) {
 	o.Dialer = &gorilla.Dialer{NetDialContext: b.dial}
 	o.HTTP = &http.Client{Transport: &http.Transport{DialContext: b.dial}}
 }
 
-// keeper cuts connections when it is told to.
-type keeper struct {
+// trackedConns cuts connections when it is told to.
+type trackedConns struct {
 	dial func(context.Context, string, string) (net.Conn, error)
 	mu   sync.Mutex
 	all  []net.Conn
 }
 
-func (k *keeper) open(ctx context.Context, network, addr string) (net.Conn, error) {
+func (k *trackedConns) open(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := k.dial(ctx, network, addr)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -85,7 +85,7 @@ func (k *keeper) open(ctx context.Context, network, addr string) (net.Conn, erro
 	return c, err
 }
 
-func (k *keeper) cut() {
+func (k *trackedConns) cutAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, c := range k.all {
@@ -94,7 +94,7 @@ func (k *keeper) cut() {
 	k.all = nil
 }
 
-func (k *keeper) dialer() *gorilla.Dialer { return &gorilla.Dialer{NetDialContext: k.open} }
+func (k *trackedConns) dialer() *gorilla.Dialer { return &gorilla.Dialer{NetDialContext: k.open} }
 
 func direct(ctx context.Context, network, addr string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, addr)

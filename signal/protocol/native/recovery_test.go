@@ -18,8 +18,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// chatter sends numbers to a peer and reads the peer's.
-type chatter struct {
+// talker sends numbers to a peer and reads the peer's.
+type talker struct {
 	*client.Client
 	peer   string
 	next   int  // expected
@@ -27,7 +27,7 @@ type chatter struct {
 	errors int  // messages that the server refused to pass on
 }
 
-func (c *chatter) speak(ctx context.Context, n int) {
+func (c *talker) speak(ctx context.Context, n int) {
 	for i := range n {
 		for {
 			err := c.Send(wire.Request{Type: wire.Send, To: c.peer, Kind: "n", Data: json.RawMessage(fmt.Sprint(i))})
@@ -42,7 +42,7 @@ func (c *chatter) speak(ctx context.Context, n int) {
 }
 
 // listen reads until all n numbers have come, or this side knows that they won't. What comes must be in order.
-func (c *chatter) listen(ctx context.Context, n int) error {
+func (c *talker) listen(ctx context.Context, n int) error {
 	for c.next < n && !c.gone {
 		select {
 		case m, ok := <-c.Events():
@@ -74,7 +74,7 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			network := &bad{rng: rand.New(rand.NewPCG(seed, 1)), least: 2000, most: 9000}
+			network := &badNetwork{rng: rand.New(rand.NewPCG(seed, 1)), least: 2000, most: 9000}
 			s := start(t, func(o *setup) {
 				o.limits.MessagesPerSecond, o.limits.MessageBurst = 1e6, 1e6
 				o.limits.QueueMessages = 8 * messages // nobody is too busy
@@ -86,13 +86,13 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 				network.options(o)
 				o.Events = seed%3 == 2
 			}
-			al, bo := signInSomehow(t, s, "al", bumpy), signInSomehow(t, s, "bo", bumpy)
-			a, b := &chatter{Client: al, peer: "bo"}, &chatter{Client: bo, peer: "al"}
+			al, bo := retrySignIn(t, s, "al", bumpy), retrySignIn(t, s, "bo", bumpy)
+			a, b := &talker{Client: al, peer: "bo"}, &talker{Client: bo, peer: "al"}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			var speaking, listening sync.WaitGroup
 			results := make(chan error, 2)
-			for _, c := range []*chatter{a, b} {
+			for _, c := range []*talker{a, b} {
 				speaking.Go(func() { c.speak(ctx, messages) })
 				listening.Go(func() { results <- c.listen(ctx, messages) })
 			}
@@ -104,8 +104,8 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 				}
 			}
 			complete := a.next == messages && b.next == messages
-			told := (a.gone || a.Err() != nil || a.errors > 0) && (b.gone || b.Err() != nil || b.errors > 0)
-			if !complete && !told {
+			refused := (a.gone || a.Err() != nil || a.errors > 0) && (b.gone || b.Err() != nil || b.errors > 0)
+			if !complete && !refused {
 				t.Errorf("al got %d (gone %v, %v, %d refused), bo got %d (gone %v, %v, %d refused)",
 					a.next, a.gone, a.Err(), a.errors, b.next, b.gone, b.Err(), b.errors)
 			}
@@ -120,8 +120,8 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 	}
 }
 
-// signInSomehow tries until a welcome gets through, and the server knows that it did.
-func signInSomehow(t *testing.T, s *server, name string, o func(*client.Options)) *client.Client {
+// retrySignIn tries until a welcome gets through, and the server knows that it did.
+func retrySignIn(t *testing.T, s *server, name string, o func(*client.Options)) *client.Client {
 	t.Helper()
 	for range 100 {
 		c, err := s.tryDial(name, o)
@@ -139,8 +139,8 @@ func signInSomehow(t *testing.T, s *server, name string, o func(*client.Options)
 func TestResumeIsSilent(t *testing.T) {
 	for _, events := range []bool{false, true} {
 		s := start(t)
-		network := &bad{rng: rand.New(rand.NewPCG(1, 1)), least: 1 << 30, most: 1<<30 + 1}
-		conns := &keeper{dial: network.dial}
+		network := &badNetwork{rng: rand.New(rand.NewPCG(1, 1)), least: 1 << 30, most: 1<<30 + 1}
+		conns := &trackedConns{dial: network.dial}
 		al := s.dial("al", func(o *client.Options) {
 			o.Dialer = &gorilla.Dialer{NetDialContext: conns.open}
 			o.HTTP = &http.Client{Transport: &http.Transport{DialContext: conns.open}}
@@ -157,7 +157,7 @@ func TestResumeIsSilent(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 5 {
-			conns.cut()
+			conns.cutAll()
 			note := wire.Request{Type: wire.Send, Call: made.Call, Kind: "n", Data: json.RawMessage(fmt.Sprint(i))}
 			if _, err := bo.Do(ctx, note); err != nil {
 				t.Fatal(err)
@@ -185,10 +185,10 @@ func TestNamesOutliveConnections(t *testing.T) {
 		o.hub.ProbeWait = 50 * time.Millisecond
 	})
 	al := s.raw("/ws") // never answers a ping, because nobody reads
-	al.say(`{"type":"hello","v":1,"name":"al"}`)
-	al.hear()
-	al.say(`{"type":"ping"}`)
-	al.hear()
+	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.receive()
+	al.send(`{"type":"ping"}`)
+	al.receive()
 	asked := time.Now()
 	for {
 		_, err := s.tryDial("al")
@@ -209,8 +209,8 @@ func TestNamesOutliveConnections(t *testing.T) {
 func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
-	al.say(`{"type":"hello","v":1,"name":"al"}`)
-	al.hear()
+	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.receive()
 	_ = al.ws.NetConn().Close()
 	for end := time.Now().Add(patience); ; {
 		if _, err := s.tryDial("al"); err == nil {
@@ -225,20 +225,20 @@ func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
 func TestHalfOpenConnectionsAreFoundWhenWrittenTo(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
-	al.say(`{"type":"hello","v":1,"name":"al"}`)
-	secret := al.hear()["resume"].(string)
-	al.say(`{"type":"ping"}`)
-	al.hear()
+	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	secret := al.receive()["resume"].(string)
+	al.send(`{"type":"ping"}`)
+	al.receive()
 	bo := s.dial("bo")
 	if err := bo.Send(wire.Request{Type: wire.Send, To: "al", Kind: "x", Data: json.RawMessage("1")}); err != nil {
 		t.Fatal(err)
 	}
 	again := s.raw("/ws")
-	again.say(`{"type":"hello","v":1,"resume":"` + secret + `"}`)
-	if m := again.hear(); m["type"] != wire.Resumed {
+	again.send(`{"type":"hello","v":1,"resume":"` + secret + `"}`)
+	if m := again.receive(); m["type"] != wire.Resumed {
 		t.Fatal(m)
 	}
-	if m := again.hear(); m["type"] != wire.Delivery {
+	if m := again.receive(); m["type"] != wire.Delivery {
 		t.Fatal(m)
 	}
 }

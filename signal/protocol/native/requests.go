@@ -9,70 +9,70 @@ import (
 // ackEvery is after how many numbered messages the client is told that they have come.
 const ackEvery = 16
 
-// handle does what a message asks for. One that comes on a transport which is no longer the session's is
+// handleMessage does what a message asks for. One that comes on a transport which is no longer the session's is
 // left for the client to send again; t is nil for what came on none. What may take its time is returned. The text
 // is UTF-8.
-func (s *session) handle(t transport, text []byte) (slow func()) {
-	if !s.reading.TryLock() { // somebody serves a message that came on another transport
+func (s *session) handleMessage(t transport, text []byte) (slow func()) {
+	if !s.requestMu.TryLock() { // somebody serves a message that came on another transport
 		return func() {
-			s.reading.Lock()
-			if slow := s.serve(t, text); slow != nil {
+			s.requestMu.Lock()
+			if slow := s.handleLocked(t, text); slow != nil {
 				slow()
 			}
 		}
 	}
-	return s.serve(t, text)
+	return s.handleLocked(t, text)
 }
 
-// serve is handle for who holds reading, which is released.
-func (s *session) serve(t transport, text []byte) (slow func()) {
+// handleLocked is handle for who holds reading, which is released.
+func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	release := true
 	defer func() {
 		if release {
-			s.reading.Unlock()
+			s.requestMu.Unlock()
 		}
 	}()
-	if t != nil && !s.carriedBy(t) {
+	if t != nil && !s.isTransport(t) {
 		return nil
 	}
 	r, ok := wire.Decode(text)
 	if r.Ack > 0 {
 		s.mu.Lock()
-		s.kept.ack(min(r.Ack, s.kept.last))
-		s.client.Cover(&s.loan, s.kept.bytes)
+		s.replayBuffer.ack(min(r.Ack, s.replayBuffer.last))
+		s.client.Reserve(&s.loan, s.replayBuffer.bytes)
 		s.mu.Unlock()
 	}
-	if r.Seq > 0 && !s.inTurn(&r) {
+	if r.Seq > 0 && !s.isNextInOrder(&r) {
 		return nil
 	}
 	switch {
 	case !ok:
-		s.tell(failure(&r, s.refused(signal.ErrBadMessage)))
-	case waits[r.Type]:
+		s.sendMessage(failMessage(&r, s.countRefusal(signal.ErrBadMessage)))
+	case slowRequests[r.Type]:
 		release = false
 		return func() {
-			defer s.reading.Unlock()
-			s.answer(&r)
-			s.acknowledge()
+			defer s.requestMu.Unlock()
+			s.respond(&r)
+			s.sendDueAck()
 		}
 	default:
-		s.answer(&r)
+		s.respond(&r)
 	}
-	s.acknowledge()
+	s.sendDueAck()
 	return nil
 }
 
-// waits are the requests that ask somebody else: who verifies tokens.
-var waits = map[string]bool{wire.Renew: true}
+// slowRequests are the requests that ask somebody else: who verifies tokens.
+var slowRequests = map[string]bool{wire.Renew: true}
 
-func (s *session) acknowledge() {
-	if s.unacked >= ackEvery {
+func (s *session) sendDueAck() {
+	if s.sinceAck >= ackEvery {
 		s.sendAck(wire.Ack)
 	}
 }
 
-// inTurn reports whether a numbered message is the next one.
-func (s *session) inTurn(r *wire.Request) bool {
+// isNextInOrder reports whether a numbered message is the next one.
+func (s *session) isNextInOrder(r *wire.Request) bool {
 	switch r.Type {
 	case wire.Hello, wire.Ack, wire.Ping, wire.Bye:
 		return true
@@ -81,30 +81,30 @@ func (s *session) inTurn(r *wire.Request) bool {
 	case r.Seq <= had:
 		return false
 	case r.Seq > had+1:
-		m := failure(r, s.refused(signal.ErrOutOfOrder))
+		m := failMessage(r, s.countRefusal(signal.ErrOutOfOrder))
 		m.Ack = had
-		s.tell(m)
+		s.sendMessage(m)
 		return false
 	}
 	s.received.Store(r.Seq)
-	s.unacked++
+	s.sinceAck++
 	return true
 }
 
 func (s *session) sendAck(kind string) {
-	s.unacked = 0
-	s.tellNow(&wire.Message{Type: kind, Ack: s.received.Load()})
+	s.sinceAck = 0
+	s.sendUnnumbered(&wire.Message{Type: kind, Ack: s.received.Load()})
 }
 
-// refused counts a refusal.
-func (s *session) refused(e *signal.Error) *signal.Error {
-	s.handler.hub.Refuse(e)
+// countRefusal counts a refusal.
+func (s *session) countRefusal(e *signal.Error) *signal.Error {
+	s.handler.hub.CountRefusal(e)
 	return e
 }
 
-// answer does what a request asks for, and tells the client about it where the request wants to know.
-func (s *session) answer(r *wire.Request) {
-	told := false
+// respond does what a request asks for, and tells the client about it where the request wants to know.
+func (s *session) respond(r *wire.Request) {
+	replied := false
 	var err error
 	switch r.Type {
 	case wire.Ack:
@@ -116,24 +116,24 @@ func (s *session) answer(r *wire.Request) {
 		s.client.End(signal.Gone)
 		return
 	case wire.Create:
-		err, told = s.create(r), true
+		err, replied = s.createCall(r), true
 	case wire.Join:
-		err, told = s.join(r), true
+		err, replied = s.joinCall(r), true
 	case wire.ICE:
-		err, told = s.sendICE(r), true
+		err, replied = s.sendICE(r), true
 	default:
-		err = s.do(r)
+		err = s.doRequest(r)
 	}
 	switch {
 	case err != nil:
-		s.tell(failure(r, refusal(err)))
-	case !told && r.Ref != nil:
-		s.tell(&wire.Message{Type: wire.OK, Ref: r.Ref})
+		s.sendMessage(failMessage(r, refusal(err)))
+	case !replied && r.Ref != nil:
+		s.sendMessage(&wire.Message{Type: wire.OK, Ref: r.Ref})
 	}
 }
 
-// do does what has no answer of its own. Refusals have been counted.
-func (s *session) do(r *wire.Request) error {
+// doRequest does what has no answer of its own. Refusals have been counted.
+func (s *session) doRequest(r *wire.Request) error {
 	switch r.Type {
 	case wire.Send:
 		return s.send(r)
@@ -143,15 +143,15 @@ func (s *session) do(r *wire.Request) error {
 		s.client.Unwatch(r.Names)
 		return nil
 	case wire.Leave, wire.Hangup:
-		return s.part(r)
+		return s.leaveCall(r)
 	case wire.Renew:
-		return s.renew(r)
+		return s.renewToken(r)
 	case wire.Hello:
-		return s.refused(signal.ErrSignedIn)
+		return s.countRefusal(signal.ErrSignedIn)
 	case "":
-		return s.refused(signal.ErrBadMessage)
+		return s.countRefusal(signal.ErrBadMessage)
 	default:
-		return s.refused(signal.ErrUnknownType)
+		return s.countRefusal(signal.ErrUnknownType)
 	}
 }
 
@@ -164,20 +164,20 @@ var kinds = map[string]broker.Kind{
 // send passes a message on.
 func (s *session) send(r *wire.Request) error {
 	if !wire.ValidKind(r.Kind) || r.Kind != wire.KindLeave && r.Data == nil {
-		return s.refused(signal.ErrBadMessage)
+		return s.countRefusal(signal.ErrBadMessage)
 	}
 	var to signal.Recipient
 	if r.ToID != "" {
 		var ok bool
 		if to.Addr, ok = broker.ParseAddr(r.ToID); !ok {
-			return s.refused(signal.ErrPeerOffline)
+			return s.countRefusal(signal.ErrPeerOffline)
 		}
 	}
 	if r.Call != "" {
 		return s.sendInCall(r, to.Addr)
 	}
 	if to.Name = r.To; to.Name == "" && to.Addr.IsZero() {
-		return s.refused(signal.ErrBadMessage)
+		return s.countRefusal(signal.ErrBadMessage)
 	}
 	m := broker.Message{Kind: broker.Note, Label: r.Kind, Payload: r.Data}
 	if kind, ok := kinds[r.Kind]; ok {
@@ -192,10 +192,10 @@ func (s *session) send(r *wire.Request) error {
 // sendICE answers a request for ICE servers.
 func (s *session) sendICE(r *wire.Request) error {
 	if r.Call != "" && !s.handler.calls.Member(s.client.Addr(), r.Call) {
-		return s.refused(signal.ErrNotInCall)
+		return s.countRefusal(signal.ErrNotInCall)
 	}
 	m := &wire.Message{Type: wire.ICE, Ref: r.Ref, Call: r.Call}
-	s.addICE(s.handler.hub.Context(), m)
-	s.tell(m)
+	s.addICE(s.handler.hub.DoneContext(), m)
+	s.sendMessage(m)
 	return nil
 }

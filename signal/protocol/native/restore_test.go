@@ -8,14 +8,14 @@ func TestCallOutlivesServer(t *testing.T) {
 	secret := func(o *setup) { o.native.Secret = []byte("outlives the server") }
 	before := start(t, secret)
 	made := before.raw("/ws")
-	made.say(`{"type":"hello","v":1}`)
-	made.hear()
-	made.say(`{"type":"create"}`)
-	created := made.hear()
+	made.send(`{"type":"hello","v":1}`)
+	made.receive()
+	made.send(`{"type":"create"}`)
+	created := made.receive()
 	call, proof := created["call"].(string), created["restore"].(string)
 
 	join := `{"type":"join","ref":1,"call":"` + call + `"`
-	start(t, secret).script(lines(hi("al"), hi("bo"), hi("eve"),
+	start(t, secret).script(lines(helloLines("al"), helloLines("bo"), helloLines("eve"),
 		`eve> `+join+`}`, `eve< {"type":"error","code":"no-such-call"}`,
 		`eve> `+join+`,"restore":"AAAA"}`, `eve< {"type":"error","code":"no-such-call"}`,
 		`al> `+join+`,"restore":"`+proof+`"}`, `al< {"type":"joined","ref":1,"call":"`+call+`","max":2,"restore":"*","ttl":3600}`,

@@ -73,12 +73,12 @@ func TestNoICEServers(t *testing.T) {
 func TestShutdownSaysGoodbye(t *testing.T) {
 	s := start(t)
 	al, never := s.raw("/ws"), s.raw("/ws")
-	al.say(`{"type":"hello","v":1,"name":"al"}`)
-	secret := al.hear()["resume"].(string)
-	al.say(`{"type":"ping"}`)
-	al.hear()
+	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	secret := al.receive()["resume"].(string)
+	al.send(`{"type":"ping"}`)
+	al.receive()
 	events := s.stream(secret, "0")
-	if m := al.hear(); m["reason"] != "elsewhere" {
+	if m := al.receive(); m["reason"] != "elsewhere" {
 		t.Fatal(m)
 	}
 	over := make(chan error, 1)
@@ -121,7 +121,7 @@ func TestGrants(t *testing.T) {
 		"al": {Name: "al"}, "bo": {Name: "bo", Limited: true, Calls: []string{"room"}}, "short": {Name: "cy", Expires: soon},
 	}
 	s := start(t, func(o *setup) {
-		o.native.Admit = func(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
+		o.native.Authorize = func(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
 			var err error
 			v.Grant, err = tokens.Verify(ctx, token)
 			return v, err
@@ -171,10 +171,10 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // which soon is full
 		t.Fatal(err)
 	}
-	slow.say(`{"type":"hello","v":1,"name":"slow"}`)
-	slow.hear()
-	slow.say(`{"type":"ping"}`)
-	slow.hear()
+	slow.send(`{"type":"hello","v":1,"name":"slow"}`)
+	slow.receive()
+	slow.send(`{"type":"ping"}`)
+	slow.receive()
 	payload, _ := json.Marshal(strings.Repeat("x", 100<<10))
 	for {
 		_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: "slow", Kind: "x", Data: payload})

@@ -14,29 +14,29 @@ const heartbeat = 15 * time.Second
 // stream is a response of server-sent events as a transport. The handler's goroutine lives as long as it.
 type stream struct{ *sse.Stream }
 
-// Answers implements transport.
-func (t stream) Answers() bool { return false }
+// AnswersPings implements transport.
+func (t stream) AnswersPings() bool { return false }
 
 // Write implements signal.Conn: a frame is an event, whose ID is its number.
 func (t stream) Write(frame []byte, deadline time.Time) error {
-	return t.Stream.Write(event(frame), deadline)
+	return t.Stream.Write(encodeEvent(frame), deadline)
 }
 
-// TryWrite implements signal.Prompt: a response can only be written by waiting.
+// TryWrite implements signal.NonblockingConn: a response can only be written by waiting.
 func (t stream) TryWrite([]byte) (done bool, err error) { return false, nil }
 
-// TryPing implements signal.Prompt.
+// TryPing implements signal.NonblockingConn.
 func (t stream) TryPing() (done bool, err error) { return false, nil }
 
-// serve keeps the stream alive until it ends.
-func (t stream) serve(r *http.Request, alive func()) {
+// keepAlive keeps the stream alive until it ends.
+func (t stream) keepAlive(r *http.Request, alive func()) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
 		select {
 		case <-r.Context().Done():
 			return
-		case <-t.Over():
+		case <-t.Done():
 			return
 		case <-tick.C:
 		}
@@ -49,8 +49,8 @@ func (t stream) serve(r *http.Request, alive func()) {
 
 var numbered = []byte(`{"seq":`)
 
-// event makes an event of a frame. Line breaks in one stand between JSON's tokens, where a space does as well.
-func event(frame []byte) []byte {
+// encodeEvent makes an event of a frame. Line breaks in one stand between JSON's tokens, where a space does as well.
+func encodeEvent(frame []byte) []byte {
 	b := make([]byte, 0, len(frame)+40)
 	if rest, ok := bytes.CutPrefix(frame, numbered); ok {
 		if end := bytes.IndexByte(rest, ','); end >= 0 {

@@ -216,8 +216,8 @@ func TestPingsBeforeTheHelloAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	al.say(`{"type":"hello","v":1}`)
-	al.hear()
+	al.send(`{"type":"hello","v":1}`)
+	al.receive()
 	if took := time.Since(began); len(pongs) != 10 || took < 500*time.Millisecond {
 		t.Errorf("%d pongs, and a welcome after %v", len(pongs), took)
 	}

@@ -16,8 +16,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// line is a transport in memory.
-type line struct {
+// fakeTransport is a transport in memory.
+type fakeTransport struct {
 	mu      sync.Mutex
 	session *session
 	frames  []wire.Message
@@ -28,9 +28,9 @@ type line struct {
 	tries   int
 }
 
-func (l *line) Answers() bool { return true }
+func (l *fakeTransport) AnswersPings() bool { return true }
 
-func (l *line) Write(frame []byte, _ time.Time) error {
+func (l *fakeTransport) Write(frame []byte, _ time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead {
@@ -45,7 +45,7 @@ func (l *line) Write(frame []byte, _ time.Time) error {
 }
 
 // TryWrite is busy every other time.
-func (l *line) TryWrite(frame []byte) (done bool, err error) {
+func (l *fakeTransport) TryWrite(frame []byte) (done bool, err error) {
 	l.mu.Lock()
 	l.tries++
 	busy := l.tries%2 == 0
@@ -56,33 +56,33 @@ func (l *line) TryWrite(frame []byte) (done bool, err error) {
 	return true, l.Write(frame, time.Time{})
 }
 
-func (l *line) TryPing() (done bool, err error) { return true, l.Ping(time.Time{}) }
+func (l *fakeTransport) TryPing() (done bool, err error) { return true, l.Ping(time.Time{}) }
 
-func (l *line) Ping(time.Time) error {
+func (l *fakeTransport) Ping(time.Time) error {
 	l.mu.Lock()
 	l.pings++
 	answers := l.answers
 	l.mu.Unlock()
 	if answers {
-		l.session.live()
+		l.session.markAlive()
 	}
 	return nil
 }
 
-func (l *line) Close(signal.Reason) {
+func (l *fakeTransport) Close(signal.Reason) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 }
 
-func (l *line) Abort() {
+func (l *fakeTransport) Abort() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
 }
 
 // got returns the types of the frames, the kinds of messages from others, and the reasons of goodbyes.
-func (l *line) got() (all []string) {
+func (l *fakeTransport) got() (all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range l.frames {
@@ -91,7 +91,7 @@ func (l *line) got() (all []string) {
 	return all
 }
 
-func (l *line) is(t *testing.T, dead bool, frames ...string) {
+func (l *fakeTransport) wants(t *testing.T, dead bool, frames ...string) {
 	t.Helper()
 	synctest.Wait()
 	got := l.got()
@@ -102,14 +102,14 @@ func (l *line) is(t *testing.T, dead bool, frames ...string) {
 	}
 }
 
-func (l *line) pinged() int {
+func (l *fakeTransport) pinged() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pings
 }
 
-// bubble is a hub in its own time.
-func bubble(t *testing.T, f func(h *Handler)) {
+// runBubble is a hub in its own time.
+func runBubble(t *testing.T, f func(h *Handler)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
@@ -133,33 +133,33 @@ func bubble(t *testing.T, f func(h *Handler)) {
 	})
 }
 
-func (h *Handler) mustSignIn(t *testing.T, name string, answers bool) (*session, *line) {
+func (h *Handler) mustSignIn(t *testing.T, name string, answers bool) (*session, *fakeTransport) {
 	t.Helper()
-	n, err := h.connect(t.Context(), signal.Visitor{}, &wire.Request{Name: name})
+	n, err := h.connectClient(t.Context(), signal.Visitor{}, &wire.Request{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := n.session
-	welcome, err := h.enter(t.Context(), n, func() {})
+	welcome, err := h.signInSession(t.Context(), n, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{session: s, answers: answers}
+	l := &fakeTransport{session: s, answers: answers}
 	if err := s.attach(l, 0, func() *wire.Message { return welcome }); err != nil {
 		t.Fatal(err)
 	}
-	s.confirm()
+	s.markConfirmed()
 	return s, l
 }
 
-func pass(d time.Duration) { <-time.After(d) }
+func sleep(d time.Duration) { <-time.After(d) }
 
 func (s *session) note(to string) {
-	s.handle(nil, wire.Request{Type: wire.Send, To: to, Kind: "x", Data: []byte("1")}.Encode())
+	s.handleMessage(nil, wire.Request{Type: wire.Send, To: to, Kind: "x", Data: []byte("1")}.Encode())
 }
 
 func TestQuietTransportIsProbedWhenWrittenTo(t *testing.T) {
-	bubble(t, func(h *Handler) {
+	runBubble(t, func(h *Handler) {
 		al, quietLine := h.mustSignIn(t, "al", false)
 		bo, _ := h.mustSignIn(t, "bo", true)
 		bo.note("al")
@@ -167,39 +167,39 @@ func TestQuietTransportIsProbedWhenWrittenTo(t *testing.T) {
 		if quietLine.pinged() != 0 {
 			t.Error("probed although it has just been heard")
 		}
-		pass(quiet)
+		sleep(quietTime)
 		bo.note("al")
 		bo.note("al")
-		quietLine.is(t, false, "welcome", "messagex", "messagex", "messagex")
+		quietLine.wants(t, false, "welcome", "messagex", "messagex", "messagex")
 		if quietLine.pinged() != 1 {
 			t.Errorf("%d pings", quietLine.pinged())
 		}
-		pass(answer + time.Millisecond)
-		quietLine.is(t, true, "welcome", "messagex", "messagex", "messagex")
-		again := &line{session: al, answers: true}
+		sleep(probeWait + time.Millisecond)
+		quietLine.wants(t, true, "welcome", "messagex", "messagex", "messagex")
+		again := &fakeTransport{session: al, answers: true}
 		if _, err := h.resume(again, al.client.Token(), 1); err != nil {
 			t.Fatal(err)
 		}
-		again.is(t, false, "resumed", "messagex", "messagex")
-		pass(time.Hour) // it answers, so it stays
-		again.is(t, false, "resumed", "messagex", "messagex")
+		again.wants(t, false, "resumed", "messagex", "messagex")
+		sleep(time.Hour) // it answers, so it stays
+		again.wants(t, false, "resumed", "messagex", "messagex")
 	})
 }
 
 func TestSilentTransportIsGivenUpAndThenItsSession(t *testing.T) {
-	bubble(t, func(h *Handler) {
+	runBubble(t, func(h *Handler) {
 		_, silent := h.mustSignIn(t, "al", false)
 		bo, line := h.mustSignIn(t, "bo", true)
-		pass(time.Second)
+		sleep(time.Second)
 		bo.note("al")
-		pass(20 * time.Second) // a ping each 10 s, 5 s to answer
-		silent.is(t, true, "welcome", "messagex")
-		line.is(t, false, "welcome")
+		sleep(20 * time.Second) // a ping each 10 s, 5 s to answer
+		silent.wants(t, true, "welcome", "messagex")
+		line.wants(t, false, "welcome")
 		if err := bo.client.SignIn("al"); !errors.Is(err, signal.ErrNameTaken) {
 			t.Errorf("the name is free while the session may be resumed: %v", err)
 		}
-		pass(31 * time.Second)
-		line.is(t, false, "welcome", "gone")
+		sleep(31 * time.Second)
+		line.wants(t, false, "welcome", "gone")
 		if err := bo.client.SignIn("al"); err != nil {
 			t.Errorf("the name isn't free: %v", err)
 		}
@@ -207,43 +207,43 @@ func TestSilentTransportIsGivenUpAndThenItsSession(t *testing.T) {
 }
 
 func TestTooMuchForADetachedSession(t *testing.T) {
-	bubble(t, func(h *Handler) {
+	runBubble(t, func(h *Handler) {
 		al, l := h.mustSignIn(t, "al", true)
 		bo, line := h.mustSignIn(t, "bo", true)
-		al.lose(l)
+		al.detach(l)
 		for range signal.DefaultLimits().ResumeMessages {
-			pass(time.Millisecond)
+			sleep(time.Millisecond)
 			bo.note("al")
 		}
 		synctest.Wait()
-		if _, err := h.standing(&wire.Request{Resume: al.client.Token()}); err != nil {
+		if _, err := h.checkResume(&wire.Request{Resume: al.client.Token()}); err != nil {
 			t.Errorf("the session is over too early: %v", err)
 		}
 		bo.note("al")
-		line.is(t, false, "welcome", "gone")
-		if _, err := h.resume(&line2{}, al.client.Token(), 0); err != signal.ErrResync {
+		line.wants(t, false, "welcome", "gone")
+		if _, err := h.resume(&otherTransport{}, al.client.Token(), 0); err != signal.ErrResync {
 			t.Errorf("resumed: %v", err)
 		}
 	})
 }
 
-// line2 is a line that nobody reads.
-type line2 struct{ line }
+// otherTransport is a line that nobody reads.
+type otherTransport struct{ fakeTransport }
 
 func TestSlowTransportHoldsNobodyUp(t *testing.T) {
-	bubble(t, func(h *Handler) {
+	runBubble(t, func(h *Handler) {
 		al, l := h.mustSignIn(t, "al", true)
-		al.writing.Lock() // as a write that hangs does
-		second := &line{session: al, answers: true}
+		al.writeMu.Lock() // as a write that hangs does
+		second := &fakeTransport{session: al, answers: true}
 		resumed := make(chan struct{})
 		go func() {
 			defer close(resumed)
 			_, _ = h.resume(second, al.client.Token(), 0)
 		}()
-		pass(byeWait + time.Millisecond)
-		l.is(t, true, "welcome")
-		al.writing.Unlock()
+		sleep(byeWait + time.Millisecond)
+		l.wants(t, true, "welcome")
+		al.writeMu.Unlock()
 		<-resumed
-		second.is(t, false, "resumed")
+		second.wants(t, false, "resumed")
 	})
 }

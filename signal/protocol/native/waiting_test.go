@@ -47,10 +47,10 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 	secrets := make(map[string]string)
 	for i := range clients {
 		r, name := s.raw("/ws"), fmt.Sprint("away", i)
-		r.say(`{"type":"hello","v":1,"name":"` + name + `"}`)
-		secrets[name] = r.hear()["resume"].(string)
-		r.say(`{"type":"ping"}`) // who has said nothing yet is not waited for
-		r.hear()
+		r.send(`{"type":"hello","v":1,"name":"` + name + `"}`)
+		secrets[name] = r.receive()["resume"].(string)
+		r.send(`{"type":"ping"}`) // who has said nothing yet is not waited for
+		r.receive()
 		if err := r.ws.NetConn().Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -79,8 +79,8 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 	resumed := 0
 	for name, secret := range secrets {
 		r := s.raw("/ws")
-		r.say(`{"type":"hello","v":1,"resume":"` + secret + `","seq":0}`)
-		m := r.hear()
+		r.send(`{"type":"hello","v":1,"resume":"` + secret + `","seq":0}`)
+		m := r.receive()
 		if m["code"] == "resync" { // both sides know
 			_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: json.RawMessage(`1`)})
 			var refused *client.Error
@@ -94,7 +94,7 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 		}
 		resumed++
 		for i := range sent[name] {
-			if m := r.hear(); m["type"] != wire.Delivery {
+			if m := r.receive(); m["type"] != wire.Delivery {
 				t.Fatalf("%s: message %d of %d: %v", name, i, sent[name], m)
 			}
 		}

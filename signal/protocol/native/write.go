@@ -9,41 +9,41 @@ import (
 
 // Write implements signal.Conn. The hub calls it for one frame at a time.
 func (s *session) Write(frame []byte, deadline time.Time) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if frame, t := s.begun, s.begunOn; frame != nil {
-		s.begun, s.begunOn = nil, nil
-		if s.carriedBy(t) { // else whoever carries it now has been handed what was kept
-			s.finishOn(t, frame, deadline)
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	if frame, t := s.partialFrame, s.partialOn; frame != nil {
+		s.partialFrame, s.partialOn = nil, nil
+		if s.isTransport(t) { // else whoever carries it now has been handed what was kept
+			s.writeTo(t, frame, deadline)
 		}
 		return nil
 	}
-	if frame, t := s.prepare(frame); t != nil {
-		s.finishOn(t, frame, deadline)
+	if frame, t := s.numberFrame(frame); t != nil {
+		s.writeTo(t, frame, deadline)
 	}
 	return nil
 }
 
-func (s *session) finishOn(t transport, frame []byte, deadline time.Time) {
-	if t.Write(frame, deadline) != nil || s.doubts(t) && t.Ping(time.Now().Add(answer)) != nil {
-		s.lose(t)
+func (s *session) writeTo(t transport, frame []byte, deadline time.Time) {
+	if t.Write(frame, deadline) != nil || s.needsProbe(t) && t.Ping(time.Now().Add(probeWait)) != nil {
+		s.detach(t)
 	}
 }
 
-// prepare numbers a frame and keeps it. It returns what to write it to, nil if nothing carries the session. The caller
+// numberFrame numbers a frame and keeps it. It returns what to write it to, nil if nothing carries the session. The caller
 // holds writing.
-func (s *session) prepare(frame []byte) ([]byte, transport) {
+func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 	s.mu.Lock()
 	t, full := s.transport, false
 	if frame[0] == unnumbered {
 		frame = frame[1:]
 	} else {
-		frame = wire.Numbered(frame, s.kept.next())
-		s.kept.push(frame)
+		frame = wire.Numbered(frame, s.replayBuffer.next())
+		s.replayBuffer.push(frame)
 		l := s.handler.hub.Limits()
-		dropped := s.kept.trim(l.ResumeMessages, l.ResumeBytes)
-		for !s.client.Cover(&s.loan, s.kept.bytes) { // too much waits for its address: who loses its transport now can't resume
-			s.kept.drop()
+		dropped := s.replayBuffer.trim(l.ResumeMessages, l.ResumeBytes)
+		for !s.client.Reserve(&s.loan, s.replayBuffer.bytes) { // too much waits for its address: who loses its transport now can't resume
+			s.replayBuffer.drop()
 			dropped = true
 		}
 		full = dropped && t == nil
@@ -55,26 +55,26 @@ func (s *session) prepare(frame []byte) ([]byte, transport) {
 	return frame, t
 }
 
-// TryWrite implements signal.Prompt.
+// TryWrite implements signal.NonblockingConn.
 func (s *session) TryWrite(frame []byte) (done bool, err error) {
-	if !s.writing.tryLock() {
+	if !s.writeMu.tryLock() {
 		return false, nil
 	}
-	defer s.writing.Unlock()
-	frame, t := s.prepare(frame)
+	defer s.writeMu.Unlock()
+	frame, t := s.numberFrame(frame)
 	if t == nil {
 		return true, nil
 	}
 	done, err = t.TryWrite(frame)
 	switch {
 	case err != nil:
-		s.lose(t)
+		s.detach(t)
 	case !done:
-		s.begun, s.begunOn = frame, t
+		s.partialFrame, s.partialOn = frame, t
 		return false, nil
-	case s.doubts(t):
+	case s.needsProbe(t):
 		if _, err := t.TryPing(); err != nil {
-			s.lose(t)
+			s.detach(t)
 		}
 	}
 	return true, nil
@@ -89,23 +89,23 @@ func (s *session) Ping(deadline time.Time) error {
 		s.client.Seen()
 		return nil
 	}
-	s.writing.Lock()
+	s.writeMu.Lock()
 	err := t.Ping(deadline)
-	s.writing.Unlock()
+	s.writeMu.Unlock()
 	if err != nil {
-		s.lose(t)
-	} else if !t.Answers() {
-		s.live()
+		s.detach(t)
+	} else if !t.AnswersPings() {
+		s.markAlive()
 	}
 	return nil
 }
 
-// TryPing implements signal.Prompt.
+// TryPing implements signal.NonblockingConn.
 func (s *session) TryPing() (done bool, err error) {
-	if !s.writing.tryLock() {
+	if !s.writeMu.tryLock() {
 		return false, nil
 	}
-	defer s.writing.Unlock()
+	defer s.writeMu.Unlock()
 	s.mu.Lock()
 	t := s.transport
 	s.mu.Unlock()
@@ -115,28 +115,28 @@ func (s *session) TryPing() (done bool, err error) {
 	}
 	done, err = t.TryPing()
 	if err != nil {
-		s.lose(t)
+		s.detach(t)
 		return true, nil
 	}
 	return done, nil
 }
 
-// doubts notes that something was written to t. It reports whether a sign of life should be asked for, because there
+// needsProbe notes that something was written to t. It reports whether a sign of life should be asked for, because there
 // hasn't been one for a while.
-func (s *session) doubts(t transport) bool {
-	if !t.Answers() {
-		s.live()
+func (s *session) needsProbe(t transport) bool {
+	if !t.AnswersPings() {
+		s.markAlive()
 		return false
 	}
-	if s.silence() < quiet {
+	if s.sinceSeen() < quietTime {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probing != nil || s.transport != t {
+	if s.probeTimer != nil || s.transport != t {
 		return false
 	}
 	asked := time.Now().UnixMilli()
-	s.probing = time.AfterFunc(answer, func() { s.probed(t, asked) })
+	s.probeTimer = time.AfterFunc(probeWait, func() { s.checkProbe(t, asked) })
 	return true
 }

@@ -39,8 +39,8 @@ func (m *message) set(name, value []byte) {
 	}
 }
 
-// passes reports whether a message of this type is for another client.
-func passes(kind string) bool { return kind == "OFFER" || kind == "ANSWER" || kind == "CANDIDATE" }
+// isForwarded reports whether a message of this type is for another client.
+func isForwarded(kind string) bool { return kind == "OFFER" || kind == "ANSWER" || kind == "CANDIDATE" }
 
 // forwarded is a message as its recipient gets it. src is quoted; so is dst, which is as the sender wrote it.
 func forwarded(kind string, src []byte, m message) []byte {
@@ -54,13 +54,13 @@ func forwarded(kind string, src []byte, m message) []byte {
 
 // notice is a message of the server.
 type notice struct {
-	Type    string `json:"type"`
-	Src     string `json:"src,omitempty"`
-	Dst     string `json:"dst,omitempty"`
-	Payload *says  `json:"payload,omitempty"`
+	Type    string         `json:"type"`
+	Src     string         `json:"src,omitempty"`
+	Dst     string         `json:"dst,omitempty"`
+	Payload *noticePayload `json:"payload,omitempty"`
 }
 
-type says struct {
+type noticePayload struct {
 	Msg string `json:"msg"`
 }
 
@@ -73,7 +73,7 @@ func expired(absent, sender string) []byte {
 	return notice{Type: "EXPIRE", Src: absent, Dst: sender}.frame()
 }
 
-func failure(msg string) []byte { return notice{Type: "ERROR", Payload: &says{msg}}.frame() }
+func failure(msg string) []byte { return notice{Type: "ERROR", Payload: &noticePayload{msg}}.frame() }
 
 func quote(s string) []byte {
 	q, _ := json.Marshal(s) // strings can't fail

@@ -178,13 +178,13 @@ func TestRefusedConnectionsLeave(t *testing.T) {
 			t.Fatal("not told why")
 		}
 		p.wantEnd(gorilla.ClosePolicyViolation)
-		for s.places() > 1 {
+		for s.connections() > 1 {
 		}
 	}
 }
 
-// places is how many connections are counted.
-func (s *site) places() float64 {
+// connections is how many connections are counted.
+func (s *site) connections() float64 {
 	s.t.Helper()
 	families, err := s.registry.Gather()
 	if err != nil {

@@ -36,23 +36,23 @@ type Options struct {
 	ExpireAfter time.Duration // 5 s, for which messages wait for who isn't there
 }
 
-// Door is what a handler wants of the gateway for a request. Its errors wrap those of package signal.
-type Door interface {
-	Enter() (leave func(), err error)
-	Judge(secrets ...string) (signal.Visitor, error)
-	Shared(secret string) bool
-	Share(w http.ResponseWriter, methods string) (preflight bool)
-	Refuse(w http.ResponseWriter, err error)
+// Access is what a handler wants of the gateway for a request. Its errors wrap those of package signal.
+type Access interface {
+	Admit() (leave func(), err error)
+	Authorize(secrets ...string) (signal.Visitor, error)
+	IsAPIKey(secret string) bool
+	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
+	WriteError(w http.ResponseWriter, err error)
 }
 
 // Handler serves PeerJS clients.
 type Handler struct {
-	hub    *signal.Hub
-	log    *slog.Logger
-	absent absent
+	hub     *signal.Hub
+	log     *slog.Logger
+	offline offlineStore
 
-	mu       sync.Mutex
-	sessions map[string]map[string]*session // that hold an id, by space
+	mu    sync.Mutex
+	peers map[string]map[string]*peer // that hold an id, by space
 }
 
 // New returns a Handler.
@@ -68,15 +68,15 @@ func New(o Options) (*Handler, error) {
 		return nil, fmt.Errorf("make a PeerJS handler: %w", err)
 	}
 	h := &Handler{
-		hub: o.Hub, log: o.Logger, sessions: make(map[string]map[string]*session),
-		absent: absent{hub: o.Hub, count: m, after: cmp.Or(o.ExpireAfter, 5*time.Second), boxes: make(map[address]*box), addrs: make(map[netip.Addr]load)},
+		hub: o.Hub, log: o.Logger, peers: make(map[string]map[string]*peer),
+		offline: offlineStore{hub: o.Hub, metrics: m, after: cmp.Or(o.ExpireAfter, 5*time.Second), queues: make(map[address]*recipientQueue), addrs: make(map[netip.Addr]usage)},
 	}
-	o.Hub.Declare(Protocol)
+	o.Hub.InitMetrics(Protocol)
 	return h, nil
 }
 
 // Serve serves a request, whose path is without the adapter's own.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Access) {
 	key, what, nested := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if !nested {
 		key, what = "peerjs", key
@@ -84,7 +84,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
 	switch {
 	case !nested && (what == "" || what == "peerjs") && gorilla.IsWebSocketUpgrade(r):
 		h.connect(w, r, d)
-	case d.Share(w, "GET"):
+	case d.AllowCORS(w, "GET"):
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, OPTIONS")
 		http.Error(w, "use GET", http.StatusMethodNotAllowed)
@@ -102,30 +102,30 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
 }
 
 // connect serves a WebSocket. A refusal that PeerJS has words for is told once the connection is there, and has been counted.
-func (h *Handler) connect(w http.ResponseWriter, r *http.Request, d Door) {
-	leave, err := d.Enter()
+func (h *Handler) connect(w http.ResponseWriter, r *http.Request, d Access) {
+	leave, err := d.Admit()
 	if err != nil {
-		d.Refuse(w, err)
+		d.WriteError(w, err)
 		return
 	}
 	query := r.URL.Query()
 	id, key, token := query.Get("id"), query.Get("key"), query.Get("token")
-	v, err := d.Judge(key, token)
-	s := &session{handler: h, quoted: quote(id), token: sha256.Sum256([]byte(token)), resumes: !d.Shared(token)}
+	v, err := d.Authorize(key, token)
+	s := &peer{handler: h, quoted: quote(id), token: sha256.Sum256([]byte(token)), resumes: !d.IsAPIKey(token)}
 	switch {
 	case errors.Is(err, signal.ErrOrigin):
 		leave()
-		d.Refuse(w, err)
+		d.WriteError(w, err)
 		return
 	case err != nil:
 		s.refusal = []byte(invalidKeyFrame)
 	case id == "" || key == "" || token == "":
-		h.hub.Refuse(signal.ErrBadMessage)
+		h.hub.CountRefusal(signal.ErrBadMessage)
 		s.refusal = failure(msgParameters)
 	default:
 		var ok bool
 		if s.address, ok = h.addressOf(v, key, id); !ok {
-			h.hub.Refuse(signal.ErrBadName)
+			h.hub.CountRefusal(signal.ErrBadName)
 			s.refusal = []byte(invalidKeyFrame)
 		}
 	}
@@ -134,13 +134,13 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, d Door) {
 		Profile: signal.Profile{
 			Protocol: Protocol, Space: cmp.Or(s.space, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
 		},
-		Session: func(c *signal.Client) websocket.Session {
+		NewHandler: func(c *signal.Client) websocket.MessageHandler {
 			s.client = c
 			return s
 		},
 	}
 	service.Serve(w, r, v, func() {
-		h.forget(s)
+		h.unregister(s)
 		leave()
 	})
 }
@@ -158,20 +158,20 @@ func (h *Handler) addressOf(v signal.Visitor, key, id string) (address, bool) {
 }
 
 // servePeers lists the ids of an application, if that is allowed.
-func (h *Handler) servePeers(w http.ResponseWriter, d Door, key string) {
+func (h *Handler) servePeers(w http.ResponseWriter, d Access, key string) {
 	if !h.hub.Limits().Discovery {
 		http.Error(w, "Unauthorized", http.StatusUnauthorized) // as PeerServer says
 		return
 	}
-	v, err := d.Judge(key)
+	v, err := d.Authorize(key)
 	if err != nil {
-		d.Refuse(w, err)
+		d.WriteError(w, err)
 		return
 	}
 	ids := []string{}
 	if at, ok := h.addressOf(v, key, ""); ok {
 		h.mu.Lock()
-		for id := range h.sessions[at.space] {
+		for id := range h.peers[at.space] {
 			ids = append(ids, id)
 		}
 		h.mu.Unlock()
@@ -179,35 +179,35 @@ func (h *Handler) servePeers(w http.ResponseWriter, d Door, key string) {
 	reply(w, ids)
 }
 
-// holder returns the connection that holds an id.
-func (h *Handler) holder(a address) *session {
+// peerAt returns the connection that holds an id.
+func (h *Handler) peerAt(a address) *peer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sessions[a.space][a.id]
+	return h.peers[a.space][a.id]
 }
 
-// settle notes that a connection holds its id.
-func (h *Handler) settle(s *session) {
+// register notes that a connection holds its id.
+func (h *Handler) register(s *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.sessions[s.space]
+	app := h.peers[s.space]
 	if app == nil {
-		app = make(map[string]*session)
-		h.sessions[s.space] = app
+		app = make(map[string]*peer)
+		h.peers[s.space] = app
 	}
 	app[s.id] = s
 }
 
-// forget notes that a connection has gone.
-func (h *Handler) forget(s *session) {
+// unregister notes that a connection has gone.
+func (h *Handler) unregister(s *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.sessions[s.space]
+	app := h.peers[s.space]
 	if app[s.id] == s {
 		delete(app, s.id)
 	}
 	if len(app) == 0 {
-		delete(h.sessions, s.space)
+		delete(h.peers, s.space)
 	}
 }
 

@@ -169,7 +169,7 @@ func TestResume(t *testing.T) {
 // A holder that shows no sign of life loses its id to anybody.
 func TestDeadHolder(t *testing.T) {
 	s := serve(t)
-	s.deaf("peerjs", "alice", "a") // whose pings are not answered
+	s.dialWithoutReading("peerjs", "alice", "a") // whose pings are not answered
 	s.open("peerjs", "alice", "b")
 	s.counted("icebox_signal_clients_ended_total", "reason", "superseded", 1)
 }

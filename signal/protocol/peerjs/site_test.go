@@ -62,7 +62,7 @@ func serveFor(t *testing.T, expire time.Duration, change ...func(*signal.Limits)
 	}
 	srv := httptest.NewServer(s.gateway.Listener(gateway.Listener{Loopback: true, Mounts: []gateway.Mount{{
 		Protocol: peerjs.Protocol, Path: "/peerjs", Routes: []string{"/peerjs"},
-		Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Door) { h.Serve(w, r, d) },
+		Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Access) { h.Serve(w, r, d) },
 	}}}))
 	s.url = srv.URL
 	t.Cleanup(func() {
@@ -128,8 +128,8 @@ func (s *site) dial(path string, query url.Values, h http.Header) (*peer, int) {
 	return p, resp.StatusCode
 }
 
-// deaf is a connection that nobody reads.
-func (s *site) deaf(key, id, token string) *gorilla.Conn {
+// dialWithoutReading is a connection that nobody reads.
+func (s *site) dialWithoutReading(key, id, token string) *gorilla.Conn {
 	s.t.Helper()
 	query := url.Values{"key": {key}, "id": {id}, "token": {token}}
 	ws, _, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/peerjs/peerjs?"+query.Encode(), nil)

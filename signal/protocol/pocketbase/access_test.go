@@ -158,10 +158,10 @@ func TestAnyone(t *testing.T) {
 	ids[s.open("al", "y").user] = true
 	ids[s.open("bo", "x").user] = true
 	ids[s.open(identity, password).user] = true
-	s.door.from("2001:db8::1")
+	s.access.from("2001:db8::1")
 	six := s.open("al", "x").user
 	ids[six] = true
-	s.door.from("2001:db8::2")
+	s.access.from("2001:db8::2")
 	if s.open("al", "x").user != six {
 		t.Error("another user within a /64")
 	}
@@ -178,17 +178,17 @@ func TestAnyoneByAccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, anyone)
 		defer s.shutdown()
-		s.door.judge = func(secrets ...string) (signal.Visitor, error) {
-			v := s.door.Caller()
+		s.access.authorize = func(secrets ...string) (signal.Visitor, error) {
+			v := s.access.Caller()
 			switch secrets[0] {
 			case "token":
 				v.Grant = signal.Grant{Name: "al", Expires: time.Now().Add(time.Hour)}
 			case "limited token":
 				v.Grant = signal.Grant{Name: "al", Limited: true}
 			case "foreign page":
-				return v, fmt.Errorf("at the door: %w", signal.ErrOrigin)
+				return v, fmt.Errorf("at the gateway: %w", signal.ErrOrigin)
 			default:
-				return v, fmt.Errorf("at the door: %w", signal.ErrTokenInvalid)
+				return v, fmt.Errorf("at the gateway: %w", signal.ErrTokenInvalid)
 			}
 			return v, nil
 		}
@@ -216,7 +216,7 @@ func TestGuessing(t *testing.T) {
 		defer s.shutdown()
 		guess := func(from, as string, want int) {
 			t.Helper()
-			s.door.from(from)
+			s.access.from(from)
 			if got := s.signsIn(as, "wrong"); got != want {
 				t.Fatalf("a guess from %s: %d, want %d", from, got, want)
 			}
@@ -242,7 +242,7 @@ func TestGuessing(t *testing.T) {
 			guess(fmt.Sprintf("198.51.100.%d", i), identity, 400)
 		}
 		guess("198.51.100.101", identity, 429)
-		s.door.from("203.0.113.1")
+		s.access.from("203.0.113.1")
 		if s.signsIn(identity, password) != 429 {
 			t.Error("a password is guessed from many addresses")
 		}
@@ -261,7 +261,7 @@ func TestHashesAreSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, with(User{identity, hashOf(t, password)}))
 		defer s.shutdown()
-		g := s.handler.guesses
+		g := s.handler.attempts
 		for range maxChecks {
 			g.checks <- struct{}{}
 		}
@@ -292,7 +292,7 @@ func TestHashesAreSlow(t *testing.T) {
 
 // A stranger takes as long as somebody who is known.
 func TestStrangersAreCompared(t *testing.T) {
-	a, err := compile(Accounts{Users: []User{{"al", "plain"}, {"bo", hashOf(t, "hashed")}}}, newSealer(secret))
+	a, err := compile(Accounts{Users: []User{{"al", "plain"}, {"bo", hashOf(t, "hashed")}}}, newSigner(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestStrangersAreCompared(t *testing.T) {
 			t.Errorf("%q is the decoy", identity)
 		}
 	}
-	fast, _ := compile(Accounts{Users: []User{{"al", "plain"}}}, newSealer(secret))
+	fast, _ := compile(Accounts{Users: []User{{"al", "plain"}}}, newSigner(secret))
 	if _, ok := fast.check("cy", ""); ok || fast.slow() {
 		t.Error("without hashes nothing is slow")
 	}
@@ -314,7 +314,7 @@ func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, func(o *setup) { o.limits.MessageBurst, o.limits.MessagesPerSecond = 10, 1 })
 		defer s.shutdown()
-		s.door.from("192.0.2.50")
+		s.access.from("192.0.2.50")
 		p := s.open()
 		for range sharers*10 - 1 {
 			p.must("GET", serversPath, "")
@@ -328,9 +328,9 @@ func TestRate(t *testing.T) {
 		time.Sleep(time.Second) // after which there may be four
 		p.ask("PATCH", callsPath+"/aaaaaaaaaaaaaaa", description("offer", 3*requestUnit))
 		p.refused("GET", serversPath, "", 429, tooFast)
-		s.door.from("192.0.2.51")
+		s.access.from("192.0.2.51")
 		p.must("GET", serversPath, "")
-		s.door.from("192.0.2.50")
+		s.access.from("192.0.2.50")
 		time.Sleep(time.Second)
 		p.must("GET", serversPath, "")
 	})
@@ -344,12 +344,12 @@ func TestDoorIsShut(t *testing.T) {
 		why    reason
 	}{
 		signal.ErrConnLimit: {429, tooManyStreams},
-		fmt.Errorf("at the door: %w", signal.ErrRestarting):   {503, stopping},
-		errors.Join(errors.New("both"), signal.ErrRestarting): {503, stopping},
+		fmt.Errorf("at the gateway: %w", signal.ErrRestarting): {503, stopping},
+		errors.Join(errors.New("both"), signal.ErrRestarting):  {503, stopping},
 	} {
-		s.door.mu.Lock()
-		s.door.enter = err
-		s.door.mu.Unlock()
+		s.access.mu.Lock()
+		s.access.admitErr = err
+		s.access.mu.Unlock()
 		p.refused("GET", streamPath, "", want.status, want.why)
 	}
 }

@@ -60,7 +60,7 @@ type accounts struct {
 	decoy  *account // whom those are compared with who don't exist
 }
 
-func compile(a Accounts, s *sealer) (*accounts, error) {
+func compile(a Accounts, s *signer) (*accounts, error) {
 	all := &accounts{anyone: a.Anyone, users: make(map[string]*account), decoy: &account{}}
 	var errs []error
 	slowest := 0
@@ -74,8 +74,8 @@ func compile(a Accounts, s *sealer) (*accounts, error) {
 			continue
 		}
 		n := &account{person: person{
-			user: idOf(s.seal("user", u.Identity)), identity: u.Identity,
-			account: hex.EncodeToString(s.seal("account", u.Identity, u.Password)[:8]),
+			user: idOf(s.mac("user", u.Identity)), identity: u.Identity,
+			account: hex.EncodeToString(s.mac("account", u.Identity, u.Password)[:8]),
 		}}
 		if bcryptHash.MatchString(u.Password) {
 			n.hash = []byte(u.Password)
@@ -115,8 +115,8 @@ func (a *accounts) check(identity, password string) (person, bool) {
 // slow reports whether a check takes so much of a core that only few may run at a time.
 func (a *accounts) slow() bool { return a.decoy.hash != nil }
 
-// good reports whether the bearer of a token may still be who it says.
-func (a *accounts) good(p person) bool {
+// isValid reports whether the bearer of a token may still be who it says.
+func (a *accounts) isValid(p person) bool {
 	if p.account == "" {
 		return a.anyone
 	}

@@ -29,55 +29,55 @@ const (
 	methods = "GET, POST, PATCH, DELETE"
 )
 
-// exchange is a request and its answer. Nothing in it looks at the request's context: the SDK cuts off requests whose work is wanted all
+// request is a request and its answer. Nothing in it looks at the request's context: the SDK cuts off requests whose work is wanted all
 // the same.
-type exchange struct {
+type request struct {
 	*Handler
 	w       http.ResponseWriter
 	r       *http.Request
-	door    Door
+	access  Access
 	visitor signal.Visitor
 	id      string // of the record that the path names
 }
 
 // action answers a request: with a body, or with none.
-type action func(*exchange) (body []byte, refused *problem)
+type action func(*request) (body []byte, refused *problem)
 
 // actions are by path, behind that of the API, and by method. An asterisk is a record's ID.
 var actions = map[string]map[string]action{
-	"realtime": {http.MethodGet: (*exchange).stream, http.MethodPost: (*exchange).subscribe},
+	"realtime": {http.MethodGet: (*request).stream, http.MethodPost: (*request).subscribe},
 
-	"collections/" + users + "/auth-with-password": {http.MethodPost: (*exchange).signIn},
-	"collections/" + users + "/auth-refresh":       {http.MethodPost: (*exchange).refresh},
+	"collections/" + users + "/auth-with-password": {http.MethodPost: (*request).signIn},
+	"collections/" + users + "/auth-refresh":       {http.MethodPost: (*request).refresh},
 
-	"collections/" + iceServers + "/" + records: {http.MethodGet: (*exchange).listServers},
-	"collections/" + calls + "/" + records:      {http.MethodPost: (*exchange).createCall},
+	"collections/" + iceServers + "/" + records: {http.MethodGet: (*request).listServers},
+	"collections/" + calls + "/" + records:      {http.MethodPost: (*request).createCall},
 	"collections/" + calls + "/" + records + "/*": {
-		http.MethodGet: (*exchange).readCall, http.MethodPatch: (*exchange).updateCall, http.MethodDelete: (*exchange).deleteCall,
+		http.MethodGet: (*request).readCall, http.MethodPatch: (*request).updateCall, http.MethodDelete: (*request).deleteCall,
 	},
-	"collections/" + offerCandidates + "/" + records:  {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(offering) }},
-	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(x *exchange) ([]byte, *problem) { return x.createCandidate(answering) }},
+	"collections/" + offerCandidates + "/" + records:  {http.MethodPost: func(x *request) ([]byte, *problem) { return x.createCandidate(offering) }},
+	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(x *request) ([]byte, *problem) { return x.createCandidate(answering) }},
 }
 
 // Serve answers a request for a path below /api.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Access) {
 	w.Header().Set("Cache-Control", "no-store")
-	if d.Share(w, methods) {
+	if d.AllowCORS(w, methods) {
 		return
 	}
-	x := &exchange{Handler: h, w: w, r: r, door: d, visitor: d.Caller()}
+	x := &request{Handler: h, w: w, r: r, access: d, visitor: d.Caller()}
 	body, refused := x.act()
 	switch {
 	case refused != nil:
-		x.refuse(refused)
+		x.writeProblem(refused)
 	case body != nil:
-		x.answer(http.StatusOK, body)
+		x.writeJSON(http.StatusOK, body)
 	}
 }
 
 // act finds out what is asked for and does it. If it returns neither a body nor a problem the answer has been given.
-func (x *exchange) act() ([]byte, *problem) {
-	if wait := x.rates.Take(x.bucket(), ratesOf(x.hub.Limits()), time.Now()); wait > 0 {
+func (x *request) act() ([]byte, *problem) {
+	if wait := x.rates.Take(x.addrKey(), ratesOf(x.hub.Limits()), time.Now()); wait > 0 {
 		return nil, waiting(problemRate, wait)
 	}
 	do, id, refused := find(x.r.Method, x.r.URL.Path)
@@ -118,8 +118,8 @@ func ratesOf(l *signal.Limits) rate.Rate {
 	return rate.Rate{PerSecond: sharers * l.MessagesPerSecond, Burst: sharers * float64(l.MessageBurst)}
 }
 
-// bucket is the address that limits count by.
-func (x *exchange) bucket() netip.Addr { return signal.Bucket(x.visitor.Addr) }
+// addrKey is the address that limits count by.
+func (x *request) addrKey() netip.Addr { return signal.AddrKey(x.visitor.Addr) }
 
 func waiting(p *problem, wait time.Duration) *problem {
 	n := *p
@@ -127,24 +127,24 @@ func waiting(p *problem, wait time.Duration) *problem {
 	return &n
 }
 
-func (x *exchange) answer(status int, body []byte) {
+func (x *request) writeJSON(status int, body []byte) {
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.Header().Set("X-Content-Type-Options", "nosniff")
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(body) // who hung up doesn't need it
 }
 
-func (x *exchange) refuse(p *problem) {
+func (x *request) writeProblem(p *problem) {
 	x.metrics.refused[p.reason].Inc()
 	x.log.Debug("request refused", slog.Any("addr", x.visitor.Addr), slog.String("reason", p.reason.String()))
 	if p.wait != "" {
 		x.w.Header().Set("Retry-After", p.wait)
 	}
-	x.answer(p.status, p.body(nil))
+	x.writeJSON(p.status, p.body(nil))
 }
 
 // read returns the request's body.
-func (x *exchange) read(limit int64) ([]byte, *problem) {
+func (x *request) read(limit int64) ([]byte, *problem) {
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 	var large *http.MaxBytesError
 	switch {
@@ -154,13 +154,13 @@ func (x *exchange) read(limit int64) ([]byte, *problem) {
 		return nil, problemBody
 	}
 	for range len(body) / requestUnit { // to be paid before the next one
-		x.rates.Take(x.bucket(), ratesOf(x.hub.Limits()), time.Now())
+		x.rates.Take(x.addrKey(), ratesOf(x.hub.Limits()), time.Now())
 	}
 	return body, nil
 }
 
-// shown returns the token that a request shows. The SDK sends nothing in front of it.
-func (x *exchange) shown() string {
+// requestToken returns the token that a request shows. The SDK sends nothing in front of it.
+func (x *request) requestToken() string {
 	token := x.r.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		token = strings.TrimSpace(rest)
@@ -168,21 +168,21 @@ func (x *exchange) shown() string {
 	return token
 }
 
-// who returns who has a token, as long as it is good.
-func (h *Handler) who(token string) (person, time.Time, *problem) {
+// authenticate returns who has a token, as long as it is good.
+func (h *Handler) authenticate(token string) (person, time.Time, *problem) {
 	if token == "" {
 		return person{}, time.Time{}, problemToken
 	}
-	p, until, err := h.sealer.who(token)
-	if err != nil || !h.accounts.Load().good(p) {
+	p, until, err := h.signer.verify(token)
+	if err != nil || !h.accounts.Load().isValid(p) {
 		return person{}, time.Time{}, problemToken
 	}
 	return p, until, nil
 }
 
 // listServers lists what a page makes an RTCPeerConnection of that has no place for credentials.
-func (x *exchange) listServers() ([]byte, *problem) {
-	if _, _, refused := x.who(x.shown()); refused != nil {
+func (x *request) listServers() ([]byte, *problem) {
+	if _, _, refused := x.authenticate(x.requestToken()); refused != nil {
 		return nil, refused
 	}
 	q := x.r.URL.Query()
@@ -199,23 +199,23 @@ func number(text string, usual int) int {
 	return min(n, 1000)
 }
 
-func (x *exchange) createCall() ([]byte, *problem) {
+func (x *request) createCall() ([]byte, *problem) {
 	p, d, refused := x.description()
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.make(p, x.bucket(), d)
+	return x.book.makeCall(p, x.addrKey(), d)
 }
 
-func (x *exchange) updateCall() ([]byte, *problem) {
+func (x *request) updateCall() ([]byte, *problem) {
 	p, d, refused := x.description()
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.change(p, x.id, d)
+	return x.book.updateCall(p, x.id, d)
 }
 
-func (x *exchange) description() (p person, d descriptions, refused *problem) {
+func (x *request) description() (p person, d descriptions, refused *problem) {
 	p, body, refused := x.authorized(x.hub.Limits().MaxMessage)
 	if refused != nil {
 		return p, d, refused
@@ -228,8 +228,8 @@ func (x *exchange) description() (p person, d descriptions, refused *problem) {
 }
 
 // authorized returns who sends a request and what.
-func (x *exchange) authorized(limit int64) (person, []byte, *problem) {
-	p, _, refused := x.who(x.shown())
+func (x *request) authorized(limit int64) (person, []byte, *problem) {
+	p, _, refused := x.authenticate(x.requestToken())
 	if refused != nil {
 		return p, nil, refused
 	}
@@ -237,16 +237,16 @@ func (x *exchange) authorized(limit int64) (person, []byte, *problem) {
 	return p, body, refused
 }
 
-func (x *exchange) readCall() ([]byte, *problem) {
-	p, _, refused := x.who(x.shown())
+func (x *request) readCall() ([]byte, *problem) {
+	p, _, refused := x.authenticate(x.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.read(p, x.id)
+	return x.book.readCall(p, x.id)
 }
 
-func (x *exchange) deleteCall() ([]byte, *problem) {
-	p, _, refused := x.who(x.shown())
+func (x *request) deleteCall() ([]byte, *problem) {
+	p, _, refused := x.authenticate(x.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
@@ -257,7 +257,7 @@ func (x *exchange) deleteCall() ([]byte, *problem) {
 	return nil, nil
 }
 
-func (x *exchange) createCandidate(side int) ([]byte, *problem) {
+func (x *request) createCandidate(side int) ([]byte, *problem) {
 	p, body, refused := x.authorized(maxCandidate)
 	if refused != nil {
 		return nil, refused
@@ -266,5 +266,5 @@ func (x *exchange) createCandidate(side int) ([]byte, *problem) {
 	if !ok {
 		return nil, problemBody
 	}
-	return x.book.add(p, side, call, data)
+	return x.book.addCandidate(p, side, call, data)
 }

@@ -152,8 +152,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.as.t = t
-			s.door.from("192.0.2.99") // whose rate all of them share
-			s.handler.guesses = newGuesses()
+			s.access.from("192.0.2.99") // whose rate all of them share
+			s.handler.attempts = newAttemptLimiter()
 			c.as.refused(c.method, c.path, c.body, c.status, c.why)
 		})
 	}

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	absence   = time.Minute     // without a stream of its maker, after which a call ends
-	maxAge    = 24 * time.Hour  // of a call that was answered
-	mourning  = 2 * time.Minute // for which the parties of an ended call are still told when they come back
-	settling  = 5 * time.Second // after which a call whose maker has no stream may be replaced
-	overhead  = 256             // bytes of a record beside what is in it
-	maxGraves = 10_000          // calls that have ended
-	share     = 16              // one user or address has at most one in so many of all calls that may be, or
-	minShare  = 64              // this many, if that is more
+	absenceLimit  = time.Minute     // without a stream of its maker, after which a call ends
+	maxAge        = 24 * time.Hour  // of a call that was answered
+	endedFor      = 2 * time.Minute // for which the parties of an ended call are still told when they come back
+	replaceAfter  = 5 * time.Second // after which a call whose maker has no stream may be replaced
+	overhead      = 256             // bytes of a record beside what is in it
+	maxEndedCalls = 10_000          // calls that have ended
+	share         = 16              // one user or address has at most one in so many of all calls that may be, or
+	minShare      = 64              // this many, if that is more
 )
 
 // book has all calls of a process, and who hears of them. Its methods may be called by any goroutine; what they return is the caller's.
@@ -24,40 +24,40 @@ type book struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 
-	mu      sync.Mutex
-	calls   map[string]*call
-	alive   int
-	graves  int
-	bytes   int
-	sizes   map[string]int                    // bytes of calls, by their makers' addresses
-	counts  map[string]int                    // of calls that are alive, by session, user and address
-	joined  map[string]map[*call]struct{}     // by session
-	streams map[string]*listener              // by ID
-	hearing map[string]map[*listener]struct{} // by session
+	mu              sync.Mutex
+	calls           map[string]*call
+	active          int
+	endedCalls      int
+	bytes           int
+	sizes           map[string]int                      // bytes of calls, by their makers' addresses
+	counts          map[string]int                      // of calls that are alive, by session, user and address
+	callsBySignIn   map[string]map[*call]struct{}       // by session
+	streams         map[string]*subscriber              // by ID
+	streamsBySignIn map[string]map[*subscriber]struct{} // by session
 }
 
 func newBook(limits func() signal.CallLimits, m *metrics) *book {
 	return &book{
 		limits: limits, metrics: m, calls: make(map[string]*call), counts: make(map[string]int), sizes: make(map[string]int),
-		joined: make(map[string]map[*call]struct{}), streams: make(map[string]*listener), hearing: make(map[string]map[*listener]struct{}),
+		callsBySignIn: make(map[string]map[*call]struct{}), streams: make(map[string]*subscriber), streamsBySignIn: make(map[string]map[*subscriber]struct{}),
 	}
 }
 
-// make makes a call, perhaps with an offer.
-func (b *book) make(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
+// makeCall makes a call, perhaps with an offer.
+func (b *book) makeCall(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
 	l, now := b.limits(), time.Now()
 	c := &call{
 		id: newID(), made: now, changed: now, absent: now, maker: p, offer: d.offer,
-		counted: [3]string{"session " + p.session, "user " + p.user, "address " + from.String()},
+		counted: [3]string{"session " + p.signInID, "user " + p.user, "address " + from.String()},
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for !b.allows(c, l) {
-		old := b.stale(p, now)
+		old := b.replaceableCall(p, now)
 		if old == nil {
 			return nil, problemCalls
 		}
-		b.finish(old, replaced)
+		b.endCall(old, replaced)
 	}
 	if refused := b.grow(c, len(d.offer)+overhead, l, problemBig); refused != nil {
 		return nil, refused
@@ -65,12 +65,12 @@ func (b *book) make(p person, from netip.Addr, d descriptions) ([]byte, *problem
 	for _, key := range c.counted {
 		b.counts[key]++
 	}
-	b.alive++
+	b.active++
 	b.calls[c.id] = c
-	c.timer = time.AfterFunc(absence, func() { b.expire(c) })
+	c.timer = time.AfterFunc(absenceLimit, func() { b.expire(c) })
 	c.rearm(l)
-	b.admit(c, p)
-	b.review(c)
+	b.addParty(c, p)
+	b.updateAbsence(c)
 	b.metrics.made.Inc()
 	b.metrics.calls.Inc()
 	return c.record(), nil
@@ -83,14 +83,14 @@ func (b *book) allows(c *call, l signal.CallLimits) bool {
 	if l.OnePerUser {
 		ofUser = 1
 	}
-	return (l.Total == 0 || b.alive < l.Total) && b.counts[c.counted[0]] < l.PerClient && b.counts[c.counted[1]] < ofUser &&
+	return (l.Total == 0 || b.active < l.Total) && b.counts[c.counted[0]] < l.PerClient && b.counts[c.counted[1]] < ofUser &&
 		b.counts[c.counted[2]] < most
 }
 
-// stale returns the oldest call of somebody who has made it and gone, as a page that was reloaded has.
-func (b *book) stale(p person, now time.Time) (oldest *call) {
+// replaceableCall returns the oldest call of somebody who has made it and gone, as a page that was reloaded has.
+func (b *book) replaceableCall(p person, now time.Time) (oldest *call) {
 	for _, c := range b.calls {
-		gone := !c.ended && !c.absent.IsZero() && now.Sub(c.absent) >= settling
+		gone := !c.ended && !c.absent.IsZero() && now.Sub(c.absent) >= replaceAfter
 		if gone && c.maker.same(p) && (oldest == nil || c.made.Before(oldest.made)) {
 			oldest = c
 		}
@@ -98,19 +98,19 @@ func (b *book) stale(p person, now time.Time) (oldest *call) {
 	return oldest
 }
 
-// read returns a call to who knows its ID, and so becomes a party.
-func (b *book) read(p person, id string) ([]byte, *problem) {
+// readCall returns a call to who knows its ID, and so becomes a party.
+func (b *book) readCall(p person, id string) ([]byte, *problem) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[id]
-	if c == nil || c.ended || !b.admit(c, p) {
+	if c == nil || c.ended || !b.addParty(c, p) {
 		return nil, problemMissing
 	}
 	return c.record(), nil
 }
 
-// change writes an offer or an answer.
-func (b *book) change(p person, id string, d descriptions) ([]byte, *problem) {
+// updateCall writes an offer or an answer.
+func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem) {
 	l := b.limits()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,9 +118,9 @@ func (b *book) change(p person, id string, d descriptions) ([]byte, *problem) {
 	switch {
 	case c == nil || c.ended:
 		return nil, problemMissing
-	case d.answer != nil && c.answerer != nil && p.session != c.answerer.session:
+	case d.answer != nil && c.answerer != nil && p.signInID != c.answerer.signInID:
 		return nil, problemAnswered
-	case !b.admit(c, p):
+	case !b.addParty(c, p):
 		return nil, problemMissing
 	case d.offer != nil && !p.same(c.maker):
 		return nil, problemRole
@@ -143,9 +143,9 @@ func (b *book) change(p person, id string, d descriptions) ([]byte, *problem) {
 	if d.answer != nil {
 		first := c.answer == nil
 		if first {
-			gone, freed := c.take(p)
+			gone, freed := c.setAnswerer(p)
 			b.shrink(c, freed)
-			b.part(c, gone)
+			b.removeParties(c, gone)
 		}
 		c.answer = d.answer
 		if first {
@@ -154,18 +154,18 @@ func (b *book) change(p person, id string, d descriptions) ([]byte, *problem) {
 		}
 	}
 	// The answer goes before the candidates that waited for it.
-	b.emit(c, p, append([]event{c.event(update)}, waited...)...)
+	b.sendEvents(c, p, append([]event{c.event(update)}, waited...)...)
 	return c.record(), nil
 }
 
-// add makes a candidate.
-func (b *book) add(p person, side int, id string, data []byte) ([]byte, *problem) {
+// addCandidate makes a candidate.
+func (b *book) addCandidate(p person, side int, id string, data []byte) ([]byte, *problem) {
 	l := b.limits()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[id]
 	switch {
-	case c == nil || c.ended || !b.admit(c, p):
+	case c == nil || c.ended || !b.addParty(c, p):
 		return nil, problemCall
 	case side == offering && !p.same(c.maker):
 		return nil, problemRole
@@ -175,12 +175,12 @@ func (b *book) add(p person, side int, id string, data []byte) ([]byte, *problem
 	if refused := b.grow(c, len(data)+overhead, l, problemCrowded); refused != nil {
 		return nil, refused
 	}
-	k := candidate{id: newID(), made: time.Now(), session: p.session, data: data}
+	k := candidate{id: newID(), made: time.Now(), signInID: p.signInID, data: data}
 	c.candidates[side] = append(c.candidates[side], k)
 	if side == answering && c.answer == nil {
 		b.metrics.held.Inc()
 	} else {
-		b.emit(c, p, c.candidateEvent(create, side, k))
+		b.sendEvents(c, p, c.candidateEvent(create, side, k))
 	}
 	return c.candidateRecord(side, k), nil
 }
@@ -193,16 +193,16 @@ func (b *book) hangUp(p person, id string) *problem {
 	switch {
 	case c == nil || c.ended:
 		return nil
-	case !b.admit(c, p):
+	case !b.addParty(c, p):
 		return problemRole
 	}
-	b.finish(c, hungUp)
+	b.endCall(c, hungUp)
 	return nil
 }
 
-// finish ends a call and tells its parties as PocketBase's cascade does. Answerers take the end of an offer's candidate for a hang-up, so
+// endCall ends a call and tells its parties as PocketBase's cascade does. Answerers take the end of an offer's candidate for a hang-up, so
 // there is always one. The caller holds mu.
-func (b *book) finish(c *call, why end) {
+func (b *book) endCall(c *call, why endReason) {
 	c.ended = true
 	if len(c.candidates[offering]) == 0 {
 		c.candidates[offering] = []candidate{{id: newID(), made: c.made, data: []byte("null")}}
@@ -213,9 +213,9 @@ func (b *book) finish(c *call, why end) {
 			events = append(events, c.candidateEvent(remove, side, k))
 		}
 	}
-	b.emit(c, person{}, append(events, c.event(remove))...)
+	b.sendEvents(c, person{}, append(events, c.event(remove))...)
 	b.shrink(c, c.bytes)
-	b.alive--
+	b.active--
 	for _, key := range c.counted {
 		if b.counts[key]--; b.counts[key] <= 0 {
 			delete(b.counts, key)
@@ -223,22 +223,22 @@ func (b *book) finish(c *call, why end) {
 	}
 	b.metrics.calls.Dec()
 	b.metrics.ended[why].Inc()
-	if c.answerer == nil || b.graves >= maxGraves {
+	if c.answerer == nil || b.endedCalls >= maxEndedCalls {
 		c.timer.Stop()
-		b.bury(c)
+		b.forgetCall(c)
 		return
 	}
 	// Who is just about to listen would never hear of the end.
 	c.offer, c.answer, c.candidates = nil, nil, [2][]candidate{offering: c.candidates[offering][:1]}
 	c.candidates[offering][0].data = []byte("null")
-	b.graves++
-	c.timer.Reset(mourning)
+	b.endedCalls++
+	c.timer.Reset(endedFor)
 }
 
-// bury forgets a call that has ended.
-func (b *book) bury(c *call) {
+// forgetCall forgets a call that has ended.
+func (b *book) forgetCall(c *call) {
 	delete(b.calls, c.id)
-	b.part(c, c.parties)
+	b.removeParties(c, c.parties)
 }
 
 // expire is what a call's timer does.
@@ -248,13 +248,13 @@ func (b *book) expire(c *call) {
 	defer b.mu.Unlock()
 	if c.ended {
 		if b.calls[c.id] == c {
-			b.graves--
-			b.bury(c)
+			b.endedCalls--
+			b.forgetCall(c)
 		}
 		return
 	}
 	if when, why := c.due(l); !time.Now().Before(when) {
-		b.finish(c, why)
+		b.endCall(c, why)
 		return
 	}
 	c.rearm(l)
@@ -282,28 +282,28 @@ func (b *book) shrink(c *call, by int) {
 	b.metrics.bytes.Sub(float64(by))
 }
 
-// admit is call.admit, and notes who is in which call.
-func (b *book) admit(c *call, p person) bool {
-	gone, ok := c.admit(p)
+// addParty is call.admit, and notes who is in which call.
+func (b *book) addParty(c *call, p person) bool {
+	gone, ok := c.addParty(p)
 	if !ok {
 		return false
 	}
-	b.part(c, gone)
-	in := b.joined[p.session]
+	b.removeParties(c, gone)
+	in := b.callsBySignIn[p.signInID]
 	if in == nil {
 		in = make(map[*call]struct{})
-		b.joined[p.session] = in
+		b.callsBySignIn[p.signInID] = in
 	}
 	in[c] = struct{}{}
 	return true
 }
 
-// part notes that a call is no longer theirs.
-func (b *book) part(c *call, gone []person) {
+// removeParties notes that a call is no longer theirs.
+func (b *book) removeParties(c *call, gone []person) {
 	for _, p := range gone {
-		in := b.joined[p.session]
+		in := b.callsBySignIn[p.signInID]
 		if delete(in, c); len(in) == 0 {
-			delete(b.joined, p.session)
+			delete(b.callsBySignIn, p.signInID)
 		}
 	}
 }

@@ -23,10 +23,10 @@ const (
 
 // candidate is a record of a side.
 type candidate struct {
-	id      string
-	made    time.Time
-	session string // that made it
-	data    []byte
+	id       string
+	made     time.Time
+	signInID string // that made it
+	data     []byte
 }
 
 // call is a record and the candidates that hang from it. The book's lock guards it.
@@ -85,13 +85,13 @@ func (c *call) candidateEvents(action string, side int) []event {
 	return events
 }
 
-// admit notes that somebody who knows the call's ID asks for it, and reports whether it may: anybody as long as there is no answer,
+// addParty notes that somebody who knows the call's ID asks for it, and reports whether it may: anybody as long as there is no answer,
 // then the maker and the answerer. Whoever has been forgotten for it is among gone.
-func (c *call) admit(p person) (gone []person, ok bool) {
+func (c *call) addParty(p person) (gone []person, ok bool) {
 	if c.answerer != nil && !p.same(c.maker) && !p.same(*c.answerer) {
 		return nil, false
 	}
-	if slices.ContainsFunc(c.parties, func(known person) bool { return known.session == p.session }) {
+	if slices.ContainsFunc(c.parties, func(known person) bool { return known.signInID == p.signInID }) {
 		return nil, true
 	}
 	if len(c.parties) > maxReaders {
@@ -102,8 +102,8 @@ func (c *call) admit(p person) (gone []person, ok bool) {
 	return gone, true
 }
 
-// take makes p the answerer: who else has read the call is nobody any more, nor are its candidates, which had so many bytes.
-func (c *call) take(p person) (gone []person, freed int) {
+// setAnswerer makes p the answerer: who else has read the call is nobody any more, nor are its candidates, which had so many bytes.
+func (c *call) setAnswerer(p person) (gone []person, freed int) {
 	c.answerer = &p
 	c.parties = slices.DeleteFunc(c.parties, func(other person) bool {
 		strange := !other.same(c.maker) && !other.same(p)
@@ -113,7 +113,7 @@ func (c *call) take(p person) (gone []person, freed int) {
 		return strange
 	})
 	c.candidates[answering] = slices.DeleteFunc(c.candidates[answering], func(k candidate) bool {
-		strange := k.session != p.session
+		strange := k.signInID != p.signInID
 		if strange {
 			freed += len(k.data) + overhead
 		}
@@ -123,12 +123,12 @@ func (c *call) take(p person) (gone []person, freed int) {
 }
 
 // due is when the call ends if nothing happens, and why.
-func (c *call) due(l signal.CallLimits) (when time.Time, why end) {
+func (c *call) due(l signal.CallLimits) (when time.Time, why endReason) {
 	when, why = c.made.Add(maxAge), tooOld
 	if c.answer == nil {
 		when, why = c.made.Add(l.Unjoined), unanswered
 	}
-	if gone := c.absent.Add(absence); !c.absent.IsZero() && gone.Before(when) {
+	if gone := c.absent.Add(absenceLimit); !c.absent.IsZero() && gone.Before(when) {
 		when, why = gone, deserted
 	}
 	return when, why

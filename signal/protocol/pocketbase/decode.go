@@ -48,10 +48,10 @@ func tooDeep(text []byte) bool {
 	return false
 }
 
-// signIn is the body of auth-with-password.
-type signIn struct{ identity, password string }
+// credentials is the body of auth-with-password.
+type credentials struct{ identity, password string }
 
-func decodeSignIn(body []byte) (s signIn, ok bool) {
+func decodeCredentials(body []byte) (s credentials, ok bool) {
 	ok = fields(body, func(name string, value []byte) {
 		switch name {
 		case "identity":

@@ -29,7 +29,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(c))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if s, ok := decodeSignIn(body); ok && (s.identity == "" || len(s.identity) > maxIdentity || s.password == "" || len(s.password) > maxPassword) {
+		if s, ok := decodeCredentials(body); ok && (s.identity == "" || len(s.identity) > maxIdentity || s.password == "" || len(s.password) > maxPassword) {
 			t.Errorf("sign-in: %+v", s)
 		}
 		if d, ok := decodeCall(body); ok {
@@ -72,16 +72,16 @@ func isSafe(t *testing.T, body, v []byte) {
 
 // A token that we didn't make is nobody's.
 func FuzzToken(f *testing.F) {
-	s := newSealer(secret)
+	s := newSigner(secret)
 	until := time.Now().Add(1000 * time.Hour)
-	good := s.token(person{user: "pyal1v30bcst95p", session: "s", identity: identity}, until)
+	good := s.sign(person{user: "pyal1v30bcst95p", signInID: "s", identity: identity}, until)
 	f.Add(good)
 	f.Add(unsigned(good))
 	f.Add("")
 	f.Add("a.b.c")
 	f.Add("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
-		p, _, err := s.who(token)
+		p, _, err := s.verify(token)
 		if err == nil && token != good {
 			t.Errorf("%q is %+v", token, p)
 		}

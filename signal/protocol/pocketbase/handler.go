@@ -29,16 +29,16 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no registration
 }
 
-// Door is what the gateway knows of a request.
-type Door interface {
+// Access is what the gateway knows of a request.
+type Access interface {
 	// Caller is who asks.
 	Caller() signal.Visitor
-	// Judge says whether somebody who shows this secret may sign in, by the access that is for all protocols.
-	Judge(secrets ...string) (signal.Visitor, error)
-	// Enter counts a connection, until leave is called. The error is signal.ErrConnLimit or ErrRestarting inside.
-	Enter() (leave func(), err error)
-	// Share lets pages read the answer. It reports whether it has answered the request, because that asked for nothing else.
-	Share(w http.ResponseWriter, methods string) (preflight bool)
+	// Authorize says whether somebody who shows this secret may sign in, by the access that is for all protocols.
+	Authorize(secrets ...string) (signal.Visitor, error)
+	// Admit counts a connection, until leave is called. The error is signal.ErrConnLimit or ErrRestarting inside.
+	Admit() (leave func(), err error)
+	// AllowCORS lets pages read the answer. It reports whether it has answered the request, because that asked for nothing else.
+	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
 }
 
 // Handler serves clients that speak this protocol. It has all their calls.
@@ -47,9 +47,9 @@ type Handler struct {
 	stun     func(string) []string
 	log      *slog.Logger
 	metrics  *metrics
-	sealer   *sealer
+	signer   *signer
 	accounts atomic.Pointer[accounts]
-	guesses  *guesses
+	attempts *attemptLimiter
 	rates    *rate.Table
 	book     *book
 	profile  signal.Profile
@@ -64,8 +64,8 @@ func New(o Options, a Accounts) (*Handler, error) {
 		return nil, errors.New("make a pocketbase handler: the secret is shorter than 32 bytes")
 	}
 	h := &Handler{
-		hub: o.Hub, stun: o.STUN, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), sealer: newSealer(o.Secret),
-		guesses: newGuesses(), rates: rate.NewTable(maxRates),
+		hub: o.Hub, stun: o.STUN, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), signer: newSigner(o.Secret),
+		attempts: newAttemptLimiter(), rates: rate.NewTable(maxRates),
 		// No client has a name, so no message of another protocol's gets here; what must be made of one is a comment.
 		profile: signal.Profile{Protocol: Protocol, Encode: func(b []byte, _ broker.Message) []byte { return append(b, ": \n\n"...) }},
 	}
@@ -80,7 +80,7 @@ func New(o Options, a Accounts) (*Handler, error) {
 	if err := h.SetAccounts(a); err != nil {
 		return nil, fmt.Errorf("make a pocketbase handler: %w", err)
 	}
-	o.Hub.Declare(Protocol)
+	o.Hub.InitMetrics(Protocol)
 	return h, nil
 }
 
@@ -96,19 +96,19 @@ func (h *Handler) SetAccounts(a Accounts) error {
 
 // PrepareAccounts is SetAccounts in two steps: all that can fail, and set, which can't.
 func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
-	all, err := compile(a, h.sealer)
+	all, err := compile(a, h.signer)
 	if err != nil {
 		return nil, err
 	}
 	return func() {
 		h.accounts.Store(all)
-		h.book.banish(all.good)
+		h.book.endInvalid(all.isValid)
 	}, nil
 }
 
 // Bearer returns for whom the bearer of a token may have ICE servers: "" for a user who counts by address alone.
 func (h *Handler) Bearer(token string) (user string, ok bool) {
-	p, _, problem := h.who(token)
+	p, _, problem := h.authenticate(token)
 	if problem != nil {
 		return "", false
 	}

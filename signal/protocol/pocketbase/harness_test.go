@@ -33,58 +33,58 @@ const (
 
 var secret = []byte("a secret of at least 32 bytes, which outlives a process")
 
-// door admits who comes as a test says.
-type door struct {
-	judge func(secrets ...string) (signal.Visitor, error)
+// fakeAccess admits each caller as a test says.
+type fakeAccess struct {
+	authorize func(secrets ...string) (signal.Visitor, error)
 
-	mu      sync.Mutex
-	addr    netip.Addr
-	enter   error
-	entered int
+	mu       sync.Mutex
+	addr     netip.Addr
+	admitErr error
+	entered  int
 }
 
-func (d *door) Caller() signal.Visitor {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return signal.Visitor{Addr: d.addr, Host: "icebox.test", Base: "https://icebox.test"}
+func (a *fakeAccess) Caller() signal.Visitor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return signal.Visitor{Addr: a.addr, Host: "icebox.test", Base: "https://icebox.test"}
 }
 
 // from lets requests come from an address.
-func (d *door) from(addr string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.addr = netip.MustParseAddr(addr)
+func (a *fakeAccess) from(addr string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.addr = netip.MustParseAddr(addr)
 }
 
-func (d *door) Judge(secrets ...string) (signal.Visitor, error) {
-	if d.judge == nil {
-		return d.Caller(), nil
+func (a *fakeAccess) Authorize(secrets ...string) (signal.Visitor, error) {
+	if a.authorize == nil {
+		return a.Caller(), nil
 	}
-	return d.judge(secrets...)
+	return a.authorize(secrets...)
 }
 
-func (d *door) Enter() (func(), error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.enter != nil {
-		return nil, d.enter
+func (a *fakeAccess) Admit() (func(), error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.admitErr != nil {
+		return nil, a.admitErr
 	}
-	d.entered++
+	a.entered++
 	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.entered--
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.entered--
 	}, nil
 }
 
-// inside is how many connections have entered and not left.
-func (d *door) inside() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.entered
+// admitted is how many connections have entered and not left.
+func (a *fakeAccess) admitted() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.entered
 }
 
-func (d *door) Share(w http.ResponseWriter, methods string) bool {
+func (a *fakeAccess) AllowCORS(w http.ResponseWriter, methods string) bool {
 	w.Header().Set("Access-Control-Allow-Methods", methods)
 	return false
 }
@@ -96,14 +96,14 @@ type setup struct {
 	accounts Accounts
 }
 
-// server is a handler behind a door, and what it logs.
+// server is a handler behind a a, and what it logs.
 type server struct {
 	t        *testing.T
 	hub      *signal.Hub
 	handler  *Handler
 	registry *prometheus.Registry
 	url      string
-	door     door
+	access   fakeAccess
 
 	mu     sync.Mutex
 	logged bytes.Buffer
@@ -129,7 +129,7 @@ func newServer(t *testing.T, changes ...func(*setup)) *server {
 	for _, f := range changes {
 		f(&o)
 	}
-	s := &server{t: t, registry: prometheus.NewRegistry(), door: door{addr: netip.MustParseAddr("192.0.2.7")}}
+	s := &server{t: t, registry: prometheus.NewRegistry(), access: fakeAccess{addr: netip.MustParseAddr("192.0.2.7")}}
 	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.hub.Logger = log
 	var err error
@@ -155,7 +155,7 @@ func (s *server) shutdown() {
 	}
 }
 
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Serve(w, r, &s.door) }
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Serve(w, r, &s.access) }
 
 func start(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()

@@ -16,13 +16,13 @@ func TestLifetimes(t *testing.T) {
 		leaves            time.Duration // the stream, after the call was made; 0: never
 		returns           time.Duration // after that; 0: never
 		ends              time.Duration // the call
-		why               end
+		why               endReason
 	}{
-		"a maker who never listens":      {ends: absence, why: deserted},
-		"answered, never listens":        {answered: true, ends: absence, why: deserted},
+		"a maker who never listens":      {ends: absenceLimit, why: deserted},
+		"answered, never listens":        {answered: true, ends: absenceLimit, why: deserted},
 		"nobody answers":                 {listens: true, ends: time.Hour, why: unanswered},
 		"the maker goes":                 {listens: true, leaves: 10 * time.Minute, ends: 11 * time.Minute, why: deserted},
-		"the maker goes from a call":     {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absence, why: deserted},
+		"the maker goes from a call":     {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absenceLimit, why: deserted},
 		"the maker is back in time":      {listens: true, answered: true, leaves: time.Hour, returns: 59 * time.Second, ends: maxAge, why: tooOld},
 		"a call that goes on for a day":  {listens: true, answered: true, ends: maxAge, why: tooOld},
 		"back in time, and nobody there": {listens: true, leaves: time.Minute, returns: 50 * time.Second, ends: time.Hour, why: unanswered},
@@ -39,16 +39,16 @@ func TestLifetimes(t *testing.T) {
 				} else {
 					callee.read(id)
 				}
-				hears, _ := callee.hear("offer_candidates/*")
+				hears, _ := callee.subscribe("offer_candidates/*")
 				if c.listens {
-					_, l := caller.hear("calls/"+id, "answer_candidates/*")
+					_, l := caller.subscribe("calls/"+id, "answer_candidates/*")
 					if c.leaves > 0 {
 						time.Sleep(c.leaves)
-						s.handler.book.leave(l)
+						s.handler.book.removeStream(l)
 					}
 					if c.returns > 0 {
 						time.Sleep(c.returns)
-						caller.hear("calls/"+id, "answer_candidates/*")
+						caller.subscribe("calls/"+id, "answer_candidates/*")
 					}
 				}
 				time.Sleep(time.Until(began.Add(c.ends - time.Second)))
@@ -64,11 +64,11 @@ func TestLifetimes(t *testing.T) {
 				if !contains(hears.text(), `"action":"delete"`) || !contains(hears.text(), id) {
 					t.Errorf("the other one heard %q", hears.text())
 				}
-				time.Sleep(mourning + time.Second)
+				time.Sleep(endedFor + time.Second)
 				synctest.Wait()
 				b := s.handler.book
-				if len(b.calls) != 0 || len(b.joined) != 0 || len(b.counts) != 0 || b.bytes != 0 || b.graves != 0 || b.alive != 0 {
-					t.Errorf("something is left: %d calls, %d sessions, %v, %d bytes, %d graves", len(b.calls), len(b.joined), b.counts, b.bytes, b.graves)
+				if len(b.calls) != 0 || len(b.callsBySignIn) != 0 || len(b.counts) != 0 || b.bytes != 0 || b.endedCalls != 0 || b.active != 0 {
+					t.Errorf("something is left: %d calls, %d sessions, %v, %d bytes, %d graves", len(b.calls), len(b.callsBySignIn), b.counts, b.bytes, b.endedCalls)
 				}
 			})
 		})
@@ -84,16 +84,16 @@ func TestTheEndIsKept(t *testing.T) {
 		id := caller.call()
 		callee.answer(id)
 		caller.hangUp(id)
-		time.Sleep(mourning - time.Second)
-		if e, _ := other.hear("offer_candidates"); e.text() != "" {
+		time.Sleep(endedFor - time.Second)
+		if e, _ := other.subscribe("offer_candidates"); e.text() != "" {
 			t.Errorf("somebody else heard %s", e.text())
 		}
-		if e, _ := callee.hear("offer_candidates"); !contains(e.text(), id) {
+		if e, _ := callee.subscribe("offer_candidates"); !contains(e.text(), id) {
 			t.Errorf("the answerer heard %q", e.text())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if e, _ := callee.hear("offer_candidates"); e.text() != "" {
+		if e, _ := callee.subscribe("offer_candidates"); e.text() != "" {
 			t.Errorf("after its time: %s", e.text())
 		}
 	})
@@ -112,14 +112,14 @@ func TestHowManyCalls(t *testing.T) {
 			p.call()
 		}
 		p.refused("POST", callsPath, "{}", 400, tooManyCalls)
-		time.Sleep(settling)
+		time.Sleep(replaceAfter)
 		p.call()
 		if n := s.count("calls_ended_total", "replaced"); n != 1 {
 			t.Errorf("%v calls were replaced", n)
 		}
 		// A user has no more than a share, whatever number of sessions it has, and from whatever address.
 		for i := range 40 {
-			s.door.from(fmt.Sprintf("198.51.100.%d", i))
+			s.access.from(fmt.Sprintf("198.51.100.%d", i))
 			q := s.open()
 			for range 3 {
 				q.ask("POST", callsPath, "{}")
@@ -130,16 +130,16 @@ func TestHowManyCalls(t *testing.T) {
 		}
 		// Nor has an address, and there is an end of all.
 		for i := range 50 {
-			s.door.from(fmt.Sprintf("203.0.113.%d", i))
+			s.access.from(fmt.Sprintf("203.0.113.%d", i))
 			s.open(fmt.Sprint(i), "x").ask("POST", callsPath, "{}")
 		}
 		if n := s.count("calls", ""); n != 100 {
 			t.Errorf("%v calls of 100", n)
 		}
 		s.open("last", "x").refused("POST", callsPath, "{}", 400, tooManyCalls)
-		time.Sleep(absence)
+		time.Sleep(absenceLimit)
 		synctest.Wait()
-		s.door.from("203.0.113.200")
+		s.access.from("203.0.113.200")
 		for i := range minShare + 10 {
 			s.open(fmt.Sprint(i), "x").ask("POST", callsPath, "{}")
 		}
@@ -155,12 +155,12 @@ func TestOneCallPerUser(t *testing.T) {
 		defer s.shutdown()
 		p, again := s.open(), s.open()
 		id := p.call()
-		_, l := p.hear("calls/" + id)
-		time.Sleep(settling)
+		_, l := p.subscribe("calls/" + id)
+		time.Sleep(replaceAfter)
 		again.refused("POST", callsPath, "{}", 400, tooManyCalls)
 		s.open("other@example.com", "another password").call()
-		s.handler.book.leave(l)
-		time.Sleep(settling)
+		s.handler.book.removeStream(l)
+		time.Sleep(replaceAfter)
 		again.call()
 		if status, _ := p.ask("GET", callsPath+"/"+id, ""); status != 404 {
 			t.Error("the call of a page that is gone is still there")

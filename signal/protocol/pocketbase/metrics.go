@@ -16,9 +16,9 @@ const (
 	notFound
 	noToken
 	wrongPassword
-	tooManyGuesses
+	tooManyAttempts
 	checksBusy
-	access
+	accessDenied
 	tooFast
 	notAllowed
 	tooManyCalls
@@ -38,19 +38,19 @@ func (r reason) String() string {
 	}[min(r, reasons)]
 }
 
-// end says why a call ended, and is a metric label too.
-type end uint8
+// endReason says why a call ended, and is a metric label too.
+type endReason uint8
 
 const (
-	hungUp     end = iota
-	deserted       // its maker's stream has been gone for too long
-	unanswered     // for too long
+	hungUp     endReason = iota
+	deserted             // its maker's stream has been gone for too long
+	unanswered           // for too long
 	tooOld
 	replaced // its maker, who was gone, made another one
 	ends
 )
 
-func (e end) String() string {
+func (e endReason) String() string {
 	return [...]string{"hangup", "deserted", "unanswered", "old", "replaced", "unknown"}[min(e, ends)]
 }
 

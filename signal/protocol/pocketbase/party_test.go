@@ -10,8 +10,8 @@ import (
 	"icebox/signal/broker"
 )
 
-// ear is a stream's client that notes what it hears. It needs no connection.
-type ear struct {
+// fakeStream is a stream's client that notes what it hears. It needs no connection.
+type fakeStream struct {
 	busy bool
 
 	mu    sync.Mutex
@@ -20,7 +20,7 @@ type ear struct {
 	end   signal.Reason
 }
 
-func (e *ear) Forward(from broker.ID, events []byte) error {
+func (e *fakeStream) Forward(from broker.ID, events []byte) error {
 	if e.busy {
 		return signal.ErrPeerBusy
 	}
@@ -31,36 +31,36 @@ func (e *ear) Forward(from broker.ID, events []byte) error {
 	return nil
 }
 
-func (e *ear) End(why signal.Reason) {
+func (e *fakeStream) End(why signal.Reason) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.end = why
 }
 
 // why returns what it was ended by, Gone if by nothing.
-func (e *ear) why() signal.Reason {
+func (e *fakeStream) why() signal.Reason {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.end
 }
 
-func (e *ear) text() string {
+func (e *fakeStream) text() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.heard
 }
 
-// hear subscribes without a connection.
-func (p *page) hear(topics ...string) (*ear, *listener) {
+// subscribe subscribes without a connection.
+func (p *page) subscribe(topics ...string) (*fakeStream, *subscriber) {
 	p.t.Helper()
-	e := new(ear)
-	l := p.handler.book.listen(newID(), e)
-	p.must("POST", streamPath, (&source{id: l.id}).subscription(topics...))
+	e := new(fakeStream)
+	l := p.handler.book.addStream(newID(), e)
+	p.must("POST", streamPath, (&eventSource{id: l.id}).subscription(topics...))
 	return e, l
 }
 
-// took returns what has been heard since.
-func (e *ear) took() string {
+// received returns what has been heard since.
+func (e *fakeStream) received() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	text := e.heard
@@ -75,22 +75,22 @@ func TestPrivacy(t *testing.T) {
 	everything := []string{"calls", "calls/*", "offer_candidates", "offer_candidates/*", "answer_candidates/*", "users", "users/*", "*"}
 	caller, callee := s.open(), s.open("other@example.com", "another password")
 	spy, ofSameUser := s.open("other@example.com", "another password"), s.open()
-	spies := make([]*ear, 2)
-	spies[0], _ = spy.hear(everything...)
-	spies[1], _ = ofSameUser.hear(everything...)
+	spies := make([]*fakeStream, 2)
+	spies[0], _ = spy.subscribe(everything...)
+	spies[1], _ = ofSameUser.subscribe(everything...)
 	id := caller.call()
 	caller.offerCandidate(id, 1)
 	reader := s.open("other@example.com", "another password")
 	reader.read(id)
-	readerHears, _ := reader.hear(everything...)
-	if readerHears.took() == "" {
+	readerHears, _ := reader.subscribe(everything...)
+	if readerHears.received() == "" {
 		t.Error("who knows the ID hears nothing")
 	}
 	reader.answerCandidate(id, 5)
 	callee.read(id)
 	callee.answer(id)
-	readerHears.took()
-	callerHears, _ := caller.hear("answer_candidates")
+	readerHears.received()
+	callerHears, _ := caller.subscribe("answer_candidates")
 	caller.offerCandidate(id, 2)
 	callee.answerCandidate(id, 6)
 	caller.hangUp(id)
@@ -117,13 +117,13 @@ func TestStrangers(t *testing.T) {
 	caller, callee, late, stranger := s.open(), s.open("other@example.com", "another password"), s.open("late", "x"), s.open("stranger", "x")
 	id := caller.call()
 	late.read(id)
-	lateHears, _ := late.hear("offer_candidates", "calls/"+id)
+	lateHears, _ := late.subscribe("offer_candidates", "calls/"+id)
 	late.answerCandidate(id, 5)
 	callee.read(id)
 	callee.answer(id)
-	lateHears.took()
-	callerHears, _ := caller.hear("calls/"+id, "answer_candidates")
-	if text := callerHears.took(); contains(text, "candidate:5") {
+	lateHears.received()
+	callerHears, _ := caller.subscribe("calls/"+id, "answer_candidates")
+	if text := callerHears.received(); contains(text, "candidate:5") {
 		t.Errorf("a candidate of somebody who hasn't answered: %s", text)
 	}
 	for name, p := range map[string]*page{"who has read it": late, "a stranger": stranger} {
@@ -133,7 +133,7 @@ func TestStrangers(t *testing.T) {
 		p.refused("POST", offersPath, candidateJSON(id, 1), 400, notFound)
 		p.refused("POST", answersPath, candidateJSON(id, 1), 400, notFound)
 		p.refused("DELETE", callsPath+"/"+id, "", 403, notAllowed)
-		e, _ := p.hear("calls/"+id, "offer_candidates", "answer_candidates")
+		e, _ := p.subscribe("calls/"+id, "offer_candidates", "answer_candidates")
 		caller.offerCandidate(id, 2)
 		callee.answerCandidate(id, 6)
 		if e.text() != "" {
@@ -154,16 +154,16 @@ func TestTabsOfOneBrowser(t *testing.T) {
 			defer s.shutdown()
 			first := s.open(as...)
 			id := first.call()
-			hears, l := first.hear("calls/"+id, "answer_candidates/*")
+			hears, l := first.subscribe("calls/"+id, "answer_candidates/*")
 			second := s.open(as...)
 			first.token = second.token
 			second.read(id)
 			second.answerCandidate(id, 1)
 			second.answer(id)
-			answererHears, _ := second.hear("offer_candidates/*")
+			answererHears, _ := second.subscribe("offer_candidates/*")
 			first.offerCandidate(id, 2)
 			second.answerCandidate(id, 3)
-			first.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates/*"))
+			first.must("POST", streamPath, (&eventSource{id: l.id}).subscription("answer_candidates/*"))
 			for _, want := range []string{`"action":"update"`, "candidate:1", "candidate:3"} {
 				if !contains(hears.text(), want) {
 					t.Errorf("the caller hears no %s: %s", want, hears.text())
@@ -182,14 +182,14 @@ func TestReaders(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
 	caller := s.open()
-	hears, _ := caller.hear("answer_candidates")
+	hears, _ := caller.subscribe("answer_candidates")
 	id := caller.call()
 	var last *page
 	for range 3 * maxReaders {
 		last = s.open("other@example.com", "another password")
 		last.read(id)
 	}
-	if n, joined := len(s.handler.book.calls[id].parties), len(s.handler.book.joined); n != maxReaders+1 || joined != n {
+	if n, joined := len(s.handler.book.calls[id].parties), len(s.handler.book.callsBySignIn); n != maxReaders+1 || joined != n {
 		t.Errorf("%d parties, %d sessions", n, joined)
 	}
 	last.answer(id)
@@ -206,7 +206,7 @@ func TestBusyStream(t *testing.T) {
 	defer s.shutdown()
 	caller, callee := s.open(), s.open()
 	id := caller.call()
-	hears, l := caller.hear("answer_candidates")
+	hears, l := caller.subscribe("answer_candidates")
 	callee.answer(id)
 	hears.busy = true
 	callee.answerCandidate(id, 1)
@@ -214,8 +214,8 @@ func TestBusyStream(t *testing.T) {
 		t.Errorf("%v unheard, %s", n, hears.text())
 	}
 	hears.busy = false
-	caller.must("POST", streamPath, (&source{id: l.id}).subscription())
-	caller.must("POST", streamPath, (&source{id: l.id}).subscription("answer_candidates"))
+	caller.must("POST", streamPath, (&eventSource{id: l.id}).subscription())
+	caller.must("POST", streamPath, (&eventSource{id: l.id}).subscription("answer_candidates"))
 	if !contains(hears.text(), "candidate:1") {
 		t.Errorf("heard %s", hears.text())
 	}
@@ -228,7 +228,7 @@ func TestSenders(t *testing.T) {
 	defer s.shutdown()
 	caller, callee := s.open(), s.open()
 	id := caller.call()
-	hears, _ := caller.hear("calls/"+id, "answer_candidates")
+	hears, _ := caller.subscribe("calls/"+id, "answer_candidates")
 	callee.answer(id)
 	callee.answerCandidate(id, 1)
 	caller.must("PATCH", callsPath+"/"+id, "{}")
@@ -321,13 +321,13 @@ func TestFullStore(t *testing.T) {
 			p.refused("POST", callsPath, `{"offer":{"type":"offer","sdp":"`+strings.Repeat("s", 100)+`"}}`, 503, storeFull)
 			p.refused("PATCH", callsPath+"/"+id, description("offer", 400), 503, storeFull)
 			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // which is smaller
-			s.door.from("192.0.2.77")
+			s.access.from("192.0.2.77")
 			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
 				t.Errorf("from another address: %d", status)
 			}
 			if name == "of an address" { // where there is room again
 				p.hangUp(id)
-				s.door.from("192.0.2.7")
+				s.access.from("192.0.2.7")
 				p.call()
 			}
 		})

@@ -25,9 +25,9 @@ var (
 	problemMissing  = &problem{status: http.StatusNotFound, reason: notFound, message: "The requested resource wasn't found."}
 	problemToken    = &problem{status: http.StatusUnauthorized, reason: noToken, message: "The request requires valid record authorization token to be set."}
 	problemPassword = &problem{status: http.StatusBadRequest, reason: wrongPassword, message: "Failed to authenticate."}
-	problemGuesses  = &problem{status: http.StatusTooManyRequests, reason: tooManyGuesses, message: "Too many attempts to sign in: try again later."}
+	problemAttempts = &problem{status: http.StatusTooManyRequests, reason: tooManyAttempts, message: "Too many attempts to sign in: try again later."}
 	problemChecks   = &problem{status: http.StatusServiceUnavailable, reason: checksBusy, message: "Too many sign-ins are under way: try again later.", wait: "5"}
-	problemAccess   = &problem{status: http.StatusForbidden, reason: access, message: "You may not sign in here: not from a page of this origin, or not with this password."}
+	problemAccess   = &problem{status: http.StatusForbidden, reason: accessDenied, message: "You may not sign in here: not from a page of this origin, or not with this password."}
 	problemRate     = &problem{status: http.StatusTooManyRequests, reason: tooFast, message: "Too many requests: try again later."}
 	problemRole     = &problem{status: http.StatusForbidden, reason: notAllowed, message: "You are not allowed to perform this request."}
 	problemStop     = &problem{status: http.StatusServiceUnavailable, reason: stopping, message: "The server is about to restart.", wait: "2"}

@@ -11,24 +11,24 @@ import (
 	"icebox/signal/sse"
 )
 
-// silence is how long a stream may last that wants to hear of nothing. The SDK says at once what it wants.
-const silence = 30 * time.Second
+// subscribeWait is how long a stream may last that wants to hear of nothing. The SDK says at once what it wants.
+const subscribeWait = 30 * time.Second
 
-// connection is a stream whose client gives no sign of life but by taking what is written.
-type connection struct {
+// streamConn is a stream whose client gives no sign of life but by taking what is written.
+type streamConn struct {
 	*sse.Stream
 	client atomic.Pointer[signal.Client]
 }
 
 // Write implements signal.Conn.
-func (c *connection) Write(events []byte, deadline time.Time) error {
-	return c.alive(c.Stream.Write(events, deadline))
+func (c *streamConn) Write(events []byte, deadline time.Time) error {
+	return c.noteAlive(c.Stream.Write(events, deadline))
 }
 
 // Ping implements signal.Conn.
-func (c *connection) Ping(deadline time.Time) error { return c.alive(c.Stream.Ping(deadline)) }
+func (c *streamConn) Ping(deadline time.Time) error { return c.noteAlive(c.Stream.Ping(deadline)) }
 
-func (c *connection) alive(err error) error {
+func (c *streamConn) noteAlive(err error) error {
 	if client := c.client.Load(); err == nil && client != nil {
 		client.Seen()
 	}
@@ -36,8 +36,8 @@ func (c *connection) alive(err error) error {
 }
 
 // stream serves an event stream for as long as it lasts.
-func (x *exchange) stream() ([]byte, *problem) {
-	leave, err := x.door.Enter()
+func (x *request) stream() ([]byte, *problem) {
+	leave, err := x.access.Admit()
 	switch {
 	case errors.Is(err, signal.ErrRestarting):
 		return nil, problemStop
@@ -45,27 +45,27 @@ func (x *exchange) stream() ([]byte, *problem) {
 		return nil, problemStreams
 	}
 	defer leave()
-	conn := &connection{Stream: sse.New(x.w)}
+	conn := &streamConn{Stream: sse.New(x.w)}
 	client, err := x.hub.Connect(conn, x.profile, x.visitor)
 	if err != nil {
 		return nil, problemStop
 	}
 	conn.client.Store(client)
-	defer conn.Leave()
+	defer conn.Finish()
 	defer client.Close()
 	conn.Start()
-	l := x.book.listen(rand.Text(), client)
-	defer x.book.leave(l)
+	l := x.book.addStream(rand.Text(), client)
+	defer x.book.removeStream(l)
 	client.Send(connected(l.id))
-	t := time.AfterFunc(silence, func() { x.book.dismiss(l) })
+	t := time.AfterFunc(subscribeWait, func() { x.book.endUnsubscribed(l) })
 	defer t.Stop()
 	conn.Wait(x.r.Context()) // which is the connection's, here
 	return nil, nil
 }
 
 // subscribe says what a stream wants to hear of.
-func (x *exchange) subscribe() ([]byte, *problem) {
-	p, until, refused := x.who(x.shown())
+func (x *request) subscribe() ([]byte, *problem) {
+	p, until, refused := x.authenticate(x.requestToken())
 	if refused != nil {
 		return nil, refused
 	}

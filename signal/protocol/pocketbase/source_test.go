@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// source is an EventSource.
-type source struct {
+// eventSource is an EventSource.
+type eventSource struct {
 	t      *testing.T
 	id     string
 	resp   *http.Response
@@ -22,14 +22,14 @@ type source struct {
 }
 
 // listen opens an event stream and subscribes as the SDK does.
-func (p *page) listen(topics ...string) *source {
+func (p *page) listen(topics ...string) *eventSource {
 	p.t.Helper()
 	s := p.connect()
 	p.must("POST", streamPath, s.subscription(topics...))
 	return s
 }
 
-func (p *page) connect() *source {
+func (p *page) connect() *eventSource {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p.t.Cleanup(cancel)
@@ -43,7 +43,7 @@ func (p *page) connect() *source {
 	if resp.StatusCode != 200 {
 		p.t.Fatalf("no event stream: %d", resp.StatusCode)
 	}
-	s := &source{t: p.t, resp: resp, r: bufio.NewReader(resp.Body), cancel: cancel}
+	s := &eventSource{t: p.t, resp: resp, r: bufio.NewReader(resp.Body), cancel: cancel}
 	first := s.next()
 	if s.id = first.id; first.topic != "PB_CONNECT" || s.id == "" || first.data["clientId"] != s.id {
 		p.t.Fatalf("the first event is %+v", first)
@@ -51,7 +51,7 @@ func (p *page) connect() *source {
 	return s
 }
 
-func (s *source) subscription(topics ...string) string {
+func (s *eventSource) subscription(topics ...string) string {
 	b, _ := json.Marshal(attributes{"clientId": s.id, "subscriptions": topics})
 	return string(b)
 }
@@ -83,7 +83,7 @@ func (m message) String() string {
 
 var errStreamEnded = errors.New("the stream has ended")
 
-func (s *source) read() (m message, err error) {
+func (s *eventSource) read() (m message, err error) {
 	for {
 		line, err := s.r.ReadString('\n')
 		if err != nil {
@@ -108,7 +108,7 @@ func (s *source) read() (m message, err error) {
 	}
 }
 
-func (s *source) next() message {
+func (s *eventSource) next() message {
 	s.t.Helper()
 	guard := time.AfterFunc(patience, s.cancel)
 	defer guard.Stop()
@@ -120,7 +120,7 @@ func (s *source) next() message {
 }
 
 // wants compares the next events, in short.
-func (s *source) wants(events ...string) {
+func (s *eventSource) wants(events ...string) {
 	s.t.Helper()
 	for _, want := range events {
 		if got := s.next().String(); got != want {
@@ -130,7 +130,7 @@ func (s *source) wants(events ...string) {
 }
 
 // ends waits for the end of the stream and returns what comes before.
-func (s *source) ends() (before []message) {
+func (s *eventSource) ends() (before []message) {
 	s.t.Helper()
 	guard := time.AfterFunc(patience, func() {
 		s.t.Error("the stream doesn't end")

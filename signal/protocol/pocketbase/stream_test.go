@@ -16,13 +16,13 @@ import (
 func TestShutdown(t *testing.T) {
 	s := start(t)
 	p := s.open()
-	hears := []*source{p.listen("calls"), p.connect()}
+	hears := []*eventSource{p.listen("calls"), p.connect()}
 	s.shutdown()
 	for _, h := range hears {
 		h.ends()
 	}
 	p.refused("GET", streamPath, "", 503, stopping)
-	if n := s.door.inside(); n != 0 {
+	if n := s.access.admitted(); n != 0 {
 		t.Errorf("%d connections haven't left", n)
 	}
 }
@@ -35,15 +35,15 @@ func TestPagesLeave(t *testing.T) {
 		p.listen("calls").cancel()
 	}
 	end := time.Now().Add(patience)
-	for s.door.inside() > 0 {
+	for s.access.admitted() > 0 {
 		if time.Now().After(end) {
 			t.Fatal("connections haven't left")
 		}
 		time.Sleep(time.Millisecond)
 	}
 	s.shutdown() // waits for all
-	if b := s.handler.book; len(b.streams) != 0 || len(b.hearing) != 0 {
-		t.Errorf("%d streams, %d sessions are left", len(b.streams), len(b.hearing))
+	if b := s.handler.book; len(b.streams) != 0 || len(b.streamsBySignIn) != 0 {
+		t.Errorf("%d streams, %d sessions are left", len(b.streams), len(b.streamsBySignIn))
 	}
 }
 
@@ -53,7 +53,7 @@ func TestSilentStreams(t *testing.T) {
 		s := newServer(t)
 		p := s.open()
 		book := s.handler.book
-		streams := make([]*idle, 2)
+		streams := make([]*idleResponse, 2)
 		for i := range streams {
 			streams[i] = newIdle()
 			go func() {
@@ -62,8 +62,8 @@ func TestSilentStreams(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		p.must("POST", streamPath, (&source{id: streams[0].id()}).subscription("calls"))
-		time.Sleep(silence + time.Second)
+		p.must("POST", streamPath, (&eventSource{id: streams[0].id()}).subscription("calls"))
+		time.Sleep(subscribeWait + time.Second)
 		synctest.Wait()
 		if streams[0].ended() || !streams[1].ended() || len(book.streams) != 1 {
 			t.Errorf("ended: %v and %v, %d streams", streams[0].ended(), streams[1].ended(), len(book.streams))
@@ -86,12 +86,12 @@ func TestStreamsExpire(t *testing.T) {
 		s := newServer(t)
 		defer s.shutdown()
 		p := s.open()
-		e, l := p.hear("calls")
+		e, l := p.subscribe("calls")
 		time.Sleep(tokenLife - time.Hour)
 		p.token = p.must("POST", refreshPath, "")["token"].(string)
-		p.must("POST", streamPath, (&source{id: l.id}).subscription("calls"))
-		other, gone := p.hear("calls")
-		s.handler.book.leave(gone)
+		p.must("POST", streamPath, (&eventSource{id: l.id}).subscription("calls"))
+		other, gone := p.subscribe("calls")
+		s.handler.book.removeStream(gone)
 		time.Sleep(tokenLife - 2*time.Second)
 		synctest.Wait()
 		if e.why() != signal.Gone {
@@ -111,9 +111,9 @@ func TestManyStreams(t *testing.T) {
 		s := newServer(t)
 		defer s.shutdown()
 		p := s.open()
-		var all []*ear
+		var all []*fakeStream
 		for range maxStreams + 2 {
-			e, _ := p.hear("calls")
+			e, _ := p.subscribe("calls")
 			all = append(all, e)
 			time.Sleep(time.Second)
 		}
@@ -161,14 +161,14 @@ func TestSlowReader(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	stuck.must("POST", streamPath, (&source{id: stream}).subscription("calls/"+id))
+	stuck.must("POST", streamPath, (&eventSource{id: stream}).subscription("calls/"+id))
 	big := `{"answer":{"type":"answer","sdp":"` + strings.Repeat("s", 200<<10) + `"}}`
-	for s.door.inside() > 0 {
+	for s.access.admitted() > 0 {
 		callee.must("PATCH", callsPath+"/"+id, big)
 		if time.Now().After(end) {
 			t.Fatal("who doesn't read is not cut off")
 		}
-		s.handler.rates.Give(s.door.Caller().Addr, ratesOf(s.hub.Limits())) // this isn't about the rate
+		s.handler.rates.Refund(s.access.Caller().Addr, ratesOf(s.hub.Limits())) // this isn't about the rate
 	}
 	back := caller.listen("calls/" + id)
 	back.wants("calls/" + id + " update offer:true answer:true")
@@ -184,4 +184,4 @@ func TestShutdownCuts(t *testing.T) {
 	hears.ends()
 }
 
-var _ signal.Conn = (*connection)(nil)
+var _ signal.Conn = (*streamConn)(nil)

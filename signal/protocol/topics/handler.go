@@ -17,12 +17,12 @@ import (
 type Dialect struct {
 	// Protocol is the name in metrics and logs.
 	Protocol string
-	// Text acts on a message; see websocket.Session.
-	Text func(m *Member, text []byte) (slow func())
-	// Refuse is the frame that says what was refused, with the topic it is about, if it is about one. Clients have to bear it.
-	Refuse func(e *signal.Error, topic string) []byte
-	// Plain answers a request that is none for a WebSocket, if it isn't nil.
-	Plain func(http.ResponseWriter)
+	// HandleText acts on a message; see websocket.Session.
+	HandleText func(m *Member, text []byte) (slow func())
+	// EncodeRefusal is the frame that says what was refused, with the topic it is about, if it is about one. Clients have to bear it.
+	EncodeRefusal func(e *signal.Error, topic string) []byte
+	// ServePlain answers a request that is none for a WebSocket, if it isn't nil.
+	ServePlain func(http.ResponseWriter)
 }
 
 // Options are fixed for the life of a handler.
@@ -32,15 +32,15 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no registration
 }
 
-// Door is what a handler wants of the gateway for a request.
-type Door interface {
-	Enter() (leave func(), err error)
-	Judge(secrets ...string) (signal.Visitor, error)
-	Refuse(w http.ResponseWriter, err error)
+// Access is what a handler wants of the gateway for a request.
+type Access interface {
+	Admit() (leave func(), err error)
+	Authorize(secrets ...string) (signal.Visitor, error)
+	WriteError(w http.ResponseWriter, err error)
 }
 
-// exchange knows who has subscribed to what. Its errors are *signal.Errors.
-type exchange interface {
+// subscriptions knows who has subscribed to what. Its errors are *signal.Errors.
+type subscriptions interface {
 	subscribe(topic string, c *signal.Client, l signal.TopicLimits) error
 	unsubscribe(topic string, c *signal.Client)
 	subscribers(topic string) []*signal.Client
@@ -48,11 +48,11 @@ type exchange interface {
 
 // Handler serves the WebSockets of one protocol.
 type Handler struct {
-	dialect  Dialect
-	hub      *signal.Hub
-	log      *slog.Logger
-	exchange exchange
-	metrics  *metrics
+	dialect       Dialect
+	hub           *signal.Hub
+	log           *slog.Logger
+	subscriptions subscriptions
+	metrics       *metrics
 }
 
 // New returns a Handler.
@@ -68,25 +68,25 @@ func New(d Dialect, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a handler of topics: %w", err)
 	}
-	o.Hub.Declare(d.Protocol)
-	return &Handler{dialect: d, hub: o.Hub, log: o.Logger, exchange: there, metrics: m}, nil
+	o.Hub.InitMetrics(d.Protocol)
+	return &Handler{dialect: d, hub: o.Hub, log: o.Logger, subscriptions: there, metrics: m}, nil
 }
 
 // Serve serves a request.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Access) {
 	if !gorilla.IsWebSocketUpgrade(r) {
-		h.servePlain(w)
+		h.serveWithoutUpgrade(w)
 		return
 	}
-	leave, err := d.Enter()
+	leave, err := d.Admit()
 	if err != nil {
-		d.Refuse(w, err)
+		d.WriteError(w, err)
 		return
 	}
-	v, err := d.Judge()
+	v, err := d.Authorize()
 	if err != nil {
 		leave()
-		d.Refuse(w, err)
+		d.WriteError(w, err)
 		return
 	}
 	m := &Member{handler: h}
@@ -94,20 +94,20 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Door) {
 		Hub: h.hub, Logger: h.log,
 		// Nobody can address these clients, so there is nothing to encode.
 		Profile: signal.Profile{Protocol: h.dialect.Protocol, Space: h.dialect.Protocol, Pairs: -1, Expires: true},
-		Session: func(c *signal.Client) websocket.Session {
+		NewHandler: func(c *signal.Client) websocket.MessageHandler {
 			m.client = c
-			return session{m}
+			return memberHandler{m}
 		},
 	}
 	service.Serve(w, r, v, func() {
-		m.leave()
+		m.unsubscribeAll()
 		leave()
 	})
 }
 
-func (h *Handler) servePlain(w http.ResponseWriter) {
-	if h.dialect.Plain != nil {
-		h.dialect.Plain(w)
+func (h *Handler) serveWithoutUpgrade(w http.ResponseWriter) {
+	if h.dialect.ServePlain != nil {
+		h.dialect.ServePlain(w)
 		return
 	}
 	w.Header().Set("Upgrade", "websocket")
@@ -115,14 +115,18 @@ func (h *Handler) servePlain(w http.ResponseWriter) {
 	http.Error(w, "this is a WebSocket endpoint", http.StatusUpgradeRequired)
 }
 
-// session is a member as a websocket.Session.
-type session struct{ *Member }
+// memberHandler is a member as a websocket.Session.
+type memberHandler struct{ *Member }
 
 // Open implements websocket.Session.
-func (s session) Open() {}
+func (h memberHandler) Open() {}
 
-// Text implements websocket.Session.
-func (s session) Text(text []byte) (slow func()) { return s.handler.dialect.Text(s.Member, text) }
+// HandleText implements websocket.Session.
+func (h memberHandler) HandleText(text []byte) (slow func()) {
+	return h.handler.dialect.HandleText(h.Member, text)
+}
 
-// Refuse implements websocket.Session.
-func (s session) Refuse(e *signal.Error) { s.client.Send(s.handler.dialect.Refuse(e, "")) }
+// SendError implements websocket.Session.
+func (h memberHandler) SendError(e *signal.Error) {
+	h.client.Send(h.handler.dialect.EncodeRefusal(e, ""))
+}

@@ -11,9 +11,9 @@ import (
 const maxTopic = 256
 
 const (
-	fewWrites  = 16  // of one publication, for who reads for others
-	writeBytes = 256 // that writing counts for, beside what is written
-	outPerByte = 4   // bytes written that count as one byte read
+	inlineWrites = 16  // of one publication, for who reads for others
+	writeBytes   = 256 // that writing counts for, beside what is written
+	outPerByte   = 4   // bytes written that count as one byte read
 )
 
 // Member is a client of a handler. Its methods are for its dialect alone, which calls them from [Dialect.Text].
@@ -36,10 +36,10 @@ func (m *Member) Subscribe(topic string) error {
 	case len(m.topics) >= l.PerClient:
 		err = signal.ErrTopicLimit
 	default:
-		err = m.handler.exchange.subscribe(topic, m.client, l)
+		err = m.handler.subscriptions.subscribe(topic, m.client, l)
 	}
 	if err != nil {
-		m.refuse(err, topic)
+		m.sendRefusal(err, topic)
 		return err
 	}
 	if m.topics == nil {
@@ -53,26 +53,26 @@ func (m *Member) Subscribe(topic string) error {
 func (m *Member) Unsubscribe(topic string) {
 	if _, there := m.topics[topic]; there {
 		delete(m.topics, topic)
-		m.handler.exchange.unsubscribe(topic, m.client)
+		m.handler.subscriptions.unsubscribe(topic, m.client)
 	}
 }
 
 // Publish sends everybody who has subscribed to a topic the frame that is made for so many. It has to be returned by Text, if it isn't nil.
 func (m *Member) Publish(topic string, frame func(subscribers int) []byte) (slow func()) {
 	m.handler.metrics.published.Inc()
-	to := m.handler.exchange.subscribers(topic)
+	to := m.handler.subscriptions.subscribers(topic)
 	if len(to) == 0 {
 		return nil
 	}
 	f := frame(len(to))
 	wait := m.client.Charge(len(to) * (len(f) + writeBytes) / outPerByte)
-	if len(to) <= fewWrites && wait == 0 {
+	if len(to) <= inlineWrites && wait == 0 {
 		m.deliver(to, f)
 		return nil
 	}
 	return func() {
 		m.deliver(to, f)
-		m.pause(wait)
+		m.sleep(wait)
 	}
 }
 
@@ -90,8 +90,8 @@ func (m *Member) deliver(to []*signal.Client, frame []byte) {
 	m.handler.metrics.delivered.Add(float64(delivered))
 }
 
-// pause waits, or until the client ends.
-func (m *Member) pause(d time.Duration) {
+// sleep waits, or until the client ends.
+func (m *Member) sleep(d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -106,23 +106,23 @@ func (m *Member) pause(d time.Duration) {
 // Send sends the client a frame of the protocol's own.
 func (m *Member) Send(frame []byte) { m.client.Send(frame) }
 
-// Bad counts a message that makes no sense. The client isn't told: none of these protocols has words for that.
-func (m *Member) Bad(e *signal.Error) { m.handler.hub.Refuse(e) }
+// CountRefusal counts a message that makes no sense. The client isn't told: none of these protocols has words for that.
+func (m *Member) CountRefusal(e *signal.Error) { m.handler.hub.CountRefusal(e) }
 
-// refuse counts a refusal, and tells the client what its protocol bears to hear.
-func (m *Member) refuse(err error, topic string) {
+// sendRefusal counts a refusal, and tells the client what its protocol bears to hear.
+func (m *Member) sendRefusal(err error, topic string) {
 	var e *signal.Error
 	if !errors.As(err, &e) {
 		e = signal.ErrUnavailable
 	}
-	m.handler.hub.Refuse(e)
-	m.client.Send(m.handler.dialect.Refuse(e, topic))
+	m.handler.hub.CountRefusal(e)
+	m.client.Send(m.handler.dialect.EncodeRefusal(e, topic))
 }
 
-// leave ends all subscriptions, when the client has gone.
-func (m *Member) leave() {
+// unsubscribeAll ends all subscriptions, when the client has gone.
+func (m *Member) unsubscribeAll() {
 	for topic := range m.topics {
-		m.handler.exchange.unsubscribe(topic, m.client)
+		m.handler.subscriptions.unsubscribe(topic, m.client)
 	}
 	m.topics = nil
 }

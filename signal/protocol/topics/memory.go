@@ -40,23 +40,23 @@ func (m *memory) subscribe(topic string, c *signal.Client, l signal.TopicLimits)
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there := s.topics[topic]
-	if len(there) >= l.Subscribers {
+	subscribers := s.topics[topic]
+	if len(subscribers) >= l.Subscribers {
 		return signal.ErrTopicFull
 	}
-	if err := m.count(c, l); err != nil {
+	if err := m.countSubscription(c, l); err != nil {
 		return err
 	}
-	if len(there) == 0 {
+	if len(subscribers) == 0 {
 		m.topics.Add(1)
 	}
-	s.topics[topic] = append(slices.Clip(there), c)
+	s.topics[topic] = append(slices.Clip(subscribers), c)
 	return nil
 }
 
-// count counts a subscription of a client, unless that is one too many.
-func (m *memory) count(c *signal.Client, l signal.TopicLimits) error {
-	a := signal.Bucket(c.Visitor().Addr)
+// countSubscription counts a subscription of a client, unless that is one too many.
+func (m *memory) countSubscription(c *signal.Client, l signal.TopicLimits) error {
+	a := signal.AddrKey(c.Visitor().Addr)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -70,9 +70,9 @@ func (m *memory) count(c *signal.Client, l signal.TopicLimits) error {
 	return nil
 }
 
-// discount is the inverse of count.
-func (m *memory) discount(c *signal.Client) {
-	a := signal.Bucket(c.Visitor().Addr)
+// uncountSubscription is the inverse of count.
+func (m *memory) uncountSubscription(c *signal.Client) {
+	a := signal.AddrKey(c.Visitor().Addr)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.subscriptions--
@@ -93,18 +93,18 @@ func (m *memory) unsubscribe(topic string, c *signal.Client) {
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there := s.topics[topic]
-	i := slices.Index(there, c)
+	subscribers := s.topics[topic]
+	i := slices.Index(subscribers, c)
 	if i < 0 {
 		return
 	}
-	m.discount(c)
-	if len(there) == 1 {
+	m.uncountSubscription(c)
+	if len(subscribers) == 1 {
 		delete(s.topics, topic)
 		m.topics.Add(-1)
 		return
 	}
-	s.topics[topic] = slices.Concat(there[:i], there[i+1:])
+	s.topics[topic] = slices.Concat(subscribers[:i], subscribers[i+1:])
 }
 
 // subscribers are those of a topic at this moment. The slice is lent.

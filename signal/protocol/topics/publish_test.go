@@ -10,16 +10,16 @@ import (
 	"icebox/signal"
 )
 
-// sink is a connection that takes everything.
-type sink struct{ frames int }
+// fakeConn is a connection that takes everything.
+type fakeConn struct{ frames int }
 
-func (s *sink) Write([]byte, time.Time) error { s.frames++; return nil }
-func (s *sink) Ping(time.Time) error          { return nil }
-func (s *sink) Close(signal.Reason)           {}
-func (s *sink) Abort()                        {}
+func (s *fakeConn) Write([]byte, time.Time) error { s.frames++; return nil }
+func (s *fakeConn) Ping(time.Time) error          { return nil }
+func (s *fakeConn) Close(signal.Reason)           {}
+func (s *fakeConn) Abort()                        {}
 
-// crowd is a handler and members that have subscribed to one topic.
-func crowd(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Member) {
+// newSubscribers is a handler and members that have subscribed to one topic.
+func newSubscribers(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Member) {
 	t.Helper()
 	limits := signal.DefaultLimits()
 	change(&limits)
@@ -33,7 +33,7 @@ func crowd(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Membe
 	}
 	members := make([]*Member, n)
 	for i := range members {
-		c, err := hub.Connect(&sink{}, signal.Profile{Protocol: "test"}, signal.Visitor{})
+		c, err := hub.Connect(&fakeConn{}, signal.Profile{Protocol: "test"}, signal.Visitor{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func crowd(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Membe
 	}
 	t.Cleanup(func() {
 		for _, m := range members {
-			m.leave()
+			m.unsubscribeAll()
 			m.client.Close()
 		}
 		if err := hub.Shutdown(context.Background()); err != nil {
@@ -68,7 +68,7 @@ func TestPublishingCosts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, members := crowd(t, c.subscribers, func(l *signal.Limits) {
+				_, members := newSubscribers(t, c.subscribers, func(l *signal.Limits) {
 					l.MessagesPerSecond, l.MessageBurst = 1, 10
 				})
 				begun := time.Now()
@@ -89,7 +89,7 @@ func TestPublishingCosts(t *testing.T) {
 				}
 				synctest.Wait()
 				for i, m := range members {
-					if got := m.client.Conn().(*sink).frames; got != 1 {
+					if got := m.client.Conn().(*fakeConn).frames; got != 1 {
 						t.Errorf("member %d got %d frames", i, got)
 					}
 				}
@@ -100,8 +100,8 @@ func TestPublishingCosts(t *testing.T) {
 
 // Subscribers that come and go while others publish are there or not, and nobody is there twice.
 func TestSubscribersAreASnapshot(t *testing.T) {
-	h, members := crowd(t, 8, func(*signal.Limits) {})
-	lent := h.exchange.subscribers("t")
+	h, members := newSubscribers(t, 8, func(*signal.Limits) {})
+	lent := h.subscriptions.subscribers("t")
 	for _, m := range members[:4] {
 		m.Unsubscribe("t")
 		m.Unsubscribe("t")
@@ -114,7 +114,7 @@ func TestSubscribersAreASnapshot(t *testing.T) {
 			t.Errorf("what was lent has changed at %d", i)
 		}
 	}
-	now := fmt.Sprint(len(h.exchange.subscribers("t")), h.exchange.(*memory).total(), h.exchange.(*memory).topics.Load())
+	now := fmt.Sprint(len(h.subscriptions.subscribers("t")), h.subscriptions.(*memory).total(), h.subscriptions.(*memory).topics.Load())
 	if now != "5 5 1" {
 		t.Errorf("subscribers, subscriptions and topics are %s", now)
 	}
@@ -123,7 +123,7 @@ func TestSubscribersAreASnapshot(t *testing.T) {
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{2, 16, 128} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			_, members := crowd(b, n, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e9, 1<<30 })
+			_, members := newSubscribers(b, n, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e9, 1<<30 })
 			frame := make([]byte, 300)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -54,7 +54,7 @@ func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 		}
 		l.Mounts = append(l.Mounts, gateway.Mount{
 			Protocol: d.Protocol, Path: "/" + d.Protocol, Routes: []string{"/" + d.Protocol},
-			Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Door) { h.Serve(w, r, d) },
+			Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Access) { h.Serve(w, r, d) },
 		})
 	}
 	srv := httptest.NewServer(s.gateway.Listener(l))

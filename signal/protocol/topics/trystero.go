@@ -21,7 +21,7 @@ import (
 // P is any JSON value and forwarded byte for byte. What is malformed is counted and dropped. The original closes the connection of a client that
 // subscribes to too much; here it goes on, since a client would come back and ask for the same again.
 func Trystero() Dialect {
-	return Dialect{Protocol: "trystero", Text: readTrystero, Refuse: refuseTrystero}
+	return Dialect{Protocol: "trystero", HandleText: readTrystero, EncodeRefusal: refuseTrystero}
 }
 
 // trysteroMessage is what the server wants of a client's message, as it was written. They alias it.
@@ -45,17 +45,17 @@ func readTrystero(c *Member, text []byte) (slow func()) {
 	name, named := rawjson.String(m.topic)
 	switch {
 	case !ok || !known || !named:
-		c.Bad(signal.ErrBadMessage)
+		c.CountRefusal(signal.ErrBadMessage)
 	case kind == "subscribe":
 		_ = c.Subscribe(name) // it has been told
 	case kind == "unsubscribe":
 		c.Unsubscribe(name)
 	case kind == "publish" && m.payload == nil:
-		c.Bad(signal.ErrBadMessage)
+		c.CountRefusal(signal.ErrBadMessage)
 	case kind == "publish":
 		return c.Publish(name, func(int) []byte { return trysteroPublication(m) })
 	default:
-		c.Bad(signal.ErrUnknownType)
+		c.CountRefusal(signal.ErrUnknownType)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ import (
 // and dropped. A request that is none for a WebSocket is answered "okay", as by the original.
 func YWebRTC() Dialect {
 	return Dialect{
-		Protocol: "y-webrtc", Text: readYWebRTC, Refuse: refuseYWebRTC,
-		Plain: func(w http.ResponseWriter) {
+		Protocol: "y-webrtc", HandleText: readYWebRTC, EncodeRefusal: refuseYWebRTC,
+		ServePlain: func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = io.WriteString(w, "okay")
 		},
@@ -55,7 +55,7 @@ func readYWebRTC(c *Member, text []byte) (slow func()) {
 	kind, known := rawjson.String(m.kind)
 	switch {
 	case !ok || !known:
-		c.Bad(signal.ErrBadMessage)
+		c.CountRefusal(signal.ErrBadMessage)
 	case kind == "subscribe":
 		each(c, m.topics, func(name string) bool { return c.Subscribe(name) == nil })
 	case kind == "unsubscribe":
@@ -63,14 +63,14 @@ func readYWebRTC(c *Member, text []byte) (slow func()) {
 	case kind == "publish":
 		name, ok := rawjson.String(m.topic)
 		if !ok {
-			c.Bad(signal.ErrBadMessage)
+			c.CountRefusal(signal.ErrBadMessage)
 			return nil
 		}
 		return c.Publish(name, func(subscribers int) []byte { return ywebrtcPublication(text, subscribers) })
 	case kind == "ping":
 		c.Send([]byte(`{"type":"pong"}`))
 	default:
-		c.Bad(signal.ErrUnknownType)
+		c.CountRefusal(signal.ErrUnknownType)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func readYWebRTC(c *Member, text []byte) (slow func()) {
 func each(c *Member, array []byte, do func(string) bool) {
 	elements, ok := rawjson.Elements(array)
 	if !ok {
-		c.Bad(signal.ErrBadMessage)
+		c.CountRefusal(signal.ErrBadMessage)
 		return
 	}
 	for _, e := range elements {

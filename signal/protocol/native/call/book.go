@@ -24,8 +24,8 @@ type Party interface {
 	Name() string
 	// User is whom [signal.CallLimits.OnePerUser] counts by.
 	User() string
-	// Bucket is the address that [signal.CallLimits.KeptPerAddr] counts by.
-	Bucket() netip.Addr
+	// AddrKey is the address that [signal.CallLimits.KeptPerAddr] counts by.
+	AddrKey() netip.Addr
 	// Tell lets the party know. A message that it can't take now is an error, an *signal.Error.
 	Tell(Event) error
 }
@@ -89,11 +89,11 @@ type Book struct {
 	prover  *prover
 	budget  budget.Budget // taken with a call's lock held
 
-	mu      sync.Mutex // taken with a call's lock held, never the other way round
-	calls   map[string]*call
-	members map[broker.Addr]map[*call]struct{}
-	users   map[string]int      // in how many calls
-	forgone map[string]struct{} // calls that were made again and have ended
+	mu            sync.Mutex // taken with a call's lock held, never the other way round
+	calls         map[string]*call
+	members       map[broker.Addr]map[*call]struct{}
+	users         map[string]int      // in how many calls
+	endedRestored map[string]struct{} // calls that were made again and have ended
 }
 
 // errExists is for who was not the first to make a call.
@@ -103,7 +103,7 @@ var errExists = errors.New("the call exists")
 func New(o Options) (*Book, error) {
 	b := &Book{
 		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
-		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), forgone: make(map[string]struct{}),
+		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), endedRestored: make(map[string]struct{}),
 	}
 	var err error
 	if b.metrics, err = newMetrics(o.Registerer, &b.budget); err != nil {
@@ -138,25 +138,25 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Create makes a call for at most so many parties, with p in it; 0 means two. Answer is called
+// Create makes a call for at most so many parties, with p in it; 0 means two. Reply is called
 // before p is told anything of the call.
-func (b *Book) Create(p Party, most int, answer func(Info)) error {
+func (b *Book) Create(p Party, most int, reply func(Info)) error {
 	if most == 0 {
 		most = 2
 	}
 	if most < 2 || most > b.limits().Parties {
 		return signal.ErrCallLimit
 	}
-	return b.make(p, &call{book: b, id: newID(), max: most}, answer)
+	return b.makeCall(p, &call{book: b, id: newID(), max: most}, reply)
 }
 
-func (b *Book) make(p Party, c *call, answer func(Info)) error {
+func (b *Book) makeCall(p Party, c *call, reply func(Info)) error {
 	l := b.limits()
 	c.until = time.Now().Add(l.Unjoined)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b.mu.Lock()
-	if err := b.allows(p, l); err != nil {
+	if err := b.checkAllowed(p, l); err != nil {
 		b.mu.Unlock()
 		return err
 	}
@@ -169,38 +169,38 @@ func (b *Book) make(p Party, c *call, answer func(Info)) error {
 		return errExists
 	}
 	b.calls[c.id] = c
-	b.enter(p, c)
+	b.recordMember(p, c)
 	b.mu.Unlock()
 	c.parties = append(c.parties, p)
 	c.timer = time.AfterFunc(l.Unjoined, c.expire)
 	b.metrics.began()
-	answer(c.info(p))
+	reply(c.info(p))
 	return nil
 }
 
-// Join puts p into a call. What others are told comes after answer is called, and so does what was kept. Who has a token
+// Join puts p into a call. What others are told comes after reply is called, and so does what was kept. Who has a token
 // that lists the call makes it by joining, and so does who proves to have been in it before this process began.
-func (b *Book) Join(p Party, id string, pass Pass, answer func(Info)) error {
+func (b *Book) Join(p Party, id string, pass Pass, reply func(Info)) error {
 	for {
-		c, missing := b.find(id, pass)
+		c, missing := b.findOrNew(id, pass)
 		switch {
 		case c == nil:
 			return signal.ErrNoSuchCall
 		case !missing:
-			return c.join(p, pass.Listed, answer)
+			return c.join(p, pass.Listed, reply)
 		}
-		if err := b.make(p, c, answer); !errors.Is(err, errExists) {
+		if err := b.makeCall(p, c, reply); !errors.Is(err, errExists) {
 			return err
 		}
 	}
 }
 
-// find returns a call, or one that may be made because it is missing.
-func (b *Book) find(id string, pass Pass) (c *call, missing bool) {
+// findOrNew returns a call, or one that may be made because it is missing.
+func (b *Book) findOrNew(id string, pass Pass) (c *call, missing bool) {
 	b.mu.Lock()
 	c = b.calls[id]
-	_, over := b.forgone[id]
-	over = over || len(b.forgone) >= maxForgone
+	_, over := b.endedRestored[id]
+	over = over || len(b.endedRestored) >= maxEndedRestored
 	b.mu.Unlock()
 	if c != nil || !ValidID(id) {
 		return c, false
@@ -208,15 +208,15 @@ func (b *Book) find(id string, pass Pass) (c *call, missing bool) {
 	if pass.Listed {
 		return &call{book: b, id: id, max: b.limits().Parties, reserved: true}, true
 	}
-	if most, ok := b.prover.judge(id, pass.Proof, time.Now()); ok && !over {
-		return &call{book: b, id: id, max: min(most, b.limits().Parties), again: true, joined: true}, true
+	if most, ok := b.prover.verify(id, pass.Proof, time.Now()); ok && !over {
+		return &call{book: b, id: id, max: min(most, b.limits().Parties), restored: true, joined: true}, true
 	}
 	return nil, false
 }
 
 // Check reports what would keep p from joining a call, so that who asks needn't be given anything beforehand.
 func (b *Book) Check(p Party, id string, pass Pass) error {
-	c, missing := b.find(id, pass)
+	c, missing := b.findOrNew(id, pass)
 	switch {
 	case missing:
 		return nil
@@ -225,12 +225,12 @@ func (b *Book) Check(p Party, id string, pass Pass) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admits(p, pass.Listed); err != nil {
+	if err := c.checkJoin(p, pass.Listed); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.allows(p, b.limits())
+	return b.checkAllowed(p, b.limits())
 }
 
 // Member reports whether a client is in a call.
@@ -243,7 +243,7 @@ func (b *Book) Member(a broker.Addr, id string) bool {
 
 // Send passes a message on to a party, or to all others if to is zero. The error is an *signal.Error.
 func (b *Book) Send(p Party, id string, to broker.Addr, label string, data []byte) error {
-	c, err := b.of(p, id)
+	c, err := b.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (b *Book) Send(p Party, id string, to broker.Addr, label string, data []byt
 
 // Leave takes p out of a call.
 func (b *Book) Leave(p Party, id string) error {
-	c, err := b.of(p, id)
+	c, err := b.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (b *Book) Leave(p Party, id string) error {
 
 // Hangup ends a call for all.
 func (b *Book) Hangup(p Party, id string) error {
-	c, err := b.of(p, id)
+	c, err := b.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -283,8 +283,8 @@ func (b *Book) Drop(p Party) {
 	}
 }
 
-// of returns a call that p is in.
-func (b *Book) of(p Party, id string) (*call, error) {
+// memberCall returns a call that p is in.
+func (b *Book) memberCall(p Party, id string) (*call, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.calls[id]
@@ -297,8 +297,8 @@ func (b *Book) of(p Party, id string) (*call, error) {
 	return c, nil
 }
 
-// allows reports what keeps p from being in one more call. The caller holds mu.
-func (b *Book) allows(p Party, l signal.CallLimits) error {
+// checkAllowed reports what keeps p from being in one more call. The caller holds mu.
+func (b *Book) checkAllowed(p Party, l signal.CallLimits) error {
 	switch {
 	case l.OnePerUser && b.users[p.User()] > 0:
 		return signal.ErrInCall
@@ -308,19 +308,19 @@ func (b *Book) allows(p Party, l signal.CallLimits) error {
 	return nil
 }
 
-// admit notes that p is in a call, unless it is in too many.
-func (b *Book) admit(p Party, c *call) error {
+// addParty notes that p is in a call, unless it is in too many.
+func (b *Book) addParty(p Party, c *call) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.allows(p, b.limits()); err != nil {
+	if err := b.checkAllowed(p, b.limits()); err != nil {
 		return err
 	}
-	b.enter(p, c)
+	b.recordMember(p, c)
 	return nil
 }
 
-// enter and exit note who is in which call. The caller holds mu.
-func (b *Book) enter(p Party, c *call) {
+// recordMember and exit note who is in which call. The caller holds mu.
+func (b *Book) recordMember(p Party, c *call) {
 	in := b.members[p.Addr()]
 	if in == nil {
 		in = make(map[*call]struct{})
@@ -330,7 +330,7 @@ func (b *Book) enter(p Party, c *call) {
 	b.users[p.User()]++
 }
 
-func (b *Book) exit(p Party, c *call) {
+func (b *Book) forgetMember(p Party, c *call) {
 	in := b.members[p.Addr()]
 	if delete(in, c); len(in) == 0 {
 		delete(b.members, p.Addr())

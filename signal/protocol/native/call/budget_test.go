@@ -97,7 +97,7 @@ func TestBudgetIsWhatIsKept(t *testing.T) {
 			sum += c.kept.bytes
 			for _, s := range c.kept.senders {
 				for _, e := range s.all() {
-					held[s.bucket] += size(e)
+					held[s.addrKey] += size(e)
 				}
 			}
 		}

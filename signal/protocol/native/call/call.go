@@ -17,7 +17,7 @@ type call struct {
 	id       string
 	max      int
 	reserved bool
-	again    bool // an earlier process made it first
+	restored bool // an earlier process made it first
 
 	mu      sync.Mutex
 	ended   bool
@@ -41,8 +41,8 @@ func (c *call) info(p Party) Info {
 	return i
 }
 
-// admits reports what about the call keeps p from joining. The caller holds mu.
-func (c *call) admits(p Party, listed bool) error {
+// checkJoin reports what about the call keeps p from joining. The caller holds mu.
+func (c *call) checkJoin(p Party, listed bool) error {
 	switch {
 	case c.ended:
 		return signal.ErrNoSuchCall
@@ -56,13 +56,13 @@ func (c *call) admits(p Party, listed bool) error {
 	return nil
 }
 
-func (c *call) join(p Party, listed bool, answer func(Info)) error {
+func (c *call) join(p Party, listed bool, reply func(Info)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.admits(p, listed); err != nil {
+	if err := c.checkJoin(p, listed); err != nil {
 		return err
 	}
-	if err := c.book.admit(p, c); err != nil {
+	if err := c.book.addParty(p, c); err != nil {
 		return err
 	}
 	c.parties = append(c.parties, p)
@@ -71,16 +71,16 @@ func (c *call) join(p Party, listed bool, answer func(Info)) error {
 	} else {
 		c.timer.Reset(time.Until(c.until))
 	}
-	answer(c.info(p))
-	for _, e := range c.take() {
+	reply(c.info(p))
+	for _, e := range c.dropKept() {
 		_ = p.Tell(e) // who can't take it is being cut off, and its session's end tells the others
 	}
 	_ = c.tellOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	return nil
 }
 
-// take empties what is kept.
-func (c *call) take() []Event {
+// dropKept empties what is kept.
+func (c *call) dropKept() []Event {
 	events := c.kept.all()
 	c.kept.forget(func(broker.Addr) bool { return true }, c.book.budget.Refund)
 	return events
@@ -100,15 +100,15 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 	case !to.IsZero():
 		return signal.ErrPeerOffline
 	case len(c.parties) == 1:
-		return c.keep(e, p.Bucket())
+		return c.keepMessage(e, p.AddrKey())
 	}
 	return c.tellOthers(e)
 }
 
-func (c *call) keep(e Event, bucket netip.Addr) error {
+func (c *call) keepMessage(e Event, addrKey netip.Addr) error {
 	l := c.book.limits()
-	return c.kept.add(e, bucket, l.KeptBytes, func(bytes int) bool {
-		return c.book.budget.Spend(bucket, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
+	return c.kept.addEvent(e, addrKey, l.KeptBytes, func(bytes int) bool {
+		return c.book.budget.Spend(addrKey, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
 	})
 }
 
@@ -136,7 +136,7 @@ func (c *call) remove(p Party, kind EventKind) {
 	c.parties = slices.Delete(c.parties, i, i+1)
 	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.book.budget.Refund)
 	c.book.mu.Lock()
-	c.book.exit(p, c)
+	c.book.forgetMember(p, c)
 	c.book.mu.Unlock()
 	_ = c.tellOthers(Event{Kind: kind, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	if len(c.parties) == 0 {
@@ -148,24 +148,24 @@ func (c *call) remove(p Party, kind EventKind) {
 func (c *call) end(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.finish(e)
+	c.endLocked(e)
 }
 
-// finish is end for who holds mu.
-func (c *call) finish(e Event) {
+// endLocked is end for who holds mu.
+func (c *call) endLocked(e Event) {
 	if c.ended {
 		return
 	}
 	c.ended = true
 	c.timer.Stop()
-	c.take()
+	c.dropKept()
 	c.book.mu.Lock()
 	delete(c.book.calls, c.id)
-	if c.again {
-		c.book.forgone[c.id] = struct{}{}
+	if c.restored {
+		c.book.endedRestored[c.id] = struct{}{}
 	}
 	for _, p := range c.parties {
-		c.book.exit(p, c)
+		c.book.forgetMember(p, c)
 	}
 	c.book.mu.Unlock()
 	e.Call = c.id
@@ -182,9 +182,9 @@ func (c *call) expire() {
 	defer c.mu.Unlock()
 	switch {
 	case len(c.parties) == 0:
-		c.finish(Event{Kind: Empty})
+		c.endLocked(Event{Kind: Empty})
 	case !c.joined && !time.Now().Before(c.until):
-		c.finish(Event{Kind: Unjoined})
+		c.endLocked(Event{Kind: Unjoined})
 	}
 }
 

@@ -26,10 +26,10 @@ func newPerson(name string) *person {
 	return &person{addr: broker.Addr{Client: broker.NewID()}, name: name}
 }
 
-func (p *person) Addr() broker.Addr  { return p.addr }
-func (p *person) Name() string       { return p.name }
-func (p *person) User() string       { return p.name }
-func (p *person) Bucket() netip.Addr { return p.from }
+func (p *person) Addr() broker.Addr   { return p.addr }
+func (p *person) Name() string        { return p.name }
+func (p *person) User() string        { return p.name }
+func (p *person) AddrKey() netip.Addr { return p.from }
 
 func (p *person) Tell(e Event) error {
 	if p.busy {

@@ -13,15 +13,15 @@ const maxKept = 128
 
 // kept is what waits for who joins, by sender in the order of their first message.
 type kept struct {
-	senders []sent
+	senders []senderMessages
 	bytes   int
 	count   int
 }
 
-// sent is what one sender has sent.
-type sent struct {
+// senderMessages is what one sender has sent.
+type senderMessages struct {
 	from        broker.Addr
-	bucket      netip.Addr
+	addrKey     netip.Addr
 	description *Event
 	early, late []Event // candidates, before and after the description came
 	others      []Event
@@ -32,9 +32,9 @@ const overhead = 160
 
 func size(e Event) int { return overhead + len(e.Data) + len(e.Label) }
 
-// add keeps a message, unless that would be too much for the call, or for spend, which is asked for the bytes then.
-func (k *kept) add(e Event, bucket netip.Addr, most int, spend func(bytes int) bool) error {
-	s := k.sender(e.From, bucket)
+// addEvent keeps a message, unless that would be too much for the call, or for spend, which is asked for the bytes then.
+func (k *kept) addEvent(e Event, addrKey netip.Addr, most int, spend func(bytes int) bool) error {
+	s := k.sender(e.From, addrKey)
 	freed, replaces := 0, e.Label == "offer" || e.Label == "answer"
 	if replaces && s.description != nil {
 		freed = size(*s.description)
@@ -68,18 +68,18 @@ func (k *kept) add(e Event, bucket netip.Addr, most int, spend func(bytes int) b
 	return nil
 }
 
-func (k *kept) sender(a broker.Addr, bucket netip.Addr) *sent {
+func (k *kept) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
 	for i := range k.senders {
 		if k.senders[i].from == a {
 			return &k.senders[i]
 		}
 	}
-	k.senders = append(k.senders, sent{from: a, bucket: bucket})
+	k.senders = append(k.senders, senderMessages{from: a, addrKey: addrKey})
 	return &k.senders[len(k.senders)-1]
 }
 
 // forget drops what senders have sent, and tells refund how much that was.
-func (k *kept) forget(which func(broker.Addr) bool, refund func(bucket netip.Addr, bytes int)) {
+func (k *kept) forget(which func(broker.Addr) bool, refund func(addrKey netip.Addr, bytes int)) {
 	old := *k
 	*k = kept{}
 	for _, s := range old.senders {
@@ -88,7 +88,7 @@ func (k *kept) forget(which func(broker.Addr) bool, refund func(bucket netip.Add
 			bytes += size(e)
 		}
 		if which(s.from) {
-			refund(s.bucket, bytes)
+			refund(s.addrKey, bytes)
 			continue
 		}
 		k.senders = append(k.senders, s)
@@ -105,7 +105,7 @@ func (k *kept) all() (events []Event) {
 	return events
 }
 
-func (s *sent) all() (events []Event) {
+func (s *senderMessages) all() (events []Event) {
 	if s.description != nil {
 		events = append(events, *s.description)
 	}

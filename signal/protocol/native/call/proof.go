@@ -11,8 +11,8 @@ import (
 // RestoreWithin is for how long after its start a process makes calls of earlier ones again.
 const RestoreWithin = 10 * time.Minute
 
-// maxForgone bounds how many calls a process remembers that were made again and have ended.
-const maxForgone = 1 << 16
+// maxEndedRestored bounds how many calls a process remembers that were made again and have ended.
+const maxEndedRestored = 1 << 16
 
 // prover issues proofs that a party was in a call, and judges those that an earlier process has issued.
 type prover struct {
@@ -44,9 +44,9 @@ func (p *prover) issue(id string, most int) string {
 	return base64.RawURLEncoding.EncodeToString(append(raw, p.mac(raw, id)...))
 }
 
-// judge returns how many may be in a call that an earlier process made. A proof of this process's own is for
+// verify returns how many may be in a call that an earlier process made. A proof of this process's own is for
 // a call that has ended.
-func (p *prover) judge(id, proof string, now time.Time) (most int, ok bool) {
+func (p *prover) verify(id, proof string, now time.Time) (most int, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(proof)
 	if err != nil || len(raw) != proofLen || now.After(p.until) {
 		return 0, false

@@ -9,25 +9,25 @@ import (
 	"icebox/signal"
 )
 
-// dialect is a convention of asking for ICE servers over HTTP: which paths it has, and how answers look.
-type dialect struct {
+// iceFormat is a convention of asking for ICE servers over HTTP: which paths it has, and how answers look.
+type iceFormat struct {
 	// status of an answer that has ICE servers.
 	status int
-	// answer is what to encode; account is from the path, where the convention has one there.
-	answer func(s signal.ICEServers, account string) any
-	// refusal is what to encode.
-	refusal func(f *failure) any
+	// encode is what to encode; account is from the path, where the convention has one there.
+	encode func(s signal.ICEServers, account string) any
+	// encodeFailure is what to encode.
+	encodeFailure func(f *failure) any
 }
 
 var (
 	// common has the members of all conventions that don't contradict each other.
-	common = &dialect{
-		http.StatusOK, func(s signal.ICEServers, _ string) any { return answer(s) }, func(f *failure) any { return f },
+	common = &iceFormat{
+		http.StatusOK, func(s signal.ICEServers, _ string) any { return newICEResponse(s) }, func(f *failure) any { return f },
 	}
 	// cloudflare's clients look at the status of a refusal and no further.
-	cloudflare    = &dialect{http.StatusCreated, common.answer, common.refusal}
-	cloudflareOld = &dialect{http.StatusCreated, answerInOne, common.refusal}
-	twilio        = &dialect{http.StatusCreated, answerTwilio, refuseTwilio}
+	cloudflare    = &iceFormat{http.StatusCreated, common.encode, common.encodeFailure}
+	cloudflareOld = &iceFormat{http.StatusCreated, cloudflareOldResponse, common.encodeFailure}
+	twilio        = &iceFormat{http.StatusCreated, twilioResponse, twilioRefusal}
 )
 
 var commonPaths = map[string]bool{
@@ -36,8 +36,8 @@ var commonPaths = map[string]bool{
 	"/_matrix/client/r0/voip/turnServer": true,
 }
 
-// asksForICE returns the dialect of a request for ICE servers and the account in its path, or nil for any other request.
-func asksForICE(r *http.Request) (d *dialect, account string) {
+// matchICE returns the dialect of a request for ICE servers and the account in its path, or nil for any other request.
+func matchICE(r *http.Request) (d *iceFormat, account string) {
 	path := r.URL.Path
 	if commonPaths[path] || path == "/" && r.URL.RawQuery != "" && r.URL.Query().Has("service") {
 		return common, ""
@@ -58,8 +58,8 @@ func asksForICE(r *http.Request) (d *dialect, account string) {
 	return nil, ""
 }
 
-// answerInOne is Cloudflare's older answer, of which iceServers is one object that has all URLs.
-func answerInOne(s signal.ICEServers, _ string) any {
+// cloudflareOldResponse is Cloudflare's older answer, of which iceServers is one object that has all URLs.
+func cloudflareOldResponse(s signal.ICEServers, _ string) any {
 	one := signal.RTCIceServer{URLs: []string{}, Username: s.Username, Credential: s.Password}
 	for _, server := range s.RTC() {
 		one.URLs = append(one.URLs, server.URLs...)
@@ -71,17 +71,17 @@ func answerInOne(s signal.ICEServers, _ string) any {
 
 // twilioToken is Twilio's Token resource: the common answer, but ttl is a string, and what its clients read besides.
 type twilioToken struct {
-	iceAnswer
+	iceResponse
 	TTL     string `json:"ttl"`
 	Account string `json:"account_sid"`
 	Created string `json:"date_created"` // as in mail (RFC 2822), UTC
 	Updated string `json:"date_updated"`
 }
 
-func answerTwilio(s signal.ICEServers, account string) any {
-	a := answer(s)
+func twilioResponse(s signal.ICEServers, account string) any {
+	a := newICEResponse(s)
 	now := time.Now().UTC().Format(time.RFC1123Z)
-	return twilioToken{iceAnswer: a, TTL: strconv.FormatInt(a.TTL, 10), Account: account, Created: now, Updated: now}
+	return twilioToken{iceResponse: a, TTL: strconv.FormatInt(a.TTL, 10), Account: account, Created: now, Updated: now}
 }
 
 // twilioCodes are Twilio's own numbers, by status; its clients show them, and decide by some.
@@ -97,6 +97,6 @@ type twilioError struct {
 	Status  int    `json:"status"`
 }
 
-func refuseTwilio(f *failure) any {
+func twilioRefusal(f *failure) any {
 	return twilioError{Code: twilioCodes[f.status], Message: f.Message, More: f.Code, Status: f.status}
 }

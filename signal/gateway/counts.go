@@ -17,8 +17,8 @@ type connections struct {
 	total int
 }
 
-// enter counts a connection in, unless that would be one too many.
-func (c *connections) enter(a netip.Addr, l *signal.Limits) (refused reason, ok bool) {
+// addConn counts a connection in, unless that would be one too many.
+func (c *connections) addConn(a netip.Addr, l *signal.Limits) (refused reason, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -32,7 +32,7 @@ func (c *connections) enter(a netip.Addr, l *signal.Limits) (refused reason, ok 
 	return 0, true
 }
 
-func (c *connections) leave(a netip.Addr) {
+func (c *connections) removeConn(a netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
@@ -61,8 +61,8 @@ type mintLimit struct {
 func (e *mintLimit) Error() string { return fmt.Sprintf("too many credentials, wait %v", e.wait) }
 func (e *mintLimit) Unwrap() error { return signal.ErrMintLimited }
 
-// take counts a credential, or says how long to wait.
-func (m *mints) take(a netip.Addr, l *signal.Limits, now time.Time) error {
+// takeToken counts a credential, or says how long to wait.
+func (m *mints) takeToken(a netip.Addr, l *signal.Limits, now time.Time) error {
 	if l.MintsPerAddr > 0 {
 		if wait := m.addrs.Take(a, rate.PerMinute(l.MintsPerAddr), now); wait > 0 {
 			return &mintLimit{mintsPerAddr, wait}

@@ -96,7 +96,7 @@ func TestPathsBesideDialects(t *testing.T) {
 		"/2010-04-01/Accounts/AC0123/Messages.json", "/2010-04-01/Accounts/Tokens.json", "/2010-04-01/Accounts/a/b/Tokens.json",
 		"/v1/turn/keys/0123/credentials", "/v1/turn/keys/0123/credentials/revoke", "/v1/turn/keys/generate",
 	} {
-		if d, _ := asksForICE(&http.Request{URL: must(t, path)}); d != nil {
+		if d, _ := matchICE(&http.Request{URL: must(t, path)}); d != nil {
 			t.Errorf("%s asks for ICE servers", path)
 		}
 	}

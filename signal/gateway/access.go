@@ -18,7 +18,7 @@ type Mount struct {
 	Path     string   // what the adapter doesn't see of a request's path; no slash at its end
 	Routes   []string // the paths at which requests are the adapter's, with all below them; each begins with Path
 	// Serve is called for each request, whose URL has a path below Path then: "" or one that begins with a slash.
-	Serve func(http.ResponseWriter, *http.Request, *Door)
+	Serve func(http.ResponseWriter, *http.Request, *Access)
 	// Bearer returns for whom the bearer of one of the adapter's own tokens may have ICE servers on this listener, "" for who is known by
 	// address alone. nil: the adapter has no tokens.
 	Bearer func(token string) (user string, ok bool)
@@ -42,14 +42,14 @@ func (l *listener) mount(path string) *mount {
 	return nil
 }
 
-// bearer returns for whom the token of some adapter is.
-func (l *listener) bearer(c caller, token string) (user string, ok bool) {
+// mountUser returns for whom the token of some adapter is.
+func (l *listener) mountUser(c caller, token string) (user string, ok bool) {
 	for _, m := range l.mounts {
 		if m.Bearer == nil {
 			continue
 		}
 		if user, ok := m.Bearer(token); ok {
-			return cmp.Or(user, "@"+c.bucket().String()), true
+			return cmp.Or(user, "@"+c.addrKey().String()), true
 		}
 	}
 	return "", false
@@ -59,7 +59,7 @@ func (l *listener) bearer(c caller, token string) (user string, ok bool) {
 func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
 	m.requests.Inc()
 	rules := l.rules.Load()
-	d := &Door{listener: l, rules: rules, caller: identify(r, l.Listener, rules.limits.TrustedProxies), request: r}
+	d := &Access{listener: l, rules: rules, caller: identifyCaller(r, l.Listener, rules.limits.TrustedProxies), request: r}
 	below := new(http.Request)
 	*below = *r
 	below.URL = new(url.URL)
@@ -69,9 +69,9 @@ func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
 	m.Serve(w, below, d)
 }
 
-// Door is the way in for one request, for as long as an adapter serves it. Its errors are [signal.Error] inside; those of Enter and
-// Judge have been counted, and can be told by Refuse, or in the words of the adapter's protocol.
-type Door struct {
+// Access is the way in for one request, for as long as an adapter serves it. Its errors are [signal.Error] inside; those of Admit and
+// Authorize have been counted, and can be told by WriteError, or in the words of the adapter's protocol.
+type Access struct {
 	listener *listener
 	rules    *rules
 	caller   caller
@@ -79,66 +79,66 @@ type Door struct {
 }
 
 // Caller returns who asks, without a decision: there is neither key nor grant.
-func (d *Door) Caller() signal.Visitor {
+func (d *Access) Caller() signal.Visitor {
 	return signal.Visitor{Addr: d.caller.addr, Host: d.caller.host, Base: d.caller.base()}
 }
 
-// Judge decides whether the caller may sign in: by the origin of its page, and, unless access is open, by an API key or a token that
+// Authorize decides whether the caller may sign in: by the origin of its page, and, unless access is open, by an API key or a token that
 // the request shows as WebSockets do (?key=, ?token=, Bearer, Basic), or that is among the secrets, which the adapter has found where its
 // protocol has them. The error is signal.ErrOrigin, ErrTokenMissing or ErrTokenInvalid.
-func (d *Door) Judge(secrets ...string) (signal.Visitor, error) {
+func (d *Access) Authorize(secrets ...string) (signal.Visitor, error) {
 	if !d.rules.admitsOrigin(d.request.Header["Origin"], d.caller) {
-		return d.Caller(), d.refused(badOrigin)
+		return d.Caller(), d.refuse(badOrigin)
 	}
 	v, why, ok := d.listener.visitor(d.request, d.caller, d.rules, false, secrets...)
 	if !ok {
-		return d.Caller(), d.refused(why)
+		return d.Caller(), d.refuse(why)
 	}
 	return v, nil
 }
 
-// Enter counts a connection in, until leave is called, once. The error is signal.ErrConnLimit or ErrRestarting. It judges nothing.
-func (d *Door) Enter() (leave func(), err error) {
+// Admit counts a connection in, until leave is called, once. The error is signal.ErrConnLimit or ErrRestarting. It judges nothing.
+func (d *Access) Admit() (release func(), err error) {
 	if d.listener.opts.Hub.Draining() {
-		return nil, d.refused(restarting)
+		return nil, d.refuse(restarting)
 	}
-	bucket := d.caller.bucket()
-	if why, ok := d.listener.conns.enter(bucket, &d.rules.limits); !ok {
-		return nil, d.refused(why)
+	addrKey := d.caller.addrKey()
+	if why, ok := d.listener.conns.addConn(addrKey, &d.rules.limits); !ok {
+		return nil, d.refuse(why)
 	}
-	return func() { d.listener.conns.leave(bucket) }, nil
+	return func() { d.listener.conns.removeConn(addrKey) }, nil
 }
 
-// Shared reports whether a secret is an API key, which many may know.
-func (d *Door) Shared(secret string) bool {
+// IsAPIKey reports whether a secret is an API key, which many may know.
+func (d *Access) IsAPIKey(secret string) bool {
 	_, ok := d.rules.key(secret)
 	return ok
 }
 
-// Share lets pages of admitted origins read the answer (CORS), and answers the question whether they may that browsers ask beforehand:
+// AllowCORS lets pages of admitted origins read the answer (CORS), and answers the question whether they may that browsers ask beforehand:
 // then there is nothing left to do. Methods are a list such as "GET, POST".
-func (d *Door) Share(w http.ResponseWriter, methods string) (preflight bool) {
+func (d *Access) AllowCORS(w http.ResponseWriter, methods string) (preflight bool) {
 	return d.listener.allowPages(w, d.request, d.caller, d.rules, methods)
 }
 
-// Refuse answers a request in plain text: what Judge and Enter refused with its own status, everything else as if the server couldn't.
-func (d *Door) Refuse(w http.ResponseWriter, err error) {
+// WriteError answers a request in plain text: what Authorize and Admit refused with its own status, everything else as if the server couldn't.
+func (d *Access) WriteError(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {
 		r = &refusal{reason: restarting}
 	}
-	turnAway(w, r.reason)
+	writeRefusal(w, r.reason)
 }
 
-func (d *Door) refused(why reason) error {
-	d.listener.refused(d.caller, why)
+func (d *Access) refuse(why reason) error {
+	d.listener.countRefusal(d.caller, why)
 	return &refusal{why}
 }
 
 // refusal is a reason as the error that an adapter meets.
 type refusal struct{ reason reason }
 
-func (r *refusal) Error() string { return cmp.Or(door[r.reason].text, r.reason.String()) }
+func (r *refusal) Error() string { return cmp.Or(refusals[r.reason].text, r.reason.String()) }
 
 func (r *refusal) Unwrap() error {
 	switch r.reason {

@@ -22,14 +22,14 @@ import (
 const handshakeText = "GET /ws HTTP/1.1\r\nHost: icebox.test:8080\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
 
-// catch serves a handler that says who called it, and counts the handshakes that the server never saw.
-func catch(t *testing.T) (web *httptest.Server, caught *atomic.Int32, passed chan struct{}) {
+// serveUpgrades serves a handler that says who called it, and counts the handshakes that the server never saw.
+func serveUpgrades(t *testing.T) (web *httptest.Server, inline *atomic.Int32, passed chan struct{}) {
 	t.Helper()
-	caught, passed = new(atomic.Int32), make(chan struct{}, 100)
+	inline, passed = new(atomic.Int32), make(chan struct{}, 100)
 	var upgrade gorilla.Upgrader
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := w.(*answer); ok {
-			caught.Add(1)
+		if _, ok := w.(*handshakeResponse); ok {
+			inline.Add(1)
 		}
 		switch {
 		case r.URL.Path == "/panic":
@@ -43,8 +43,8 @@ func catch(t *testing.T) (web *httptest.Server, caught *atomic.Int32, passed cha
 		if err != nil {
 			return
 		}
-		if w, ok := ws.NetConn().(*wire); ok { // the test needs no more of it
-			w.freeHere(func() {})
+		if w, ok := ws.NetConn().(*rawConn); ok { // the test needs no more of it
+			w.releaseFromPoller(func() {})
 			return
 		}
 		_ = ws.Close()
@@ -52,7 +52,7 @@ func catch(t *testing.T) (web *httptest.Server, caught *atomic.Int32, passed cha
 	web = httptest.NewUnstartedServer(h)
 	web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	var err error
-	web.Listener, err = Catch(web.Listener, h, func(r *http.Request) bool { return r.URL.Path != "/wait" }, slog.New(slog.DiscardHandler))
+	web.Listener, err = NewUpgradeListener(web.Listener, h, func(r *http.Request) bool { return r.URL.Path != "/wait" }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +63,11 @@ func catch(t *testing.T) (web *httptest.Server, caught *atomic.Int32, passed cha
 	}
 	web.Start()
 	t.Cleanup(web.Close)
-	return web, caught, passed
+	return web, inline, passed
 }
 
-func TestCatch(t *testing.T) {
-	web, caught, passed := catch(t)
+func TestUpgradeListener(t *testing.T) {
+	web, inline, passed := serveUpgrades(t)
 	edit := func(old, new string) []string { return []string{strings.Replace(handshakeText, old, new, 1)} }
 	for name, c := range map[string]struct {
 		segments []string
@@ -91,7 +91,7 @@ func TestCatch(t *testing.T) {
 		"beyond the handshake": {[]string{handshakeText + "\x81\x80\x00\x00\x00\x00"}, 0, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			caught.Store(0)
+			inline.Store(0)
 			for len(passed) > 0 {
 				<-passed
 			}
@@ -128,16 +128,16 @@ func TestCatch(t *testing.T) {
 				}
 				body = string(b)
 			}
-			if r.StatusCode != c.status || c.body != "" && body != c.body || caught.Load() != c.caught {
-				t.Errorf("%d %q, caught %d times; want %d %q, %d", r.StatusCode, body, caught.Load(), c.status, c.body, c.caught)
+			if r.StatusCode != c.status || c.body != "" && body != c.body || inline.Load() != c.caught {
+				t.Errorf("%d %q, caught %d times; want %d %q, %d", r.StatusCode, body, inline.Load(), c.status, c.body, c.caught)
 			}
 		})
 	}
 }
 
-// TestCatchIsClosed has connections of every kind there when the listener is closed: it returns, and nothing is left.
-func TestCatchIsClosed(t *testing.T) {
-	web, _, _ := catch(t)
+// TestUpgradeListenerIsClosed has connections of every kind there when the listener is closed: it returns, and nothing is left.
+func TestUpgradeListenerIsClosed(t *testing.T) {
+	web, _, _ := serveUpgrades(t)
 	var silent []net.Conn
 	for range 20 {
 		conn, err := net.Dial("tcp", web.Listener.Addr().String())
@@ -175,10 +175,10 @@ func TestCatchIsClosed(t *testing.T) {
 	crowd.Wait()
 }
 
-// TestAcceptGoesOn has accepting begin again after it failed: what is waiting then is no event of the kernel's.
-func TestAcceptGoesOn(t *testing.T) {
-	web, caught, _ := catch(t)
-	c := web.Listener.(*catcher)
+// TestAcceptIsRetried has accepting begin again after it failed: what is waiting then is no event of the kernel's.
+func TestAcceptIsRetried(t *testing.T) {
+	web, caught, _ := serveUpgrades(t)
+	c := web.Listener.(*upgradeListener)
 	c.accepting.Lock()
 	conn, err := net.Dial("tcp", web.Listener.Addr().String())
 	if err != nil {
@@ -186,7 +186,7 @@ func TestAcceptGoesOn(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	c.accepting.Unlock()
-	c.again()
+	c.retryAccept()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, _ = io.WriteString(conn, handshakeText)
 	if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != 101 || caught.Load() != 1 {
@@ -201,7 +201,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(strings.Replace(handshakeText, "\r\n\r\n", "\r\nhost : b\r\n\r\n", 1)))
 	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
 	f.Fuzz(func(t *testing.T, head []byte) {
-		r, ok := handshake(head, from)
+		r, ok := parseHandshake(head, from)
 		if !ok {
 			return
 		}

@@ -8,18 +8,18 @@ import (
 // TrySignIn is [Client.SignIn] for a reader that reads for others too and must not wait: where that would have to wait,
 // it reports false, and nothing has happened.
 func (c *Client) TrySignIn(name string) (done bool, err error) {
-	if settled, err := c.settled(name); settled {
+	if settled, err := c.checkSignIn(name); settled {
 		return true, err
 	}
-	if b := c.hub.broker; !b.Near() || !b.TryClaim(c.global(name), c.id) {
+	if b := c.hub.broker; !b.Near() || !b.TryClaim(c.globalName(name), c.id) {
 		return false, nil
 	}
-	c.hold(c.hub.ctx, name)
+	c.setName(c.hub.ctx, name)
 	return true, nil
 }
 
-// settled reports whether a sign-in needs no claim, and what comes of it.
-func (c *Client) settled(name string) (ok bool, err error) {
+// checkSignIn reports whether a sign-in needs no claim, and what comes of it.
+func (c *Client) checkSignIn(name string) (ok bool, err error) {
 	h := c.hub
 	switch {
 	case !ValidName(name):
@@ -32,8 +32,8 @@ func (c *Client) settled(name string) (ok bool, err error) {
 	return c.Name() == name, nil
 }
 
-// hold gives the client a name that has been claimed for it, in place of the one it had.
-func (c *Client) hold(ctx context.Context, name string) {
+// setName gives the client a name that has been claimed for it, in place of the one it had.
+func (c *Client) setName(ctx context.Context, name string) {
 	c.mu.Lock()
 	old := c.name
 	c.name = name
@@ -41,7 +41,7 @@ func (c *Client) hold(ctx context.Context, name string) {
 	if old == "" {
 		c.hub.metrics.signedIn.Inc()
 	} else {
-		c.release(ctx, old)
+		c.releaseName(ctx, old)
 	}
 	c.hub.metrics.signIns.Inc()
 	c.debug("client signed in", slog.String("name", name))

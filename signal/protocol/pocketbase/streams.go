@@ -9,8 +9,8 @@ import (
 	"icebox/signal/broker"
 )
 
-// listener is a stream as the book knows it.
-type listener struct {
+// subscriber is a stream as the book knows it.
+type subscriber struct {
 	id     string
 	client client
 	who    *person // nil until it has said what it wants
@@ -28,53 +28,53 @@ type client interface {
 	End(signal.Reason)
 }
 
-// listen adds a stream, which hears of nothing yet.
-func (b *book) listen(id string, c client) *listener {
-	l := &listener{id: id, client: c, began: time.Now()}
+// addStream adds a stream, which hears of nothing yet.
+func (b *book) addStream(id string, c client) *subscriber {
+	l := &subscriber{id: id, client: c, began: time.Now()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.streams[id] = l
 	return l
 }
 
-// leave removes a stream.
-func (b *book) leave(l *listener) {
+// removeStream removes a stream.
+func (b *book) removeStream(l *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.streams, l.id)
-	b.deafen(l)
+	b.unbindStream(l)
 	if l.expiry != nil {
 		l.expiry.Stop()
 	}
 }
 
-// deafen takes a stream out of its session's.
-func (b *book) deafen(l *listener) {
+// unbindStream takes a stream out of its session's.
+func (b *book) unbindStream(l *subscriber) {
 	if l.who == nil {
 		return
 	}
-	session := l.who.session
-	all := b.hearing[session]
+	session := l.who.signInID
+	all := b.streamsBySignIn[session]
 	if delete(all, l); len(all) == 0 {
-		delete(b.hearing, session)
+		delete(b.streamsBySignIn, session)
 	}
 	l.who = nil
-	for c := range b.joined[session] {
-		b.review(c)
+	for c := range b.callsBySignIn[session] {
+		b.updateAbsence(c)
 	}
 }
 
-// dismiss ends a stream that has not said what it wants.
-func (b *book) dismiss(l *listener) {
+// endUnsubscribed ends a stream that has not said what it wants.
+func (b *book) endUnsubscribed(l *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l.who == nil {
-		l.client.End(signal.Unsaid)
+		l.client.End(signal.SignInTimeout)
 	}
 }
 
-// banish ends the streams of those who are no longer good.
-func (b *book) banish(good func(person) bool) {
+// endInvalid ends the streams of those who are no longer good.
+func (b *book) endInvalid(good func(person) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.streams {
@@ -96,33 +96,33 @@ func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *
 		return problemUser
 	}
 	fresh := slices.DeleteFunc(slices.Clone(topics), func(t topic) bool { return slices.Contains(l.topics, t) })
-	if l.who != nil && l.who.session != p.session {
-		b.deafen(l)
+	if l.who != nil && l.who.signInID != p.signInID {
+		b.unbindStream(l)
 	}
 	l.who, l.topics = &p, topics
 	if l.expiry != nil {
 		l.expiry.Stop()
 	}
 	l.expiry = time.AfterFunc(time.Until(until), func() { l.client.End(signal.Expired) })
-	b.hear(l)
+	b.bindStream(l)
 	for _, t := range topics {
 		if c := b.calls[t.id]; t.collection == calls && c != nil && !c.ended {
-			b.admit(c, p) // who may not simply hears nothing
+			b.addParty(c, p) // who may not simply hears nothing
 		}
 	}
 	b.replay(l, fresh)
-	for c := range b.joined[p.session] {
-		b.review(c)
+	for c := range b.callsBySignIn[p.signInID] {
+		b.updateAbsence(c)
 	}
 	return nil
 }
 
-// hear puts a stream among its session's, whose oldest ones end if there are too many: it is probably what a lost connection has left.
-func (b *book) hear(l *listener) {
-	all := b.hearing[l.who.session]
+// bindStream puts a stream among its session's, whose oldest ones end if there are too many: it is probably what a lost connection has left.
+func (b *book) bindStream(l *subscriber) {
+	all := b.streamsBySignIn[l.who.signInID]
 	if all == nil {
-		all = make(map[*listener]struct{})
-		b.hearing[l.who.session] = all
+		all = make(map[*subscriber]struct{})
+		b.streamsBySignIn[l.who.signInID] = all
 	}
 	all[l] = struct{}{}
 	for len(all) > maxStreams {
@@ -137,12 +137,12 @@ func (b *book) hear(l *listener) {
 	}
 }
 
-// review notes whether a stream of the call's maker is there.
-func (b *book) review(c *call) {
+// updateAbsence notes whether a stream of the call's maker is there.
+func (b *book) updateAbsence(c *call) {
 	if c.ended {
 		return
 	}
-	attended := b.attended(c)
+	attended := b.makerPresent(c)
 	switch {
 	case attended == c.absent.IsZero():
 		return
@@ -154,15 +154,15 @@ func (b *book) review(c *call) {
 	c.rearm(b.limits())
 }
 
-// attended reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
+// makerPresent reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
 // tab's sign-in may have replaced the maker's token.
-func (b *book) attended(c *call) bool {
+func (b *book) makerPresent(c *call) bool {
 	for _, p := range c.parties {
 		if !p.same(c.maker) {
 			continue
 		}
-		for l := range b.hearing[p.session] {
-			if p.session == c.maker.session || slices.ContainsFunc(l.topics, func(t topic) bool { return t.collection == calls && t.id == c.id }) {
+		for l := range b.streamsBySignIn[p.signInID] {
+			if p.signInID == c.maker.signInID || slices.ContainsFunc(l.topics, func(t topic) bool { return t.collection == calls && t.id == c.id }) {
 				return true
 			}
 		}
@@ -170,11 +170,11 @@ func (b *book) attended(c *call) bool {
 	return false
 }
 
-// emit tells the parties of a call what has happened, in order. The caller holds mu.
-func (b *book) emit(c *call, by person, events ...event) {
-	from := sender(by.session)
+// sendEvents tells the parties of a call what has happened, in order. The caller holds mu.
+func (b *book) sendEvents(c *call, by person, events ...event) {
+	from := sender(by.signInID)
 	for _, p := range c.parties {
-		for l := range b.hearing[p.session] {
+		for l := range b.streamsBySignIn[p.signInID] {
 			if text := l.text(l.topics, events); text != nil && l.client.Forward(from, text) != nil {
 				b.metrics.unheard.Inc()
 			}
@@ -184,12 +184,12 @@ func (b *book) emit(c *call, by person, events ...event) {
 
 // replay tells a stream of the records that its new topics are about: whoever comes late has missed them. An answer comes before the
 // candidates that need it, and of a call that has ended comes the end.
-func (b *book) replay(l *listener, fresh []topic) {
+func (b *book) replay(l *subscriber, fresh []topic) {
 	if len(fresh) == 0 {
 		return
 	}
-	in := make([]*call, 0, len(b.joined[l.who.session]))
-	for c := range b.joined[l.who.session] {
+	in := make([]*call, 0, len(b.callsBySignIn[l.who.signInID]))
+	for c := range b.callsBySignIn[l.who.signInID] {
 		in = append(in, c)
 	}
 	slices.SortFunc(in, func(x, y *call) int { return x.made.Compare(y.made) })
@@ -213,11 +213,11 @@ func (b *book) replay(l *listener, fresh []topic) {
 }
 
 // text has the events that the topics want, nil if there are none.
-func (l *listener) text(topics []topic, events []event) (b []byte) {
+func (s *subscriber) text(topics []topic, events []event) (b []byte) {
 	for _, e := range events {
 		for _, t := range topics {
 			if t.wants(e) {
-				b = e.appendTo(b, l.id, t.text)
+				b = e.appendTo(b, s.id, t.text)
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 
 const closeProtocolError = gorilla.CloseProtocolError
 
-// closing returns the close code (RFC 6455 section 7.4 and its registry) and the text for a reason.
-func closing(why signal.Reason) (code int, text string) {
+// closeCode returns the close code (RFC 6455 section 7.4 and its registry) and the text for a reason.
+func closeCode(why signal.Reason) (code int, text string) {
 	switch why {
 	case signal.Restarting:
 		return gorilla.CloseServiceRestart, "server restarts, connect again"
@@ -27,11 +27,11 @@ func closing(why signal.Reason) (code int, text string) {
 		return gorilla.ClosePolicyViolation, "token has expired"
 	case signal.Stalled:
 		return gorilla.ClosePolicyViolation, "message not completed in time"
-	case signal.Unsaid:
+	case signal.SignInTimeout:
 		return gorilla.ClosePolicyViolation, "no sign-in in time"
 	case signal.Refused:
 		return gorilla.ClosePolicyViolation, "refused"
-	case signal.Broken:
+	case signal.InternalError:
 		return gorilla.CloseInternalServerErr, "internal error"
 	default:
 		return gorilla.CloseNormalClosure, ""

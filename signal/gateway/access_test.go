@@ -15,12 +15,14 @@ import (
 )
 
 // mounted is a public listener with an adapter that answers with what serve says.
-func mounted(path string, routes []string, serve func(http.ResponseWriter, *http.Request, *Door)) Listener {
+func mounted(path string, routes []string, serve func(http.ResponseWriter, *http.Request, *Access)) Listener {
 	return Listener{Mounts: []Mount{{Protocol: "theirs", Path: path, Routes: routes, Serve: serve}}}
 }
 
 func TestMountsHaveTheirRoutesAndNoOthers(t *testing.T) {
-	echo := func(w http.ResponseWriter, r *http.Request, _ *Door) { _, _ = fmt.Fprintf(w, "theirs %q", r.URL.Path) }
+	echo := func(w http.ResponseWriter, r *http.Request, _ *Access) {
+		_, _ = fmt.Fprintf(w, "theirs %q", r.URL.Path)
+	}
 	s := serve(t, mounted("/base", []string{"/base/api", "/base/b"}, echo))
 	for path, want := range map[string]string{
 		"/base/api": `theirs "/api"`, "/base/api/": `theirs "/api/"`, "/base/b/c%2Fd?e": `theirs "/b/c/d"`,
@@ -49,10 +51,10 @@ func (s *site) text(path string) string {
 
 func TestDoorJudges(t *testing.T) {
 	var seen signal.Visitor
-	judge := func(w http.ResponseWriter, r *http.Request, d *Door) {
-		v, err := d.Judge(r.URL.Query().Get("theirs"), r.Header.Get("Theirs"))
+	judge := func(w http.ResponseWriter, r *http.Request, d *Access) {
+		v, err := d.Authorize(r.URL.Query().Get("theirs"), r.Header.Get("Theirs"))
 		if seen = v; err != nil {
-			d.Refuse(w, err)
+			d.WriteError(w, err)
 			return
 		}
 		_, _ = fmt.Fprint(w, "in")
@@ -107,11 +109,11 @@ func TestDoorJudges(t *testing.T) {
 func TestDoorCountsConnections(t *testing.T) {
 	var leaves []func()
 	var failed error
-	enter := func(w http.ResponseWriter, _ *http.Request, d *Door) {
-		leave, err := d.Enter()
+	enter := func(w http.ResponseWriter, _ *http.Request, d *Access) {
+		leave, err := d.Admit()
 		if err != nil {
 			failed = err
-			d.Refuse(w, err)
+			d.WriteError(w, err)
 			return
 		}
 		leaves = append(leaves, leave)
@@ -141,9 +143,9 @@ func TestDoorCountsConnections(t *testing.T) {
 }
 
 func TestDoorSharesWithAdmittedPages(t *testing.T) {
-	share := func(w http.ResponseWriter, _ *http.Request, d *Door) {
-		if !d.Share(w, "GET, PATCH") {
-			_, _ = fmt.Fprint(w, d.Shared(secretKey), d.Shared("other"))
+	share := func(w http.ResponseWriter, _ *http.Request, d *Access) {
+		if !d.AllowCORS(w, "GET, PATCH") {
+			_, _ = fmt.Fprint(w, d.IsAPIKey(secretKey), d.IsAPIKey("other"))
 		}
 	}
 	s := serve(t, mounted("", []string{"/t"}, share), byKey, func(l *signal.Limits) { l.Origins = []string{"https://app.example.org"} })
@@ -173,9 +175,9 @@ func TestMountsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := g.Listener(mounted("/t", []string{"/t"}, func(w http.ResponseWriter, _ *http.Request, d *Door) {
-		_, err := d.Judge()
-		d.Refuse(w, err)
+	h := g.Listener(mounted("/t", []string{"/t"}, func(w http.ResponseWriter, _ *http.Request, d *Access) {
+		_, err := d.Authorize()
+		d.WriteError(w, err)
 	}))
 	count := func() float64 { return testutil.ToFloat64(g.metrics.routes.WithLabelValues("theirs")) }
 	if n, _ := testutil.GatherAndCount(reg, "icebox_http_requests_total"); n != int(routes)+1 {
@@ -203,7 +205,7 @@ func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // An adapter's own tokens get ICE servers, whatever access is; what it doesn't know goes on as without it.
 func TestBearersOfAdapters(t *testing.T) {
-	at := mounted("/t", []string{"/t"}, func(http.ResponseWriter, *http.Request, *Door) {})
+	at := mounted("/t", []string{"/t"}, func(http.ResponseWriter, *http.Request, *Access) {})
 	at.Mounts[0].Bearer = func(token string) (string, bool) {
 		return map[string]string{"of al": "theirs/al"}[token], token == "of al" || token == "of somebody"
 	}

@@ -16,7 +16,7 @@ var sessionPaths = map[string]bool{native.HelloPath: true, native.EventsPath: tr
 // nothing else.
 func (l *listener) serveSession(w http.ResponseWriter, r *http.Request) {
 	rules := l.rules.Load()
-	c := identify(r, l.Listener, rules.limits.TrustedProxies)
+	c := identifyCaller(r, l.Listener, rules.limits.TrustedProxies)
 	w.Header().Set("Cache-Control", "no-store")
 	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
 		return
@@ -28,7 +28,7 @@ func (l *listener) serveSession(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != method:
 		w.Header().Set("Allow", method)
-		l.refused(c, badMethod)
+		l.countRefusal(c, badMethod)
 		http.Error(w, "use "+method, http.StatusMethodNotAllowed)
 	case r.URL.Path == native.EventsPath:
 		l.native.ServeEvents(w, r)
@@ -46,13 +46,13 @@ func (l *listener) serveHello(w http.ResponseWriter, r *http.Request, c caller, 
 		v, why, ok = l.visitor(r, c, rules, true)
 	}
 	if ok {
-		why, ok = l.conns.enter(c.bucket(), &rules.limits)
+		why, ok = l.conns.addConn(c.addrKey(), &rules.limits)
 	}
 	if !ok {
 		l.refuseWebSocket(w, c, why)
 		return
 	}
-	l.native.ServeHello(w, r, v, func() { l.conns.leave(c.bucket()) })
+	l.native.ServeHello(w, r, v, func() { l.conns.removeConn(c.addrKey()) })
 }
 
 // visitor judges what a request shows, and what else was found in it. A client of the native protocol may show it later.
@@ -70,7 +70,7 @@ func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, 
 		}
 	case signal.ByToken:
 		why, ok = noToken, later
-		for _, token := range append(found, shownToken(r)) {
+		for _, token := range append(found, bearerOrParamToken(r)) {
 			if token == "" {
 				continue
 			}
@@ -87,7 +87,7 @@ func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, 
 	return v, 0, true
 }
 
-func shownToken(r *http.Request) string {
+func bearerOrParamToken(r *http.Request) string {
 	if t := r.URL.Query().Get("token"); t != "" {
 		return t
 	}
@@ -110,8 +110,8 @@ func (r *rules) token(ctx context.Context, token string) (signal.Grant, error) {
 	return g, err
 }
 
-// admit judges the token of a hello, beside what the visitor has shown already.
-func (g *Gateway) admit(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
+// authorizeHello judges the token of a hello, beside what the visitor has shown already.
+func (g *Gateway) authorizeHello(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
 	r := g.rules.Load()
 	var err error
 	switch r.limits.Access {
