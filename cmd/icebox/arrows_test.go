@@ -66,6 +66,11 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/streamio", "icebox/turnserver/packetio"}: true, // both move bytes, and share packets and system calls
 	}
 	for _, p := range list(t) {
+		for _, imported := range p.Imports {
+			if below(imported, "icebox/signal/signaltest") && !below(p.ImportPath, "icebox/signal/signaltest") {
+				t.Errorf("%s imports %s: only tests need it", p.ImportPath, imported)
+			}
+		}
 		for _, imported := range append(p.Imports, append(p.TestImports, p.XTestImports...)...) {
 			for _, f := range forbidden {
 				within := imported == f.to || strings.HasPrefix(imported, f.to+"/")
@@ -88,11 +93,21 @@ func TestOneDoor(t *testing.T) {
 		{"icebox/cmd", "github.com/spf13/cobra", "only commands have a command line"},
 		{"icebox/cmd/icebox", "github.com/prometheus/client_golang/prometheus/promhttp", "components register metrics, the daemon serves them"},
 		{"icebox/cmd/icebox", "icebox/signal/gateway", "the front door knows the rooms, no room knows the front door"},
+		{"icebox/cmd/icebox", "icebox/signal/protocol/classic", "only the daemon joins protocols to the gateway"},
+		{"icebox/cmd/icebox", "icebox/signal/protocol/peerjs", "only the daemon joins protocols to the gateway"},
+		{"icebox/cmd/icebox", "icebox/signal/protocol/pocketbase", "only the daemon joins protocols to the gateway"},
+		{"icebox/cmd/icebox", "icebox/signal/protocol/topics", "only the daemon joins protocols to the gateway"},
 		{"icebox/signal/protocol/native", "icebox/signal/protocol/native/call", "only the native protocol has calls with states"},
 		{"icebox/cmd/icebox", "icebox/signal/web", "the pages are a client like any other; the hub serves what it is given"},
 	}
 	for _, p := range list(t) {
+		if below(p.ImportPath, "icebox/signal/signaltest") {
+			continue // only tests import it
+		}
 		for _, imported := range p.Imports {
+			if below(p.ImportPath, "icebox/signal/gateway") && below(imported, "icebox/signal/protocol") {
+				t.Errorf("%s imports %s: the gateway mounts protocols and knows none of them", p.ImportPath, imported)
+			}
 			for _, d := range doors {
 				if below(imported, d.to) && !below(p.ImportPath, d.from) && !below(p.ImportPath, d.to) {
 					t.Errorf("%s imports %s: %s", p.ImportPath, imported, d.reason)

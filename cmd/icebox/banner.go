@@ -30,7 +30,7 @@ func (d *daemon) banner(credential string) string {
 			row("signalling", "ws://"+at+"/ws")
 		}
 		for _, p := range l.Protocols {
-			row(string(p.Protocol), clientURL(p, at, l.TLS))
+			row(string(p.Protocol), clientURL(d.protocols[p.Protocol].scheme, at+p.Path, l.TLS))
 		}
 	}
 	stun, turn := d.catalogue.uris("", false)
@@ -50,16 +50,12 @@ func (d *daemon) banner(credential string) string {
 	return b.String()
 }
 
-// clientURL is what clients of a protocol are given, with the scheme that they want.
-func clientURL(p config.Protocol, at string, secure bool) string {
-	scheme := "http"
-	if p.Protocol == config.YWebRTC || p.Protocol == config.Trystero {
-		scheme = "ws"
-	}
+// clientURL is what clients of a protocol are given.
+func clientURL(scheme, at string, secure bool) string {
 	if secure {
 		scheme += "s"
 	}
-	return scheme + "://" + at + p.Path
+	return scheme + "://" + at
 }
 
 // address is the host and port to open in a browser for a listener on e.

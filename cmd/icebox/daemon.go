@@ -21,7 +21,6 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
-	"icebox/signal/protocol/pocketbase"
 	"icebox/signal/token"
 	"icebox/turnserver"
 )
@@ -44,11 +43,10 @@ type daemon struct {
 	relaysFrom relayaddr.Choice
 	hub        *signal.Hub
 	gate       *gateway.Gateway
-	tokens     *token.Verifier // nil: access is not by token
-	adapters   map[config.ProtocolName]serveAdapter
-	pocketbase *pocketbase.Handler // nil: no listener speaks it
-	handlers   []http.Handler      // in the order of http.listen
-	web        []*webServer        // likewise
+	tokens     *token.Verifier                   // nil: access is not by token
+	protocols  map[config.ProtocolName]*protocol // that listeners turn on
+	handlers   []http.Handler                    // in the order of http.listen
+	web        []*webServer                      // likewise
 	admin      *webServer
 	intakes    []*intake.Listener // between sockets and servers
 
@@ -76,7 +74,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 	d := &daemon{
 		load: load, log: log, level: level, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
-		proxied: make([]bool, len(cfg.HTTP.Listen)), adapters: make(map[config.ProtocolName]serveAdapter),
+		proxied: make([]bool, len(cfg.HTTP.Listen)), protocols: make(map[config.ProtocolName]*protocol),
 	}
 	d.running.Store(cfg)
 	d.registry.MustRegister(

@@ -1,59 +1,144 @@
 package main
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
 
 	"icebox/config"
 	"icebox/signal/gateway"
+	"icebox/signal/protocol/classic"
+	"icebox/signal/protocol/native"
 	"icebox/signal/protocol/peerjs"
+	"icebox/signal/protocol/pocketbase"
 	"icebox/signal/protocol/topics"
 )
 
-// serveAdapter serves a request of a protocol of others' clients.
-type serveAdapter func(http.ResponseWriter, *http.Request, *gateway.Access)
+// protocol is the server side of a signalling protocol that listeners turn on. All listeners share one.
+type protocol struct {
+	scheme string // of the URL that its clients are given, without TLS
+	serve  func(http.ResponseWriter, *http.Request, *gateway.Access)
+	// bearer is [gateway.Mount.Bearer]. nil: the protocol has no tokens.
+	bearer func(token string) (user string, ok bool)
+	// prepare checks the protocol's part of a new configuration, and returns what puts it in force. nil: nothing can be reloaded.
+	prepare func(*config.Config) (set func(), err error)
+}
 
-// adapters make the server side of each protocol, when the first listener wants it.
-var adapters = map[config.ProtocolName]func(*daemon) (serveAdapter, error){
-	config.YWebRTC:  func(d *daemon) (serveAdapter, error) { return d.topics(topics.YWebRTC()) },
-	config.Trystero: func(d *daemon) (serveAdapter, error) { return d.topics(topics.Trystero()) },
-	config.PeerJS: func(d *daemon) (serveAdapter, error) {
-		h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
-		return func(w http.ResponseWriter, r *http.Request, door *gateway.Access) { h.Serve(w, r, door) }, err
-	},
+// constructors make each protocol when the first listener turns it on.
+var constructors = map[config.ProtocolName]func(*daemon) (*protocol, error){
+	config.YWebRTC:    func(d *daemon) (*protocol, error) { return d.newTopics(topics.YWebRTC()) },
+	config.Trystero:   func(d *daemon) (*protocol, error) { return d.newTopics(topics.Trystero()) },
+	config.PeerJS:     (*daemon).newPeerJS,
 	config.PocketBase: (*daemon).newPocketBase,
 }
 
-// topics serves a protocol that has nothing but topics, which no other protocol shares.
-func (d *daemon) topics(dialect topics.Dialect) (serveAdapter, error) {
+func (d *daemon) newTopics(dialect topics.Dialect) (*protocol, error) {
 	h, err := topics.New(dialect, topics.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
-	return func(w http.ResponseWriter, r *http.Request, door *gateway.Access) { h.Serve(w, r, door) }, err
+	serve := func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { h.Serve(w, r, a) }
+	return &protocol{scheme: "ws", serve: serve}, err
+}
+
+func (d *daemon) newPeerJS() (*protocol, error) {
+	h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
+	serve := func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { h.Serve(w, r, a) }
+	return &protocol{scheme: "http", serve: serve}, err
+}
+
+func (d *daemon) newPocketBase() (*protocol, error) {
+	secret, err := d.deriveSecret(pocketbase.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	h, err := pocketbase.New(pocketbase.Options{
+		Hub:    d.hub,
+		Secret: secret,
+		STUN: func(host string) []string {
+			stun, _ := d.catalogue.uris(host, false)
+			return stun
+		},
+		Logger:     d.signalLog(),
+		Registerer: d.registry,
+	}, pocketBaseAccounts(d.cfg()))
+	if err != nil {
+		return nil, err
+	}
+	return &protocol{
+		scheme:  "http",
+		serve:   func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { h.Serve(w, r, a) },
+		bearer:  h.Bearer,
+		prepare: func(next *config.Config) (func(), error) { return h.PrepareAccounts(pocketBaseAccounts(next)) },
+	}, nil
+}
+
+func pocketBaseAccounts(cfg *config.Config) pocketbase.Accounts {
+	p := cfg.Signal.PocketBase
+	a := pocketbase.Accounts{Anyone: p.Anyone}
+	for _, u := range p.Users {
+		a.Users = append(a.Users, pocketbase.User{Identity: u.Identity, Password: u.Password.Reveal()})
+	}
+	return a
+}
+
+// startNative makes the native protocol, which every listener has.
+func (d *daemon) startNative() (*native.Handler, error) {
+	secret, err := d.deriveSecret("calls")
+	if err != nil {
+		return nil, err
+	}
+	return native.New(native.Options{
+		Hub: d.hub, ICE: d.gate.SignInICE, Secret: secret, Authorize: d.gate.AuthorizeHello, Logger: d.signalLog(), Registerer: d.registry,
+	})
+}
+
+// deriveSecret returns a secret for one purpose, which is the same after a restart.
+func (d *daemon) deriveSecret(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, d.secret, nil, purpose, sha256.Size)
 }
 
 func (d *daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }
 
-// mounts are where the protocols of a listener are. A protocol has one adapter, whatever number of listeners speak it.
-func (d *daemon) mounts(l config.HTTPListen) ([]gateway.Mount, error) {
-	var all []gateway.Mount
-	for _, p := range l.Protocols {
-		serve, made := d.adapters[p.Protocol]
-		if !made {
-			make, known := adapters[p.Protocol]
-			if !known {
-				return nil, fmt.Errorf("protocol %s is not in this build", p.Protocol)
-			}
-			var err error
-			if serve, err = make(d); err != nil {
-				return nil, fmt.Errorf("protocol %s: %w", p.Protocol, err)
-			}
-			d.adapters[p.Protocol] = serve
-		}
-		m := gateway.Mount{Protocol: string(p.Protocol), Path: p.Base(), Routes: p.Routes(), Serve: serve}
-		if p.Protocol == config.PocketBase {
-			m.Bearer = d.pocketbase.Bearer
-		}
-		all = append(all, m)
+// protocol returns a protocol, and makes it first if no listener has turned it on before.
+func (d *daemon) protocol(name config.ProtocolName) (*protocol, error) {
+	if p, ok := d.protocols[name]; ok {
+		return p, nil
 	}
-	return all, nil
+	construct, known := constructors[name]
+	if !known {
+		return nil, fmt.Errorf("protocol %s is not in this build", name)
+	}
+	p, err := construct(d)
+	if err != nil {
+		return nil, fmt.Errorf("protocol %s: %w", name, err)
+	}
+	d.protocols[name] = p
+	return p, nil
+}
+
+// mounts are where the protocols of a listener are. Those that it turns on come before those that every listener has.
+func (d *daemon) mounts(l config.HTTPListen, n *native.Handler) ([]gateway.Mount, error) {
+	var all []gateway.Mount
+	for _, m := range l.Protocols {
+		p, err := d.protocol(m.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, gateway.Mount{Route: string(m.Protocol), Path: m.Base(), Routes: m.Routes(), Serve: p.serve, Bearer: p.bearer})
+	}
+	c := classic.New(d.hub, d.gate.SignInICE, d.signalLog(), classic.Options(l.Classic))
+	return append(all,
+		gateway.Mount{
+			Route: "websocket", Match: func(r *http.Request) bool { return gateway.WebSocketPath(r) && native.Offered(r) },
+			Serve: func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { n.ServeWebSocket(w, r, a) },
+		},
+		gateway.Mount{
+			Route: "websocket", Match: gateway.WebSocketPath,
+			Serve: func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { c.Serve(w, r, a) },
+		},
+		gateway.Mount{
+			Route: "session", Match: native.IsEventsPath,
+			Serve: func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { n.ServeEvents(w, r, a) },
+		},
+	), nil
 }

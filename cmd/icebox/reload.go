@@ -94,8 +94,10 @@ func (d *daemon) apply() (changed []string, err error) {
 	} else {
 		problems = append(problems, err)
 	}
-	if d.pocketbase != nil {
-		prepared(d.pocketbase.PrepareAccounts(pocketBaseAccounts(next)))
+	for _, p := range d.protocols {
+		if p.prepare != nil {
+			prepared(p.prepare(next))
+		}
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,7 +13,6 @@ import (
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
-	"icebox/signal/protocol/classic"
 	"icebox/signal/token"
 	"icebox/signal/web"
 	"icebox/turnserver/credential"
@@ -34,18 +31,17 @@ func (d *daemon) startSignalling() error {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	d.hub = hub
-	secret, err := hkdf.Key(sha256.New, d.secret, nil, "calls", sha256.Size)
-	if err != nil {
-		return fmt.Errorf("start signalling: %w", err)
-	}
 	d.gate, err = gateway.New(gateway.Options{
 		Hub:        hub,
-		Secret:     secret,
 		ICE:        iceProvider(d.catalogue, credential.NewMinter(d.secret), func() time.Duration { return d.cfg().Credentials.TTL }),
 		Pages:      web.Handler(web.Options{Registerer: d.registry}),
 		Logger:     log,
 		Registerer: d.registry,
 	}, limits)
+	if err != nil {
+		return fmt.Errorf("start signalling: %w", err)
+	}
+	n, err := d.startNative()
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
@@ -55,11 +51,11 @@ func (d *daemon) startSignalling() error {
 			continue
 		}
 		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
-		mounts, err := d.mounts(l)
+		mounts, err := d.mounts(l, n)
 		if err != nil {
 			return fmt.Errorf("start signalling: %w", err)
 		}
-		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Classic: classic.Options(l.Classic), Mounts: mounts})
+		h := d.gate.Listener(gateway.Listener{Loopback: local, TLS: l.TLS, Mounts: mounts})
 		if local {
 			h = d.watchForProxy(h, i)
 		}

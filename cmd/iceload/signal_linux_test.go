@@ -13,6 +13,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/gateway"
+	"icebox/signal/signaltest/stack"
 )
 
 // serveHub starts a signalling server in this process and returns its URL.
@@ -28,7 +29,11 @@ func serveHub(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(g.Listener(gateway.Listener{Loopback: true}))
+	handler, err := stack.Listener(g, hub, gateway.Listener{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(handler)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

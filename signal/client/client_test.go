@@ -18,6 +18,7 @@ import (
 	"icebox/signal/client"
 	"icebox/signal/gateway"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,7 +52,11 @@ func start(t *testing.T, changes ...func(*signal.Limits)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(gate.Listener(gateway.Listener{Loopback: true}))
+	handler, err := stack.Listener(gate, hub, gateway.Listener{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(handler)
 	s := &server{t: t, hub: hub, gate: gate, proxy: newProxy(t, web.Listener.Addr().String())}
 	s.http = &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(func() {

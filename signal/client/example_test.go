@@ -11,6 +11,7 @@ import (
 	"icebox/signal/client"
 	"icebox/signal/gateway"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest/stack"
 )
 
 // Two clients meet in a call: one makes it and sends an offer into it, which waits there for the other.
@@ -62,7 +63,11 @@ func runServer() (url string, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	web := httptest.NewServer(gate.Listener(gateway.Listener{Loopback: true}))
+	handler, err := stack.Listener(gate, hub, gateway.Listener{Loopback: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	web := httptest.NewServer(handler)
 	return web.URL, func() {
 		_ = hub.Shutdown(context.Background())
 		web.Close()

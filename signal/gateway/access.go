@@ -7,16 +7,19 @@ import (
 	"net/url"
 	"strings"
 
+	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal"
 )
 
-// Mount is where an adapter, the server side of others' clients, gets its requests on one listener.
+// Mount is where a protocol gets its requests on one listener.
 type Mount struct {
-	Protocol string   // of the adapter: a metric label
-	Path     string   // what the adapter doesn't see of a request's path; no slash at its end
-	Routes   []string // the paths at which requests are the adapter's, with all below them; each begins with Path
+	Route  string   // the metric label of its requests
+	Path   string   // what the protocol doesn't see of a request's path; no slash at its end
+	Routes []string // the paths at which requests are the protocol's, with all below them; each begins with Path
+	// Match reports whether a request is the protocol's, in place of Routes. nil: Routes decide.
+	Match func(*http.Request) bool
 	// Serve is called for each request, whose URL has a path below Path then: "" or one that begins with a slash.
 	Serve func(http.ResponseWriter, *http.Request, *Access)
 	// Bearer returns for whom the bearer of one of the adapter's own tokens may have ICE servers on this listener, "" for who is known by
@@ -30,16 +33,31 @@ type mount struct {
 	requests prometheus.Counter
 }
 
-// mount returns where a path leads, if an adapter is there.
-func (l *listener) mount(path string) *mount {
+// mount returns the mount that a request matches, or nil.
+func (l *listener) mount(r *http.Request) *mount {
 	for i := range l.mounts {
-		for _, route := range l.mounts[i].Routes {
-			if rest, ok := strings.CutPrefix(path, route); ok && (rest == "" || rest[0] == '/') {
-				return &l.mounts[i]
-			}
+		if l.mounts[i].matches(r) {
+			return &l.mounts[i]
 		}
 	}
 	return nil
+}
+
+func (m *Mount) matches(r *http.Request) bool {
+	if m.Match != nil {
+		return m.Match(r)
+	}
+	for _, route := range m.Routes {
+		if rest, ok := strings.CutPrefix(r.URL.Path, route); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+// WebSocketPath reports whether a request is for a WebSocket of icebox's own protocols: at /ws, or an upgrade at the root.
+func WebSocketPath(r *http.Request) bool {
+	return r.URL.Path == "/ws" || r.URL.Path == "/" && gorilla.IsWebSocketUpgrade(r)
 }
 
 // mountUser returns for whom the token of some adapter is.
@@ -60,6 +78,10 @@ func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
 	m.requests.Inc()
 	rules := l.rules.Load()
 	d := &Access{listener: l, rules: rules, caller: identifyCaller(r, l.Listener, rules.limits.TrustedProxies), request: r}
+	if m.Path == "" {
+		m.Serve(w, r, d)
+		return
+	}
 	below := new(http.Request)
 	*below = *r
 	below.URL = new(url.URL)
@@ -95,6 +117,49 @@ func (d *Access) Authorize(secrets ...string) (signal.Visitor, error) {
 		return d.Caller(), d.refuse(why)
 	}
 	return v, nil
+}
+
+// AdmitWebSocket decides whether a WebSocket's request may connect, and counts the connection until release is called. If not, it answers
+// the request. A protocol whose clients may show their secret in their first message sets later.
+func (d *Access) AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool) {
+	if why, ok := d.listener.mayConnect(d.request, d.caller, d.rules); !ok {
+		d.refuseSignIn(w, why)
+		return v, nil, false
+	}
+	return d.admitSignIn(w, later)
+}
+
+// AdmitHello is AdmitWebSocket for a request that signs in without a WebSocket, by a secret that may be in its body.
+func (d *Access) AdmitHello(w http.ResponseWriter) (v signal.Visitor, release func(), ok bool) {
+	if !d.rules.admitsOrigin(d.request.Header["Origin"], d.caller) {
+		d.refuseSignIn(w, badOrigin)
+		return v, nil, false
+	}
+	return d.admitSignIn(w, true)
+}
+
+func (d *Access) admitSignIn(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool) {
+	v, why, ok := d.listener.visitor(d.request, d.caller, d.rules, later)
+	if ok {
+		why, ok = d.listener.conns.addConn(d.caller.addrKey(), &d.rules.limits)
+	}
+	if !ok {
+		d.refuseSignIn(w, why)
+		return v, nil, false
+	}
+	return v, func() { d.listener.conns.removeConn(d.caller.addrKey()) }, true
+}
+
+func (d *Access) refuseSignIn(w http.ResponseWriter, why reason) {
+	d.listener.countRefusal(d.caller, why)
+	writeRefusal(w, why)
+}
+
+// RefuseMethod answers a request whose method is not the one that is allowed.
+func (d *Access) RefuseMethod(w http.ResponseWriter, allowed string) {
+	w.Header().Set("Allow", allowed)
+	d.listener.countRefusal(d.caller, badMethod)
+	http.Error(w, "use "+allowed, http.StatusMethodNotAllowed)
 }
 
 // Admit counts a connection in, until leave is called, once. The error is signal.ErrConnLimit or ErrRestarting. It judges nothing.

@@ -16,7 +16,7 @@ import (
 
 // mounted is a public listener with an adapter that answers with what serve says.
 func mounted(path string, routes []string, serve func(http.ResponseWriter, *http.Request, *Access)) Listener {
-	return Listener{Mounts: []Mount{{Protocol: "theirs", Path: path, Routes: routes, Serve: serve}}}
+	return Listener{Mounts: []Mount{{Route: "theirs", Path: path, Routes: routes, Serve: serve}}}
 }
 
 func TestMountsHaveTheirRoutesAndNoOthers(t *testing.T) {
@@ -209,7 +209,7 @@ func TestBearersOfAdapters(t *testing.T) {
 	at.Mounts[0].Bearer = func(token string) (string, bool) {
 		return map[string]string{"of al": "theirs/al"}[token], token == "of al" || token == "of somebody"
 	}
-	at.Mounts = append([]Mount{{Protocol: "other", Path: "/o", Routes: []string{"/o"}}}, at.Mounts...)
+	at.Mounts = append([]Mount{{Route: "other", Path: "/o", Routes: []string{"/o"}}}, at.Mounts...)
 	for name, change := range map[string]func(*signal.Limits){"open": func(*signal.Limits) {}, "key": byKey, "token": byToken} {
 		s := serve(t, at, change)
 		for header, want := range map[string]string{"Bearer of al": "theirs/al", "Bearer of somebody": "@127.0.0.1"} {

@@ -51,7 +51,7 @@
 // An adapter gets the requests below its path, and a [Access] for each. It asks it who calls, has it judge what the request shows
 // (with secrets that only the adapter can find, such as the key in PeerJS's URL), and counts connections in. Nobody is let in
 // otherwise; in what words a refusal is told is the adapter's. ICE servers for its sign-ins come from [Gateway.SignInICE].
-// The adapters are joined in cmd/icebox. None imports this package, and this package none of them.
+// cmd/icebox joins them to the gateway. No protocol imports this package, and this package imports no protocol.
 //
 // # What is expected of the http.Server
 //

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -16,9 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal"
-	"icebox/signal/protocol/classic"
-	"icebox/signal/protocol/native"
-	"icebox/signal/protocol/native/wire"
 	"icebox/signal/rate"
 )
 
@@ -27,7 +23,6 @@ type Options struct {
 	Hub        *signal.Hub
 	ICE        signal.ICEProvider    // nil: there are no ICE servers to give
 	Pages      http.Handler          // nil: there are no pages
-	Secret     []byte                // outlives the process; see native.Options
 	Logger     *slog.Logger          // nil: discards
 	Registerer prometheus.Registerer // nil: no registration
 }
@@ -37,9 +32,9 @@ type Listener struct {
 	// Loopback: it is bound to a loopback address.
 	Loopback bool
 	// TLS: its connections are encrypted.
-	TLS     bool
-	Classic classic.Options
-	Mounts  []Mount
+	TLS bool
+	// Mounts are the protocols. A request goes to the first one that it matches, and otherwise to ICE servers or pages.
+	Mounts []Mount
 }
 
 // Gateway serves the HTTP listeners of the daemon.
@@ -50,7 +45,6 @@ type Gateway struct {
 	rules   atomic.Pointer[rules]
 	conns   connections
 	mints   mints
-	native  *native.Handler
 }
 
 // New returns a Gateway. The limits are set as by SetLimits.
@@ -74,12 +68,6 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 	}
 	var err error
 	if g.metrics, err = newMetrics(o.Registerer, &g.conns); err != nil {
-		return nil, fmt.Errorf("make a gateway: %w", err)
-	}
-	g.native, err = native.New(native.Options{
-		Hub: o.Hub, ICE: g.SignInICE, Secret: o.Secret, Authorize: g.authorizeHello, Logger: g.log, Registerer: o.Registerer,
-	})
-	if err != nil {
 		return nil, fmt.Errorf("make a gateway: %w", err)
 	}
 	return g, nil
@@ -111,15 +99,15 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 // CanAnswerInline reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
 // of tokens.
 func (g *Gateway) CanAnswerInline(r *http.Request) bool {
-	return (r.URL.Path == "/" || r.URL.Path == "/ws") && gorilla.IsWebSocketUpgrade(r) &&
+	return WebSocketPath(r) && gorilla.IsWebSocketUpgrade(r) &&
 		g.rules.Load().limits.Access != signal.ByToken && !g.opts.Hub.Draining()
 }
 
 // Listener returns the handler of one listener.
 func (g *Gateway) Listener(l Listener) http.Handler {
-	h := &listener{Gateway: g, Listener: l, classic: classic.New(g.opts.Hub, g.SignInICE, g.log, l.Classic)}
+	h := &listener{Gateway: g, Listener: l}
 	for _, m := range l.Mounts {
-		h.mounts = append(h.mounts, mount{m, g.metrics.routes.WithLabelValues(m.Protocol)})
+		h.mounts = append(h.mounts, mount{m, g.metrics.routes.WithLabelValues(m.Route)})
 	}
 	return h
 }
@@ -128,32 +116,22 @@ func (g *Gateway) Listener(l Listener) http.Handler {
 type listener struct {
 	*Gateway
 	Listener
-	classic *classic.Handler
-	mounts  []mount
+	mounts []mount
 }
 
 // ServeHTTP implements http.Handler.
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if m := l.mount(r.URL.Path); m != nil {
+	if m := l.mount(r); m != nil {
 		m.serve(l, w, r)
 		return
 	}
-	switch {
-	case r.URL.Path == "/" && gorilla.IsWebSocketUpgrade(r), r.URL.Path == "/ws":
-		l.metrics.requests[toWebSocket].Inc()
-		l.serveWebSocket(w, r)
-	case sessionPaths[r.URL.Path]:
-		l.metrics.requests[toSession].Inc()
-		l.serveSession(w, r)
-	default:
-		if d, account := matchICE(r); d != nil {
-			l.metrics.requests[toICE].Inc()
-			l.serveICE(w, r, d, account)
-			return
-		}
-		l.metrics.requests[toPages].Inc()
-		l.opts.Pages.ServeHTTP(w, r)
+	if d, account := matchICE(r); d != nil {
+		l.metrics.requests[toICE].Inc()
+		l.serveICE(w, r, d, account)
+		return
 	}
+	l.metrics.requests[toPages].Inc()
+	l.opts.Pages.ServeHTTP(w, r)
 }
 
 // refusals is how a WebSocket's refusal is answered.
@@ -172,29 +150,6 @@ var refusals = map[reason]struct {
 	restarting:   {http.StatusServiceUnavailable, "the server is about to restart"},
 }
 
-func (l *listener) serveWebSocket(w http.ResponseWriter, r *http.Request) {
-	rules := l.rules.Load()
-	c := identifyCaller(r, l.Listener, rules.limits.TrustedProxies)
-	own := slices.Contains(gorilla.Subprotocols(r), wire.Subprotocol)
-	var v signal.Visitor
-	why, ok := l.mayConnect(r, c, rules)
-	if ok {
-		v, why, ok = l.visitor(r, c, rules, own)
-	}
-	if ok {
-		why, ok = l.conns.addConn(c.addrKey(), &rules.limits)
-	}
-	leave := func() { l.conns.removeConn(c.addrKey()) }
-	switch {
-	case !ok:
-		l.refuseWebSocket(w, c, why)
-	case own:
-		l.native.ServeWebSocket(w, r, v, leave)
-	default:
-		l.classic.Serve(w, r, v, leave)
-	}
-}
-
 // mayConnect judges a WebSocket's request by where it comes from.
 func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reason, ok bool) {
 	switch {
@@ -206,11 +161,6 @@ func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reas
 		return badOrigin, false
 	}
 	return 0, true
-}
-
-func (l *listener) refuseWebSocket(w http.ResponseWriter, c caller, why reason) {
-	l.countRefusal(c, why)
-	writeRefusal(w, why)
 }
 
 // writeRefusal answers who may not come in.

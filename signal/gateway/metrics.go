@@ -38,15 +38,13 @@ func (r reason) String() string {
 type route uint8
 
 const (
-	toWebSocket route = iota
-	toSession
-	toICE
+	toICE route = iota
 	toPages
 	routes
 )
 
 func (r route) String() string {
-	return [...]string{"websocket", "session", "ice", "pages", "unknown"}[min(r, routes)]
+	return [...]string{"ice", "pages", "unknown"}[min(r, routes)]
 }
 
 // via says what a credential was minted for, and is a metric label too.

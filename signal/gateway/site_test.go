@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"icebox/signal"
+	"icebox/signal/protocol/classic"
+	"icebox/signal/protocol/native"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,6 +90,17 @@ func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
 	if s.gateway, err = New(Options{Hub: s.hub, ICE: s.ice, Pages: pages, Logger: log}, limits); err != nil {
 		t.Fatal(err)
 	}
+	n, err := native.New(native.Options{Hub: s.hub, ICE: s.gateway.SignInICE, Authorize: s.gateway.AuthorizeHello, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := classic.New(s.hub, s.gateway.SignInICE, log, classic.Options{})
+	l.Mounts = append(l.Mounts,
+		Mount{Route: "websocket", Match: func(r *http.Request) bool { return WebSocketPath(r) && native.Offered(r) },
+			Serve: func(w http.ResponseWriter, r *http.Request, a *Access) { n.ServeWebSocket(w, r, a) }},
+		Mount{Route: "websocket", Match: WebSocketPath, Serve: func(w http.ResponseWriter, r *http.Request, a *Access) { c.Serve(w, r, a) }},
+		Mount{Route: "session", Match: native.IsEventsPath, Serve: func(w http.ResponseWriter, r *http.Request, a *Access) { n.ServeEvents(w, r, a) }},
+	)
 	srv := httptest.NewServer(s.gateway.Listener(l))
 	s.url = srv.URL
 	t.Cleanup(func() {

@@ -15,6 +15,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/gateway"
+	"icebox/signal/signaltest/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +36,11 @@ func serve(t *testing.T, secure bool, change ...func(*signal.Limits)) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewUnstartedServer(g.Listener(gateway.Listener{Loopback: true, TLS: secure}))
+	handler, err := stack.Listener(g, hub, gateway.Listener{Loopback: true, TLS: secure})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewUnstartedServer(handler)
 	web.Config.ErrorLog = nil
 	if web.Start(); secure {
 		web.Close()

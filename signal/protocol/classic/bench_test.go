@@ -11,6 +11,7 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // BenchmarkCandidate routes a candidate from one real WebSocket to another: both clients, their reads and
@@ -40,7 +41,7 @@ func benchCall(b *testing.B) (al, bo *gorilla.Conn) {
 	}
 	h := New(hub, nil, slog.New(slog.DiscardHandler), Options{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.Serve(w, r, signal.Visitor{}, func() {})
+		h.Serve(w, r, signaltest.Access{})
 	}))
 	var conns [2]*gorilla.Conn
 	b.Cleanup(func() {

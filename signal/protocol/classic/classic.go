@@ -49,10 +49,17 @@ func New(hub *signal.Hub, ice signal.ICEProvider, log *slog.Logger, o Options) *
 	return h
 }
 
-// Serve serves one WebSocket, whose upgrade request this is. It returns when the upgrade is done; done is
-// called when the client has gone.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
-	h.service.Serve(w, r, v, done)
+// Access is how a handler asks the gateway whether a request may connect.
+type Access interface {
+	// AdmitWebSocket counts the connection until release is called, or answers the request and reports false.
+	AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool)
+}
+
+// Serve serves one WebSocket, whose upgrade request this is. It returns when the upgrade is done.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
+	if v, release, ok := a.AdmitWebSocket(w, false); ok {
+		h.service.Serve(w, r, v, release)
+	}
 }
 
 // connection is one client's state in this protocol, which is none beyond the core's.

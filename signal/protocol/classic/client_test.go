@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,17 +63,10 @@ func startWith(t *testing.T, ice signal.ICEProvider, o Options, run func(*httpte
 	}
 	h := New(hub, ice, slog.New(slog.DiscardHandler), o)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.Serve(w, r, signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "ice.example"}, func() {})
+		h.Serve(w, r, signaltest.Access{Visitor: signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "ice.example"}})
 	}))
 	run(srv)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		srv.Close()
-	})
+	signaltest.CloseAtEnd(t, hub, srv)
 	s := &server{t: t, hub: hub, url: "ws" + strings.TrimPrefix(srv.URL, "http"), dialer: new(gorilla.Dialer)}
 	if srv.TLS != nil {
 		s.dialer.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig

@@ -23,6 +23,7 @@ import (
 	"icebox/signal/protocol/classic"
 	"icebox/signal/protocol/native"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,13 +69,11 @@ func start(t *testing.T, changes ...func(*setup)) *server {
 		t.Fatal(err)
 	}
 	old := classic.New(hub, nil, nil, classic.Options{})
-	v := signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "h", Base: "https://h"}
+	a := signaltest.Access{Visitor: signal.Visitor{Addr: netip.MustParseAddr("127.0.0.1"), Host: "h", Base: "https://h"}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { h.ServeWebSocket(w, r, v, func() {}) })
-	mux.HandleFunc("/classic", func(w http.ResponseWriter, r *http.Request) { old.Serve(w, r, v, func() {}) })
-	mux.HandleFunc(native.HelloPath, func(w http.ResponseWriter, r *http.Request) { h.ServeHello(w, r, v, func() {}) })
-	mux.HandleFunc(native.EventsPath, h.ServeEvents)
-	mux.HandleFunc(native.SendPath, h.ServeSend)
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { h.ServeWebSocket(w, r, a) })
+	mux.HandleFunc("/classic", func(w http.ResponseWriter, r *http.Request) { old.Serve(w, r, a) })
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { h.ServeEvents(w, r, a) })
 	web := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -38,9 +38,39 @@ var statuses = map[*signal.Error]int{
 	signal.ErrTooMany: http.StatusTooManyRequests, signal.ErrTooLarge: http.StatusRequestEntityTooLarge,
 }
 
-// ServeHello answers a POST that begins a session, or asks whether one can be resumed. The slot is given back by the
+// ServeEvents serves a request of the transport without WebSockets: one whose path is HelloPath, EventsPath or SendPath. A client that
+// shows a session's secret needs nothing else.
+func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request, a Access) {
+	w.Header().Set("Cache-Control", "no-store")
+	if preflight := a.AllowCORS(w, "GET, POST"); preflight {
+		return
+	}
+	method := http.MethodPost
+	if r.URL.Path == EventsPath {
+		method = http.MethodGet
+	}
+	switch {
+	case r.Method != method:
+		a.RefuseMethod(w, method)
+	case r.URL.Path == EventsPath:
+		h.serveStream(w, r)
+	case r.URL.Path == SendPath:
+		h.serveSend(w, r)
+	default:
+		if v, release, ok := a.AdmitHello(w); ok {
+			h.serveHello(w, r, v, release)
+		}
+	}
+}
+
+// IsEventsPath reports whether a request is for the transport without WebSockets.
+func IsEventsPath(r *http.Request) bool {
+	return r.URL.Path == HelloPath || r.URL.Path == EventsPath || r.URL.Path == SendPath
+}
+
+// serveHello answers a POST that begins a session, or asks whether one can be resumed. The slot is given back by the
 // session, or here if there is none.
-func (h *Handler) ServeHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, releaseConn func()) {
+func (h *Handler) serveHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, releaseConn func()) {
 	released := false
 	defer func() {
 		if !released {
@@ -128,8 +158,8 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *sig
 	return body, nil
 }
 
-// ServeSend takes messages of a session.
-func (h *Handler) ServeSend(w http.ResponseWriter, r *http.Request) {
+// serveSend takes messages of a session.
+func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	s, ok := h.findSession(bearer(r))
 	if !ok {
 		h.writeFailure(w, &wire.Request{}, signal.ErrResync)
@@ -180,8 +210,8 @@ func (s *session) receivePosted(m []byte) {
 	}
 }
 
-// ServeEvents serves a session's event stream for as long as it lasts.
-func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request) {
+// serveStream serves a session's event stream for as long as it lasts.
+func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	t := stream{sse.New(w)}
 	done, err := h.hub.Track()
 	if err != nil {

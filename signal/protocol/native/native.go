@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
+	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/signal"
@@ -84,9 +86,27 @@ func New(o Options) (*Handler, error) {
 	return h, nil
 }
 
-// ServeWebSocket serves a WebSocket whose upgrade request this is, and returns when the upgrade is done. Done is called when
-// neither the connection nor a session that began on it is left.
-func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
+// Access is how a handler asks the gateway whether a request may sign in.
+type Access interface {
+	// AdmitWebSocket and AdmitHello count what signs in until release is called, or answer the request and report false.
+	AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool)
+	AdmitHello(w http.ResponseWriter) (v signal.Visitor, release func(), ok bool)
+	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
+	RefuseMethod(w http.ResponseWriter, allowed string)
+}
+
+// Offered reports whether the client of a WebSocket speaks this protocol.
+func Offered(r *http.Request) bool { return slices.Contains(gorilla.Subprotocols(r), wire.Subprotocol) }
+
+// ServeWebSocket serves a WebSocket whose upgrade request this is, and returns when the upgrade is done.
+func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, a Access) {
+	if v, release, ok := a.AdmitWebSocket(w, true); ok {
+		h.upgrade(w, r, v, release)
+	}
+}
+
+// upgrade serves a WebSocket. Done is called when neither the connection nor a session that began on it is left.
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
 	var l *webSocket
 	host := websocket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.NonblockingConn) (websocket.Peer, websocket.MessageHandler, error) {
 		var err error

@@ -1,7 +1,6 @@
 package peerjs_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -18,6 +17,8 @@ import (
 	"icebox/signal"
 	"icebox/signal/gateway"
 	"icebox/signal/protocol/peerjs"
+	"icebox/signal/signaltest"
+	"icebox/signal/signaltest/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,19 +61,16 @@ func serveFor(t *testing.T, expire time.Duration, change ...func(*signal.Limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(s.gateway.Listener(gateway.Listener{Loopback: true, Mounts: []gateway.Mount{{
-		Protocol: peerjs.Protocol, Path: "/peerjs", Routes: []string{"/peerjs"},
+	web, err := stack.Listener(s.gateway, s.hub, gateway.Listener{Loopback: true, Mounts: []gateway.Mount{{
+		Route: peerjs.Protocol, Path: "/peerjs", Routes: []string{"/peerjs"},
 		Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Access) { h.Serve(w, r, d) },
-	}}}))
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(web)
 	s.url = srv.URL
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		srv.Close()
-	})
+	signaltest.CloseAtEnd(t, s.hub, srv)
 	return s
 }
 

@@ -1,7 +1,6 @@
 package topics_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +16,8 @@ import (
 	"icebox/signal"
 	"icebox/signal/gateway"
 	"icebox/signal/protocol/topics"
+	"icebox/signal/signaltest"
+	"icebox/signal/signaltest/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,20 +54,17 @@ func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 			t.Fatal(err)
 		}
 		l.Mounts = append(l.Mounts, gateway.Mount{
-			Protocol: d.Protocol, Path: "/" + d.Protocol, Routes: []string{"/" + d.Protocol},
+			Route: d.Protocol, Path: "/" + d.Protocol, Routes: []string{"/" + d.Protocol},
 			Serve: func(w http.ResponseWriter, r *http.Request, d *gateway.Access) { h.Serve(w, r, d) },
 		})
 	}
-	srv := httptest.NewServer(s.gateway.Listener(l))
+	web, err := stack.Listener(s.gateway, s.hub, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(web)
 	s.url = srv.URL
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		srv.Close()
-	})
+	signaltest.CloseAtEnd(t, s.hub, srv)
 	return s
 }
 

@@ -7,53 +7,7 @@ import (
 	"time"
 
 	"icebox/signal"
-	"icebox/signal/protocol/native"
 )
-
-var sessionPaths = map[string]bool{native.HelloPath: true, native.EventsPath: true, native.SendPath: true}
-
-// serveSession serves the native protocol's transport without WebSockets. Who has a session's secret needs
-// nothing else.
-func (l *listener) serveSession(w http.ResponseWriter, r *http.Request) {
-	rules := l.rules.Load()
-	c := identifyCaller(r, l.Listener, rules.limits.TrustedProxies)
-	w.Header().Set("Cache-Control", "no-store")
-	if preflight := l.allowPages(w, r, c, rules, "GET, POST"); preflight {
-		return
-	}
-	method := http.MethodPost
-	if r.URL.Path == native.EventsPath {
-		method = http.MethodGet
-	}
-	switch {
-	case r.Method != method:
-		w.Header().Set("Allow", method)
-		l.countRefusal(c, badMethod)
-		http.Error(w, "use "+method, http.StatusMethodNotAllowed)
-	case r.URL.Path == native.EventsPath:
-		l.native.ServeEvents(w, r)
-	case r.URL.Path == native.SendPath:
-		l.native.ServeSend(w, r)
-	default:
-		l.serveHello(w, r, c, rules)
-	}
-}
-
-func (l *listener) serveHello(w http.ResponseWriter, r *http.Request, c caller, rules *rules) {
-	var v signal.Visitor
-	why, ok := badOrigin, rules.admitsOrigin(r.Header["Origin"], c)
-	if ok {
-		v, why, ok = l.visitor(r, c, rules, true)
-	}
-	if ok {
-		why, ok = l.conns.addConn(c.addrKey(), &rules.limits)
-	}
-	if !ok {
-		l.refuseWebSocket(w, c, why)
-		return
-	}
-	l.native.ServeHello(w, r, v, func() { l.conns.removeConn(c.addrKey()) })
-}
 
 // visitor judges what a request shows, and what else was found in it. A client of the native protocol may show it later.
 func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, found ...string) (v signal.Visitor, why reason, ok bool) {
@@ -110,8 +64,8 @@ func (r *rules) token(ctx context.Context, token string) (signal.Grant, error) {
 	return g, err
 }
 
-// authorizeHello judges the token of a hello, beside what the visitor has shown already.
-func (g *Gateway) authorizeHello(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
+// AuthorizeHello judges the token of a hello, beside what the visitor has shown already.
+func (g *Gateway) AuthorizeHello(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
 	r := g.rules.Load()
 	var err error
 	switch r.limits.Access {
