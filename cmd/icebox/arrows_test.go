@@ -58,6 +58,13 @@ func TestArrows(t *testing.T) {
 		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
 		{"icebox/signal/broker", "icebox/signal", "who holds which name has nothing to do with protocols"},
 		{"icebox/signal/rawjson", "icebox/signal", "reading JSON is a leaf"},
+		{"icebox/signal/websocket", "icebox/signal/protocol", "a connection carries any protocol"},
+		{"icebox/signal/protocol/classic", "icebox/signal/protocol", "protocols are isolated from one another"},
+		{"icebox/signal/protocol/native/call", "icebox/signal/protocol/native", "the states of a call do not depend on the messages that change them"},
+		{"icebox/signal/protocol/native/wire", "icebox/signal/protocol/native", "the messages are a leaf, because clients share them"},
+		{"icebox/signal/protocol/peerjs", "icebox/signal/protocol", "protocols are isolated from one another"},
+		{"icebox/signal/protocol/pocketbase", "icebox/signal/protocol", "protocols are isolated from one another"},
+		{"icebox/signal/protocol/topics", "icebox/signal/protocol", "protocols are isolated from one another"},
 		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
 		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
 	}

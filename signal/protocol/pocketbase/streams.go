@@ -53,13 +53,13 @@ func (b *book) unbindStream(l *subscriber) {
 	if l.who == nil {
 		return
 	}
-	session := l.who.signInID
-	all := b.streamsBySignIn[session]
+	signIn := l.who.signInID
+	all := b.streamsBySignIn[signIn]
 	if delete(all, l); len(all) == 0 {
-		delete(b.streamsBySignIn, session)
+		delete(b.streamsBySignIn, signIn)
 	}
 	l.who = nil
-	for c := range b.callsBySignIn[session] {
+	for c := range b.callsBySignIn[signIn] {
 		b.updateAbsence(c)
 	}
 }
@@ -225,9 +225,9 @@ func (s *subscriber) text(topics []topic, events []event) (b []byte) {
 }
 
 // sender is whom the queues of others count a session's events by.
-func sender(session string) (id broker.ID) {
-	if session != "" {
-		sum := sha256.Sum256([]byte(session))
+func sender(signIn string) (id broker.ID) {
+	if signIn != "" {
+		sum := sha256.Sum256([]byte(signIn))
 		copy(id[:], sum[:])
 	}
 	return id
