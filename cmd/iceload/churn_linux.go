@@ -42,13 +42,13 @@ come: the rate is what server and generator can do together.`,
 				return fmt.Errorf("--duration must be at most %v and --cycles 1 to %d", generator.MaxDuration, maxCycles)
 			}
 			var err error
-			if plan.options, err = t.options(c.Context(), concurrency); err != nil {
+			if plan.options, err = t.generatorOptions(c.Context(), concurrency); err != nil {
 				return err
 			}
 			if err := plan.options.Validate(); err != nil {
 				return err
 			}
-			server, err := t.process()
+			server, err := t.openProcess()
 			if err != nil {
 				return err
 			}
@@ -80,12 +80,12 @@ type churnReport struct {
 	Requests    map[string]timingReport `json:"requests"`
 	Repeated    uint64                  `json:"repeated_requests"`
 	Failures    []generator.Failure     `json:"failures,omitempty"`
-	Process     *churnedReport          `json:"process,omitempty"`
+	Process     *churnServerReport      `json:"process,omitempty"`
 	OwnCPU      float64                 `json:"generator_cpu_us_per_cycle"`
 }
 
 // churnedReport is of the server's process.
-type churnedReport struct {
+type churnServerReport struct {
 	CPUPerCycle    float64 `json:"cpu_us_per_cycle"`
 	SystemPercent  float64 `json:"system_percent_of_cpu"`
 	Cores          float64 `json:"cores"`
@@ -95,7 +95,7 @@ type churnedReport struct {
 
 // measureChurn runs a plan against a server.
 func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *procstat.Process) (r *churnReport, err error) {
-	g, err := newGauge(server)
+	g, err := newUsageReader(server)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *proc
 	if err != nil {
 		return nil, err
 	}
-	stop := p.report(plan.duration, func() string { return fmt.Sprintf("%d cycles", churn.Progress()) })
+	stop := p.startProgress(plan.duration, func() string { return fmt.Sprintf("%d cycles", churn.Progress()) })
 	churned, err := churn.Run(ctx, plan.duration, plan.cycles)
 	stop()
 	if err != nil {
@@ -128,10 +128,10 @@ func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *proc
 	used := after.since(before)
 	r = newChurnReport(plan, churned, used)
 	if server != nil {
-		r.Process = &churnedReport{
-			CPUPerCycle:    per(micros(used.server.CPU), float64(churned.Cycles)),
-			SystemPercent:  100 * per(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds()),
-			Cores:          per(used.server.CPU.Seconds(), churned.Elapsed.Seconds()),
+		r.Process = &churnServerReport{
+			CPUPerCycle:    ratio(micros(used.server.CPU), float64(churned.Cycles)),
+			SystemPercent:  100 * ratio(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds()),
+			Cores:          ratio(used.server.CPU.Seconds(), churned.Elapsed.Seconds()),
 			ResidentBefore: resident,
 		}
 		r.Process.ResidentAfter, err = g.resident()
@@ -139,18 +139,18 @@ func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *proc
 	return r, errors.Join(err, ctx.Err())
 }
 
-func newChurnReport(plan churnPlan, c *generator.Churned, used usage) *churnReport {
+func newChurnReport(plan churnPlan, c *generator.ChurnResult, used usage) *churnReport {
 	return &churnReport{
 		Server: plan.options.Server.String(), Transport: string(plan.options.Transport),
 		Concurrency: plan.options.Allocations,
 		Cycles:      c.Cycles,
 		Seconds:     c.Elapsed.Seconds(),
-		PerSecond:   per(float64(c.Cycles), c.Elapsed.Seconds()),
+		PerSecond:   ratio(float64(c.Cycles), c.Elapsed.Seconds()),
 		Cycle:       timing(&c.Cycle),
 		Requests:    requests(c.Times),
 		Repeated:    c.Repeated,
 		Failures:    c.Failures,
-		OwnCPU:      per(micros(used.own.CPU), float64(c.Cycles)),
+		OwnCPU:      ratio(micros(used.generator.CPU), float64(c.Cycles)),
 	}
 }
 

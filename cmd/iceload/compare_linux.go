@@ -20,24 +20,24 @@ import (
 const (
 	maxRounds = 100
 	// throwAway is how long the first run after a start is, which does not count.
-	throwAway = time.Second
+	warmUpRun = time.Second
 )
 
 // comparison is what `iceload compare` was asked for.
 type comparison struct {
-	contenders []contender.Contender
-	reference  int
-	tests      []test
-	rounds     int
-	address    netip.Addr
-	peers      netip.Prefix // where peers are
-	target     target       // what all runs have in common
-	churn      bool
-	memory     bool
-	counts     []int
-	traffic    traffic // tick, duration and warm-up of all rows
-	env        []string
-	start      func(contender.Contender, context.Context, contender.Options) (*contender.Server, error)
+	contenders   []contender.Contender
+	reference    int
+	tests        []test
+	rounds       int
+	address      netip.Addr
+	peers        netip.Prefix // where peers are
+	target       target       // what all runs have in common
+	churn        bool
+	memory       bool
+	counts       []int
+	trafficFlags trafficFlags // tick, duration and warm-up of all rows
+	env          []string
+	start        func(contender.Contender, context.Context, contender.Options) (*contender.Server, error)
 }
 
 func (p *program) compareCommand() *cobra.Command {
@@ -65,11 +65,11 @@ indications, gso, gro; what is left out is as in "iceload turn".`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := errors.Join(
-				cmp.enter(contender.Icebox, icebox),
-				cmp.enter(contender.Coturn, coturn),
-				cmp.refer(reference),
-				cmp.plan(set, rows),
-				cmp.listen(address))
+				cmp.addContenders(contender.Icebox, icebox),
+				cmp.addContenders(contender.Coturn, coturn),
+				cmp.chooseReference(reference),
+				cmp.addTests(set, rows),
+				cmp.setAddress(address))
 			if err != nil {
 				return err
 			}
@@ -95,23 +95,23 @@ indications, gso, gro; what is left out is as in "iceload turn".`,
 	f.IntVar(&cmp.target.workers, "workers", 1, "threads of the generator")
 	f.IntVar(&cmp.target.window, "window", 32, "requests under way at a time; clients at a time of --churn")
 	f.BoolVar(&cmp.target.ownSockets, "own-sockets", false, "give each UDP client a socket of its own")
-	f.DurationVar(&cmp.traffic.duration, "duration", 5*time.Second, "how long to measure each row")
-	f.DurationVar(&cmp.traffic.warmup, "warmup", 500*time.Millisecond, "how long to send before that")
-	f.DurationVar(&cmp.traffic.tick, "tick", defaultTick, "least time between two sends")
+	f.DurationVar(&cmp.trafficFlags.duration, "duration", 5*time.Second, "how long to measure each row")
+	f.DurationVar(&cmp.trafficFlags.warmup, "warmup", 500*time.Millisecond, "how long to send before that")
+	f.DurationVar(&cmp.trafficFlags.tick, "tick", defaultTick, "least time between two sends")
 	return c
 }
 
 // enter adds contenders of a kind.
-func (c *comparison) enter(kind contender.Kind, texts []string) error {
+func (c *comparison) addContenders(kind contender.Kind, texts []string) error {
 	var errs []error
 	for _, text := range texts {
 		entrant, err := contender.Parse(kind, text)
-		errs = append(errs, err, c.add(entrant))
+		errs = append(errs, err, c.addContender(entrant))
 	}
 	return errors.Join(errs...)
 }
 
-func (c *comparison) add(entrant contender.Contender) error {
+func (c *comparison) addContender(entrant contender.Contender) error {
 	defer func() { c.contenders = append(c.contenders, entrant) }()
 	if slices.ContainsFunc(c.contenders, func(o contender.Contender) bool { return o.Name == entrant.Name }) {
 		return fmt.Errorf("two contenders are called %q: name them with NAME=PATH", entrant.Name)
@@ -120,7 +120,7 @@ func (c *comparison) add(entrant contender.Contender) error {
 }
 
 // refer finds the contender that ratios are to.
-func (c *comparison) refer(name string) error {
+func (c *comparison) chooseReference(name string) error {
 	if len(c.contenders) == 0 {
 		return errors.New("--icebox and --coturn are missing")
 	}
@@ -136,8 +136,8 @@ func (c *comparison) refer(name string) error {
 }
 
 // plan makes the tests.
-func (c *comparison) plan(set string, texts []string) error {
-	if c.rounds < 1 || c.rounds > maxRounds || c.traffic.duration <= 0 || c.traffic.duration > generator.MaxDuration {
+func (c *comparison) addTests(set string, texts []string) error {
+	if c.rounds < 1 || c.rounds > maxRounds || c.trafficFlags.duration <= 0 || c.trafficFlags.duration > generator.MaxDuration {
 		return fmt.Errorf("--rounds must be 1 to %d, --duration at most %v", maxRounds, generator.MaxDuration)
 	}
 	rows, ok := rowSets[set]
@@ -171,7 +171,7 @@ func (c *comparison) plan(set string, texts []string) error {
 }
 
 // listen reads the address of the contenders.
-func (c *comparison) listen(text string) error {
+func (c *comparison) setAddress(text string) error {
 	a, err := netip.ParseAddr(text)
 	if err == nil && !a.IsLoopback() {
 		err = fmt.Errorf("%v is not a loopback address", a)
@@ -205,8 +205,8 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 			}
 		}
 		for _, i := range order {
-			for _, due := range c.visits() {
-				p.visit(ctx, c, visit{i, round, due}, results)
+			for _, due := range c.testsPerStart() {
+				p.runServer(ctx, c, serverStart{i, round, due}, results)
 			}
 		}
 	}
@@ -218,16 +218,16 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 const interrupted = "interrupted"
 
 // visit is one start of a contender, and the tests that it is for.
-type visit struct {
+type serverStart struct {
 	contender, round int
-	due              []int
+	tests            []int
 }
 
 // visits are the tests by start of a server: each that wants a fresh one by itself, after all others.
-func (c *comparison) visits() (all [][]int) {
+func (c *comparison) testsPerStart() (all [][]int) {
 	var together []int
 	for i, t := range c.tests {
-		if t.fresh {
+		if t.needsFreshServer {
 			all = append(all, []int{i})
 		} else {
 			together = append(together, i)
@@ -240,9 +240,9 @@ func (c *comparison) visits() (all [][]int) {
 }
 
 // visit starts a contender and runs tests against it. What fails is in the results.
-func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][][]sample) {
+func (p *program) runServer(ctx context.Context, c *comparison, v serverStart, results [][][]sample) {
 	fail := func(err error) {
-		for _, i := range v.due {
+		for _, i := range v.tests {
 			results[i][v.contender][v.round] = sample{Error: err.Error()}
 		}
 	}
@@ -268,20 +268,20 @@ func (p *program) visit(ctx context.Context, c *comparison, v visit, results [][
 		fail(err)
 		return
 	}
-	if first := c.tests[v.due[0]]; !first.fresh {
-		first.duration = min(throwAway, first.duration)
-		_, _ = p.quietly().try(ctx, first, server, process) // what is wrong shows up in the next run too
+	if first := c.tests[v.tests[0]]; !first.needsFreshServer {
+		first.duration = min(warmUpRun, first.duration)
+		_, _ = p.quietly().runTest(ctx, first, server, process) // what is wrong shows up in the next run too
 	}
-	for _, i := range v.due {
-		results[i][v.contender][v.round] = p.measure(ctx, c, v, i, server, process)
+	for _, i := range v.tests {
+		results[i][v.contender][v.round] = p.runAndReport(ctx, c, v, i, server, process)
 	}
 }
 
 // measure runs one test.
-func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, server *contender.Server, process *procstat.Process) sample {
+func (p *program) runAndReport(ctx context.Context, c *comparison, v serverStart, i int, server *contender.Server, process *procstat.Process) sample {
 	t := c.tests[i]
 	name := c.contenders[v.contender].Name
-	s, err := p.quietly().try(ctx, t, server, process)
+	s, err := p.quietly().runTest(ctx, t, server, process)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.New(interrupted)
@@ -294,7 +294,7 @@ func (p *program) measure(ctx context.Context, c *comparison, v visit, i int, se
 	return s
 }
 
-func (p *program) try(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
+func (p *program) runTest(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
 	if ctx.Err() != nil {
 		return sample{}, errors.New(interrupted)
 	}

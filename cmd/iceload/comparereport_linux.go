@@ -125,7 +125,7 @@ func (r *compareReport) text(out io.Writer) {
 		}
 		_ = w.Flush()
 	}
-	r.warn(out)
+	r.printWarnings(out)
 }
 
 // failed tells whether no run succeeded.
@@ -134,7 +134,7 @@ func (r *contenderReport) failed() bool {
 }
 
 // warn prints what makes runs doubtful, each kind once.
-func (r *compareReport) warn(out io.Writer) {
+func (r *compareReport) printWarnings(out io.Writer) {
 	seen := make(map[string]bool)
 	for _, t := range r.Tests {
 		for _, s := range t.Servers {

@@ -12,31 +12,31 @@ import (
 )
 
 // gauge reads what the server, this process and the host use.
-type gauge struct {
-	server *procstat.Process // nil: not measured
-	own    *procstat.Process
+type usageReader struct {
+	server    *procstat.Process // nil: not measured
+	generator *procstat.Process
 }
 
-func newGauge(server *procstat.Process) (*gauge, error) {
+func newUsageReader(server *procstat.Process) (*usageReader, error) {
 	own, err := procstat.Open(os.Getpid())
-	return &gauge{server, own}, err
+	return &usageReader{server, own}, err
 }
 
 // usage is what was used since the gauge was read before.
 type usage struct {
-	at          time.Time
-	server, own procstat.Usage
-	host        procstat.Host
+	at                time.Time
+	server, generator procstat.Usage
+	host              procstat.Host
 	// Datagrams dropped at the sockets of the server, and at ours.
-	serverDrops, ownDrops uint64
+	serverDrops, generatorDrops uint64
 }
 
-func (g *gauge) read() (u usage, err error) {
+func (g *usageReader) read() (u usage, err error) {
 	u.at = time.Now()
-	if u.own, err = g.own.Usage(); err != nil {
+	if u.generator, err = g.generator.Usage(); err != nil {
 		return u, err
 	}
-	if u.ownDrops, _, err = g.own.Drops(); err != nil {
+	if u.generatorDrops, _, err = g.generator.Drops(); err != nil {
 		return u, err
 	}
 	if u.host, err = procstat.ReadHost(); err != nil || g.server == nil {
@@ -52,18 +52,18 @@ func (g *gauge) read() (u usage, err error) {
 // since is what was used between two readings.
 func (u usage) since(earlier usage) usage {
 	return usage{
-		at:     u.at,
-		server: u.server.Sub(earlier.server),
-		own:    u.own.Sub(earlier.own),
-		host:   u.host.Sub(earlier.host),
+		at:        u.at,
+		server:    u.server.Sub(earlier.server),
+		generator: u.generator.Sub(earlier.generator),
+		host:      u.host.Sub(earlier.host),
 
-		serverDrops: u.serverDrops - min(u.serverDrops, earlier.serverDrops), // sockets may have been closed
-		ownDrops:    u.ownDrops - min(u.ownDrops, earlier.ownDrops),
+		serverDrops:    u.serverDrops - min(u.serverDrops, earlier.serverDrops), // sockets may have been closed
+		generatorDrops: u.generatorDrops - min(u.generatorDrops, earlier.generatorDrops),
 	}
 }
 
 // resident is the server's memory, 0 if it isn't measured.
-func (g *gauge) resident() (uint64, error) {
+func (g *usageReader) resident() (uint64, error) {
 	if g.server == nil {
 		return 0, nil
 	}
@@ -81,7 +81,7 @@ const progressInterval = 2 * time.Second
 
 // measureTraffic runs a plan against a server.
 func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *procstat.Process) (r *turnReport, err error) {
-	g, err := newGauge(server)
+	g, err := newUsageReader(server)
 	if err != nil {
 		return nil, err
 	}
@@ -100,12 +100,12 @@ func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *
 	if err != nil {
 		return nil, err
 	}
-	r.setUp(setUp)
+	r.fillSetUp(setUp)
 	if r.memory[1], err = g.resident(); err != nil {
 		return nil, err
 	}
 	if plan.warmup > 0 {
-		if _, err = load.Traffic(ctx, plan.warmup); err != nil {
+		if _, err = load.RunTraffic(ctx, plan.warmup); err != nil {
 			return nil, err
 		}
 	}
@@ -116,21 +116,21 @@ func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *
 	if r.memory[2], err = g.resident(); err != nil {
 		return nil, err
 	}
-	r.traffic(traffic, used, server != nil)
+	r.fillTraffic(traffic, used, server != nil)
 	return r, ctx.Err()
 }
 
 // measurePhase runs one phase of traffic.
-func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time.Duration, g *gauge) (*generator.Traffic, usage, error) {
+func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time.Duration, g *usageReader) (*generator.TrafficResult, usage, error) {
 	before, err := g.read()
 	if err != nil {
 		return nil, usage{}, err
 	}
-	stop := p.report(d, func() string {
+	stop := p.startProgress(d, func() string {
 		sent, received := load.Progress()
 		return fmt.Sprintf("%d packets sent, %d arrived", sent, received)
 	})
-	traffic, err := load.Traffic(ctx, d)
+	traffic, err := load.RunTraffic(ctx, d)
 	stop()
 	if err != nil {
 		return nil, usage{}, err
@@ -140,7 +140,7 @@ func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time
 }
 
 // report prints progress every now and then until stop is called.
-func (p *program) report(d time.Duration, line func() string) (stop func()) {
+func (p *program) startProgress(d time.Duration, line func() string) (stop func()) {
 	if p.quiet || d <= 2*progressInterval {
 		return func() {}
 	}

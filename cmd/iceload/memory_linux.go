@@ -37,14 +37,14 @@ what an allocation costs. Memory of the kernel, for the sockets, is not in it.`,
 			if len(counts) < 2 || !slices.IsSorted(counts) || counts[0] < 1 || counts[0] == counts[len(counts)-1] {
 				return errors.New("--counts must be two or more, in ascending order")
 			}
-			options, err := t.options(c.Context(), counts[len(counts)-1])
+			options, err := t.generatorOptions(c.Context(), counts[len(counts)-1])
 			if err != nil {
 				return err
 			}
 			if err := options.Validate(); err != nil {
 				return err
 			}
-			server, err := t.process()
+			server, err := t.openProcess()
 			if err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ type memoryStep struct {
 // report is of what there was, and comes with the error.
 func (p *program) measureMemory(ctx context.Context, o generator.Options, counts []int, server *procstat.Process) (r *memoryReport, err error) {
 	r = &memoryReport{Server: o.Server.String(), Transport: string(o.Transport)}
-	if r.Before, err = settled(ctx, server); err != nil {
+	if r.Before, err = settledMemory(ctx, server); err != nil {
 		return nil, err
 	}
 	load, err := generator.New(o)
@@ -94,32 +94,32 @@ func (p *program) measureMemory(ctx context.Context, o generator.Options, counts
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, load.Close()) }()
-	refusal := p.climb(ctx, load, counts, server, r)
+	refusal := p.measureSteps(ctx, load, counts, server, r)
 	if len(r.Steps) > 1 {
 		first, last := r.Steps[0], r.Steps[len(r.Steps)-1]
-		r.PerAllocation = per(float64(last.Resident)-float64(first.Resident), float64(last.Allocations-first.Allocations))
+		r.PerAllocation = ratio(float64(last.Resident)-float64(first.Resident), float64(last.Allocations-first.Allocations))
 	}
 	if err := load.TearDown(ctx); err != nil {
 		return r, errors.Join(refusal, err)
 	}
-	if r.After, err = settled(ctx, server); err != nil {
+	if r.After, err = settledMemory(ctx, server); err != nil {
 		return r, errors.Join(refusal, err)
 	}
 	return r, refusal
 }
 
 // climb reads the server's memory at each count.
-func (p *program) climb(ctx context.Context, load *generator.Load, counts []int, server *procstat.Process, r *memoryReport) error {
+func (p *program) measureSteps(ctx context.Context, load *generator.Load, counts []int, server *procstat.Process, r *memoryReport) error {
 	had := 0
 	for _, n := range counts {
 		p.progress("%d allocations ...", n)
 		setUp, refusal := load.SetUp(ctx, n)
 		if setUp.Made > had {
-			resident, err := settled(ctx, server)
+			resident, err := settledMemory(ctx, server)
 			if err != nil {
 				return err
 			}
-			r.Steps = append(r.Steps, memoryStep{setUp.Made, resident, per(float64(setUp.Made-had), setUp.Elapsed.Seconds())})
+			r.Steps = append(r.Steps, memoryStep{setUp.Made, resident, ratio(float64(setUp.Made-had), setUp.Elapsed.Seconds())})
 		}
 		if refusal != nil {
 			return refusal
@@ -130,7 +130,7 @@ func (p *program) climb(ctx context.Context, load *generator.Load, counts []int,
 }
 
 // settled is the server's memory when it has stopped to change.
-func settled(ctx context.Context, server *procstat.Process) (uint64, error) {
+func settledMemory(ctx context.Context, server *procstat.Process) (uint64, error) {
 	ticker := time.NewTicker(settleInterval)
 	defer ticker.Stop()
 	var last uint64

@@ -9,30 +9,30 @@ import (
 
 	"icebox/cmd/iceload/contender"
 	"icebox/cmd/iceload/generator"
-	"icebox/cmd/iceload/link"
 	"icebox/cmd/iceload/procstat"
+	"icebox/cmd/iceload/sockets"
 )
 
 // test is something to compare contenders by.
 type test struct {
 	name, unit string
 	// fresh tests want a server that has done nothing yet.
-	fresh    bool
-	duration time.Duration
-	run      func(context.Context, *program, time.Duration, *contender.Server, *procstat.Process) (sample, error)
+	needsFreshServer bool
+	duration         time.Duration
+	run              func(context.Context, *program, time.Duration, *contender.Server, *procstat.Process) (sample, error)
 }
 
 // sample is what one run of a test came to. Value is in the test's unit, the rest is of
 // traffic alone.
 type sample struct {
-	Value    float64  `json:"value"`
-	P50      float64  `json:"p50_us,omitempty"`
-	P99      float64  `json:"p99_us,omitempty"`
-	Loss     float64  `json:"loss_percent"`
-	Switches float64  `json:"switches_per_packet,omitempty"`
-	Own      float64  `json:"generator_cpu_us,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
-	Error    string   `json:"error,omitempty"`
+	Value        float64  `json:"value"`
+	P50          float64  `json:"p50_us,omitempty"`
+	P99          float64  `json:"p99_us,omitempty"`
+	Loss         float64  `json:"loss_percent"`
+	Switches     float64  `json:"switches_per_packet,omitempty"`
+	GeneratorCPU float64  `json:"generator_cpu_us,omitempty"`
+	Warnings     []string `json:"warnings,omitempty"`
+	Error        string   `json:"error,omitempty"`
 }
 
 // row is traffic to compare contenders by.
@@ -48,22 +48,25 @@ var (
 	audio = row{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000}
 )
 
-func (r row) over(transport string, rate int) row { r.transport, r.rate = transport, rate; return r }
-func (r row) going(direction string) row          { r.direction = direction; return r }
+func (r row) withTransport(transport string, rate int) row {
+	r.transport, r.rate = transport, rate
+	return r
+}
+func (r row) withDirection(direction string) row { r.direction = direction; return r }
 
 // rowSets are what --set names.
 var rowSets = map[string][]row{
 	"none":     nil,
 	"standard": {video, audio},
 	"full": {
-		video, video.going("up"), video.going("down"),
+		video, video.withDirection("up"), video.withDirection("down"),
 		{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000, gso: true, gro: true},
-		audio, audio.going("up"), audio.going("down"),
+		audio, audio.withDirection("up"), audio.withDirection("down"),
 		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, peers: 1},
 		{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000, indications: true},
 		{transport: "udp", direction: "both", size: 200, burst: 4, allocations: 100, rate: 200_000},
-		video.over("tcp", 50_000), audio.over("tcp", 20_000),
-		video.over("tls", 25_000), audio.over("tls", 10_000),
+		video.withTransport("tcp", 50_000), audio.withTransport("tcp", 20_000),
+		video.withTransport("tls", 25_000), audio.withTransport("tls", 10_000),
 	},
 }
 
@@ -117,26 +120,26 @@ func (r row) title() string {
 }
 
 // at is what all runs have in common, against a server.
-func (c *comparison) at(ctx context.Context, server *contender.Server, transport string, allocations, peers int) (generator.Options, error) {
+func (c *comparison) optionsFor(ctx context.Context, server *contender.Server, transport string, allocations, peers int) (generator.Options, error) {
 	t := c.target
 	t.server, t.transport, t.peers = server.Plain.String(), transport, peers
-	if transport == string(link.TLS) || transport == string(link.DTLS) {
+	if transport == string(sockets.TLS) || transport == string(sockets.DTLS) {
 		t.server = server.Secure.String()
 	}
-	return t.options(ctx, allocations)
+	return t.generatorOptions(ctx, allocations)
 }
 
 // trafficTest compares the CPU time of a relayed packet.
 func trafficTest(c *comparison, r row) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
-		o, err := c.at(ctx, server, r.transport, r.allocations, r.peers)
+		o, err := c.optionsFor(ctx, server, r.transport, r.allocations, r.peers)
 		if err != nil {
 			return sample{}, err
 		}
-		o.Rate, o.Size, o.Burst, o.Tick = r.rate, r.size, r.burst, c.traffic.tick
+		o.Rate, o.Size, o.Burst, o.Tick = r.rate, r.size, r.burst, c.trafficFlags.tick
 		o.Direction = generator.Direction(r.direction)
 		o.Indications, o.Segment, o.Coalesce = r.indications, r.gso, r.gro
-		report, err := p.measureTraffic(ctx, trafficPlan{o, c.traffic.warmup, d}, process)
+		report, err := p.measureTraffic(ctx, trafficPlan{o, c.trafficFlags.warmup, d}, process)
 		if err != nil {
 			return sample{}, err
 		}
@@ -144,16 +147,16 @@ func trafficTest(c *comparison, r row) test {
 		return sample{
 			Value: report.Server.CPUPerPacket, Switches: report.Server.SwitchesPerPacket,
 			P50: latency.P50, P99: latency.P99, Loss: report.Relayed.LossPercent,
-			Own: report.Generator.CPUPerPacket, Warnings: report.Warnings,
+			GeneratorCPU: report.Generator.CPUPerPacket, Warnings: report.Warnings,
 		}, nil
 	}
-	return test{name: r.title(), unit: "us/packet", duration: c.traffic.duration, run: run}
+	return test{name: r.title(), unit: "us/packet", duration: c.trafficFlags.duration, run: run}
 }
 
 // churnTest compares the CPU time of a cycle.
 func churnTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
-		o, err := c.at(ctx, server, string(link.UDP), c.target.window, 0)
+		o, err := c.optionsFor(ctx, server, string(sockets.UDP), c.target.window, 0)
 		if err != nil {
 			return sample{}, err
 		}
@@ -161,19 +164,19 @@ func churnTest(c *comparison) test {
 		if err != nil {
 			return sample{}, err
 		}
-		s := sample{Value: report.Process.CPUPerCycle, P50: report.Cycle.P50, P99: report.Cycle.P99, Own: report.OwnCPU}
+		s := sample{Value: report.Process.CPUPerCycle, P50: report.Cycle.P50, P99: report.Cycle.P99, GeneratorCPU: report.OwnCPU}
 		for _, f := range report.Failures {
 			s.Warnings = append(s.Warnings, f.String())
 		}
 		return s, nil
 	}
-	return test{name: fmt.Sprintf("churn, udp, %d clients at a time", c.target.window), unit: "us/cycle", duration: c.traffic.duration, run: run}
+	return test{name: fmt.Sprintf("churn, udp, %d clients at a time", c.target.window), unit: "us/cycle", duration: c.trafficFlags.duration, run: run}
 }
 
 // memoryTest compares the memory of an allocation.
 func memoryTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, _ time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
-		o, err := c.at(ctx, server, string(link.UDP), c.counts[len(c.counts)-1], 0)
+		o, err := c.optionsFor(ctx, server, string(sockets.UDP), c.counts[len(c.counts)-1], 0)
 		if err != nil {
 			return sample{}, err
 		}
@@ -184,5 +187,5 @@ func memoryTest(c *comparison) test {
 		return sample{Value: report.PerAllocation}, nil
 	}
 	name := fmt.Sprintf("memory, udp, %d to %d allocations", c.counts[0], c.counts[len(c.counts)-1])
-	return test{name: name, unit: "bytes/allocation", fresh: true, run: run}
+	return test{name: name, unit: "bytes/allocation", needsFreshServer: true, run: run}
 }

@@ -26,13 +26,13 @@ const (
 
 // hubLoads say how signalling servers are loaded.
 type hubLoads struct {
-	names                       []string
-	clients, window             int
-	candidateRate, offerRate    int
-	candidateSize, offerSize    int
-	signInRate                  int
-	counts                      []int
-	duration, warmup, idleAfter time.Duration
+	names                    []string
+	clients, window          int
+	candidateRate, offerRate int
+	candidateSize, offerSize int
+	signInRate               int
+	counts                   []int
+	duration, warmup, rest   time.Duration
 }
 
 func (l *hubLoads) flags(set *pflag.FlagSet, load []string) {
@@ -47,7 +47,7 @@ func (l *hubLoads) flags(set *pflag.FlagSet, load []string) {
 	set.IntSliceVar(&l.counts, "counts", []int{1000, 10_000}, "at how many idle connections to read the server's memory")
 	set.DurationVar(&l.duration, "duration", 5*time.Second, "how long to measure each load")
 	set.DurationVar(&l.warmup, "warmup", time.Second, "how long to load before that")
-	set.DurationVar(&l.idleAfter, "rest", 3*time.Second, "how long connections are idle before the server's memory is read")
+	set.DurationVar(&l.rest, "rest", 3*time.Second, "how long connections are idle before the server's memory is read")
 }
 
 // validate says what is wrong with the flags.
@@ -64,7 +64,7 @@ func (l *hubLoads) validate() error {
 	if l.clients < 2 || l.clients > hubload.MaxClients {
 		errs = append(errs, fmt.Errorf("--clients must be 2 to %d", hubload.MaxClients))
 	}
-	if l.duration <= 0 || l.duration > hubload.MaxDuration || l.warmup < 0 || l.warmup > time.Minute || l.idleAfter < 0 || l.idleAfter > time.Hour {
+	if l.duration <= 0 || l.duration > hubload.MaxDuration || l.warmup < 0 || l.warmup > time.Minute || l.rest < 0 || l.rest > time.Hour {
 		errs = append(errs, fmt.Errorf("--duration must be at most %v, --warmup at most 1m, --rest at most 1h", hubload.MaxDuration))
 	}
 	if !ascending(l.counts) || l.counts[len(l.counts)-1] > hubload.MaxClients {
@@ -108,7 +108,7 @@ is in the way: see "iceload signal compare" for one that is configured for this.
 			if err = errors.Join(err, loads.validate()); err != nil {
 				return err
 			}
-			server, err := t.process()
+			server, err := t.openProcess()
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ is in the way: see "iceload signal compare" for one that is configured for this.
 	set := c.Flags()
 	set.StringVar(&address, "url", "", "`URL` of the WebSocket: ws or wss (certificates are not verified)")
 	set.StringVar(&protocol, "protocol", string(hubload.Classic), "classic or native")
-	set.BoolVar(&t.own, "i-own-this-server", false, "load a server whose address is neither loopback nor private")
+	set.BoolVar(&t.ownsServer, "i-own-this-server", false, "load a server whose address is neither loopback nor private")
 	set.IntVar(&t.pid, "pid", 0, "process `ID` of the server on this host, whose CPU time and memory are measured")
 	loads.flags(set, []string{candidates, offers, signIns})
 	c.AddCommand(p.signalCompareCommand())

@@ -45,7 +45,7 @@ func serveHub(t *testing.T) string {
 	return strings.Replace(web.URL, "http", "ws", 1) + "/ws"
 }
 
-var briefly = []string{
+var shortRun = []string{
 	"--clients", "6", "--candidate-rate", "500", "--offer-rate", "200", "--sign-in-rate", "100", "--counts", "5,20",
 	"--duration", "200ms", "--warmup", "20ms", "--rest", "10ms",
 }
@@ -55,7 +55,7 @@ func TestSignal(t *testing.T) {
 	for _, protocol := range []string{"classic", "native"} {
 		args := append([]string{
 			"signal", "--url", url, "--protocol", protocol, "--pid", fmt.Sprint(os.Getpid()), "--load", "candidate,offer,sign-in,idle",
-		}, briefly...)
+		}, shortRun...)
 		r := report[signalReport](t, args...)
 		if len(r.Loads) != 3 || r.Idle == nil || len(r.Idle.Steps) != 2 || r.Idle.Steps[1].Connections != 20 {
 			t.Fatalf("%s: %+v", protocol, r)
@@ -115,7 +115,7 @@ func TestSignalCompare(t *testing.T) {
 	}
 	args := append([]string{
 		"signal", "compare", "--icebox", icebox, "--node", "", "--rounds", "2", "--load", "candidate,offer-tls,sign-in,idle-tls",
-	}, briefly...)
+	}, shortRun...)
 	r := report[compareReport](t, args...)
 	if len(r.Tests) != 4 || r.Reference != "icebox classic" {
 		t.Fatalf("%+v", r)

@@ -78,7 +78,7 @@ func (c *hubComparison) prepare() error {
 	if c.rounds < 1 || c.rounds > maxRounds {
 		return fmt.Errorf("--rounds must be 1 to %d", maxRounds)
 	}
-	if err := errors.Join(c.loads.validate(), c.enterNode(), c.enterIceboxes()); err != nil {
+	if err := errors.Join(c.loads.validate(), c.addNode(), c.addIceboxes()); err != nil {
 		return err
 	}
 	if len(c.contenders) == 0 {
@@ -88,11 +88,11 @@ func (c *hubComparison) prepare() error {
 }
 
 // enterNode adds the peer, which is the reference.
-func (c *hubComparison) enterNode() error {
+func (c *hubComparison) addNode() error {
 	if c.node == "" {
 		return nil
 	}
-	if err := c.enter(contender.Node, []string{c.node}); err != nil {
+	if err := c.addContenders(contender.Node, []string{c.node}); err != nil {
 		return err
 	}
 	node := &c.contenders[0]
@@ -113,7 +113,7 @@ func (c *hubComparison) enterNode() error {
 }
 
 // enterIceboxes adds each icebox once for each protocol.
-func (c *hubComparison) enterIceboxes() error {
+func (c *hubComparison) addIceboxes() error {
 	var errs []error
 	for _, text := range c.icebox {
 		for _, protocol := range c.protocols {
@@ -124,7 +124,7 @@ func (c *hubComparison) enterIceboxes() error {
 			}
 			entrant.Name, entrant.Protocol = entrant.Name+" "+protocol, protocol
 			o := hubload.Options{Server: netip.AddrPortFrom(c.address, 1), Protocol: hubload.Protocol(protocol), Window: c.loads.window}
-			errs = append(errs, o.Validate(), c.add(entrant))
+			errs = append(errs, o.Validate(), c.addContender(entrant))
 		}
 	}
 	return errors.Join(errs...)
@@ -150,11 +150,11 @@ func hubTest(c *hubComparison, name string, secure bool) test {
 		}
 		e := report.Loads[0]
 		return sample{
-			Value: e.CPU, P50: e.Latency.P50, P99: e.Latency.P99, Switches: e.Switches, Own: e.OwnCPU, Warnings: e.Warnings,
-			Loss: 100 * per(float64(e.Sent-min(e.Sent, e.Received)), float64(e.Sent)),
+			Value: e.CPU, P50: e.Latency.P50, P99: e.Latency.P99, Switches: e.Switches, GeneratorCPU: e.OwnCPU, Warnings: e.Warnings,
+			Loss: 100 * ratio(float64(e.Sent-min(e.Sent, e.Received)), float64(e.Sent)),
 		}, nil
 	}
-	t := test{name: c.loads.title(name), duration: c.loads.duration, unit: "us/message", fresh: name == idle, run: run}
+	t := test{name: c.loads.title(name), duration: c.loads.duration, unit: "us/message", needsFreshServer: name == idle, run: run}
 	switch name {
 	case idle:
 		t.unit = "bytes/connection"

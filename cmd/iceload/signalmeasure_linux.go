@@ -43,7 +43,7 @@ func (p *program) measureHub(ctx context.Context, o hubload.Options, l *hubLoads
 
 // measureExchange has clients exchange candidates or offers.
 func (p *program) measureExchange(ctx context.Context, o hubload.Options, l *hubLoads, name string, server *procstat.Process) (*exchangeReport, error) {
-	g, err := newGauge(server)
+	g, err := newUsageReader(server)
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +62,16 @@ func (p *program) measureExchange(ctx context.Context, o hubload.Options, l *hub
 		}
 	}
 	r := &exchangeReport{Name: name, Unit: "message", Clients: load.Clients(), Rate: e.Rate, Size: e.Size}
-	return r, p.during(g, r, l.duration, load.Progress, func() (*hubload.Exchanged, error) { return load.Run(ctx, e, l.duration) })
+	return r, p.measureWhile(g, r, l.duration, load.Progress, func() (*hubload.Result, error) { return load.Run(ctx, e, l.duration) })
 }
 
 // measureSignIns has clients come and go.
 func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*exchangeReport, error) {
-	g, err := newGauge(server)
+	g, err := newUsageReader(server)
 	if err != nil {
 		return nil, err
 	}
-	visits, err := hubload.NewVisits(o, l.signInRate)
+	visits, err := hubload.NewSignIns(o, l.signInRate)
 	if err != nil {
 		return nil, err
 	}
@@ -81,16 +81,16 @@ func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubL
 		}
 	}
 	r := &exchangeReport{Name: signIns, Unit: "sign-in", Clients: o.Window, Rate: l.signInRate}
-	return r, p.during(g, r, l.duration, visits.Progress, func() (*hubload.Exchanged, error) { return visits.Run(ctx, l.duration) })
+	return r, p.measureWhile(g, r, l.duration, visits.Progress, func() (*hubload.Result, error) { return visits.Run(ctx, l.duration) })
 }
 
 // during measures what is used while do runs, and fills the report.
-func (p *program) during(g *gauge, r *exchangeReport, d time.Duration, progress func() uint64, do func() (*hubload.Exchanged, error)) error {
+func (p *program) measureWhile(g *usageReader, r *exchangeReport, d time.Duration, progress func() uint64, do func() (*hubload.Result, error)) error {
 	before, err := g.read()
 	if err != nil {
 		return err
 	}
-	stop := p.report(d, func() string { return fmt.Sprintf("%d arrived", progress()) })
+	stop := p.startProgress(d, func() string { return fmt.Sprintf("%d arrived", progress()) })
 	done, err := do()
 	stop()
 	if err != nil {
@@ -109,7 +109,7 @@ func (p *program) during(g *gauge, r *exchangeReport, d time.Duration, progress 
 func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*idleReport, error) {
 	r := &idleReport{}
 	var err error
-	if r.Before, err = settled(ctx, server); err != nil {
+	if r.Before, err = settledMemory(ctx, server); err != nil {
 		return nil, err
 	}
 	load, err := hubload.New(o)
@@ -124,11 +124,11 @@ func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoad
 		refusal := load.Grow(ctx, n)
 		took := time.Since(began)
 		if load.Clients() > had {
-			step, err := rested(ctx, load, l.idleAfter, server)
+			step, err := memoryAfterRest(ctx, load, l.rest, server)
 			if err != nil {
 				return nil, err
 			}
-			step.PerSecond = per(float64(load.Clients()-had), took.Seconds())
+			step.PerSecond = ratio(float64(load.Clients()-had), took.Seconds())
 			r.Steps = append(r.Steps, step)
 		}
 		if refusal != nil {
@@ -136,12 +136,12 @@ func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoad
 		}
 	}
 	first, last := r.Steps[0], r.Steps[len(r.Steps)-1]
-	r.PerConnection = per(float64(last.Resident)-float64(first.Resident), float64(last.Connections-first.Connections))
+	r.PerConnection = ratio(float64(last.Resident)-float64(first.Resident), float64(last.Connections-first.Connections))
 	return r, nil
 }
 
 // rested is the server's memory after a rest.
-func rested(ctx context.Context, load *hubload.Load, rest time.Duration, server *procstat.Process) (idleStep, error) {
+func memoryAfterRest(ctx context.Context, load *hubload.Load, rest time.Duration, server *procstat.Process) (idleStep, error) {
 	t := time.NewTimer(rest)
 	defer t.Stop()
 	select {
@@ -149,8 +149,8 @@ func rested(ctx context.Context, load *hubload.Load, rest time.Duration, server 
 		return idleStep{}, ctx.Err()
 	case <-t.C:
 	}
-	resident, err := settled(ctx, server)
-	if gone := load.Failure(); gone != nil {
+	resident, err := settledMemory(ctx, server)
+	if gone := load.TakeFailure(); gone != nil {
 		err = errors.Join(err, gone)
 	}
 	return idleStep{Connections: load.Clients(), Resident: resident}, err

@@ -20,27 +20,27 @@ type signalReport struct {
 
 // exchangeReport is of candidates, offers or sign-ins.
 type exchangeReport struct {
-	Name      string       `json:"name"`
-	Unit      string       `json:"unit"`
-	Clients   int          `json:"clients"`
-	Rate      int          `json:"rate"`
-	Size      int          `json:"size,omitempty"`
-	Seconds   float64      `json:"seconds"`
-	Sent      uint64       `json:"sent"`
-	Received  uint64       `json:"received"`
-	Skipped   uint64       `json:"skipped,omitempty"`
-	Latency   timingReport `json:"latency"`
-	Late      timingReport `json:"generator_late"`
-	OwnCPU    float64      `json:"generator_cpu_us"`
-	CPU       float64      `json:"cpu_us,omitempty"` // of the server, for each
-	System    float64      `json:"system_percent_of_cpu,omitempty"`
-	Cores     float64      `json:"cores,omitempty"`
-	Switches  float64      `json:"switches,omitempty"`
-	Resident  uint64       `json:"resident_bytes,omitempty"`
-	Failures  uint64       `json:"failures,omitempty"`
-	Failure   string       `json:"failure,omitempty"`
-	Warnings  []string     `json:"warnings,omitempty"`
-	processed bool
+	Name       string       `json:"name"`
+	Unit       string       `json:"unit"`
+	Clients    int          `json:"clients"`
+	Rate       int          `json:"rate"`
+	Size       int          `json:"size,omitempty"`
+	Seconds    float64      `json:"seconds"`
+	Sent       uint64       `json:"sent"`
+	Received   uint64       `json:"received"`
+	Skipped    uint64       `json:"skipped,omitempty"`
+	Latency    timingReport `json:"latency"`
+	Late       timingReport `json:"generator_late"`
+	OwnCPU     float64      `json:"generator_cpu_us"`
+	CPU        float64      `json:"cpu_us,omitempty"` // of the server, for each
+	System     float64      `json:"system_percent_of_cpu,omitempty"`
+	Cores      float64      `json:"cores,omitempty"`
+	Switches   float64      `json:"switches,omitempty"`
+	Resident   uint64       `json:"resident_bytes,omitempty"`
+	Failures   uint64       `json:"failures,omitempty"`
+	Failure    string       `json:"failure,omitempty"`
+	Warnings   []string     `json:"warnings,omitempty"`
+	hasProcess bool
 }
 
 // idleReport is of idle connections.
@@ -59,20 +59,20 @@ type idleStep struct {
 // lateness is how late a generator may be before its figures are doubted.
 const lateness = time.Millisecond
 
-func (r *exchangeReport) fill(e *hubload.Exchanged, used usage, resident uint64, processed bool) {
+func (r *exchangeReport) fill(e *hubload.Result, used usage, resident uint64, processed bool) {
 	n := float64(e.Received)
 	r.Seconds = e.Elapsed.Seconds()
 	r.Sent, r.Received, r.Skipped, r.Failures = e.Sent, e.Received, e.Skipped, e.Failed
-	r.Latency, r.Late = timing(e.Latency), timing(&e.Late)
-	r.OwnCPU = per(micros(used.own.CPU), n)
+	r.Latency, r.Late = timing(e.Latency), timing(&e.Lateness)
+	r.OwnCPU = ratio(micros(used.generator.CPU), n)
 	if e.Failure != nil {
 		r.Failure = e.Failure.Error()
 	}
-	if r.processed = processed; processed {
-		r.CPU = per(micros(used.server.CPU), n)
-		r.System = 100 * per(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds())
-		r.Cores = per(used.server.CPU.Seconds(), r.Seconds)
-		r.Switches = per(float64(used.server.Switches), n)
+	if r.hasProcess = processed; processed {
+		r.CPU = ratio(micros(used.server.CPU), n)
+		r.System = 100 * ratio(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds())
+		r.Cores = ratio(used.server.CPU.Seconds(), r.Seconds)
+		r.Switches = ratio(float64(used.server.Switches), n)
 		r.Resident = resident
 	}
 	warn := func(bad bool, format string, args ...any) {
@@ -83,7 +83,7 @@ func (r *exchangeReport) fill(e *hubload.Exchanged, used usage, resident uint64,
 	warn(r.Failures > 0, "%d went wrong, such as: %s", r.Failures, r.Failure)
 	warn(r.Received < r.Sent, "%d of %d never arrived", r.Sent-r.Received, r.Sent)
 	warn(r.Skipped > 0, "%d were not sent, because the generator was held up", r.Skipped)
-	warn(e.Late.Quantile(0.99) > lateness, "the generator was late by %.0f us at the 99th percentile", r.Late.P99)
+	warn(e.Lateness.Quantile(0.99) > lateness, "the generator was late by %.0f us at the 99th percentile", r.Late.P99)
 	warn(used.host.Stolen.Seconds() > 0.02*r.Seconds, "the hypervisor took %.1f s of processor time away", used.host.Stolen.Seconds())
 }
 
@@ -97,7 +97,7 @@ func (r *signalReport) text(out io.Writer) {
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%d/s%s, %d clients, %.1f s: %d of %d arrived\n", e.Name, e.Rate, size, e.Clients, e.Seconds, e.Received, e.Sent)
 		_, _ = fmt.Fprintf(w, "  latency\t%v\n", e.Latency)
-		if e.processed {
+		if e.hasProcess {
 			_, _ = fmt.Fprintf(w, "  server\t%.1f us CPU per %s (%.0f %% system), %.2f cores, %.2f switches, %.1f MiB\n",
 				e.CPU, e.Unit, e.System, e.Cores, e.Switches, mib(e.Resident))
 		}

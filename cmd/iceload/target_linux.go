@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"icebox/cmd/iceload/generator"
-	"icebox/cmd/iceload/link"
 	"icebox/cmd/iceload/procstat"
+	"icebox/cmd/iceload/sockets"
 	"icebox/cmd/iceload/turnclient"
 	"icebox/turnserver/credential"
 )
@@ -26,7 +26,7 @@ type target struct {
 	ipv6           bool
 	user, password string
 	secret         string
-	own            bool
+	ownsServer     bool
 	pid            int
 	peerAddress    string
 	peers          int
@@ -42,7 +42,7 @@ func (t *target) flags(set *pflag.FlagSet) {
 	set.StringVar(&t.user, "user", "", "long-term `name` all allocations sign in with")
 	set.StringVar(&t.password, "password", "", "its password")
 	set.StringVar(&t.secret, "secret", "", "shared `secret`: each allocation signs in as a user of its own, with a time-limited credential")
-	set.BoolVar(&t.own, "i-own-this-server", false, "load a server whose address is neither loopback nor private")
+	set.BoolVar(&t.ownsServer, "i-own-this-server", false, "load a server whose address is neither loopback nor private")
 	set.IntVar(&t.pid, "pid", 0, "process `ID` of the server on this host, whose CPU time and memory are measured")
 	set.StringVar(&t.peerAddress, "peer-address", "", "local `address` of the first peer (default: 127.0.0.2 for a server on 127.0.0.0/8, else the one this host reaches the server from)")
 	set.IntVar(&t.workers, "workers", 1, "threads of the generator")
@@ -51,9 +51,9 @@ func (t *target) flags(set *pflag.FlagSet) {
 }
 
 // options are the generator's for this target, with what traffic needs at its least.
-func (t *target) options(ctx context.Context, allocations int) (generator.Options, error) {
+func (t *target) generatorOptions(ctx context.Context, allocations int) (generator.Options, error) {
 	o := generator.Options{
-		Transport:   link.Transport(t.transport),
+		Transport:   sockets.Transport(t.transport),
 		TLS:         &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // a load test, not a conversation
 		Allocations: allocations,
 		Workers:     min(t.workers, max(1, allocations)),
@@ -93,7 +93,7 @@ func (t *target) resolve(ctx context.Context) (netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(t.server)
 	if err != nil {
 		host, service = t.server, "3478"
-		if t.transport == string(link.TLS) || t.transport == string(link.DTLS) {
+		if t.transport == string(sockets.TLS) || t.transport == string(sockets.DTLS) {
 			service = "5349"
 		}
 	}
@@ -110,7 +110,7 @@ func (t *target) resolve(ctx context.Context) (netip.AddrPort, error) {
 		return none, fmt.Errorf("--server %s: %w", t.server, err)
 	}
 	addr := addrs[0].Unmap()
-	if !t.own && !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast() {
+	if !t.ownsServer && !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast() {
 		return none, fmt.Errorf("--server %s: %v is neither loopback nor private: a load test of somebody else's server is an attack; if it is yours, say --i-own-this-server", t.server, addr)
 	}
 	return netip.AddrPortFrom(addr, uint16(port)), nil
@@ -165,7 +165,7 @@ func (t *target) accounts(n int) (func(int) turnclient.Account, error) {
 }
 
 // process is the server's, nil if nobody said which it is.
-func (t *target) process() (*procstat.Process, error) {
+func (t *target) openProcess() (*procstat.Process, error) {
 	if t.pid == 0 {
 		return nil, nil
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // traffic are the flags that say what is relayed.
-type traffic struct {
+type trafficFlags struct {
 	allocations, rate, size, burst int
 	direction                      string
 	channels, indications          bool
@@ -23,7 +23,7 @@ const defaultTick = 200 * time.Microsecond
 
 func (p *program) turnCommand() *cobra.Command {
 	var t target
-	var f traffic
+	var f trafficFlags
 	c := &cobra.Command{
 		Use:   "turn",
 		Short: "Relay packets: loss, latency, the server's CPU for each packet",
@@ -39,7 +39,7 @@ A packet counts as relayed when it has arrived at the other end. CPU time is per
 			if err != nil {
 				return err
 			}
-			server, err := t.process()
+			server, err := t.openProcess()
 			if err != nil {
 				return err
 			}
@@ -70,11 +70,11 @@ A packet counts as relayed when it has arrived at the other end. CPU time is per
 }
 
 // plan is what the flags ask for.
-func (f *traffic) plan(c *cobra.Command, t *target) (trafficPlan, error) {
+func (f *trafficFlags) plan(c *cobra.Command, t *target) (trafficPlan, error) {
 	if f.duration <= 0 || f.duration > generator.MaxDuration || f.warmup < 0 || f.warmup > time.Minute {
 		return trafficPlan{}, fmt.Errorf("--duration must be at most %v and --warmup at most 1m", generator.MaxDuration)
 	}
-	o, err := t.options(c.Context(), f.allocations)
+	o, err := t.generatorOptions(c.Context(), f.allocations)
 	if err != nil {
 		return trafficPlan{}, err
 	}

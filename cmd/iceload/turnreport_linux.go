@@ -128,20 +128,20 @@ func timing(h *quantile.Histogram) timingReport {
 }
 
 // per divides, and is 0 where there is nothing to divide by.
-func per(x, n float64) float64 {
+func ratio(x, n float64) float64 {
 	if n == 0 {
 		return 0
 	}
 	return x / n
 }
 
-func (r *turnReport) setUp(s *generator.SetUp) { r.SetUp = newSetUpReport(s) }
+func (r *turnReport) fillSetUp(s *generator.SetUpResult) { r.SetUp = newSetUpReport(s) }
 
-func newSetUpReport(s *generator.SetUp) setUpReport {
+func newSetUpReport(s *generator.SetUpResult) setUpReport {
 	return setUpReport{
 		Allocations: s.Made,
 		Seconds:     s.Elapsed.Seconds(),
-		PerSecond:   per(float64(s.Made), s.Elapsed.Seconds()),
+		PerSecond:   ratio(float64(s.Made), s.Elapsed.Seconds()),
 		Repeated:    s.Repeated,
 		Requests:    requests(s.Times),
 	}
@@ -156,24 +156,24 @@ func requests(times map[turnclient.Step]*quantile.Histogram) map[string]timingRe
 }
 
 // traffic fills in what the measured phase came to.
-func (r *turnReport) traffic(t *generator.Traffic, used usage, measured bool) {
+func (r *turnReport) fillTraffic(t *generator.TrafficResult, used usage, measured bool) {
 	seconds, received := t.Elapsed.Seconds(), float64(t.Received())
 	r.Relayed = relayedReport{
 		Sent:        t.Sent(),
 		Received:    t.Received(),
 		Lost:        t.Sent() - t.Received(),
-		LossPercent: 100 * per(float64(t.Sent()-t.Received()), float64(t.Sent())),
-		PerSecond:   per(received, seconds),
+		LossPercent: 100 * ratio(float64(t.Sent()-t.Received()), float64(t.Sent())),
+		PerSecond:   ratio(received, seconds),
 		Anomalies:   anomalyReport{t.Strays, t.Misdelivered, t.Damaged, t.Flows[0].Stale + t.Flows[1].Stale},
 		Up:          newFlowReport(t, 0),
 		Down:        newFlowReport(t, 1),
 	}
 	if measured {
 		r.Server = &serverReport{
-			CPUPerPacket:      per(micros(used.server.CPU), received),
-			SystemPercent:     100 * per(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds()),
-			Cores:             per(used.server.CPU.Seconds(), seconds),
-			SwitchesPerPacket: per(float64(used.server.Switches), received),
+			CPUPerPacket:      ratio(micros(used.server.CPU), received),
+			SystemPercent:     100 * ratio(used.server.System.Seconds(), (used.server.System+used.server.User).Seconds()),
+			Cores:             ratio(used.server.CPU.Seconds(), seconds),
+			SwitchesPerPacket: ratio(float64(used.server.Switches), received),
 			SocketDrops:       used.serverDrops,
 			ResidentBefore:    r.memory[0],
 			ResidentSetUp:     r.memory[1],
@@ -181,21 +181,21 @@ func (r *turnReport) traffic(t *generator.Traffic, used usage, measured bool) {
 		}
 	}
 	r.Generator = &generatorReport{
-		CPUPerPacket:    per(micros(used.own.CPU), received),
-		Cores:           per(used.own.CPU.Seconds(), seconds),
+		CPUPerPacket:    ratio(micros(used.generator.CPU), received),
+		Cores:           ratio(used.generator.CPU.Seconds(), seconds),
 		Lateness:        timing(&t.Lateness),
-		WakeupsPerSec:   per(float64(t.Wakeups), seconds),
+		WakeupsPerSec:   ratio(float64(t.Wakeups), seconds),
 		Skipped:         t.Skipped,
 		Unsent:          t.Unsent,
 		Refused:         t.Refused,
-		SocketDrops:     used.ownDrops,
-		HostInterrupts:  per(used.host.Interrupts.Seconds(), seconds),
-		HostStolenCores: per(used.host.Stolen.Seconds(), seconds),
+		SocketDrops:     used.generatorDrops,
+		HostInterrupts:  ratio(used.host.Interrupts.Seconds(), seconds),
+		HostStolenCores: ratio(used.host.Stolen.Seconds(), seconds),
 	}
-	r.Warnings = r.warn(t)
+	r.Warnings = r.findWarnings(t)
 }
 
-func newFlowReport(t *generator.Traffic, way int) *flowReport {
+func newFlowReport(t *generator.TrafficResult, way int) *flowReport {
 	f := &t.Flows[way]
 	if f.Sent == 0 {
 		return nil
@@ -221,7 +221,7 @@ const (
 )
 
 // warn says what makes the figures doubtful.
-func (r *turnReport) warn(t *generator.Traffic) []string {
+func (r *turnReport) findWarnings(t *generator.TrafficResult) []string {
 	var w []string
 	add := func(bad bool, format string, args ...any) {
 		if bad {

@@ -37,7 +37,7 @@ type got struct {
 func receive(t *testing.T, s *Socket, r *Reader, n int) []got {
 	t.Helper()
 	p := NewPoller()
-	if err := p.Add(s.FD(), 0); err != nil {
+	if err := p.AddSocket(s.FD(), 0); err != nil {
 		t.Fatal(err)
 	}
 	var all []got
@@ -69,7 +69,7 @@ func TestSharedSocketStandsForManyAddresses(t *testing.T) {
 	var want []got
 	for i := range 5 {
 		from := netip.AddrFrom4([4]byte{127, 64, 1, byte(i + 1)})
-		copy(w.Add(NewDest(server.Local(), from, 0), 3), fmt.Sprintf("c%02d", i))
+		copy(w.AddDatagram(NewDest(server.Local(), from, 0), 3), fmt.Sprintf("c%02d", i))
 		want = append(want, got{fmt.Sprintf("c%02d", i), netip.AddrPortFrom(from, port).String(), "invalid IP"})
 	}
 	w.Flush(clients)
@@ -77,7 +77,7 @@ func TestSharedSocketStandsForManyAddresses(t *testing.T) {
 		t.Errorf("the server got %v, want %v", all, want)
 	}
 	answer := NewWriter(8, 100)
-	copy(answer.Add(NewDest(netip.MustParseAddrPort(want[3].From), netip.Addr{}, 0), 2), "hi")
+	copy(answer.AddDatagram(NewDest(netip.MustParseAddrPort(want[3].From), netip.Addr{}, 0), 2), "hi")
 	answer.Flush(server)
 	back := []got{{"hi", server.Local().String(), "127.64.1.4"}}
 	if all := receive(t, clients, NewReader(8, 100, false), 1); !slices.Equal(all, back) {
@@ -89,7 +89,7 @@ func TestConnectedSocketOverIPv6(t *testing.T) {
 	server := open(t, Options{Local: netip.MustParseAddrPort("[::1]:0"), Buffer: 1 << 20})
 	client := open(t, Options{Local: netip.MustParseAddrPort("[::1]:0"), Remote: server.Local()})
 	w := NewWriter(2, 10)
-	copy(w.Add(NewDest(netip.AddrPort{}, netip.Addr{}, 0), 2), "v6")
+	copy(w.AddDatagram(NewDest(netip.AddrPort{}, netip.Addr{}, 0), 2), "v6")
 	w.Flush(client)
 	want := []got{{"v6", client.Local().String(), "invalid IP"}}
 	if all := receive(t, server, NewReader(2, 10, false), 1); !slices.Equal(all, want) {
@@ -108,15 +108,15 @@ func TestRuns(t *testing.T) {
 			run := NewDest(server.Local(), source, 500)
 			w := NewWriter(4, 5000)
 			for i := range 7 {
-				copy(w.Add(run, 500), bytes.Repeat([]byte{byte('a' + i)}, 500))
+				copy(w.AddDatagram(run, 500), bytes.Repeat([]byte{byte('a' + i)}, 500))
 			}
-			copy(w.Add(NewDest(server.Local(), source, 500), 500), "alone")
-			copy(w.Add(run, 20), "another size rides no")
-			if w.n != 3 {
-				t.Fatalf("%d messages, want 3", w.n)
+			copy(w.AddDatagram(NewDest(server.Local(), source, 500), 500), "alone")
+			copy(w.AddDatagram(run, 20), "another size rides no")
+			if w.pending != 3 {
+				t.Fatalf("%d messages, want 3", w.pending)
 			}
 			w.Flush(client)
-			if w.Lost != 0 || w.Err != nil || w.Waiting() {
+			if w.Lost != 0 || w.Err != nil || w.HasPending() {
 				t.Fatalf("%d lost: %v", w.Lost, w.Err)
 			}
 			all := receive(t, server, NewReader(4, 1500, coalesce), 9)
@@ -135,7 +135,7 @@ func TestRuns(t *testing.T) {
 func TestWriterHasBounds(t *testing.T) {
 	d := NewDest(anyPort, netip.Addr{}, 0)
 	w := NewWriter(2, 100)
-	if w.Add(d, 201) != nil || w.Add(d, 150) == nil || w.Add(d, 51) != nil || w.Add(d, 50) == nil || w.Add(d, 0) != nil {
+	if w.AddDatagram(d, 201) != nil || w.AddDatagram(d, 150) == nil || w.AddDatagram(d, 51) != nil || w.AddDatagram(d, 50) == nil || w.AddDatagram(d, 0) != nil {
 		t.Error("a Writer takes other than it has room for")
 	}
 }
@@ -144,9 +144,9 @@ func TestRefusedDatagramsAreCounted(t *testing.T) {
 	s := open(t, Options{Local: anyPort})
 	w := NewWriter(3, 70000)
 	good := NewDest(s.Local(), netip.Addr{}, 0)
-	copy(w.Add(good, 1), "1")
-	w.Add(good, 66000) // no datagram is that long
-	copy(w.Add(good, 1), "2")
+	copy(w.AddDatagram(good, 1), "1")
+	w.AddDatagram(good, 66000) // no datagram is that long
+	copy(w.AddDatagram(good, 1), "2")
 	w.Flush(s)
 	if w.Lost != 1 || w.Err == nil {
 		t.Errorf("%d lost: %v", w.Lost, w.Err)
@@ -157,7 +157,7 @@ func TestRefusedDatagramsAreCounted(t *testing.T) {
 }
 
 func TestPollerWithFewAndMany(t *testing.T) {
-	for _, n := range []int{2, fewSockets + 3} {
+	for _, n := range []int{2, maxPollSockets + 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			p := NewPoller()
 			t.Cleanup(func() {
@@ -168,19 +168,19 @@ func TestPollerWithFewAndMany(t *testing.T) {
 			sockets := make([]*Socket, n)
 			for i := range sockets {
 				sockets[i] = open(t, Options{Local: anyPort})
-				if err := p.Add(sockets[i].FD(), 100+i); err != nil {
+				if err := p.AddSocket(sockets[i].FD(), 100+i); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if ready, err := p.Wait(0); err != nil || len(ready) != 0 {
 				t.Fatalf("ready before anything was sent: %v, %v", ready, err)
 			}
-			if err := p.Remove(sockets[0].FD()); err != nil {
+			if err := p.RemoveSocket(sockets[0].FD()); err != nil {
 				t.Fatal(err)
 			}
 			w := NewWriter(2, 10)
 			for _, to := range []int{0, n - 1} {
-				copy(w.Add(NewDest(sockets[to].Local(), netip.Addr{}, 0), 1), "x")
+				copy(w.AddDatagram(NewDest(sockets[to].Local(), netip.Addr{}, 0), 1), "x")
 			}
 			w.Flush(sockets[1])
 			ready, err := p.Wait(patience)
@@ -199,7 +199,7 @@ func TestNothingIsAllocatedPerDatagram(t *testing.T) {
 	count := func(*Datagram) { n++ }
 	allocs := testing.AllocsPerRun(100, func() {
 		for range 4 {
-			w.Add(d, 100)
+			w.AddDatagram(d, 100)
 		}
 		w.Flush(a)
 		if err := r.Read(b, count); err != nil {

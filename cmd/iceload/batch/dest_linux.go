@@ -17,19 +17,19 @@ const (
 // Dest is where datagrams of a [Writer] go to and leave from, in the kernel's form. It is
 // made once for each flow, and must not be copied or changed once it has been used.
 type Dest struct {
-	control [controlSize]byte
-	name    [unix.SizeofSockaddrInet6]byte
-	nameLen uint32
-	plain   int // bytes of control that name the source
-	segment int // and of those and UDP_SEGMENT
-	size    int // of the datagrams that may be handed over as one, 0 for none
+	control           [controlSize]byte
+	name              [unix.SizeofSockaddrInet6]byte
+	nameLen           uint32
+	sourceControlLen  int // bytes of control that name the source
+	segmentControlLen int // and of those and UDP_SEGMENT
+	segmentSize       int // of the datagrams that may be handed over as one, 0 for none
 }
 
 // NewDest returns the way to the address to: through a connected socket if to is not
 // valid. from is the source address on a shared socket, and not valid on others. segment,
 // if above 0, is the size of the datagrams that may be handed over as one.
 func NewDest(to netip.AddrPort, from netip.Addr, segment int) *Dest {
-	d := &Dest{size: segment}
+	d := &Dest{segmentSize: segment}
 	if to.IsValid() {
 		d.nameLen = putSockaddr(&d.name, to)
 	}
@@ -37,13 +37,13 @@ func NewDest(to netip.AddrPort, from netip.Addr, segment int) *Dest {
 		data := putControl(d.control[:], unix.IPPROTO_IP, unix.IP_PKTINFO, pktinfoSize)
 		source := from.As4()
 		copy(data[4:], source[:]) // ipi_spec_dst
-		d.plain = unix.CmsgSpace(pktinfoSize)
+		d.sourceControlLen = unix.CmsgSpace(pktinfoSize)
 	}
-	d.segment = d.plain
+	d.segmentControlLen = d.sourceControlLen
 	if segment > 0 {
-		data := putControl(d.control[d.plain:], unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
+		data := putControl(d.control[d.sourceControlLen:], unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(data, uint16(segment))
-		d.segment += unix.CmsgSpace(2)
+		d.segmentControlLen += unix.CmsgSpace(2)
 	}
 	return d
 }

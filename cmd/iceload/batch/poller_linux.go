@@ -10,7 +10,7 @@ import (
 
 // fewSockets is up to how many sockets are cheaper asked one by one with poll(2) than
 // registered with epoll, whose notification the sender pays for.
-const fewSockets = 32
+const maxPollSockets = 32
 
 // Poller tells which of its sockets have something to read. Sockets have numbers, which
 // their user chooses.
@@ -26,8 +26,8 @@ type Poller struct {
 func NewPoller() *Poller { return &Poller{epoll: -1} }
 
 // Add adds a file descriptor under number.
-func (p *Poller) Add(fd, number int) error {
-	if p.epoll < 0 && len(p.fds) < fewSockets {
+func (p *Poller) AddSocket(fd, number int) error {
+	if p.epoll < 0 && len(p.fds) < maxPollSockets {
 		p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		p.numbers = append(p.numbers, int32(number))
 		return nil
@@ -37,7 +37,7 @@ func (p *Poller) Add(fd, number int) error {
 			return err
 		}
 	}
-	return p.register(int32(fd), int32(number))
+	return p.addToEpoll(int32(fd), int32(number))
 }
 
 // startEpoll moves what there is to epoll.
@@ -49,7 +49,7 @@ func (p *Poller) startEpoll() error {
 	}
 	p.events = make([]unix.EpollEvent, 256)
 	for i, f := range p.fds {
-		if err := p.register(f.Fd, p.numbers[i]); err != nil {
+		if err := p.addToEpoll(f.Fd, p.numbers[i]); err != nil {
 			return err
 		}
 	}
@@ -57,13 +57,13 @@ func (p *Poller) startEpoll() error {
 	return nil
 }
 
-func (p *Poller) register(fd, number int32) error {
+func (p *Poller) addToEpoll(fd, number int32) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: number}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &event))
 }
 
 // Remove forgets a file descriptor, before it is closed.
-func (p *Poller) Remove(fd int) error {
+func (p *Poller) RemoveSocket(fd int) error {
 	if p.epoll >= 0 {
 		return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil))
 	}

@@ -24,18 +24,18 @@ type Datagram struct {
 }
 
 // slot is the room for one message of recvmmsg.
-type slot struct {
+type messageMeta struct {
 	control [controlSize]byte
 	name    [unix.SizeofSockaddrInet6]byte
 }
 
 // Reader takes datagrams from sockets.
 type Reader struct {
-	hdrs  []mmsghdr
-	iovs  []unix.Iovec
-	slots []slot
-	bufs  [][]byte
-	one   Datagram
+	hdrs     []mmsghdr
+	iovs     []unix.Iovec
+	metas    []messageMeta
+	bufs     [][]byte
+	datagram Datagram
 }
 
 // NewReader returns a Reader that takes at most messages datagrams of at most size bytes
@@ -47,7 +47,7 @@ func NewReader(messages, size int, coalesced bool) *Reader {
 	r := &Reader{
 		hdrs:  make([]mmsghdr, messages),
 		iovs:  make([]unix.Iovec, messages),
-		slots: make([]slot, messages),
+		metas: make([]messageMeta, messages),
 		bufs:  make([][]byte, messages),
 	}
 	for i := range r.hdrs {
@@ -57,8 +57,8 @@ func NewReader(messages, size int, coalesced bool) *Reader {
 		h := &r.hdrs[i].hdr
 		h.Iov = &r.iovs[i]
 		h.SetIovlen(1)
-		h.Name = &r.slots[i].name[0]
-		h.Control = &r.slots[i].control[0]
+		h.Name = &r.metas[i].name[0]
+		h.Control = &r.metas[i].control[0]
 	}
 	return r
 }
@@ -105,12 +105,12 @@ func (r *Reader) receive(s *Socket) (int, unix.Errno) {
 // deliver hands over message i, cut into the datagrams that it was made of.
 func (r *Reader) deliver(i int, f func(*Datagram)) {
 	h := &r.hdrs[i].hdr
-	d := &r.one
+	d := &r.datagram
 	*d = Datagram{
-		From:      getSockaddr(&r.slots[i].name),
+		From:      getSockaddr(&r.metas[i].name),
 		Truncated: h.Flags&unix.MSG_TRUNC != 0,
 	}
-	segment := d.readControl(r.slots[i].control[:h.Controllen])
+	segment := d.readControl(r.metas[i].control[:h.Controllen])
 	if d.At == 0 {
 		d.At = time.Now().UnixNano()
 	}

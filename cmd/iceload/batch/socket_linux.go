@@ -19,7 +19,7 @@ type Options struct {
 	Shared bool
 	// Anywhere allows a Local that no interface has: an IPv6 prefix can be routed here
 	// as a whole (ip -6 route add local PREFIX dev lo), as 127.0.0.0/8 is.
-	Anywhere bool
+	FreeBind bool
 	// Coalesce takes runs of datagrams as one (UDP_GRO).
 	Coalesce bool
 	// Buffer is what the kernel may hold for this socket in each direction, in bytes;
@@ -44,31 +44,31 @@ func Open(o Options) (*Socket, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	s := &Socket{fd: fd}
-	if err := s.open(o); err != nil {
+	if err := s.configure(o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Socket) open(o Options) error {
+func (s *Socket) configure(o Options) error {
 	s.setBuffers(o.Buffer)
-	if err := s.set("SO_TIMESTAMPNS", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+	if err := s.setOption("SO_TIMESTAMPNS", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
 		return err
 	}
 	local := o.Local
 	if o.Shared {
 		local = netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())
-		if err := s.set("IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
+		if err := s.setOption("IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
 			return err
 		}
 	}
 	if o.Coalesce {
-		if err := s.set("UDP_GRO", unix.IPPROTO_UDP, unix.UDP_GRO, 1); err != nil {
+		if err := s.setOption("UDP_GRO", unix.IPPROTO_UDP, unix.UDP_GRO, 1); err != nil {
 			return err
 		}
 	}
-	if o.Anywhere && local.Addr().Is6() {
-		if err := s.set("IPV6_FREEBIND", unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1); err != nil {
+	if o.FreeBind && local.Addr().Is6() {
+		if err := s.setOption("IPV6_FREEBIND", unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (s *Socket) open(o Options) error {
 	return nil
 }
 
-func (s *Socket) set(name string, level, option, value int) error {
+func (s *Socket) setOption(name string, level, option, value int) error {
 	if err := unix.SetsockoptInt(s.fd, level, option, value); err != nil {
 		return fmt.Errorf("set %s: %w", name, os.NewSyscallError("setsockopt", err))
 	}

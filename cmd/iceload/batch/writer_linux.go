@@ -14,7 +14,7 @@ const (
 )
 
 // sendPatience is how long, in milliseconds, Flush waits for room in the kernel.
-const sendPatience = 5
+const sendWaitMillis = 5
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
 type mmsghdr struct {
@@ -24,13 +24,13 @@ type mmsghdr struct {
 
 // Writer collects datagrams and sends them with one system call.
 type Writer struct {
-	hdrs  []mmsghdr
-	iovs  []unix.Iovec
-	dests []*Dest
-	count []int // datagrams in each message
-	n     int   // messages waiting
-	arena []byte
-	used  int
+	hdrs      []mmsghdr
+	iovs      []unix.Iovec
+	dests     []*Dest
+	datagrams []int // datagrams in each message
+	pending   int   // messages waiting
+	arena     []byte
+	arenaUsed int
 
 	// Lost is how many datagrams the kernel refused, and Err what it said first.
 	Lost uint64
@@ -40,11 +40,11 @@ type Writer struct {
 // NewWriter returns a Writer for at most messages datagrams of at most size bytes at a time.
 func NewWriter(messages, size int) *Writer {
 	w := &Writer{
-		hdrs:  make([]mmsghdr, messages),
-		iovs:  make([]unix.Iovec, messages),
-		dests: make([]*Dest, messages),
-		count: make([]int, messages),
-		arena: make([]byte, messages*size),
+		hdrs:      make([]mmsghdr, messages),
+		iovs:      make([]unix.Iovec, messages),
+		dests:     make([]*Dest, messages),
+		datagrams: make([]int, messages),
+		arena:     make([]byte, messages*size),
 	}
 	for i := range w.hdrs {
 		w.hdrs[i].hdr.Iov = &w.iovs[i]
@@ -55,46 +55,46 @@ func NewWriter(messages, size int) *Writer {
 
 // Add adds a datagram of size bytes to d and returns the room for it, which is to be
 // filled before Flush. It returns nil if there is no room left.
-func (w *Writer) Add(d *Dest, size int) []byte {
-	if w.n == len(w.hdrs) || w.used+size > len(w.arena) {
+func (w *Writer) AddDatagram(d *Dest, size int) []byte {
+	if w.pending == len(w.hdrs) || w.arenaUsed+size > len(w.arena) {
 		return nil
 	}
-	b := w.arena[w.used : w.used+size : w.used+size]
-	w.used += size
-	if w.n > 0 && w.joins(d, size) {
-		last := w.n - 1
-		w.count[last]++
-		w.iovs[last].SetLen(size * w.count[last])
-		w.hdrs[last].hdr.SetControllen(d.segment)
+	b := w.arena[w.arenaUsed : w.arenaUsed+size : w.arenaUsed+size]
+	w.arenaUsed += size
+	if w.pending > 0 && w.canCoalesce(d, size) {
+		last := w.pending - 1
+		w.datagrams[last]++
+		w.iovs[last].SetLen(size * w.datagrams[last])
+		w.hdrs[last].hdr.SetControllen(d.segmentControlLen)
 		return b
 	}
-	w.dests[w.n], w.count[w.n] = d, 1
-	w.iovs[w.n].Base = &b[0]
-	w.iovs[w.n].SetLen(size)
-	h := &w.hdrs[w.n].hdr
+	w.dests[w.pending], w.datagrams[w.pending] = d, 1
+	w.iovs[w.pending].Base = &b[0]
+	w.iovs[w.pending].SetLen(size)
+	h := &w.hdrs[w.pending].hdr
 	h.Name, h.Namelen = &d.name[0], d.nameLen
 	h.Control = &d.control[0]
-	h.SetControllen(d.plain)
-	w.n++
+	h.SetControllen(d.sourceControlLen)
+	w.pending++
 	return b
 }
 
 // joins tells whether a datagram of size bytes to d may ride on the last one.
-func (w *Writer) joins(d *Dest, size int) bool {
-	last := w.n - 1
-	return d == w.dests[last] && size == d.size && w.count[last] < maxSegments &&
-		int(w.iovs[last].Len) == size*w.count[last] && size*(w.count[last]+1) <= maxCoalesced
+func (w *Writer) canCoalesce(d *Dest, size int) bool {
+	last := w.pending - 1
+	return d == w.dests[last] && size == d.segmentSize && w.datagrams[last] < maxSegments &&
+		int(w.iovs[last].Len) == size*w.datagrams[last] && size*(w.datagrams[last]+1) <= maxCoalesced
 }
 
 // Waiting tells whether there is something to flush.
-func (w *Writer) Waiting() bool { return w.n > 0 }
+func (w *Writer) HasPending() bool { return w.pending > 0 }
 
 // Flush sends what was added. What the kernel does not take is lost, and counted.
 func (w *Writer) Flush(s *Socket) {
 	waited := false
-	for at := 0; at < w.n; {
+	for at := 0; at < w.pending; {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
-			uintptr(unsafe.Pointer(&w.hdrs[at])), uintptr(w.n-at), unix.MSG_DONTWAIT, 0, 0)
+			uintptr(unsafe.Pointer(&w.hdrs[at])), uintptr(w.pending-at), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			at += int(n)
@@ -105,16 +105,16 @@ func (w *Writer) Flush(s *Socket) {
 			// in place of sending this one.
 			waited = true
 			if errno == unix.EAGAIN {
-				_, _ = unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, sendPatience)
+				_, _ = unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, sendWaitMillis)
 			}
 		default:
 			if w.Err == nil {
 				w.Err = os.NewSyscallError("sendmmsg", errno)
 			}
-			w.Lost += uint64(w.count[at])
+			w.Lost += uint64(w.datagrams[at])
 			at++
 			waited = false
 		}
 	}
-	w.n, w.used = 0, 0
+	w.pending, w.arenaUsed = 0, 0
 }

@@ -57,7 +57,7 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 		"lt-cred-mech",
 		"user=" + User + ":" + Password,
 		"allow-loopback-peers",
-		fmt.Sprintf("allowed-peer-ip=%v-%v", o.Peers.Masked().Addr(), last(o.Peers)),
+		fmt.Sprintf("allowed-peer-ip=%v-%v", o.Peers.Masked().Addr(), lastAddr(o.Peers)),
 		"no-cli",
 		"dtls", // not by default since 4.17
 		"cert=" + certificate,
@@ -70,7 +70,7 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 }
 
 // last is the last address of a network.
-func last(p netip.Prefix) netip.Addr {
+func lastAddr(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := range b {
 		b[i] |= byte(0xFF >> min(8, max(0, p.Bits()-8*i)))

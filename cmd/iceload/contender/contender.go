@@ -24,7 +24,7 @@ type Kind string
 const (
 	Icebox Kind = "icebox"
 	Coturn Kind = "coturn"
-	Node   Kind = "node" // signalling only: peer.cjs of this package
+	Node   Kind = "node" // signalling only: nodeserver.cjs of this package
 )
 
 // Contender is a program to be started.

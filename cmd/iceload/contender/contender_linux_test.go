@@ -48,7 +48,7 @@ func TestConfigurations(t *testing.T) {
 		Icebox: {"127.0.0.1:1111", "127.0.0.1:2222", Realm, User, Password, "127.0.0.0/8", "certificate.pem", "key.pem"},
 		Coturn: {"listening-port=1111\n", "tls-listening-port=2222\n", "user=" + User + ":" + Password + "\n", "allow-loopback-peers\n", "allowed-peer-ip=127.0.0.0-127.255.255.255\n"},
 	} {
-		args, err := Contender{Kind: kind, Name: string(kind)}.configure(s, o)
+		args, err := Contender{Kind: kind, Name: string(kind)}.writeRelayConfig(s, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestConfigurations(t *testing.T) {
 func TestSignallingConfigurations(t *testing.T) {
 	s := &Server{Plain: netip.MustParseAddrPort("127.0.0.1:1111"), Secure: netip.MustParseAddrPort("127.0.0.1:2222")}
 	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir()}
-	args, err := Contender{Kind: Icebox}.configureSignalling(s, o)
+	args, err := Contender{Kind: Icebox}.writeSignalConfig(s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestSignallingConfigurations(t *testing.T) {
 	if err := yaml.Unmarshal(b, &settings); err != nil || settings.Signal.Limits["connections_per_address"] != unlimited {
 		t.Errorf("icebox's configuration is %+v, %v:\n%s", settings, err, b)
 	}
-	args, err = Contender{Kind: Node}.configureSignalling(s, o)
+	args, err = Contender{Kind: Node}.writeSignalConfig(s, o)
 	if err != nil || len(args) != 6 || args[2] != "1111" || args[3] != "2222" {
 		t.Errorf("%q, %v", args, err)
 	}
@@ -103,7 +103,7 @@ func TestLastAddress(t *testing.T) {
 		"127.0.0.0/8": "127.255.255.255", "10.1.2.3/32": "10.1.2.3", "192.0.2.128/25": "192.0.2.255",
 		"fd00::/64": "fd00::ffff:ffff:ffff:ffff", "::1/128": "::1", "0.0.0.0/0": "255.255.255.255",
 	} {
-		if got := last(netip.MustParsePrefix(text)); got.String() != want {
+		if got := lastAddr(netip.MustParsePrefix(text)); got.String() != want {
 			t.Errorf("the last address of %s is %v, want %s", text, got, want)
 		}
 	}

@@ -37,7 +37,7 @@ type Server struct {
 
 // Start starts a contender as a relay and waits until it answers, at most as long as ctx.
 func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
-	return c.launch(ctx, o, c.configure, (*Server).ready)
+	return c.launch(ctx, o, c.writeRelayConfig, (*Server).awaitBinding)
 }
 
 // launch configures a server, starts it, and waits until it is ready.
@@ -73,13 +73,13 @@ func (c Contender) launch(
 		s.status = s.cmd.Wait()
 	}()
 	if err := ready(s, ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w; its last words: %s", c.Name, err, s.lastWords()), s.Stop())
+		return nil, errors.Join(fmt.Errorf("start %s: %w; its last words: %s", c.Name, err, s.logTail()), s.Stop())
 	}
 	return s, nil
 }
 
 // configure writes the configuration of a contender, and returns the arguments to start it with.
-func (c Contender) configure(s *Server, o Options) ([]string, error) {
+func (c Contender) writeRelayConfig(s *Server, o Options) ([]string, error) {
 	certificate, key, err := writeCertificate(o.Dir, o.Address)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func freePort(a netip.Addr) (netip.AddrPort, error) {
 }
 
 // ready waits until the server answers a Binding request.
-func (s *Server) ready(ctx context.Context) error {
+func (s *Server) awaitBinding(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	// A socket that is not connected does not hear that nobody listens yet.
@@ -159,7 +159,7 @@ func (s *Server) Stop() error {
 }
 
 // lastWords is the end of the server's log.
-func (s *Server) lastWords() string {
+func (s *Server) logTail() string {
 	b, err := os.ReadFile(s.log.Name())
 	if err != nil {
 		return err.Error()

@@ -12,32 +12,32 @@ import (
 	"time"
 )
 
-//go:embed peer.cjs
+//go:embed nodeserver.cjs
 var nodeServer string
 
 // StartSignalling starts a contender as a signalling server and waits until it answers: Plain serves WebSockets,
 // Secure does so over TLS. Node finds its modules by NODE_PATH.
 func (c Contender) StartSignalling(ctx context.Context, o Options) (*Server, error) {
-	return c.launch(ctx, o, c.configureSignalling, (*Server).connects)
+	return c.launch(ctx, o, c.writeSignalConfig, (*Server).awaitTCP)
 }
 
 // configureSignalling writes the files of a signalling server, and returns the arguments to start it with.
-func (c Contender) configureSignalling(s *Server, o Options) ([]string, error) {
+func (c Contender) writeSignalConfig(s *Server, o Options) ([]string, error) {
 	certificate, key, err := writeCertificate(o.Dir, o.Address)
 	if err != nil {
 		return nil, err
 	}
 	if c.Kind == Icebox {
 		path := filepath.Join(o.Dir, "icebox.conf")
-		return []string{"serve", "--config", path}, os.WriteFile(path, []byte(iceboxHub(s, o, certificate, key)), 0o600)
+		return []string{"serve", "--config", path}, os.WriteFile(path, []byte(iceboxSignalConfig(s, o, certificate, key)), 0o600)
 	}
-	path := filepath.Join(o.Dir, "peer.cjs")
+	path := filepath.Join(o.Dir, "nodeserver.cjs")
 	args := []string{path, o.Address.String(), fmt.Sprint(s.Plain.Port()), fmt.Sprint(s.Secure.Port()), certificate, key}
 	return args, os.WriteFile(path, []byte(nodeServer), 0o600)
 }
 
 // iceboxHub is the configuration file of an icebox whose signalling is loaded. It has a relay, so that sign-ins get credentials.
-func iceboxHub(s *Server, o Options, certificate, key string) string {
+func iceboxSignalConfig(s *Server, o Options, certificate, key string) string {
 	anyPort := netip.AddrPortFrom(o.Address, 0)
 	lines := []string{
 		fmt.Sprintf("state_dir: %q", filepath.Join(o.Dir, "state")),
@@ -60,7 +60,7 @@ func iceboxHub(s *Server, o Options, certificate, key string) string {
 }
 
 // connects waits until the server takes connections on both ports.
-func (s *Server) connects(ctx context.Context) error {
+func (s *Server) awaitTCP(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	t := time.NewTicker(probeInterval)

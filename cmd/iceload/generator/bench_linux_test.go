@@ -6,21 +6,21 @@ import (
 	"time"
 
 	"icebox/cmd/iceload/batch"
-	"icebox/cmd/iceload/link"
 	"icebox/cmd/iceload/pace"
+	"icebox/cmd/iceload/sockets"
 	"icebox/cmd/iceload/turnclient"
 )
 
 // loopWorker is a worker whose server is a socket that keeps what it gets, and whose
 // peers send to themselves.
-func loopWorker(tb testing.TB, edit func(*Options)) (w *worker, discard func()) {
+func newLoopWorker(tb testing.TB, edit func(*Options)) (w *worker, discard func()) {
 	tb.Helper()
 	sink, err := batch.Open(batch.Options{Local: netip.MustParseAddrPort("127.0.0.1:0"), Buffer: 16 << 20})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	o := Options{
-		Server: sink.Local(), Transport: link.UDP, Account: func(int) turnclient.Account { return turnclient.Account{} },
+		Server: sink.Local(), Transport: sockets.UDP, Account: func(int) turnclient.Account { return turnclient.Account{} },
 		Allocations: 50, Workers: 1, Window: 1, PeerAddress: netip.MustParseAddr("127.0.0.2"), Peers: 1,
 		Rate: MaxRate, Size: 160, Burst: 1, Direction: Both,
 	}
@@ -31,11 +31,11 @@ func loopWorker(tb testing.TB, edit func(*Options)) (w *worker, discard func()) 
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _, _ = sink.Close(), w.close() })
-	for client, s := range w.sessions {
+	for client, s := range w.turnClients {
 		s.Relayed = w.peers.Addr(0)
-		w.peers.Connect(client, s.Relayed)
+		w.peers.SetRelayedAddr(client, s.Relayed)
 	}
-	w.begin(time.Now())
+	w.startPhase(time.Now())
 	r := batch.NewReader(64, 2000, false)
 	return w, func() {
 		if err := r.Read(sink, func(*batch.Datagram) {}); err != nil {
@@ -51,11 +51,11 @@ func TestNothingIsAllocatedPerPacket(t *testing.T) {
 		"segments":    func(o *Options) { o.Burst, o.Segment, o.Coalesce = 8, true, true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, discard := loopWorker(t, edit)
+			w, discard := newLoopWorker(t, edit)
 			schedule := pace.New(time.Now(), w.o.Burst, w.o.Rate)
 			allocs := testing.AllocsPerRun(20, func() {
-				w.sendDue(schedule, time.Now())
-				if err := w.fetch(time.Now()); err != nil {
+				w.sendDueBursts(schedule, time.Now())
+				if err := w.receiveAll(time.Now()); err != nil {
 					t.Error(err)
 				}
 				discard()
@@ -76,7 +76,7 @@ func BenchmarkSend(b *testing.B) {
 		"gso":    func(o *Options) { o.Size, o.Burst, o.Segment = 1000, 8, true },
 	} {
 		b.Run(name, func(b *testing.B) {
-			w, discard := loopWorker(b, func(o *Options) {
+			w, discard := newLoopWorker(b, func(o *Options) {
 				o.Direction = Up
 				if edit != nil {
 					edit(o)
@@ -85,11 +85,11 @@ func BenchmarkSend(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; n < b.N; {
 				for range 8 {
-					w.send(w.slots[w.turn])
-					w.turn = (w.turn + 1) % len(w.slots)
+					w.sendBurst(w.sendOrder[w.nextInOrder])
+					w.nextInOrder = (w.nextInOrder + 1) % len(w.sendOrder)
 					n += w.o.Burst
 				}
-				w.link.Flush()
+				w.clients.Flush()
 				b.StopTimer()
 				discard()
 				b.StartTimer()

@@ -7,25 +7,25 @@ import (
 	"sync/atomic"
 	"time"
 
-	"icebox/cmd/iceload/link"
 	"icebox/cmd/iceload/quantile"
+	"icebox/cmd/iceload/sockets"
 	"icebox/cmd/iceload/turnclient"
 )
 
 // cycle is what a client does from its first request to its last.
-var cycle = []turnclient.Step{
-	turnclient.Allocate, turnclient.Permission, turnclient.Channel, turnclient.Refresh, turnclient.Release,
+var churnScript = []turnclient.Step{
+	turnclient.Allocate, turnclient.CreatePermission, turnclient.BindChannel, turnclient.Refresh, turnclient.Release,
 }
 
 const (
 	// discard is the port of the peers of clients that relay nothing (RFC 863).
-	discard = 9
+	discardPort = 9
 	// strangePeers is how many addresses such peers have in turn, where there are many.
-	strangePeers = 1 << 20
+	churnPeers = 1 << 20
 )
 
 // Churned is what making and releasing allocations came to.
-type Churned struct {
+type ChurnResult struct {
 	Cycles   uint64 // that were completed
 	Elapsed  time.Duration
 	Cycle    quantile.Histogram // how long each took
@@ -51,15 +51,15 @@ func NewChurn(o Options) (*Churn, error) {
 	c := &Churn{load: &Load{o: o}}
 	for i := range o.Workers {
 		part := o
-		first := share(o.Allocations, i, o.Workers)
-		part.Allocations = share(o.Allocations, i+1, o.Workers) - first
+		first := shareStart(o.Allocations, i, o.Workers)
+		part.Allocations = shareStart(o.Allocations, i+1, o.Workers) - first
 		part.Window = part.Allocations
 		w := &worker{o: part, index: i, first: first, failures: failures{}}
 		var err error
-		if w.link, err = openLink(part, first, 0); err != nil {
+		if w.clients, err = openClients(part, first, 0); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		w.makeSessions(w.nextPeer)
+		w.makeTURNClients(w.nextPeer)
 		c.load.workers = append(c.load.workers, w)
 	}
 	return c, nil
@@ -67,25 +67,25 @@ func NewChurn(o Options) (*Churn, error) {
 
 // Run churns until ctx ends, d has passed or limit cycles have been completed,
 // whichever comes first; cycles under way are completed.
-func (c *Churn) Run(ctx context.Context, d time.Duration, limit uint64) (*Churned, error) {
+func (c *Churn) Run(ctx context.Context, d time.Duration, limit uint64) (*ChurnResult, error) {
 	start := time.Now()
 	c.cycles.Store(0)
 	durations := make([]quantile.Histogram, len(c.load.workers))
 	for i, w := range c.load.workers {
-		w.cycles = &durations[i]
+		w.cycleTimes = &durations[i]
 	}
-	err := c.load.each(func(w *worker) error {
-		return w.churn(func() bool {
+	err := c.load.onEachWorker(func(w *worker) error {
+		return w.runCycles(func() bool {
 			return ctx.Err() == nil && time.Since(start) < d && c.cycles.Load() < limit
 		}, &c.cycles)
 	})
-	r := &Churned{Cycles: c.cycles.Load(), Elapsed: time.Since(start)}
+	r := &ChurnResult{Cycles: c.cycles.Load(), Elapsed: time.Since(start)}
 	for i, w := range c.load.workers {
 		r.Cycle.Merge(&durations[i])
 		r.Repeated += w.runner.Repeated
 	}
-	r.Times = c.load.times()
-	r.Failures = c.load.failures()
+	r.Times = c.load.requestTimes()
+	r.Failures = c.load.takeFailures()
 	return r, err
 }
 
@@ -96,29 +96,29 @@ func (c *Churn) Progress() uint64 { return c.cycles.Load() }
 func (c *Churn) Close() error { return c.load.Close() }
 
 // churn takes all clients through cycles as long as more says so.
-func (w *worker) churn(more func() bool, count *atomic.Uint64) error {
-	for client := range w.sessions {
-		w.spin(client, more, count)
+func (w *worker) runCycles(more func() bool, count *atomic.Uint64) error {
+	for client := range w.turnClients {
+		w.startCycle(client, more, count)
 	}
-	return w.control(context.Background())
+	return w.runScripts(context.Background())
 }
 
 // spin begins a cycle of a client, after which it begins the next.
-func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
+func (w *worker) startCycle(client int, more func() bool, count *atomic.Uint64) {
 	start := time.Now()
-	w.runner.Start(client, start, cycle, func(err error) {
+	w.runner.Start(client, start, churnScript, func(err error) {
 		if err != nil {
 			w.failures.add(err)
 		} else {
-			w.cycles.Record(time.Since(start))
+			w.cycleTimes.Record(time.Since(start))
 			count.Add(1)
 		}
-		w.later = append(w.later, func() error {
-			w.sessions[client].Reset()
-			w.sessions[client].Peer = w.nextPeer(client)
-			err := w.link.Renew(client)
+		w.deferred = append(w.deferred, func() error {
+			w.turnClients[client].Reset()
+			w.turnClients[client].Peer = w.nextPeer(client)
+			err := w.clients.Reconnect(client)
 			if err == nil && more() {
-				w.spin(client, more, count)
+				w.startCycle(client, more, count)
 			}
 			return err
 		})
@@ -127,15 +127,15 @@ func (w *worker) spin(client int, more func() bool, count *atomic.Uint64) {
 
 // nextPeer is a peer for the next cycle of a client: another each time, as clients are.
 func (w *worker) nextPeer(int) netip.AddrPort {
-	w.met++
-	i := (w.met*w.o.Workers + w.index) % strangePeers
-	return netip.AddrPortFrom(link.PeerAddr(w.o.PeerAddress, i), discard)
+	w.peersUsed++
+	i := (w.peersUsed*w.o.Workers + w.index) % churnPeers
+	return netip.AddrPortFrom(sockets.PeerAddr(w.o.PeerAddress, i), discardPort)
 }
 
 // openLink opens the clients of a worker, whose runs of messages of segment bytes leave
 // as one if that is above 0.
-func openLink(o Options, first, segment int) (link.Link, error) {
-	return link.Open(link.Options{
+func openClients(o Options, first, segment int) (sockets.Clients, error) {
+	return sockets.OpenClients(sockets.ClientsOptions{
 		Server: o.Server, Transport: o.Transport, TLS: o.TLS,
 		Clients: o.Allocations, First: first,
 		MessageSize: o.Size + overhead,

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"icebox/cmd/iceload/link"
+	"icebox/cmd/iceload/sockets"
 	"icebox/cmd/iceload/turnclient"
 	"icebox/turnserver"
 	"icebox/turnserver/credential"
@@ -34,7 +34,7 @@ var (
 
 // server is a TURN server in this process.
 type server struct {
-	addrs    map[link.Transport]netip.AddrPort
+	addrs    map[sockets.Transport]netip.AddrPort
 	registry *prometheus.Registry
 }
 
@@ -54,7 +54,7 @@ func serve(t *testing.T, edit func(*turnserver.Limits)) *server {
 		edit(&limits)
 	}
 	certificate := newCertificate(t)
-	s := &server{make(map[link.Transport]netip.AddrPort), prometheus.NewRegistry()}
+	s := &server{make(map[sockets.Transport]netip.AddrPort), prometheus.NewRegistry()}
 	turn, err := turnserver.New(turnserver.Options{
 		Realm:          "test",
 		RelayAddrs:     []turnserver.RelayAddr{{Local: loopback, Advertised: loopback}},
@@ -79,12 +79,12 @@ func (s *server) listen(t *testing.T, turn *turnserver.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addrs[link.UDP] = u.LocalAddr().(*net.UDPAddr).AddrPort()
-	s.addrs[link.DTLS] = s.addrs[link.UDP]
+	s.addrs[sockets.UDP] = u.LocalAddr().(*net.UDPAddr).AddrPort()
+	s.addrs[sockets.DTLS] = s.addrs[sockets.UDP]
 	if err := turn.AddUDP(u, turnserver.UDPOptions{DTLS: true}); err != nil {
 		t.Fatal(err)
 	}
-	for transport, over := range map[link.Transport]turnserver.Transport{link.TCP: turnserver.TCP, link.TLS: turnserver.TLS} {
+	for transport, over := range map[sockets.Transport]turnserver.Transport{sockets.TCP: turnserver.TCP, sockets.TLS: turnserver.TLS} {
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func newCertificate(t *testing.T) *tls.Certificate {
 }
 
 // options are a small load on s.
-func (s *server) options(transport link.Transport) Options {
+func (s *server) options(transport sockets.Transport) Options {
 	return Options{
 		Server:    s.addrs[transport],
 		Transport: transport,
@@ -149,7 +149,7 @@ func (s *server) options(transport link.Transport) Options {
 }
 
 // run sets up a load, has traffic for d, and tears it down.
-func run(t *testing.T, o Options, d time.Duration) *Traffic {
+func run(t *testing.T, o Options, d time.Duration) *TrafficResult {
 	t.Helper()
 	l, err := New(o)
 	if err != nil {
@@ -167,7 +167,7 @@ func run(t *testing.T, o Options, d time.Duration) *Traffic {
 	if setUp.Made != o.Allocations || setUp.Times[turnclient.Allocate].Count() != uint64(o.Allocations) {
 		t.Errorf("%d allocations made, want %d", setUp.Made, o.Allocations)
 	}
-	traffic, err := l.Traffic(t.Context(), d)
+	traffic, err := l.RunTraffic(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,22 +182,22 @@ func run(t *testing.T, o Options, d time.Duration) *Traffic {
 
 func TestTraffic(t *testing.T) {
 	cases := map[string]struct {
-		transport link.Transport
+		transport sockets.Transport
 		edit      func(*Options)
 		one       int // the only direction, or -1
 	}{
-		"udp":              {link.UDP, nil, -1},
-		"udp, up":          {link.UDP, func(o *Options) { o.Direction = Up }, up},
-		"udp, down":        {link.UDP, func(o *Options) { o.Direction = Down }, down},
-		"udp, own sockets": {link.UDP, func(o *Options) { o.OwnSockets, o.Peers = true, 4 }, -1},
-		"udp, indications": {link.UDP, func(o *Options) { o.Indications = true }, -1},
-		"udp, segments":    {link.UDP, func(o *Options) { o.Burst, o.Segment, o.Coalesce = 5, true, true }, -1},
-		"udp, both":        {link.UDP, func(o *Options) { o.Burst, o.Segment, o.Indications = 3, true, true }, -1},
-		"udp, workers":     {link.UDP, func(o *Options) { o.Workers, o.Peers = 2, 2 }, -1},
-		"tcp":              {link.TCP, nil, -1},
-		"tcp, indications": {link.TCP, func(o *Options) { o.Indications = true }, -1},
-		"tls":              {link.TLS, nil, -1},
-		"dtls":             {link.DTLS, nil, -1},
+		"udp":              {sockets.UDP, nil, -1},
+		"udp, up":          {sockets.UDP, func(o *Options) { o.Direction = Up }, up},
+		"udp, down":        {sockets.UDP, func(o *Options) { o.Direction = Down }, down},
+		"udp, own sockets": {sockets.UDP, func(o *Options) { o.OwnSockets, o.Peers = true, 4 }, -1},
+		"udp, indications": {sockets.UDP, func(o *Options) { o.Indications = true }, -1},
+		"udp, segments":    {sockets.UDP, func(o *Options) { o.Burst, o.Segment, o.Coalesce = 5, true, true }, -1},
+		"udp, both":        {sockets.UDP, func(o *Options) { o.Burst, o.Segment, o.Indications = 3, true, true }, -1},
+		"udp, workers":     {sockets.UDP, func(o *Options) { o.Workers, o.Peers = 2, 2 }, -1},
+		"tcp":              {sockets.TCP, nil, -1},
+		"tcp, indications": {sockets.TCP, func(o *Options) { o.Indications = true }, -1},
+		"tls":              {sockets.TLS, nil, -1},
+		"dtls":             {sockets.DTLS, nil, -1},
 	}
 	s := serve(t, nil)
 	for name, c := range cases {
@@ -208,9 +208,9 @@ func TestTraffic(t *testing.T) {
 			}
 			traffic := run(t, o, 150*time.Millisecond)
 			checkComplete(t, traffic)
-			for way, f := range traffic.Flows {
-				if used := c.one < 0 || c.one == way; used != (f.Sent > 0) {
-					t.Errorf("direction %d: %d packets", way, f.Sent)
+			for dir, f := range traffic.Flows {
+				if used := c.one < 0 || c.one == dir; used != (f.Sent > 0) {
+					t.Errorf("direction %d: %d packets", dir, f.Sent)
 				}
 			}
 		})
@@ -218,17 +218,17 @@ func TestTraffic(t *testing.T) {
 }
 
 // checkComplete checks that traffic was relayed to the last packet.
-func checkComplete(t *testing.T, traffic *Traffic) {
+func checkComplete(t *testing.T, traffic *TrafficResult) {
 	t.Helper()
 	if traffic.Sent() == 0 || traffic.Received() != traffic.Sent() || traffic.Anomalies != (Anomalies{}) || traffic.Refused+traffic.Unsent > 0 {
 		t.Errorf("%d sent, %d received, anomalies %+v, %d refused (%v), %d unsent",
 			traffic.Sent(), traffic.Received(), traffic.Anomalies, traffic.Refused, traffic.RefusedFor, traffic.Unsent)
 	}
 	var timed uint64
-	for way, h := range traffic.Latency {
+	for dir, h := range traffic.Latency {
 		timed += h.Count()
-		if traffic.Flows[way].Received > 0 && (h.Quantile(0.5) <= 0 || h.Max() > 5*time.Second) {
-			t.Errorf("direction %d: latency %v, at most %v", way, h.Quantile(0.5), h.Max())
+		if traffic.Flows[dir].Received > 0 && (h.Quantile(0.5) <= 0 || h.Max() > 5*time.Second) {
+			t.Errorf("direction %d: latency %v, at most %v", dir, h.Quantile(0.5), h.Max())
 		}
 	}
 	if timed != traffic.Received() {
@@ -240,7 +240,7 @@ func checkComplete(t *testing.T, traffic *Traffic) {
 // few that they fit into a socket's buffer, however long the server is kept waiting.
 func TestLossIsWhatTheServerDropped(t *testing.T) {
 	s := serve(t, func(l *turnserver.Limits) { l.BandwidthPerAllocation = 2000 })
-	o := s.options(link.UDP)
+	o := s.options(sockets.UDP)
 	o.Rate, o.Size = 800, 200
 	traffic := run(t, o, 250*time.Millisecond)
 	lost := traffic.Sent() - traffic.Received()
@@ -251,7 +251,7 @@ func TestLossIsWhatTheServerDropped(t *testing.T) {
 
 func TestPaceIsKept(t *testing.T) {
 	s := serve(t, nil)
-	o := s.options(link.UDP)
+	o := s.options(sockets.UDP)
 	o.Rate, o.Burst = 8000, 4
 	traffic := run(t, o, 250*time.Millisecond)
 	if got := traffic.Sent() + traffic.Skipped; got < 1990 || got > 2010 {
@@ -264,7 +264,7 @@ func TestPaceIsKept(t *testing.T) {
 
 func TestSetUpSaysWhatIsRefused(t *testing.T) {
 	s := serve(t, func(l *turnserver.Limits) { l.AllocationsPerUser = 3 })
-	o := s.options(link.UDP)
+	o := s.options(sockets.UDP)
 	o.Allocations = 5
 	l, err := New(o)
 	if err != nil {
@@ -281,7 +281,7 @@ func TestSetUpSaysWhatIsRefused(t *testing.T) {
 
 func TestSetUpInSteps(t *testing.T) {
 	s := serve(t, nil)
-	o := s.options(link.UDP)
+	o := s.options(sockets.UDP)
 	o.Allocations, o.Workers = 9, 2
 	l, err := New(o)
 	if err != nil {
@@ -299,7 +299,7 @@ func TestSetUpInSteps(t *testing.T) {
 
 func TestInterruptEndsEverything(t *testing.T) {
 	s := serve(t, nil)
-	o := s.options(link.UDP)
+	o := s.options(sockets.UDP)
 	l, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +309,7 @@ func TestInterruptEndsEverything(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	traffic, err := l.Traffic(ctx, time.Hour)
+	traffic, err := l.RunTraffic(ctx, time.Hour)
 	if err != nil || traffic.Elapsed > time.Minute {
 		t.Errorf("interrupted traffic took %v: %v", traffic.Elapsed, err)
 	}
@@ -321,9 +321,9 @@ func TestInterruptEndsEverything(t *testing.T) {
 func TestChurn(t *testing.T) {
 	s := serve(t, nil)
 	for _, c := range []struct {
-		transport link.Transport
+		transport sockets.Transport
 		own       bool
-	}{{link.UDP, false}, {link.UDP, true}, {link.TCP, false}, {link.TLS, false}} {
+	}{{sockets.UDP, false}, {sockets.UDP, true}, {sockets.TCP, false}, {sockets.TLS, false}} {
 		o := s.options(c.transport)
 		o.OwnSockets, o.Workers = c.own, 2
 		churn, err := NewChurn(o)
@@ -355,12 +355,12 @@ func TestOptionsHaveBounds(t *testing.T) {
 		"size is 1473":        func(o *Options) { o.Size = 1473 },
 		"burst is 65":         func(o *Options) { o.Burst = 65 },
 		"direction is":        func(o *Options) { o.Direction = "sideways" },
-		"segments are for":    func(o *Options) { o.Segment, o.Transport = true, link.TCP },
+		"segments are for":    func(o *Options) { o.Segment, o.Transport = true, sockets.TCP },
 		"family":              func(o *Options) { o.PeerAddress = netip.IPv6Loopback() },
 		"tick is":             func(o *Options) { o.Tick = time.Minute },
 	}
 	for want, edit := range cases {
-		o := s.options(link.UDP)
+		o := s.options(sockets.UDP)
 		edit(&o)
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New: %v, want %q in it", err, want)

@@ -30,12 +30,12 @@ func New(o Options) (*Load, error) {
 	}
 	l := &Load{o: o}
 	for i := range o.Workers {
-		first, next := share(o.Allocations, i, o.Workers), share(o.Allocations, i+1, o.Workers)
+		first, next := shareStart(o.Allocations, i, o.Workers), shareStart(o.Allocations, i+1, o.Workers)
 		part := o
 		part.Allocations = next - first
 		part.Window = max(1, o.Window/o.Workers)
 		part.Peers = min(part.Allocations, max(1, o.Peers/o.Workers))
-		part.Rate = max(1, share(o.Rate, i+1, o.Workers)-share(o.Rate, i, o.Workers))
+		part.Rate = max(1, shareStart(o.Rate, i+1, o.Workers)-shareStart(o.Rate, i, o.Workers))
 		w, err := openWorker(part, first)
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -46,10 +46,10 @@ func New(o Options) (*Load, error) {
 }
 
 // share is where part i of n equal parts of all begins.
-func share(all, i, n int) int { return all * i / n }
+func shareStart(all, i, n int) int { return all * i / n }
 
 // each calls f for all workers at once and waits for them.
-func (l *Load) each(f func(*worker) error) error {
+func (l *Load) onEachWorker(f func(*worker) error) error {
 	errs := make([]error, len(l.workers))
 	var group sync.WaitGroup
 	for i, w := range l.workers {
@@ -61,16 +61,16 @@ func (l *Load) each(f func(*worker) error) error {
 
 // SetUp makes allocations until there are upTo of them. It fails if not all can be
 // made, and tells how many were.
-func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUp, error) {
+func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUpResult, error) {
 	start := time.Now()
-	err := l.each(func(w *worker) error { return w.setUp(ctx, upTo) })
-	s := &SetUp{Elapsed: time.Since(start)}
+	err := l.onEachWorker(func(w *worker) error { return w.setUpAllocations(ctx, upTo) })
+	s := &SetUpResult{Elapsed: time.Since(start)}
 	for _, w := range l.workers {
 		s.Made += w.made
 		s.Repeated += w.runner.Repeated
 	}
-	s.Times = l.times()
-	s.Failures = l.failures()
+	s.Times = l.requestTimes()
+	s.Failures = l.takeFailures()
 	if err == nil && len(s.Failures) > 0 {
 		err = fmt.Errorf("only %d allocations could be set up: %v", s.Made, s.Failures[0])
 	}
@@ -78,7 +78,7 @@ func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUp, error) {
 }
 
 // failures are those since they were asked for last.
-func (l *Load) failures() []Failure {
+func (l *Load) takeFailures() []Failure {
 	all := failures{}
 	for _, w := range l.workers {
 		for text, n := range w.failures {
@@ -90,7 +90,7 @@ func (l *Load) failures() []Failure {
 }
 
 // times are those of all requests so far.
-func (l *Load) times() map[turnclient.Step]*quantile.Histogram {
+func (l *Load) requestTimes() map[turnclient.Step]*quantile.Histogram {
 	times := make(map[turnclient.Step]*quantile.Histogram)
 	for _, w := range l.workers {
 		for step := range w.runner.Times {
@@ -108,19 +108,19 @@ func (l *Load) times() map[turnclient.Step]*quantile.Histogram {
 }
 
 // Traffic sends for d, or until ctx ends, and counts what arrives.
-func (l *Load) Traffic(ctx context.Context, d time.Duration) (*Traffic, error) {
+func (l *Load) RunTraffic(ctx context.Context, d time.Duration) (*TrafficResult, error) {
 	now := time.Now()
 	for _, w := range l.workers {
-		w.begin(now)
+		w.startPhase(now)
 	}
 	refused, _ := l.refused()
 	start := time.Now().Add(startDelay)
-	err := l.each(func(w *worker) error { return w.traffic(ctx, start, d) })
-	all := l.workers[0].outcome()
+	err := l.onEachWorker(func(w *worker) error { return w.runTraffic(ctx, start, d) })
+	all := l.workers[0].phaseResult()
 	for _, w := range l.workers[1:] {
-		all.add(w.outcome())
+		all.add(w.phaseResult())
 	}
-	all.Failures = l.failures()
+	all.Failures = l.takeFailures()
 	var reason error
 	all.Refused, reason = l.refused()
 	if all.Refused -= refused; all.Refused > 0 {
@@ -132,7 +132,7 @@ func (l *Load) Traffic(ctx context.Context, d time.Duration) (*Traffic, error) {
 // refused is how many messages and packets this host would not send so far, and why.
 func (l *Load) refused() (n uint64, err error) {
 	for _, w := range l.workers {
-		for _, lost := range []func() (uint64, error){w.link.Lost, w.peers.Lost} {
+		for _, lost := range []func() (uint64, error){w.clients.SendFailures, w.peers.SendFailures} {
 			m, reason := lost()
 			n += m
 			if err == nil {
@@ -157,8 +157,8 @@ func (l *Load) Progress() (sent, received uint64) {
 func (l *Load) TearDown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tearDownTimeout)
 	defer cancel()
-	return l.each(func(w *worker) error { return w.tearDown(ctx) })
+	return l.onEachWorker(func(w *worker) error { return w.tearDown(ctx) })
 }
 
 // Close closes all sockets.
-func (l *Load) Close() error { return l.each((*worker).close) }
+func (l *Load) Close() error { return l.onEachWorker((*worker).close) }

@@ -34,7 +34,7 @@ import (
 	"slices"
 	"time"
 
-	"icebox/cmd/iceload/link"
+	"icebox/cmd/iceload/sockets"
 	"icebox/cmd/iceload/tally"
 	"icebox/cmd/iceload/turnclient"
 )
@@ -46,7 +46,7 @@ type Direction string
 const (
 	Up   Direction = "up"   // from clients to their peers
 	Down Direction = "down" // from peers to clients
-	Both Direction = "both" // half of the packets each way
+	Both Direction = "both" // half of the packets each dir
 )
 
 // Directions are all of them.
@@ -66,7 +66,7 @@ const (
 // Options describe a load.
 type Options struct {
 	Server    netip.AddrPort
-	Transport link.Transport
+	Transport sockets.Transport
 	// TLS configures clients over TLS and DTLS.
 	TLS *tls.Config
 	// Account is what each allocation signs in with.
@@ -118,7 +118,7 @@ func (o *Options) Validate() error {
 	if !slices.Contains(Directions, o.Direction) {
 		errs = append(errs, fmt.Errorf("direction is %q: must be up, down or both", o.Direction))
 	}
-	if o.Segment && o.Transport != link.UDP {
+	if o.Segment && o.Transport != sockets.UDP {
 		errs = append(errs, errors.New("segments are for UDP"))
 	}
 	if o.PeerAddress.Is4() != o.Server.Addr().Is4() {

@@ -9,7 +9,7 @@ import (
 )
 
 // fromServer digests a message that came to a client.
-func (w *worker) fromServer(client int, message []byte, at int64) {
+func (w *worker) handleServerMessage(client int, message []byte, at int64) {
 	if len(message) > 0 && message[0] >= wire.MinChannel>>8 && message[0] <= wire.MaxChannel>>8 {
 		number, data, ok := wire.ChannelData(message)
 		switch {
@@ -18,7 +18,7 @@ func (w *worker) fromServer(client int, message []byte, at int64) {
 		case number != channel:
 			w.counts.Misdelivered++
 		default:
-			w.toClient(client, data, at)
+			w.countAtClient(client, data, at)
 		}
 		return
 	}
@@ -32,51 +32,51 @@ func (w *worker) fromServer(client int, message []byte, at int64) {
 	}
 	data, _ := m.Get(wire.AttrData)
 	from, _ := m.Get(wire.AttrXORPeerAddress)
-	if peer, ok := m.XORAddress(from); !ok || peer != w.sessions[client].Peer {
+	if peer, ok := m.XORAddress(from); !ok || peer != w.turnClients[client].Peer {
 		w.counts.Misdelivered++
 		return
 	}
-	w.toClient(client, data, at)
+	w.countAtClient(client, data, at)
 }
 
 // toClient counts a payload that came to a client.
-func (w *worker) toClient(client int, payload []byte, at int64) {
-	mark, ok := tally.Read(payload)
+func (w *worker) countAtClient(client int, payload []byte, at int64) {
+	mark, ok := tally.ReadMark(payload)
 	switch {
-	case !ok || mark.Run != w.run:
+	case !ok || mark.Run != w.runID:
 		w.counts.Strays++
-	case mark.Flow != uint32(client*ways+down):
+	case mark.Flow != uint32(client*numDirs+down):
 		w.counts.Misdelivered++
 	default:
-		w.accept(client, down, &mark, len(payload), at)
+		w.countArrival(client, down, &mark, len(payload), at)
 	}
 }
 
 // fromRelay counts a packet that came to a peer.
-func (w *worker) fromRelay(peer int, from netip.AddrPort, payload []byte, at int64) {
-	mark, ok := tally.Read(payload)
-	if !ok || mark.Run != w.run {
+func (w *worker) handlePeerPacket(peer int, from netip.AddrPort, payload []byte, at int64) {
+	mark, ok := tally.ReadMark(payload)
+	if !ok || mark.Run != w.runID {
 		w.counts.Strays++
 		return
 	}
-	client := int(mark.Flow) / ways
+	client := int(mark.Flow) / numDirs
 	// The address may have been translated on the way, the port not.
-	if mark.Flow%ways != up || client >= len(w.sessions) || w.peers.Of(client) != peer ||
-		from.Port() != w.sessions[client].Relayed.Port() {
+	if mark.Flow%numDirs != up || client >= len(w.turnClients) || w.peers.PeerOf(client) != peer ||
+		from.Port() != w.turnClients[client].Relayed.Port() {
 		w.counts.Misdelivered++
 		return
 	}
-	w.accept(client, up, &mark, len(payload), at)
+	w.countArrival(client, up, &mark, len(payload), at)
 }
 
 // accept counts a packet that came to where it should.
-func (w *worker) accept(client, way int, mark *tally.Mark, size int, at int64) {
+func (w *worker) countArrival(client, dir int, mark *tally.Mark, size int, at int64) {
 	if size != w.o.Size {
 		w.counts.Damaged++
 		return
 	}
-	if w.flows[way][client].Accept(mark.Seq) {
+	if w.flows[dir][client].CountArrival(mark.Seq) {
 		w.counts.received++
-		w.latency[way].Record(time.Duration(at - mark.Sent))
+		w.latency[dir].Record(time.Duration(at - mark.Sent))
 	}
 }

@@ -16,7 +16,7 @@ import (
 const (
 	up = iota
 	down
-	ways
+	numDirs
 )
 
 // Anomalies are what should not happen at all, in packets.
@@ -51,9 +51,9 @@ func (p *progress) publish(c *counts) {
 
 // Traffic is what a phase of traffic came to. Index 0 is from clients to peers, index 1
 // from peers to clients.
-type Traffic struct {
-	Flows   [ways]tally.Flow
-	Latency [ways]*quantile.Histogram
+type TrafficResult struct {
+	Flows   [numDirs]tally.Flow
+	Latency [numDirs]*quantile.Histogram
 	// Elapsed is for how long packets were sent.
 	Elapsed time.Duration
 	// Skipped packets were not sent because the generator was too late, Unsent ones
@@ -70,15 +70,15 @@ type Traffic struct {
 }
 
 // Sent is how many packets were sent in both directions.
-func (t *Traffic) Sent() uint64 { return t.Flows[up].Sent + t.Flows[down].Sent }
+func (t *TrafficResult) Sent() uint64 { return t.Flows[up].Sent + t.Flows[down].Sent }
 
 // Received is how many of them arrived.
-func (t *Traffic) Received() uint64 { return t.Flows[up].Received + t.Flows[down].Received }
+func (t *TrafficResult) Received() uint64 { return t.Flows[up].Received + t.Flows[down].Received }
 
-func (t *Traffic) add(other *Traffic) {
-	for way := range ways {
-		t.Flows[way].Add(&other.Flows[way])
-		t.Latency[way].Merge(other.Latency[way])
+func (t *TrafficResult) add(other *TrafficResult) {
+	for dir := range numDirs {
+		t.Flows[dir].Add(&other.Flows[dir])
+		t.Latency[dir].Merge(other.Latency[dir])
 	}
 	t.Skipped += other.Skipped
 	t.Unsent += other.Unsent
@@ -88,7 +88,7 @@ func (t *Traffic) add(other *Traffic) {
 }
 
 // SetUp is what making allocations came to.
-type SetUp struct {
+type SetUpResult struct {
 	Made    int // allocations, in all
 	Elapsed time.Duration
 	// Times are of the single requests, by their step.

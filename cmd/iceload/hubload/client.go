@@ -24,21 +24,21 @@ type client struct {
 	// The sender's.
 	seq uint64
 
-	had   atomic.Uint64 // the highest number received
-	heard chan struct{} // has room for one
+	lastReceivedSeq atomic.Uint64 // the highest number received
+	messageArrived  chan struct{} // has room for one
 }
 
 // sources is how many addresses clients have on IPv4 loopback.
-const sources = 250
+const loopbackSources = 250
 
 // dialer opens connections. It is safe for concurrent use.
 type dialer struct {
-	opts    *Options
-	dialect dialect
-	url     string
-	header  http.Header
-	count   atomic.Uint64
-	pool    sync.Pool
+	opts         *Options
+	codec        codec
+	url          string
+	header       http.Header
+	connections  atomic.Uint64
+	writeBuffers sync.Pool
 }
 
 func newDialer(o *Options) *dialer {
@@ -47,7 +47,7 @@ func newDialer(o *Options) *dialer {
 		host = o.Server.String()
 	}
 	scheme := "ws"
-	d := &dialer{opts: o, dialect: newDialect(o.Protocol), header: http.Header{"Origin": {"http://" + host}}}
+	d := &dialer{opts: o, codec: newCodec(o.Protocol), header: http.Header{"Origin": {"http://" + host}}}
 	if o.TLS {
 		scheme = "wss"
 		d.header.Set("Origin", "https://"+host)
@@ -60,7 +60,7 @@ func newDialer(o *Options) *dialer {
 func (d *dialer) connect(ctx context.Context) (*gorilla.Conn, error) {
 	var network net.Dialer
 	if a := d.opts.Server.Addr(); a.Is4() && a.IsLoopback() {
-		source := netip.AddrFrom4([4]byte{127, 1, 0, byte(1 + d.count.Add(1)%sources)})
+		source := netip.AddrFrom4([4]byte{127, 1, 0, byte(1 + d.connections.Add(1)%loopbackSources)})
 		network.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
 	ws := gorilla.Dialer{
@@ -68,10 +68,10 @@ func (d *dialer) connect(ctx context.Context) (*gorilla.Conn, error) {
 			return network.DialContext(ctx, "tcp", d.opts.Server.String())
 		},
 		TLSClientConfig:  &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a load test, not a conversation
-		HandshakeTimeout: patience,
+		HandshakeTimeout: replyTimeout,
 		ReadBufferSize:   1 << 10,
-		WriteBufferPool:  &d.pool,
-		Subprotocols:     d.dialect.subprotocols(),
+		WriteBufferPool:  &d.writeBuffers,
+		Subprotocols:     d.codec.subprotocols(),
 	}
 	conn, resp, err := ws.DialContext(ctx, d.url, d.header)
 	if resp != nil {
@@ -89,18 +89,18 @@ func (d *dialer) signIn(ctx context.Context, name string) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	c := &client{name: name, ws: ws, heard: make(chan struct{}, 1)}
-	if err := c.introduce(d.dialect); err != nil {
+	c := &client{name: name, ws: ws, messageArrived: make(chan struct{}, 1)}
+	if err := c.exchangeSignIn(d.codec); err != nil {
 		_ = ws.Close()
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	return c, nil
 }
 
-func (c *client) introduce(d dialect) error {
-	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
-	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
-	if err := c.ws.WriteMessage(gorilla.TextMessage, d.hello(c.name)); err != nil {
+func (c *client) exchangeSignIn(proto codec) error {
+	_ = c.ws.SetReadDeadline(time.Now().Add(replyTimeout))
+	_ = c.ws.SetWriteDeadline(time.Now().Add(replyTimeout))
+	if err := c.ws.WriteMessage(gorilla.TextMessage, proto.signInRequest(c.name)); err != nil {
 		return err
 	}
 	for {
@@ -108,7 +108,7 @@ func (c *client) introduce(d dialect) error {
 		if err != nil {
 			return err
 		}
-		ok, err := d.welcome(text)
+		ok, err := proto.checkSignInReply(text)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (c *client) introduce(d dialect) error {
 			break
 		}
 	}
-	if text := d.settled(); text != nil {
+	if text := proto.afterSignIn(); text != nil {
 		return c.ws.WriteMessage(gorilla.TextMessage, text)
 	}
 	return nil
@@ -125,9 +125,9 @@ func (c *client) introduce(d dialect) error {
 var goodbye = gorilla.FormatCloseMessage(gorilla.CloseGoingAway, "")
 
 // bid says goodbye.
-func (c *client) bid(d dialect) error {
-	deadline := time.Now().Add(patience)
-	if text := d.farewell(); text != nil {
+func (c *client) sendGoodbye(proto codec) error {
+	deadline := time.Now().Add(replyTimeout)
+	if text := proto.leaveMessage(); text != nil {
 		_ = c.ws.SetWriteDeadline(deadline)
 		return c.ws.WriteMessage(gorilla.TextMessage, text)
 	}
@@ -135,12 +135,12 @@ func (c *client) bid(d dialect) error {
 }
 
 // leave closes the connection as a page does that is being left.
-func (c *client) leave(d dialect) error {
+func (c *client) signOut(proto codec) error {
 	defer func() { _ = c.ws.Close() }()
-	if err := c.bid(d); err != nil {
+	if err := c.sendGoodbye(proto); err != nil {
 		return err
 	}
-	_ = c.ws.SetReadDeadline(time.Now().Add(patience))
+	_ = c.ws.SetReadDeadline(time.Now().Add(replyTimeout))
 	for {
 		_, _, err := c.ws.NextReader()
 		var closed *gorilla.CloseError

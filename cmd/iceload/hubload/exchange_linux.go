@@ -17,43 +17,43 @@ import (
 const tick = 200 * time.Microsecond
 
 // Exchanged is what came of an exchange, or of sign-ins.
-type Exchanged struct {
+type Result struct {
 	Elapsed  time.Duration
 	Sent     uint64
 	Received uint64
 	Skipped  uint64 // never sent, because the generator was late
 	Latency  *quantile.Histogram
-	Late     quantile.Histogram // how much later than they were due messages were sent
+	Lateness quantile.Histogram // how much later than they were due messages were sent
 	Failed   uint64
 	Failure  error // the first
 }
 
 // Run has the clients exchange messages for a while.
-func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Exchanged, error) {
+func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Result, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	if err := l.pairUp(ctx); err != nil {
+	if err := l.pairClients(ctx); err != nil {
 		return nil, err
 	}
-	_, _ = l.failures() // of before
+	_, _ = l.takeFailures() // of before
 	l.mu.Lock()
 	l.latency.Reset()
 	l.mu.Unlock()
 	l.received.Store(0)
 	start := time.Now()
-	l.from.Store(int64(start.Sub(l.base)))
-	r := &Exchanged{}
-	err := l.send(ctx, e, start, d, r)
+	l.countFrom.Store(int64(start.Sub(l.base)))
+	r := &Result{}
+	err := l.sendMessages(ctx, e, start, d, r)
 	r.Elapsed = time.Since(start)
-	l.drain(ctx, r.Sent)
-	l.from.Store(0)
+	l.awaitArrivals(ctx, r.Sent)
+	l.countFrom.Store(0)
 	r.Received = l.received.Load()
 	l.mu.Lock()
 	latency := l.latency
 	l.mu.Unlock()
 	r.Latency = &latency
-	r.Failed, r.Failure = l.failures()
+	r.Failed, r.Failure = l.takeFailures()
 	if err == nil && r.Received == 0 {
 		err = fmt.Errorf("nothing arrived: %w", r.Failure)
 	}
@@ -61,7 +61,7 @@ func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Exchanged
 }
 
 // send sends messages when they are due, each client's in turn.
-func (l *Load) send(ctx context.Context, e Exchange, start time.Time, d time.Duration, r *Exchanged) error {
+func (l *Load) sendMessages(ctx context.Context, e Exchange, start time.Time, d time.Duration, r *Result) error {
 	text, mark := payload(e.Kind, e.Size)
 	schedule := pace.New(start, 1, e.Rate)
 	sleeper := pace.NewSleeper()
@@ -69,24 +69,24 @@ func (l *Load) send(ctx context.Context, e Exchange, start time.Time, d time.Dur
 	var frame []byte
 	end := start.Add(d)
 	for now := time.Now(); now.Before(end) && ctx.Err() == nil; now = time.Now() {
-		due, late := schedule.Due(now, l.paired)
+		due, late := schedule.TakeDueSlots(now, l.paired)
 		if due == 0 {
-			sleeper.Until(latest(now.Add(tick), schedule.Next()))
+			sleeper.SleepUntil(latest(now.Add(tick), schedule.NextDue()))
 			continue
 		}
-		r.Late.Record(late)
+		r.Lateness.Record(late)
 		for range due {
 			c := l.clients[r.Sent%uint64(l.paired)]
-			stamp(text[mark:], uint64(time.Since(l.base)))
-			frame = l.dialer.dialect.message(frame[:0], string(e.Kind), c, text)
-			_ = c.ws.SetWriteDeadline(now.Add(patience))
+			putTimestamp(text[mark:], uint64(time.Since(l.base)))
+			frame = l.dialer.codec.appendMessage(frame[:0], string(e.Kind), c, text)
+			_ = c.ws.SetWriteDeadline(now.Add(replyTimeout))
 			if err := c.ws.WriteMessage(gorilla.TextMessage, frame); err != nil {
 				return fmt.Errorf("send a message: %w", err)
 			}
 			r.Sent++
 		}
 	}
-	r.Skipped = schedule.Skipped()
+	r.Skipped = schedule.SkippedPackets()
 	return ctx.Err()
 }
 
@@ -98,13 +98,13 @@ func latest(a, b time.Time) time.Time {
 }
 
 // drainWait is how long messages may be under way.
-const drainWait = 2 * time.Second
+const arrivalTimeout = 2 * time.Second
 
 // drain waits until all messages have arrived.
-func (l *Load) drain(ctx context.Context, sent uint64) {
+func (l *Load) awaitArrivals(ctx context.Context, sent uint64) {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
-	for end := time.Now().Add(drainWait); l.received.Load() < sent && time.Now().Before(end); {
+	for end := time.Now().Add(arrivalTimeout); l.received.Load() < sent && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return
@@ -133,4 +133,4 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-func refusesIt(text []byte) bool { return bytes.Contains(text, errorType) }
+func isRefusal(text []byte) bool { return bytes.Contains(text, errorType) }

@@ -47,7 +47,7 @@ func serve(t *testing.T, secure bool, change ...func(*signal.Limits)) Options {
 		web = httptest.NewTLSServer(web.Config.Handler)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
 		defer cancel()
 		if err := hub.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -92,7 +92,7 @@ func TestVisits(t *testing.T) {
 	for _, p := range []Protocol{Classic, Native} {
 		o := serve(t, false)
 		o.Protocol = p
-		v, err := NewVisits(o, 200)
+		v, err := NewSignIns(o, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		t.Errorf("Grow: %v", err)
 	}
 	o.Path = "/nowhere"
-	v, err := NewVisits(o, 100)
+	v, err := NewSignIns(o, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,23 +148,23 @@ func TestPayloads(t *testing.T) {
 	for _, kind := range []Kind{Candidate, Offer} {
 		for _, size := range []int{MinSize, 200, 999, 4096} {
 			text, mark := payload(kind, size)
-			stamp(text[mark:], 0x1234)
+			putTimestamp(text[mark:], 0x1234)
 			var got map[string]string
 			if err := json.Unmarshal(text, &got); err != nil || len(text) != size || got["sent"] != "0000000000001234" {
 				t.Errorf("%s of %d is %d: %s, %v", kind, size, len(text), text, err)
 			}
-			if n, err := stamped(text); err != nil || n != 0x1234 {
+			if n, err := readTimestamp(text); err != nil || n != 0x1234 {
 				t.Errorf("%x, %v", n, err)
 			}
 		}
 	}
-	if _, err := stamped([]byte(`{"sent":"12`)); err == nil {
+	if _, err := readTimestamp([]byte(`{"sent":"12`)); err == nil {
 		t.Error("half a mark is one")
 	}
-	if number([]byte(`{"seq":42,"type"`)) != 42 || number([]byte(`{"type"`)) != 0 {
+	if sequenceNumber([]byte(`{"seq":42,"type"`)) != 42 || sequenceNumber([]byte(`{"type"`)) != 0 {
 		t.Error("wrong numbers")
 	}
-	if b := (native{}).message(nil, "offer", &client{peer: &client{name: "x"}}, []byte("{}")); !json.Valid(b) || !bytes.Contains(b, []byte(`"seq":1`)) {
+	if b := (native{}).appendMessage(nil, "offer", &client{peer: &client{name: "x"}}, []byte("{}")); !json.Valid(b) || !bytes.Contains(b, []byte(`"seq":1`)) {
 		t.Errorf("%s", b)
 	}
 }

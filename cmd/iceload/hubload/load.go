@@ -16,21 +16,21 @@ import (
 
 // Load is a number of clients that are signed in. One goroutine may use it.
 type Load struct {
-	dialer  *dialer
-	prefix  string // of names
-	clients []*client
-	paired  int // clients
-	readers sync.WaitGroup
-	closing atomic.Bool
-	base    time.Time
+	dialer     *dialer
+	namePrefix string // of names
+	clients    []*client
+	paired     int // clients
+	readers    sync.WaitGroup
+	closing    atomic.Bool
+	base       time.Time
 
-	received atomic.Uint64 // since from
-	from     atomic.Int64  // when what counts was sent at the earliest, since base
+	received  atomic.Uint64 // since from
+	countFrom atomic.Int64  // when what counts was sent at the earliest, since base
 
-	mu      sync.Mutex
-	latency quantile.Histogram
-	failure error // the first
-	failed  uint64
+	mu           sync.Mutex
+	latency      quantile.Histogram
+	failure      error // the first
+	failureCount uint64
 }
 
 // New returns a Load without clients.
@@ -38,11 +38,11 @@ func New(o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &Load{dialer: newDialer(&o), prefix: newPrefix("load"), base: time.Now()}, nil
+	return &Load{dialer: newDialer(&o), namePrefix: newNamePrefix("load"), base: time.Now()}, nil
 }
 
 // newPrefix is of names that no earlier run has used: a server may keep names for a while.
-func newPrefix(what string) string { return fmt.Sprintf("%s-%08x", what, rand.Uint32()) }
+func newNamePrefix(what string) string { return fmt.Sprintf("%s-%08x", what, rand.Uint32()) }
 
 // Clients is how many there are.
 func (l *Load) Clients() int { return len(l.clients) }
@@ -60,7 +60,7 @@ func (l *Load) Grow(ctx context.Context, n int) error {
 		refusal error
 		next    = len(l.clients)
 	)
-	take := func() (int, bool) {
+	nextIndex := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		next++
@@ -68,8 +68,8 @@ func (l *Load) Grow(ctx context.Context, n int) error {
 	}
 	for range min(l.dialer.opts.Window, n-len(l.clients)) {
 		workers.Go(func() {
-			for i, ok := take(); ok; i, ok = take() {
-				c, err := l.dialer.signIn(ctx, fmt.Sprintf("%s-%d", l.prefix, i))
+			for i, ok := nextIndex(); ok; i, ok = nextIndex() {
+				c, err := l.dialer.signIn(ctx, fmt.Sprintf("%s-%d", l.namePrefix, i))
 				mu.Lock()
 				if err == nil {
 					l.clients = append(l.clients, c)
@@ -78,7 +78,7 @@ func (l *Load) Grow(ctx context.Context, n int) error {
 				}
 				mu.Unlock()
 				if err == nil {
-					l.readers.Go(func() { l.read(c) })
+					l.readers.Go(func() { l.readMessages(c) })
 				}
 			}
 		})
@@ -94,7 +94,7 @@ func (l *Load) Grow(ctx context.Context, n int) error {
 func (l *Load) Close() {
 	l.closing.Store(true)
 	for _, c := range l.clients {
-		_ = c.bid(l.dialer.dialect)
+		_ = c.sendGoodbye(l.dialer.codec)
 		_ = c.ws.Close()
 	}
 	l.readers.Wait()
@@ -102,7 +102,7 @@ func (l *Load) Close() {
 }
 
 // read takes what one client is sent.
-func (l *Load) read(c *client) {
+func (l *Load) readMessages(c *client) {
 	_ = c.ws.SetReadDeadline(time.Time{})
 	buffer := make([]byte, 0, 512)
 	for {
@@ -112,30 +112,30 @@ func (l *Load) read(c *client) {
 		}
 		if err != nil {
 			if !l.closing.Load() {
-				l.fail(fmt.Errorf("%s lost its connection: %w", c.name, err))
+				l.recordFailure(fmt.Errorf("%s lost its connection: %w", c.name, err))
 			}
 			return
 		}
-		l.take(c, buffer, time.Since(l.base))
+		l.countMessage(c, buffer, time.Since(l.base))
 	}
 }
 
-func (l *Load) take(c *client, text []byte, now time.Duration) {
-	if n := number(text); n > 0 {
-		c.had.Store(n)
+func (l *Load) countMessage(c *client, text []byte, now time.Duration) {
+	if n := sequenceNumber(text); n > 0 {
+		c.lastReceivedSeq.Store(n)
 	}
-	sent, err := stamped(text)
+	sent, err := readTimestamp(text)
 	if err != nil {
-		if refusesIt(text) {
-			l.fail(refused(text))
+		if isRefusal(text) {
+			l.recordFailure(refusalError(text))
 		}
 		return
 	}
 	select {
-	case c.heard <- struct{}{}:
+	case c.messageArrived <- struct{}{}:
 	default:
 	}
-	if from := l.from.Load(); from == 0 || int64(sent) < from {
+	if from := l.countFrom.Load(); from == 0 || int64(sent) < from {
 		return
 	}
 	l.received.Add(1)
@@ -145,64 +145,64 @@ func (l *Load) take(c *client, text []byte, now time.Duration) {
 }
 
 // fail notes that something went wrong.
-func (l *Load) fail(err error) {
+func (l *Load) recordFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed++
+	l.failureCount++
 	if l.failure == nil {
 		l.failure = err
 	}
 }
 
 // failures returns how many failures there were since it was called before, and the first.
-func (l *Load) failures() (count uint64, first error) {
+func (l *Load) takeFailures() (count uint64, first error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	count, first = l.failed, l.failure
-	l.failed, l.failure = 0, nil
+	count, first = l.failureCount, l.failure
+	l.failureCount, l.failure = 0, nil
 	return count, first
 }
 
-var errNobody = errors.New("there are no two clients")
+var errNoPair = errors.New("there are no two clients")
 
 // pairUp makes pairs of all clients, as the protocols want before candidates: an offer, and an answer.
-func (l *Load) pairUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (l *Load) pairClients(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
 	for ; l.paired+1 < len(l.clients); l.paired += 2 {
 		a, b := l.clients[l.paired], l.clients[l.paired+1]
 		a.peer, b.peer = b, a
-		if err := l.introduce(ctx, a, "offer"); err != nil {
+		if err := l.sendAndAwait(ctx, a, "offer"); err != nil {
 			return err
 		}
-		if err := l.introduce(ctx, b, "answer"); err != nil {
+		if err := l.sendAndAwait(ctx, b, "answer"); err != nil {
 			return err
 		}
 	}
 	if l.paired == 0 {
-		return errNobody
+		return errNoPair
 	}
 	return nil
 }
 
 // introduce has c send something to its peer, and waits until it is there.
-func (l *Load) introduce(ctx context.Context, c *client, kind string) error {
+func (l *Load) sendAndAwait(ctx context.Context, c *client, kind string) error {
 	text, _ := payload(Offer, MinSize)
-	_ = c.ws.SetWriteDeadline(time.Now().Add(patience))
-	if err := c.ws.WriteMessage(gorilla.TextMessage, l.dialer.dialect.message(nil, kind, c, text)); err != nil {
+	_ = c.ws.SetWriteDeadline(time.Now().Add(replyTimeout))
+	if err := c.ws.WriteMessage(gorilla.TextMessage, l.dialer.codec.appendMessage(nil, kind, c, text)); err != nil {
 		return fmt.Errorf("send an %s: %w", kind, err)
 	}
 	select {
-	case <-c.peer.heard:
+	case <-c.peer.messageArrived:
 		return nil
 	case <-ctx.Done():
-		_, err := l.failures()
+		_, err := l.takeFailures()
 		return fmt.Errorf("%s got no %s from %s: %w", c.peer.name, kind, c.name, errors.Join(ctx.Err(), err))
 	}
 }
 
 // Failure returns the first thing that went wrong since it was asked for before.
-func (l *Load) Failure() error {
-	_, err := l.failures()
+func (l *Load) TakeFailure() error {
+	_, err := l.takeFailures()
 	return err
 }

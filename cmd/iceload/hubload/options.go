@@ -36,7 +36,7 @@ const (
 )
 
 // patience is how long a client waits for what must come.
-const patience = 15 * time.Second
+const replyTimeout = 15 * time.Second
 
 // Options say who is loaded, and how.
 type Options struct {

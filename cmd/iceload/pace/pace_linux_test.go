@@ -21,7 +21,7 @@ func TestScheduleHasNoDrift(t *testing.T) {
 			// Steps that are not a multiple of the interval.
 			for at := time.Duration(0); at < 3*time.Second; at += 317 * time.Microsecond {
 				for {
-					n, late := s.Due(start.Add(at), 10)
+					n, late := s.TakeDueSlots(start.Add(at), 10)
 					sent += n * c.packets
 					if n > 0 && (late < 0 || late > 318*time.Microsecond) {
 						t.Fatalf("a slot is %v late", late)
@@ -34,12 +34,12 @@ func TestScheduleHasNoDrift(t *testing.T) {
 				if float64(sent) > ideal+0.001 || float64(sent) < ideal-float64(c.packets)-0.001 {
 					t.Fatalf("%d packets after %v, want about %.1f", sent, at, ideal)
 				}
-				if !s.Next().After(start.Add(at)) {
+				if !s.NextDue().After(start.Add(at)) {
 					t.Fatalf("at %v the next slot is due already", at)
 				}
 			}
-			if s.Skipped() != 0 {
-				t.Errorf("%d packets skipped", s.Skipped())
+			if s.SkippedPackets() != 0 {
+				t.Errorf("%d packets skipped", s.SkippedPackets())
 			}
 		})
 	}
@@ -49,17 +49,17 @@ func TestScheduleSkipsWhatIsLongOver(t *testing.T) {
 	start := time.Now()
 	s := New(start, 2, 1000)
 	const limit = 1 << 20
-	if n, _ := s.Due(start.Add(-time.Second), limit); n != 0 {
+	if n, _ := s.TakeDueSlots(start.Add(-time.Second), limit); n != 0 {
 		t.Fatalf("%d slots before the start", n)
 	}
-	n, late := s.Due(start.Add(time.Second), limit)
-	if n != 5 && n != 6 || late > Patience {
+	n, late := s.TakeDueSlots(start.Add(time.Second), limit)
+	if n != 5 && n != 6 || late > MaxLateness {
 		t.Errorf("%d slots, the first %v late, after a second of standing still", n, late)
 	}
-	if got := s.Skipped() + 2*uint64(n); got != 1002 {
+	if got := s.SkippedPackets() + 2*uint64(n); got != 1002 {
 		t.Errorf("%d packets sent or skipped, want 1002", got)
 	}
-	if n, _ := s.Due(start.Add(time.Second), limit); n != 0 {
+	if n, _ := s.TakeDueSlots(start.Add(time.Second), limit); n != 0 {
 		t.Errorf("%d slots handed out twice", n)
 	}
 }
@@ -69,7 +69,7 @@ func TestSleeperNeverWakesEarly(t *testing.T) {
 	defer s.Release()
 	for _, d := range []time.Duration{-time.Second, 0, 50 * time.Microsecond, 3 * time.Millisecond} {
 		until := time.Now().Add(d)
-		s.Until(until)
+		s.SleepUntil(until)
 		if early := time.Until(until); early > 0 {
 			t.Errorf("a sleep of %v ended %v early", d, early)
 		}

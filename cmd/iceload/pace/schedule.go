@@ -12,62 +12,62 @@ import (
 )
 
 // Patience is how late a slot may be and still be used.
-const Patience = 10 * time.Millisecond
+const MaxLateness = 10 * time.Millisecond
 
 // Schedule hands out slots. It belongs to one goroutine.
 type Schedule struct {
-	start   time.Time
-	packets uint64 // of one slot
-	rate    uint64 // packets per second
-	next    uint64 // the first slot that was not handed out
-	skipped uint64
+	start          time.Time
+	packetsPerSlot uint64 // of one slot
+	rate           uint64 // packets per second
+	nextSlot       uint64 // the first slot that was not handed out
+	skippedSlots   uint64
 }
 
 // New returns a schedule of slots with packets packets each, rate packets per second
 // in all. Both are positive. Slot 0 is due at start, which has a monotonic clock reading.
 func New(start time.Time, packets, rate int) *Schedule {
-	return &Schedule{start: start, packets: uint64(packets), rate: uint64(rate)}
+	return &Schedule{start: start, packetsPerSlot: uint64(packets), rate: uint64(rate)}
 }
 
 // at is when slot k is due, counted from the start; k*packets is below 2^32 seconds' worth.
-func (s *Schedule) at(k uint64) time.Duration {
-	hi, lo := bits.Mul64(k*s.packets, uint64(time.Second))
+func (s *Schedule) offset(k uint64) time.Duration {
+	hi, lo := bits.Mul64(k*s.packetsPerSlot, uint64(time.Second))
 	q, _ := bits.Div64(hi, lo, s.rate)
 	return time.Duration(q)
 }
 
 // Next is when the next slot is due.
-func (s *Schedule) Next() time.Time { return s.start.Add(s.at(s.next)) }
+func (s *Schedule) NextDue() time.Time { return s.start.Add(s.offset(s.nextSlot)) }
 
 // Due hands out the slots that are due at now, at most limit of them, and tells how
 // late the first of them is.
-func (s *Schedule) Due(now time.Time, limit int) (slots int, late time.Duration) {
+func (s *Schedule) TakeDueSlots(now time.Time, limit int) (slots int, late time.Duration) {
 	elapsed := now.Sub(s.start)
-	if elapsed < s.at(s.next) {
+	if elapsed < s.offset(s.nextSlot) {
 		return 0, 0
 	}
-	if elapsed-s.at(s.next) > Patience {
-		first := s.before(elapsed - Patience)
-		s.skipped += first - s.next
-		s.next = first
+	if elapsed-s.offset(s.nextSlot) > MaxLateness {
+		first := s.slotsDueBy(elapsed - MaxLateness)
+		s.skippedSlots += first - s.nextSlot
+		s.nextSlot = first
 	}
-	late = elapsed - s.at(s.next)
-	due := s.before(elapsed) - s.next
+	late = elapsed - s.offset(s.nextSlot)
+	due := s.slotsDueBy(elapsed) - s.nextSlot
 	slots = int(min(due, uint64(limit)))
-	s.next += uint64(slots)
+	s.nextSlot += uint64(slots)
 	return slots, late
 }
 
 // before is how many slots are due up to d after the start: slot before(d) is the
 // first that is not.
-func (s *Schedule) before(d time.Duration) uint64 {
+func (s *Schedule) slotsDueBy(d time.Duration) uint64 {
 	hi, lo := bits.Mul64(uint64(d), s.rate)
-	k, _ := bits.Div64(hi, lo, uint64(time.Second)*s.packets)
-	for s.at(k) <= d { // division rounds down twice: off by one at most
+	k, _ := bits.Div64(hi, lo, uint64(time.Second)*s.packetsPerSlot)
+	for s.offset(k) <= d { // division rounds down twice: off by one at most
 		k++
 	}
 	return k
 }
 
 // Skipped is how many packets were not due any more when their turn came.
-func (s *Schedule) Skipped() uint64 { return s.skipped * s.packets }
+func (s *Schedule) SkippedPackets() uint64 { return s.skippedSlots * s.packetsPerSlot }

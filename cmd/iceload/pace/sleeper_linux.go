@@ -31,7 +31,7 @@ func (s *Sleeper) Release() {
 }
 
 // Until sleeps until t, which has a monotonic clock reading.
-func (s *Sleeper) Until(t time.Time) {
+func (s *Sleeper) SleepUntil(t time.Time) {
 	for d := time.Until(t); d > 0; d = time.Until(t) {
 		ts := unix.NsecToTimespec(int64(min(d, maxSleep)))
 		// A plain system call would let the runtime hand this thread's processor over and

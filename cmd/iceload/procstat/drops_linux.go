@@ -13,7 +13,7 @@ import (
 // process has now, mostly because it did not fetch them in time. known is false if
 // the sockets of the process may not be seen.
 func (p *Process) Drops() (n uint64, known bool, err error) {
-	sockets, err := p.sockets()
+	sockets, err := p.socketInodes()
 	if errors.Is(err, os.ErrPermission) {
 		return 0, false, nil
 	}
@@ -21,7 +21,7 @@ func (p *Process) Drops() (n uint64, known bool, err error) {
 		return 0, false, err
 	}
 	for _, name := range []string{"net/udp", "net/udp6"} {
-		m, err := dropsAt(p.path(name), sockets)
+		m, err := readDrops(p.path(name), sockets)
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // there may be no IPv6
 			return 0, false, err
 		}
@@ -31,7 +31,7 @@ func (p *Process) Drops() (n uint64, known bool, err error) {
 }
 
 // sockets are the inodes of the sockets of a process.
-func (p *Process) sockets() (map[string]bool, error) {
+func (p *Process) socketInodes() (map[string]bool, error) {
 	entries, err := os.ReadDir(p.path("fd"))
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ const (
 )
 
 // dropsAt adds up the drops of sockets in a table like /proc/net/udp.
-func dropsAt(path string, sockets map[string]bool) (uint64, error) {
+func readDrops(path string, sockets map[string]bool) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

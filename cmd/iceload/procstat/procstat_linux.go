@@ -102,7 +102,7 @@ func (p *Process) Usage() (Usage, error) {
 	if unix.ClockGettime(cpuClock(p.pid), &ts) == nil {
 		u.CPU = time.Duration(ts.Nano())
 	}
-	u.Switches, err = p.switches()
+	u.Switches, err = p.voluntarySwitches()
 	return u, err
 }
 
@@ -113,14 +113,14 @@ func cpuClock(pid int) int32 {
 }
 
 // switches adds up the voluntary context switches of all threads.
-func (p *Process) switches() (uint64, error) {
+func (p *Process) voluntarySwitches() (uint64, error) {
 	paths, err := filepath.Glob(p.path("task/*/status"))
 	if err != nil {
 		return 0, err
 	}
 	var sum uint64
 	for _, path := range paths {
-		n, err := number(path, "voluntary_ctxt_switches:")
+		n, err := readNumber(path, "voluntary_ctxt_switches:")
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // a thread that has just ended
 		}
@@ -137,12 +137,12 @@ func (p *Process) Resident() (uint64, error) {
 	if _, err := p.stat(); err != nil {
 		return 0, err
 	}
-	kib, err := number(p.path("status"), "VmRSS:")
+	kib, err := readNumber(p.path("status"), "VmRSS:")
 	return kib << 10, err
 }
 
 // number reads the number that follows key at the start of a line.
-func number(path, key string) (uint64, error) {
+func readNumber(path, key string) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

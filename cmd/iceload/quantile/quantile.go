@@ -47,7 +47,7 @@ func bucket(d time.Duration) int {
 }
 
 // middle is the value that stands for a bucket.
-func middle(i int) time.Duration {
+func midpoint(i int) time.Duration {
 	if i < linear {
 		return time.Duration(i)
 	}
@@ -72,7 +72,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	var seen uint64
 	for i, n := range h.counts {
 		if seen += n; seen > rank {
-			return min(middle(i), h.max)
+			return min(midpoint(i), h.max)
 		}
 	}
 	return h.max

@@ -59,8 +59,8 @@ func TestExtremes(t *testing.T) {
 
 func TestBucketsFollowEachOther(t *testing.T) {
 	for i := 1; i < buckets; i++ {
-		if bucket(middle(i)) != i || middle(i) <= middle(i-1) {
-			t.Fatalf("bucket %d stands for %v, which is in bucket %d", i, middle(i), bucket(middle(i)))
+		if bucket(midpoint(i)) != i || midpoint(i) <= midpoint(i-1) {
+			t.Fatalf("bucket %d stands for %v, which is in bucket %d", i, midpoint(i), bucket(midpoint(i)))
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (m Mark) Put(b []byte) {
 }
 
 // Read reads the mark of a payload; ok is false if it is too short for one.
-func Read(b []byte) (m Mark, ok bool) {
+func ReadMark(b []byte) (m Mark, ok bool) {
 	if len(b) < MarkSize {
 		return m, false
 	}
@@ -44,8 +44,8 @@ func Read(b []byte) (m Mark, ok bool) {
 }
 
 const (
-	word   = 64
-	window = 1024
+	wordBits = 64
+	window   = 1024
 )
 
 // Flow is what one flow sent and what came of it. The zero value is a flow that has
@@ -58,18 +58,18 @@ type Flow struct {
 	Stale      uint64 // too late to tell whether it is a duplicate
 
 	next uint64 // one above the highest number received
-	seen [window / word]uint64
+	seen [window / wordBits]uint64
 }
 
 // Next returns the number of the packet that is sent now.
-func (f *Flow) Next() uint64 {
+func (f *Flow) NextSeq() uint64 {
 	f.Sent++
 	return f.Sent - 1
 }
 
 // Accept counts the packet with number seq, and tells whether it is the first with
 // it. A number that was never sent is not accepted.
-func (f *Flow) Accept(seq uint64) bool {
+func (f *Flow) CountArrival(seq uint64) bool {
 	switch {
 	case seq >= f.Sent:
 		return false
@@ -78,13 +78,13 @@ func (f *Flow) Accept(seq uint64) bool {
 	case f.next-seq > window:
 		f.Stale++
 		return false
-	case f.seen[seq%window/word]&(1<<(seq%word)) != 0:
+	case f.seen[seq%window/wordBits]&(1<<(seq%wordBits)) != 0:
 		f.Duplicates++
 		return false
 	default:
 		f.Reordered++
 	}
-	f.seen[seq%window/word] |= 1 << (seq % word)
+	f.seen[seq%window/wordBits] |= 1 << (seq % wordBits)
 	f.Received++
 	return true
 }
@@ -95,7 +95,7 @@ func (f *Flow) advance(seq uint64) {
 		clear(f.seen[:])
 	} else {
 		for s := f.next; s <= seq; s++ {
-			f.seen[s%window/word] &^= 1 << (s % word)
+			f.seen[s%window/wordBits] &^= 1 << (s % wordBits)
 		}
 	}
 	f.next = seq + 1

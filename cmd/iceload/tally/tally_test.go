@@ -12,10 +12,10 @@ func TestMarkSurvives(t *testing.T) {
 	want := Mark{Run: 0xDEADBEEF, Flow: 7, Seq: 1 << 31, Sent: -5}
 	b := make([]byte, MarkSize+3)
 	want.Put(b)
-	if got, ok := Read(b); !ok || got != want {
+	if got, ok := ReadMark(b); !ok || got != want {
 		t.Errorf("read %+v, %v", got, ok)
 	}
-	if _, ok := Read(b[:MarkSize-1]); ok {
+	if _, ok := ReadMark(b[:MarkSize-1]); ok {
 		t.Error("a mark was read from too few bytes")
 	}
 }
@@ -42,10 +42,10 @@ func TestFlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var f Flow
 			for range c.sent {
-				f.Next()
+				f.NextSeq()
 			}
 			for _, seq := range c.seqs {
-				f.Accept(seq)
+				f.CountArrival(seq)
 			}
 			if d := cmp.Diff(c.want, f, cmpopts.IgnoreUnexported(Flow{})); d != "" || f.Lost() != c.lost {
 				t.Errorf("lost %d, want %d; -want +got:\n%s", f.Lost(), c.lost, d)
@@ -66,13 +66,13 @@ func TestFlowAgainstASet(t *testing.T) {
 		if set[seq] {
 			duplicates++
 		}
-		if f.Accept(seq) == set[seq] {
+		if f.CountArrival(seq) == set[seq] {
 			t.Fatalf("number %d: new %v", seq, set[seq])
 		}
 		set[seq] = true
 	}
 	for range 20000 {
-		seq := f.Next()
+		seq := f.NextSeq()
 		switch rnd.IntN(10) {
 		case 0: // lost
 		case 1:

@@ -15,7 +15,7 @@ import (
 var (
 	testPeer    = netip.MustParseAddrPort("127.0.0.2:9")
 	testRelayed = netip.MustParseAddrPort("127.0.0.1:50000")
-	everything  = []Step{Allocate, Permission, Channel, Refresh, Release}
+	everything  = []Step{Allocate, CreatePermission, BindChannel, Refresh, Release}
 )
 
 // server answers requests as a TURN server does. It keeps them until it is asked.
@@ -23,19 +23,19 @@ type server struct {
 	t        *testing.T
 	password string
 	nonce    string
-	queue    []query
-	log      []string
+	queue    []receivedRequest
+	steps    []string
 	forge    bool // sign answers with a wrong key
 	refuse   map[Step]wire.Code
 }
 
-type query struct {
-	session int
+type receivedRequest struct {
+	client  int
 	request []byte
 }
 
-func (s *server) send(session int, request []byte) {
-	s.queue = append(s.queue, query{session, slices.Clone(request)})
+func (s *server) send(client int, request []byte) {
+	s.queue = append(s.queue, receivedRequest{client, slices.Clone(request)})
 }
 
 // step is what a request asks for.
@@ -44,17 +44,17 @@ func step(m *wire.Message) Step {
 	if d, ok := wire.Seconds(lifetime); ok && d == 0 {
 		return Release
 	}
-	return map[wire.Method]Step{wire.Allocate: Allocate, wire.CreatePermission: Permission, wire.ChannelBind: Channel, wire.Refresh: Refresh}[m.Method]
+	return map[wire.Method]Step{wire.Allocate: Allocate, wire.CreatePermission: CreatePermission, wire.ChannelBind: BindChannel, wire.Refresh: Refresh}[m.Method]
 }
 
 // answer makes the answer to a request.
-func (s *server) answer(request []byte) []byte {
+func (s *server) respondTo(request []byte) []byte {
 	var m wire.Message
 	if err := wire.Parse(request, &m); err != nil {
 		s.t.Fatalf("parse a request: %v", err)
 	}
 	what := step(&m)
-	s.log = append(s.log, what.String())
+	s.steps = append(s.steps, what.String())
 	user, _ := m.Get(wire.AttrUsername)
 	nonce, _ := m.Get(wire.AttrNonce)
 	key := credential.LongTermKey(string(user), "realm", s.password)
@@ -80,40 +80,40 @@ func (s *server) answer(request []byte) []byte {
 }
 
 // serve answers everything that was asked, and what follows from it.
-func (s *server) serve(r *Runner, now time.Time) {
+func (s *server) respondToAll(r *Runner, now time.Time) {
 	for len(s.queue) > 0 {
 		q := s.queue[0]
 		s.queue = s.queue[1:]
-		if !r.Handle(q.session, s.answer(q.request), now) {
-			s.t.Errorf("an answer to session %d was not expected", q.session)
+		if !r.Handle(q.client, s.respondTo(q.request), now) {
+			s.t.Errorf("an answer to client %d was not expected", q.client)
 		}
 	}
 }
 
-// setUp makes n sessions that sign in with the password "right".
-func setUp(t *testing.T, n, window int) (*server, *Runner, []*Session) {
+// setUp makes n clients that sign in with the password "right".
+func setUp(t *testing.T, n, window int) (*server, *Runner, []*Client) {
 	s := &server{t: t, password: "right", nonce: "first", refuse: map[Step]wire.Code{}}
-	sessions := make([]*Session, n)
-	for i := range sessions {
-		sessions[i] = &Session{Account: Account{"alice", "right"}, Peer: testPeer, Channel: 0x4000}
+	clients := make([]*Client, n)
+	for i := range clients {
+		clients[i] = &Client{Account: Account{"alice", "right"}, Peer: testPeer, Channel: 0x4000}
 	}
-	return s, NewRunner(RunnerOptions{Sessions: sessions, Send: s.send, Window: window}), sessions
+	return s, NewRunner(RunnerOptions{Clients: clients, Send: s.send, Window: window}), clients
 }
 
 func TestScriptIsFollowed(t *testing.T) {
-	s, r, sessions := setUp(t, 1, 1)
+	s, r, clients := setUp(t, 1, 1)
 	now := time.Now()
 	var ended []error
 	r.Start(0, now, everything, func(err error) { ended = append(ended, err) })
-	s.serve(r, now.Add(time.Millisecond))
+	s.respondToAll(r, now.Add(time.Millisecond))
 	want := []string{"allocate", "allocate", "permission", "channel", "refresh", "release"}
-	if !slices.Equal(s.log, want) || !slices.Equal(ended, []error{nil}) || !r.Idle() || r.Busy(0) {
-		t.Errorf("asked %v, ended with %v", s.log, ended)
+	if !slices.Equal(s.steps, want) || !slices.Equal(ended, []error{nil}) || !r.Idle() || r.Busy(0) {
+		t.Errorf("asked %v, ended with %v", s.steps, ended)
 	}
-	if sessions[0].Relayed != testRelayed {
-		t.Errorf("relayed address %v", sessions[0].Relayed)
+	if clients[0].Relayed != testRelayed {
+		t.Errorf("relayed address %v", clients[0].Relayed)
 	}
-	for what := range steps {
+	for what := range numSteps {
 		if n := r.Times[what].Count(); n != 1 {
 			t.Errorf("%v was timed %d times", what, n)
 		}
@@ -124,13 +124,13 @@ func TestFreshNonceIsTaken(t *testing.T) {
 	s, r, _ := setUp(t, 1, 1)
 	now := time.Now()
 	r.Start(0, now, everything[:1], nil)
-	s.serve(r, now)
+	s.respondToAll(r, now)
 	s.nonce = "second"
 	var got error
 	r.Start(0, now, []Step{Refresh}, func(err error) { got = err })
-	s.serve(r, now)
-	if want := []string{"allocate", "allocate", "refresh", "refresh"}; got != nil || !slices.Equal(s.log, want) {
-		t.Errorf("asked %v, ended with %v", s.log, got)
+	s.respondToAll(r, now)
+	if want := []string{"allocate", "allocate", "refresh", "refresh"}; got != nil || !slices.Equal(s.steps, want) {
+		t.Errorf("asked %v, ended with %v", s.steps, got)
 	}
 }
 
@@ -141,8 +141,8 @@ func TestFailures(t *testing.T) {
 	}{
 		"wrong password":      {func(s *server) { s.password = "other" }, "allocate: 401 Unauthorized (is"},
 		"quota":               {func(s *server) { s.refuse[Allocate] = wire.AllocationQuotaReached }, "allocate: 486 Allocation Quota Reached (raise"},
-		"forbidden peer":      {func(s *server) { s.refuse[Channel] = wire.Forbidden }, "channel: 403 Forbidden (does"},
-		"nonces without end":  {func(s *server) { s.refuse[Permission] = wire.StaleNonce }, "permission: 438 Stale Nonce"},
+		"forbidden peer":      {func(s *server) { s.refuse[BindChannel] = wire.Forbidden }, "channel: 403 Forbidden (does"},
+		"nonces without end":  {func(s *server) { s.refuse[CreatePermission] = wire.StaleNonce }, "permission: 438 Stale Nonce"},
 		"nobody's signature":  {func(s *server) { s.forge = true }, "allocate: the answer's message-integrity"},
 		"released, never had": {func(s *server) { s.refuse[Release] = wire.AllocationMismatch }, "release: 437 Allocation Mismatch"},
 	}
@@ -152,7 +152,7 @@ func TestFailures(t *testing.T) {
 			c.spoil(s)
 			var got error
 			r.Start(0, time.Now(), everything, func(err error) { got = err })
-			s.serve(r, time.Now())
+			s.respondToAll(r, time.Now())
 			if got == nil || !strings.HasPrefix(got.Error(), c.want) || !r.Idle() {
 				t.Errorf("ended with %v, want %s...", got, c.want)
 			}
@@ -193,24 +193,24 @@ func TestRepeatedReleaseHasSucceeded(t *testing.T) {
 	s, r, _ := setUp(t, 1, 1)
 	now := time.Now()
 	r.Start(0, now, everything[:1], nil)
-	s.serve(r, now)
+	s.respondToAll(r, now)
 	got := errors.New("it has not ended")
 	r.Start(0, now, []Step{Release}, func(err error) { got = err })
 	s.queue = nil
 	s.refuse[Release] = wire.AllocationMismatch
 	now = now.Add(firstTimeout)
 	r.Tick(now)
-	s.serve(r, now)
+	s.respondToAll(r, now)
 	if got != nil {
 		t.Errorf("ended with %v", got)
 	}
 }
 
 func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
-	s, r, sessions := setUp(t, 20, 3)
+	s, r, clients := setUp(t, 20, 3)
 	now := time.Now()
 	ended := 0
-	for i := range sessions {
+	for i := range clients {
 		r.Start(i, now, everything[:2], func(err error) {
 			if err != nil {
 				t.Error(err)
@@ -224,7 +224,7 @@ func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
 		}
 		q := s.queue[len(s.queue)-1] // answered out of order
 		s.queue = s.queue[:len(s.queue)-1]
-		r.Handle(q.session, s.answer(q.request), now)
+		r.Handle(q.client, s.respondTo(q.request), now)
 	}
 	if ended != 20 {
 		t.Errorf("%d of 20 scripts ended", ended)
@@ -235,13 +235,13 @@ func TestStrangersAreIgnored(t *testing.T) {
 	s, r, _ := setUp(t, 2, 2)
 	now := time.Now()
 	r.Start(0, now, everything, nil)
-	answer := s.answer(s.queue[0].request)
+	answer := s.respondTo(s.queue[0].request)
 	other := slices.Clone(answer)
 	other[10] ^= 1 // transaction ID
 	for name, got := range map[string]bool{
 		"another transaction": r.Handle(0, other, now),
-		"another session":     r.Handle(1, answer, now),
-		"no session":          r.Handle(7, answer, now),
+		"another client":      r.Handle(1, answer, now),
+		"no such client":      r.Handle(7, answer, now),
 		"a request":           r.Handle(0, s.queue[0].request, now),
 		"nonsense":            r.Handle(0, []byte("nonsense"), now),
 	} {
@@ -254,15 +254,15 @@ func TestStrangersAreIgnored(t *testing.T) {
 	}
 }
 
-func TestSessionBeginsAnew(t *testing.T) {
-	s, r, sessions := setUp(t, 1, 1)
+func TestResetClientIsChallengedAgain(t *testing.T) {
+	s, r, clients := setUp(t, 1, 1)
 	r.Start(0, time.Now(), everything, nil)
-	s.serve(r, time.Now())
-	sessions[0].Reset()
-	s.log = nil
+	s.respondToAll(r, time.Now())
+	clients[0].Reset()
+	s.steps = nil
 	r.Start(0, time.Now(), everything[:1], nil)
-	s.serve(r, time.Now())
-	if want := []string{"allocate", "allocate"}; !slices.Equal(s.log, want) {
-		t.Errorf("asked %v, want a challenge again", s.log)
+	s.respondToAll(r, time.Now())
+	if want := []string{"allocate", "allocate"}; !slices.Equal(s.steps, want) {
+		t.Errorf("asked %v, want a challenge again", s.steps)
 	}
 }

@@ -1,16 +1,16 @@
-package link
+package sockets
 
 import "fmt"
 
 // Open opens the ways of all clients.
-func Open(o Options) (Link, error) {
+func OpenClients(o ClientsOptions) (Clients, error) {
 	switch o.Transport {
 	case UDP:
-		return openUDP(o)
+		return openUDPClients(o)
 	case TCP, TLS:
-		return openStreams(o)
+		return openStreamClients(o)
 	case DTLS:
-		return openDTLS(o)
+		return openDTLSClients(o)
 	}
 	return nil, fmt.Errorf("open a link: unknown transport %q", o.Transport)
 }

@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"context"
@@ -22,30 +22,30 @@ const (
 )
 
 // streams are TCP or TLS clients.
-type streams struct {
-	o       Options
-	poller  *batch.Poller
-	streams []*stream
-	dirty   []*stream // with messages to flush
-	buf     []byte
-	lost    uint64 // flushes that failed
-	err     error
+type streamClients struct {
+	o             ClientsOptions
+	poller        *batch.Poller
+	streams       []*stream
+	dirty         []*stream // with messages to flush
+	buf           []byte
+	failedFlushes uint64 // flushes that failed
+	err           error
 }
 
 // stream is one client's.
 type stream struct {
-	conn  *conn
-	tls   *tls.Conn // nil: plain TCP
-	queue []byte    // messages since the last flush
-	sizes []int     // and their lengths
-	rest  []byte    // of what arrived: a frame that is not whole
-	next  int       // what number the next stream of this client has
+	conn        *nonblockingConn
+	tls         *tls.Conn // nil: plain TCP
+	queue       []byte    // messages since the last flush
+	sizes       []int     // and their lengths
+	partial     []byte    // of what arrived: a frame that is not whole
+	nextAddress int       // what number the next stream of this client has
 }
 
-func openStreams(o Options) (Link, error) {
-	l := &streams{o: o, poller: batch.NewPoller(), streams: make([]*stream, o.Clients), buf: make([]byte, bufferSize)}
+func openStreamClients(o ClientsOptions) (Clients, error) {
+	l := &streamClients{o: o, poller: batch.NewPoller(), streams: make([]*stream, o.Clients), buf: make([]byte, bufferSize)}
 	for i := range l.streams {
-		l.streams[i] = &stream{next: o.First + i}
+		l.streams[i] = &stream{nextAddress: o.First + i}
 		if err := l.connect(i); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -54,12 +54,12 @@ func openStreams(o Options) (Link, error) {
 }
 
 // connect opens the stream of a client.
-func (l *streams) connect(client int) error {
+func (l *streamClients) connect(client int) error {
 	s := l.streams[client]
 	source := netip.Addr{}
 	if isLoopback4(l.o.Server.Addr()) {
-		source = clientLayout.at(s.next % clientLayout.size())
-		s.next += l.o.Clients
+		source = clientAddrs.addr(s.nextAddress % clientAddrs.size())
+		s.nextAddress += l.o.Clients
 	}
 	c, err := dial(l.o.Server, source)
 	if err != nil {
@@ -71,19 +71,19 @@ func (l *streams) connect(client int) error {
 			return fmt.Errorf("TLS handshake with %v: %w", l.o.Server, err)
 		}
 	}
-	return l.poller.Add(c.fd, client)
+	return l.poller.AddSocket(c.fd, client)
 }
 
 func (s *stream) handshake(config *tls.Config) error {
-	s.conn.patient = true
+	s.conn.blocking = true
 	s.tls = tls.Client(s.conn, config)
 	err := s.tls.HandshakeContext(context.Background()) // the patience of conn is its time limit
-	s.conn.patient = false
+	s.conn.blocking = false
 	return err
 }
 
 // Message implements Link. The message is padded to four bytes, as it has to be in a stream.
-func (l *streams) Message(client, size int) []byte {
+func (l *streamClients) QueueMessage(client, size int) []byte {
 	s := l.streams[client]
 	if len(s.conn.pending)+len(s.queue)+size > maxPending {
 		return nil
@@ -97,10 +97,10 @@ func (l *streams) Message(client, size int) []byte {
 	return s.queue[at : at+size : at+size]
 }
 
-func (l *streams) Flush() {
+func (l *streamClients) Flush() {
 	for _, s := range l.dirty {
 		if err := s.flush(); err != nil {
-			l.lost++
+			l.failedFlushes++
 			if l.err == nil {
 				l.err = err
 			}
@@ -123,13 +123,13 @@ func (s *stream) flush() error {
 		}
 	}
 	s.queue, s.sizes = s.queue[:0], s.sizes[:0]
-	return errors.Join(errs, s.conn.push())
+	return errors.Join(errs, s.conn.flush())
 }
 
-func (l *streams) Receive(f Handler) error {
+func (l *streamClients) Receive(f MessageHandler) error {
 	for i := range l.streams {
 		if s := l.streams[i]; len(s.conn.pending) > 0 {
-			if err := s.conn.push(); err != nil {
+			if err := s.conn.flush(); err != nil {
 				return fmt.Errorf("stream of client %d: %w", i, err)
 			}
 		}
@@ -147,9 +147,9 @@ func (l *streams) Receive(f Handler) error {
 }
 
 // receive reads all there is, through buf.
-func (s *stream) receive(client int, buf []byte, f Handler) error {
-	have := copy(buf, s.rest)
-	defer func() { s.rest = append(s.rest[:0], buf[:have]...) }()
+func (s *stream) receive(client int, buf []byte, f MessageHandler) error {
+	have := copy(buf, s.partial)
+	defer func() { s.partial = append(s.partial[:0], buf[:have]...) }()
 	for {
 		n, err := s.read(buf[have:])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -158,7 +158,7 @@ func (s *stream) receive(client int, buf []byte, f Handler) error {
 		if err != nil {
 			return err
 		}
-		rest, err := cut(buf[:have+n], client, f)
+		rest, err := splitMessages(buf[:have+n], client, f)
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (s *stream) read(b []byte) (int, error) {
 }
 
 // cut hands over the whole messages at the front of b, and returns what follows them.
-func cut(b []byte, client int, f Handler) (rest []byte, err error) {
+func splitMessages(b []byte, client int, f MessageHandler) (rest []byte, err error) {
 	at := time.Now().UnixNano()
 	for len(b) >= wire.MinFrame {
 		size, padded, err := wire.FrameSize(b, maxFrame)
@@ -190,14 +190,14 @@ func cut(b []byte, client int, f Handler) (rest []byte, err error) {
 	return b, nil
 }
 
-func (l *streams) Wait(d time.Duration) error {
+func (l *streamClients) Wait(d time.Duration) error {
 	_, err := l.poller.Wait(d)
 	return err
 }
 
-func (l *streams) Renew(client int) error {
+func (l *streamClients) Reconnect(client int) error {
 	s := l.streams[client]
-	if err := errors.Join(l.poller.Remove(s.conn.fd), s.close()); err != nil {
+	if err := errors.Join(l.poller.RemoveSocket(s.conn.fd), s.close()); err != nil {
 		return err
 	}
 	return l.connect(client)
@@ -207,16 +207,16 @@ func (l *streams) Renew(client int) error {
 func (s *stream) close() error {
 	if s.tls != nil {
 		_ = s.tls.CloseWrite()
-		_ = s.conn.push()
+		_ = s.conn.flush()
 	}
 	err := s.conn.Close()
-	s.conn, s.tls, s.rest = nil, nil, nil
+	s.conn, s.tls, s.partial = nil, nil, nil
 	return err
 }
 
-func (l *streams) Lost() (uint64, error) { return l.lost, l.err }
+func (l *streamClients) SendFailures() (uint64, error) { return l.failedFlushes, l.err }
 
-func (l *streams) Close() error {
+func (l *streamClients) Close() error {
 	errs := []error{l.poller.Close()}
 	for _, s := range l.streams {
 		if s != nil && s.conn != nil {

@@ -1,5 +1,5 @@
 // The signalling server that icebox is measured against: the classic protocol on Node and ws, as a tutorial's reader would write
-// it and put into production, without logs. Usage: node peer.cjs ADDRESS PORT TLS-PORT CERTIFICATE KEY; modules come from NODE_PATH.
+// it and put into production, without logs. Usage: node nodeserver.cjs ADDRESS PORT TLS-PORT CERTIFICATE KEY; modules come from NODE_PATH.
 "use strict";
 const fs = require("node:fs");
 const http = require("node:http");

@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"bytes"
@@ -31,19 +31,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 10 * time.Second
 
 // echo is a server that sends everything back.
-type echo struct {
+type echoServer struct {
 	addr    netip.AddrPort
 	mu      sync.Mutex
 	clients map[string]bool
 }
 
-func (e *echo) saw(client net.Addr) {
+func (e *echoServer) recordClient(client net.Addr) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.clients[client.String()] = true
 }
 
-func (e *echo) count() int {
+func (e *echoServer) clientCount() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.clients)
@@ -64,9 +64,9 @@ func certificate(t *testing.T) tls.Certificate {
 }
 
 // startEcho starts an echo server for a transport on host.
-func startEcho(t *testing.T, transport Transport, host string) *echo {
+func startEcho(t *testing.T, transport Transport, host string) *echoServer {
 	t.Helper()
-	e := &echo{clients: make(map[string]bool)}
+	e := &echoServer{clients: make(map[string]bool)}
 	address := net.JoinHostPort(host, "0")
 	if transport == UDP {
 		c, err := net.ListenPacket("udp", address)
@@ -81,7 +81,7 @@ func startEcho(t *testing.T, transport Transport, host string) *echo {
 				if err != nil {
 					return
 				}
-				e.saw(from)
+				e.recordClient(from)
 				_, _ = c.WriteTo(buf[:n], from)
 			}
 		})
@@ -113,7 +113,7 @@ func startEcho(t *testing.T, transport Transport, host string) *echo {
 			}
 			open = append(open, c)
 			conns.Go(func() {
-				e.saw(c.RemoteAddr())
+				e.recordClient(c.RemoteAddr())
 				_, _ = io.Copy(c, c)
 				_ = c.Close()
 			})
@@ -146,10 +146,10 @@ func stopWith(t *testing.T, c io.Closer, serve func()) {
 	})
 }
 
-func open(t *testing.T, o Options) Link {
+func openClients(t *testing.T, o ClientsOptions) Clients {
 	t.Helper()
 	o.TLS = &tls.Config{InsecureSkipVerify: true}
-	l, err := Open(o)
+	l, err := OpenClients(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +162,9 @@ func open(t *testing.T, o Options) Link {
 }
 
 // put sends a ChannelData message whose data is text.
-func put(t *testing.T, l Link, client int, text string) {
+func queueText(t *testing.T, l Clients, client int, text string) {
 	t.Helper()
-	b := l.Message(client, wire.ChannelHeaderSize+len(text))
+	b := l.QueueMessage(client, wire.ChannelHeaderSize+len(text))
 	if b == nil {
 		t.Fatalf("no room for a message of client %d", client)
 	}
@@ -173,13 +173,13 @@ func put(t *testing.T, l Link, client int, text string) {
 }
 
 // take waits for n messages and returns what came for whom.
-func take(t *testing.T, l Link, n int) []string {
+func receiveTexts(t *testing.T, l Clients, n int) []string {
 	t.Helper()
-	return takeOrAsk(t, l, n, nil)
+	return receiveOrResend(t, l, n, nil)
 }
 
 // takeOrAsk is take where messages may be lost: ask, if it isn't nil, is called when none came for a second, and what comes twice counts once.
-func takeOrAsk(t *testing.T, l Link, n int, ask func(have []string)) []string {
+func receiveOrResend(t *testing.T, l Clients, n int, ask func(have []string)) []string {
 	t.Helper()
 	var all []string
 	for deadline, last := time.Now().Add(patience), time.Now(); len(all) < n; {
@@ -212,29 +212,29 @@ func takeOrAsk(t *testing.T, l Link, n int, ask func(have []string)) []string {
 func TestMessagesGoThereAndBack(t *testing.T) {
 	cases := map[string]struct {
 		host string
-		o    Options
+		o    ClientsOptions
 	}{
-		"udp, one socket":      {"127.0.0.1", Options{Transport: UDP}},
-		"udp, own sockets":     {"127.0.0.1", Options{Transport: UDP, OwnSockets: true}},
-		"udp, segments":        {"127.0.0.1", Options{Transport: UDP, Segment: 9, Coalesce: true}},
-		"udp, IPv6":            {"::1", Options{Transport: UDP}},
-		"tcp":                  {"127.0.0.1", Options{Transport: TCP}},
-		"tcp, IPv6":            {"::1", Options{Transport: TCP}},
-		"tls":                  {"127.0.0.1", Options{Transport: TLS}},
-		"dtls":                 {"127.0.0.1", Options{Transport: DTLS}},
-		"udp, not the first":   {"127.0.0.1", Options{Transport: UDP, First: 70}},
-		"udp, more than a few": {"127.0.0.1", Options{Transport: UDP, OwnSockets: true, Clients: 40}},
+		"udp, one socket":      {"127.0.0.1", ClientsOptions{Transport: UDP}},
+		"udp, own sockets":     {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true}},
+		"udp, segments":        {"127.0.0.1", ClientsOptions{Transport: UDP, Segment: 9, Coalesce: true}},
+		"udp, IPv6":            {"::1", ClientsOptions{Transport: UDP}},
+		"tcp":                  {"127.0.0.1", ClientsOptions{Transport: TCP}},
+		"tcp, IPv6":            {"::1", ClientsOptions{Transport: TCP}},
+		"tls":                  {"127.0.0.1", ClientsOptions{Transport: TLS}},
+		"dtls":                 {"127.0.0.1", ClientsOptions{Transport: DTLS}},
+		"udp, not the first":   {"127.0.0.1", ClientsOptions{Transport: UDP, First: 70}},
+		"udp, more than a few": {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true, Clients: 40}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := startEcho(t, c.o.Transport, c.host)
 			c.o.Server, c.o.MessageSize, c.o.Clients = e.addr, 100, max(3, c.o.Clients)
-			l := open(t, c.o)
+			l := openClients(t, c.o)
 			var want []string
 			for client := range c.o.Clients {
 				for i := range 2 {
 					text := fmt.Sprintf("%02d-%d!", client, i) // five bytes: padded in streams
-					put(t, l, client, text)
+					queueText(t, l, client, text)
 					want = append(want, fmt.Sprintf("%d: %s", client, text))
 				}
 			}
@@ -246,19 +246,19 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 					for _, w := range want {
 						if client, text, _ := strings.Cut(w, ": "); !slices.Contains(have, w) {
 							n, _ := strconv.Atoi(client)
-							put(t, l, n, text)
+							queueText(t, l, n, text)
 						}
 					}
 					l.Flush()
 				}
 			}
-			if got := takeOrAsk(t, l, len(want), again); !slices.Equal(got, want) {
+			if got := receiveOrResend(t, l, len(want), again); !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
-			if n := e.count(); n != c.o.Clients {
+			if n := e.clientCount(); n != c.o.Clients {
 				t.Errorf("the server saw %d clients", n)
 			}
-			if lost, err := l.Lost(); lost != 0 || err != nil {
+			if lost, err := l.SendFailures(); lost != 0 || err != nil {
 				t.Errorf("%d lost: %v", lost, err)
 			}
 		})
@@ -266,26 +266,26 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 }
 
 func TestRenewedClientIsAStranger(t *testing.T) {
-	for _, o := range []Options{{Transport: UDP}, {Transport: UDP, OwnSockets: true}, {Transport: TCP}, {Transport: TLS}, {Transport: DTLS}} {
+	for _, o := range []ClientsOptions{{Transport: UDP}, {Transport: UDP, OwnSockets: true}, {Transport: TCP}, {Transport: TLS}, {Transport: DTLS}} {
 		t.Run(fmt.Sprint(o.Transport, " own ", o.OwnSockets), func(t *testing.T) {
 			e := startEcho(t, o.Transport, "127.0.0.1")
 			o.Server, o.MessageSize, o.Clients = e.addr, 100, 2
-			l := open(t, o)
+			l := openClients(t, o)
 			for range 3 {
-				put(t, l, 0, "a")
-				put(t, l, 1, "b")
+				queueText(t, l, 0, "a")
+				queueText(t, l, 1, "b")
 				l.Flush()
-				if got := take(t, l, 2); !slices.Equal(got, []string{"0: a", "1: b"}) {
+				if got := receiveTexts(t, l, 2); !slices.Equal(got, []string{"0: a", "1: b"}) {
 					t.Fatalf("got %v", got)
 				}
-				if err := l.Renew(1); err != nil {
+				if err := l.Reconnect(1); err != nil {
 					t.Fatal(err)
 				}
 			}
-			put(t, l, 1, "c")
+			queueText(t, l, 1, "c")
 			l.Flush()
-			take(t, l, 1)
-			if n := e.count(); n != 1+4 {
+			receiveTexts(t, l, 1)
+			if n := e.clientCount(); n != 1+4 {
 				t.Errorf("the server saw %d clients, want one and one four times renewed", n)
 			}
 		})
@@ -310,7 +310,7 @@ func TestStreamIsCutIntoMessages(t *testing.T) {
 		for b := stream; len(b) > 0; {
 			n := min(piece, len(b))
 			var err error
-			rest, err = cut(append(slices.Clone(rest), b[:n]...), 0, func(_ int, m []byte, _ int64) {
+			rest, err = splitMessages(append(slices.Clone(rest), b[:n]...), 0, func(_ int, m []byte, _ int64) {
 				_, data, _ := wire.ChannelData(m)
 				got = append(got, string(data))
 			})
@@ -323,7 +323,7 @@ func TestStreamIsCutIntoMessages(t *testing.T) {
 			t.Errorf("in pieces of %d: %q, %d bytes left", piece, got, len(rest))
 		}
 	}
-	if _, err := cut([]byte{0xFF, 0, 0, 0}, 0, nil); !errors.Is(err, wire.ErrFrame) {
+	if _, err := splitMessages([]byte{0xFF, 0, 0, 0}, 0, nil); !errors.Is(err, wire.ErrFrame) {
 		t.Errorf("nonsense was cut: %v", err)
 	}
 }
@@ -335,11 +335,11 @@ func TestFullStreamDropsMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	link := open(t, Options{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 2, MessageSize: 1004})
+	link := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 2, MessageSize: 1004})
 	for range 100_000 {
-		b := link.Message(0, 1004)
+		b := link.QueueMessage(0, 1004)
 		if b == nil {
-			if link.Message(1, 1004) == nil {
+			if link.QueueMessage(1, 1004) == nil {
 				t.Error("the other client's stream is full too")
 			}
 			return
@@ -363,7 +363,7 @@ func TestClosedStreamIsReported(t *testing.T) {
 			_ = c.Close()
 		}
 	})
-	link := open(t, Options{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 1, MessageSize: 100})
+	link := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 1, MessageSize: 100})
 	if err := link.Wait(patience); err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, transport := range []Transport{TCP, TLS, "sctp"} {
-		if _, err := Open(Options{Server: server, Transport: transport, Clients: 1, MessageSize: 10}); err == nil {
+		if _, err := OpenClients(ClientsOptions{Server: server, Transport: transport, Clients: 1, MessageSize: 10}); err == nil {
 			t.Errorf("a link over %s was opened", transport)
 		}
 	}

@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"encoding/binary"
@@ -6,9 +6,9 @@ import (
 )
 
 // layout is a set of IPv4 loopback addresses, numbered from 0.
-type layout struct {
-	base   uint32
-	spread bool // over /24s: neighbours in number differ there
+type addressRange struct {
+	base          uint32
+	spreadOver24s bool // over /24s: neighbours in number differ there
 }
 
 // Sizes of the layout of clients: 64 second bytes, 256 third ones, 254 fourth ones.
@@ -20,26 +20,26 @@ const (
 
 // clientLayout spreads clients over 127.64.0.0/10, so that limits for each /24 are
 // not met before there are very many.
-var clientLayout = layout{base: 127<<24 | 64<<16, spread: true}
+var clientAddrs = addressRange{base: 127<<24 | 64<<16, spreadOver24s: true}
 
 // peerLayout numbers addresses upwards from base.
-func peerLayout(base netip.Addr) layout {
+func peerAddrs(base netip.Addr) addressRange {
 	b := base.As4()
-	return layout{base: binary.BigEndian.Uint32(b[:])}
+	return addressRange{base: binary.BigEndian.Uint32(b[:])}
 }
 
 // size is how many addresses there are.
-func (l layout) size() int {
-	if l.spread {
+func (l addressRange) size() int {
+	if l.spreadOver24s {
 		return spreadSecond * spreadThird * spreadFourth
 	}
 	return int(128<<24 - 1 - l.base) // 127.255.255.255 is for broadcasts
 }
 
 // at is address number i.
-func (l layout) at(i int) netip.Addr {
+func (l addressRange) addr(i int) netip.Addr {
 	n := l.base + uint32(i)
-	if l.spread {
+	if l.spreadOver24s {
 		second, third, fourth := i%spreadSecond, i/spreadSecond%spreadThird, i/spreadSecond/spreadThird
 		n = l.base + uint32(second<<16|third<<8|(fourth+1))
 	}
@@ -49,7 +49,7 @@ func (l layout) at(i int) netip.Addr {
 }
 
 // index is the number of an address; ok is false if it is not one of them.
-func (l layout) index(a netip.Addr) (i int, ok bool) {
+func (l addressRange) index(a netip.Addr) (i int, ok bool) {
 	if !a.Is4() {
 		return 0, false
 	}
@@ -58,7 +58,7 @@ func (l layout) index(a netip.Addr) (i int, ok bool) {
 	if n < l.base {
 		return 0, false
 	}
-	if !l.spread {
+	if !l.spreadOver24s {
 		i = int(n - l.base)
 		return i, i < l.size()
 	}
@@ -76,7 +76,7 @@ func PeerAddr(base netip.Addr, i int) netip.Addr {
 	if !isLoopback4(base) {
 		return base
 	}
-	return peerLayout(base).at(i)
+	return peerAddrs(base).addr(i)
 }
 
 // isLoopback4 tells whether many addresses can stand for one: Linux takes all of 127.0.0.0/8 as its own.

@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"fmt"
@@ -43,7 +43,7 @@ func TestPeers(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			address := netip.MustParseAddr(c.address)
-			p, err := OpenPeers(PeersOptions{Address: address, Count: c.peers, Clients: 5, PacketSize: 100})
+			p, err := OpenPeers(PeersOptions{FirstAddr: address, Count: c.peers, Clients: 5, PacketSize: 100})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,9 +65,9 @@ func TestPeers(t *testing.T) {
 			w := batch.NewWriter(8, 100)
 			var want []string
 			for client := range 5 {
-				peer := p.Of(client)
+				peer := p.PeerOf(client)
 				text := fmt.Sprintf("up %d", client)
-				copy(w.Add(batch.NewDest(p.Addr(peer), netip.Addr{}, 0), len(text)), text)
+				copy(w.AddDatagram(batch.NewDest(p.Addr(peer), netip.Addr{}, 0), len(text)), text)
 				want = append(want, fmt.Sprintf("%d: %s from %v", peer, text, relay.Local()))
 			}
 			w.Flush(relay)
@@ -85,9 +85,9 @@ func checkFromPeers(t *testing.T, p *Peers, relay *batch.Socket) {
 	t.Helper()
 	var want, got []string
 	for client := range 5 {
-		p.Connect(client, relay.Local())
-		copy(p.Message(client, 6), fmt.Sprintf("down %d", client))
-		want = append(want, fmt.Sprintf("down %d from %v", client, p.Addr(p.Of(client))))
+		p.SetRelayedAddr(client, relay.Local())
+		copy(p.QueuePacket(client, 6), fmt.Sprintf("down %d", client))
+		want = append(want, fmt.Sprintf("down %d from %v", client, p.Addr(p.PeerOf(client))))
 	}
 	p.Flush()
 	r := batch.NewReader(8, 100, false)
@@ -104,8 +104,8 @@ func checkFromPeers(t *testing.T, p *Peers, relay *batch.Socket) {
 
 func TestPeersHaveToExist(t *testing.T) {
 	for name, o := range map[string]PeersOptions{
-		"too many":    {Address: netip.MustParseAddr("127.255.255.250"), Count: 10},
-		"not of here": {Address: netip.MustParseAddr("192.0.2.1"), Count: 1},
+		"too many":    {FirstAddr: netip.MustParseAddr("127.255.255.250"), Count: 10},
+		"not of here": {FirstAddr: netip.MustParseAddr("192.0.2.1"), Count: 1},
 	} {
 		o.Clients, o.PacketSize = 10, 100
 		if _, err := OpenPeers(o); err == nil {

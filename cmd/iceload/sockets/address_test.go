@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"net/netip"
@@ -6,11 +6,11 @@ import (
 )
 
 func TestAddressesAndNumbersCorrespond(t *testing.T) {
-	layouts := map[string]layout{"clients": clientLayout, "peers": peerLayout(netip.MustParseAddr("127.0.0.2"))}
+	layouts := map[string]addressRange{"clients": clientAddrs, "peers": peerAddrs(netip.MustParseAddr("127.0.0.2"))}
 	for name, l := range layouts {
 		t.Run(name, func(t *testing.T) {
 			for _, i := range []int{0, 1, 63, 64, 16383, 16384, 100_000, l.size() - 1} {
-				a := l.at(i)
+				a := l.addr(i)
 				if got, ok := l.index(a); !ok || got != i || !a.IsLoopback() {
 					t.Errorf("number %d is %v, which is number %d (%v)", i, a, got, ok)
 				}
@@ -21,11 +21,11 @@ func TestAddressesAndNumbersCorrespond(t *testing.T) {
 
 func TestStrangeAddressesHaveNoNumber(t *testing.T) {
 	for _, a := range []string{"127.0.0.1", "127.64.0.0", "127.64.0.255", "127.128.0.1", "10.0.0.1", "::1", "255.255.255.255"} {
-		if i, ok := clientLayout.index(netip.MustParseAddr(a)); ok {
+		if i, ok := clientAddrs.index(netip.MustParseAddr(a)); ok {
 			t.Errorf("%s is client %d", a, i)
 		}
 	}
-	if i, ok := peerLayout(netip.MustParseAddr("127.0.0.2")).index(netip.MustParseAddr("127.0.0.1")); ok {
+	if i, ok := peerAddrs(netip.MustParseAddr("127.0.0.2")).index(netip.MustParseAddr("127.0.0.1")); ok {
 		t.Errorf("127.0.0.1 is peer %d", i)
 	}
 }
@@ -34,7 +34,7 @@ func TestStrangeAddressesHaveNoNumber(t *testing.T) {
 func TestNeighboursAreInDifferentNetworks(t *testing.T) {
 	seen := make(map[netip.Prefix]bool)
 	for i := range 10_000 {
-		p, err := clientLayout.at(i).Prefix(24)
+		p, err := clientAddrs.addr(i).Prefix(24)
 		if err != nil {
 			t.Fatal(err)
 		}

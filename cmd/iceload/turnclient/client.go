@@ -24,17 +24,17 @@ type Step uint8
 
 // The steps.
 const (
-	Allocate   Step = iota
-	Permission      // for the IP address of the peer
-	Channel         // to the peer
-	Refresh         // for as long as the server likes
-	Release         // a Refresh with lifetime 0
-	steps
+	Allocate         Step = iota
+	CreatePermission      // for the IP address of the peer
+	BindChannel           // to the peer
+	Refresh               // for as long as the server likes
+	Release               // a Refresh with lifetime 0
+	numSteps
 )
 
 // String names the step.
 func (s Step) String() string {
-	return [steps]string{"allocate", "permission", "channel", "refresh", "release"}[s]
+	return [numSteps]string{"allocate", "permission", "channel", "refresh", "release"}[s]
 }
 
 // Account is what a client signs in with.
@@ -62,7 +62,7 @@ var hints = map[wire.Code]string{
 }
 
 // Session is one client. Its exported fields up to Relayed are set before the first request.
-type Session struct {
+type Client struct {
 	Account Account
 	Peer    netip.AddrPort
 	Channel uint16
@@ -75,48 +75,48 @@ type Session struct {
 }
 
 // Reset forgets the allocation, and all that the server said.
-func (s *Session) Reset() {
-	s.Relayed = netip.AddrPort{}
-	s.realm, s.nonce, s.key = "", "", nil
+func (c *Client) Reset() {
+	c.Relayed = netip.AddrPort{}
+	c.realm, c.nonce, c.key = "", "", nil
 }
 
 // request appends the request of a step to buf.
-func (s *Session) request(buf []byte, step Step, id [wire.TransactionIDSize]byte) []byte {
+func (c *Client) appendRequest(buf []byte, step Step, id [wire.TransactionIDSize]byte) []byte {
 	b := wire.NewBuilder(buf, step.method(), wire.Request, id)
 	switch step {
 	case Allocate:
 		b.Attribute(wire.AttrRequestedTransport, []byte{17, 0, 0, 0}) // UDP
-		if s.Peer.Addr().Is6() {
+		if c.Peer.Addr().Is6() {
 			b.Attribute(wire.AttrRequestedAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
 		}
-	case Permission:
-		b.XORAddress(wire.AttrXORPeerAddress, s.Peer)
-	case Channel:
-		b.Attribute(wire.AttrChannelNumber, []byte{byte(s.Channel >> 8), byte(s.Channel), 0, 0}).
-			XORAddress(wire.AttrXORPeerAddress, s.Peer)
+	case CreatePermission:
+		b.XORAddress(wire.AttrXORPeerAddress, c.Peer)
+	case BindChannel:
+		b.Attribute(wire.AttrChannelNumber, []byte{byte(c.Channel >> 8), byte(c.Channel), 0, 0}).
+			XORAddress(wire.AttrXORPeerAddress, c.Peer)
 	case Release:
 		b.Lifetime(0)
 	}
-	if s.key != nil {
-		b.Text(wire.AttrUsername, s.Account.Username).
-			Text(wire.AttrRealm, s.realm).
-			Text(wire.AttrNonce, s.nonce).
-			Integrity(s.key)
+	if c.key != nil {
+		b.Text(wire.AttrUsername, c.Account.Username).
+			Text(wire.AttrRealm, c.realm).
+			Text(wire.AttrNonce, c.nonce).
+			Integrity(c.key)
 	}
 	return b.Bytes()
 }
 
 func (s Step) method() wire.Method {
-	return [steps]wire.Method{wire.Allocate, wire.CreatePermission, wire.ChannelBind, wire.Refresh, wire.Refresh}[s]
+	return [numSteps]wire.Method{wire.Allocate, wire.CreatePermission, wire.ChannelBind, wire.Refresh, wire.Refresh}[s]
 }
 
 // answer digests the answer to a step. retry tells that it was a challenge, after
 // which the request is to be sent again.
-func (s *Session) answer(step Step, m *wire.Message) (retry bool, err error) {
+func (c *Client) handleResponse(step Step, m *wire.Message) (retry bool, err error) {
 	if m.Class == wire.Error {
-		return s.refused(step, m)
+		return c.handleError(step, m)
 	}
-	if !m.CheckIntegrity(s.key) {
+	if !m.CheckIntegrity(c.key) {
 		return false, fmt.Errorf("%v: %w", step, ErrIntegrity)
 	}
 	if step != Allocate {
@@ -127,14 +127,14 @@ func (s *Session) answer(step Step, m *wire.Message) (retry bool, err error) {
 	if !ok {
 		return false, errors.New("allocate: the answer has no relayed address")
 	}
-	s.Relayed = relayed
+	c.Relayed = relayed
 	return false, nil
 }
 
 // refused digests an error response.
-func (s *Session) refused(step Step, m *wire.Message) (retry bool, err error) {
+func (c *Client) handleError(step Step, m *wire.Message) (retry bool, err error) {
 	code := errorCode(m)
-	stranger := code == wire.Unauthorized && s.key == nil
+	stranger := code == wire.Unauthorized && c.key == nil
 	if !stranger && code != wire.StaleNonce {
 		return false, &CodeError{step, code}
 	}
@@ -143,10 +143,10 @@ func (s *Session) refused(step Step, m *wire.Message) (retry bool, err error) {
 	if !ok {
 		return false, fmt.Errorf("%v: the server's %d has no nonce", step, code)
 	}
-	s.nonce = string(nonce)
+	c.nonce = string(nonce)
 	if stranger {
-		s.realm = string(realm)
-		s.key = credential.LongTermKey(s.Account.Username, s.realm, s.Account.Password)
+		c.realm = string(realm)
+		c.key = credential.LongTermKey(c.Account.Username, c.realm, c.Account.Password)
 	}
 	return true, nil
 }

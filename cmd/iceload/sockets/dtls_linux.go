@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"context"
@@ -20,40 +20,40 @@ const writeTimeout = time.Second
 
 // dtlsLink is the DTLS clients. Pion's connections have goroutines of their own, and
 // one of ours reads each: of all transports this one costs the generator most.
-type dtlsLink struct {
-	o       Options
-	clients []dtlsClient
-	queue   []byte // messages since the last flush
-	queued  []queued
-	lost    uint64
-	err     error
-	arrived chan struct{} // has an element if the inbox has
-	spare   []arrival
-	readers sync.WaitGroup
+type dtlsClients struct {
+	o            ClientsOptions
+	clients      []dtlsClient
+	queue        []byte // messages since the last flush
+	queuedSizes  []queuedMessage
+	failedWrites uint64
+	err          error
+	inboxReady   chan struct{} // has an element if the inbox has
+	spareInbox   []receivedMessage
+	readers      sync.WaitGroup
 
 	mu    sync.Mutex
-	inbox []arrival
+	inbox []receivedMessage
 }
 
 type dtlsClient struct {
-	socket *net.UDPConn
-	conn   *dtls.Conn
-	next   int // the number of its next connection
+	socket      *net.UDPConn
+	conn        *dtls.Conn
+	nextAddress int // the number of its next connection
 }
 
-type queued struct{ client, size int }
+type queuedMessage struct{ client, size int }
 
-type arrival struct {
+type receivedMessage struct {
 	client  int
 	conn    *dtls.Conn
 	message []byte
 	at      int64
 }
 
-func openDTLS(o Options) (Link, error) {
-	l := &dtlsLink{o: o, clients: make([]dtlsClient, o.Clients), arrived: make(chan struct{}, 1)}
+func openDTLSClients(o ClientsOptions) (Clients, error) {
+	l := &dtlsClients{o: o, clients: make([]dtlsClient, o.Clients), inboxReady: make(chan struct{}, 1)}
 	for i := range l.clients {
-		l.clients[i].next = o.First + i
+		l.clients[i].nextAddress = o.First + i
 		if err := l.connect(i); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -62,12 +62,12 @@ func openDTLS(o Options) (Link, error) {
 }
 
 // connect opens the connection of a client and starts to read it.
-func (l *dtlsLink) connect(client int) error {
+func (l *dtlsClients) connect(client int) error {
 	c := &l.clients[client]
 	source := unspecified(l.o.Server.Addr())
 	if isLoopback4(l.o.Server.Addr()) {
-		source = clientLayout.at(c.next % clientLayout.size())
-		c.next += l.o.Clients
+		source = clientAddrs.addr(c.nextAddress % clientAddrs.size())
+		c.nextAddress += l.o.Clients
 	}
 	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0)))
 	if err != nil {
@@ -82,7 +82,7 @@ func (l *dtlsLink) connect(client int) error {
 	return nil
 }
 
-func (l *dtlsLink) handshake(socket *net.UDPConn) (*dtls.Conn, error) {
+func (l *dtlsClients) handshake(socket *net.UDPConn) (*dtls.Conn, error) {
 	conn, err := dtls.ClientWithOptions(socket, net.UDPAddrFromAddrPort(l.o.Server),
 		dtls.WithInsecureSkipVerify(l.o.TLS.InsecureSkipVerify), dtls.WithServerName(l.o.TLS.ServerName))
 	if err != nil {
@@ -97,7 +97,7 @@ func (l *dtlsLink) handshake(socket *net.UDPConn) (*dtls.Conn, error) {
 }
 
 // read puts what arrives into the inbox, until the connection is closed.
-func (l *dtlsLink) read(client int, conn *dtls.Conn) {
+func (l *dtlsClients) read(client int, conn *dtls.Conn) {
 	buf := make([]byte, maxFrame)
 	for {
 		n, err := conn.Read(buf)
@@ -106,68 +106,68 @@ func (l *dtlsLink) read(client int, conn *dtls.Conn) {
 		}
 		l.mu.Lock()
 		if len(l.inbox) < maxInbox {
-			l.inbox = append(l.inbox, arrival{client, conn, append([]byte(nil), buf[:n]...), time.Now().UnixNano()})
+			l.inbox = append(l.inbox, receivedMessage{client, conn, append([]byte(nil), buf[:n]...), time.Now().UnixNano()})
 		}
 		l.mu.Unlock()
 		select {
-		case l.arrived <- struct{}{}:
+		case l.inboxReady <- struct{}{}:
 		default:
 		}
 	}
 }
 
-func (l *dtlsLink) Message(client, size int) []byte {
+func (l *dtlsClients) QueueMessage(client, size int) []byte {
 	at := len(l.queue)
 	l.queue = append(l.queue, make([]byte, size)...)
-	l.queued = append(l.queued, queued{client, size})
+	l.queuedSizes = append(l.queuedSizes, queuedMessage{client, size})
 	return l.queue[at : at+size : at+size]
 }
 
-func (l *dtlsLink) Flush() {
+func (l *dtlsClients) Flush() {
 	queue, deadline := l.queue, time.Now().Add(writeTimeout)
-	for _, q := range l.queued {
+	for _, q := range l.queuedSizes {
 		c := &l.clients[q.client]
 		err := c.socket.SetWriteDeadline(deadline)
 		if err == nil {
 			_, err = c.conn.Write(queue[:q.size])
 		}
 		if err != nil {
-			l.lost++
+			l.failedWrites++
 			if l.err == nil {
 				l.err = err
 			}
 		}
 		queue = queue[q.size:]
 	}
-	l.queue, l.queued = l.queue[:0], l.queued[:0]
+	l.queue, l.queuedSizes = l.queue[:0], l.queuedSizes[:0]
 }
 
-func (l *dtlsLink) Receive(f Handler) error {
+func (l *dtlsClients) Receive(f MessageHandler) error {
 	l.mu.Lock()
 	all := l.inbox
-	l.inbox = l.spare[:0]
+	l.inbox = l.spareInbox[:0]
 	l.mu.Unlock()
 	for i, a := range all {
 		if l.clients[a.client].conn == a.conn { // and not one that was renewed
 			f(a.client, a.message, a.at)
 		}
-		all[i] = arrival{}
+		all[i] = receivedMessage{}
 	}
-	l.spare = all
+	l.spareInbox = all
 	return nil
 }
 
-func (l *dtlsLink) Wait(d time.Duration) error {
+func (l *dtlsClients) Wait(d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-l.arrived:
+	case <-l.inboxReady:
 	case <-timer.C:
 	}
 	return nil
 }
 
-func (l *dtlsLink) Renew(client int) error {
+func (l *dtlsClients) Reconnect(client int) error {
 	if err := l.clients[client].close(); err != nil {
 		return err
 	}
@@ -191,10 +191,10 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (l *dtlsLink) Lost() (uint64, error) { return l.lost, l.err }
+func (l *dtlsClients) SendFailures() (uint64, error) { return l.failedWrites, l.err }
 
 // Close closes all connections and waits for their readers.
-func (l *dtlsLink) Close() error {
+func (l *dtlsClients) Close() error {
 	var errs []error
 	for i := range l.clients {
 		errs = append(errs, l.clients[i].close())

@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 type PeersOptions struct {
 	// Address is the first peer's. On the IPv4 loopback the peers count upwards from it and share
 	// a socket, elsewhere they have different ports of it.
-	Address netip.Addr
+	FirstAddr netip.Addr
 	// Count is how many peers there are.
 	Count int
 	// Clients is how many clients they have.
@@ -24,15 +24,15 @@ type PeersOptions struct {
 }
 
 // PeerHandler takes a packet that came to a peer from a relayed address.
-type PeerHandler func(peer int, from netip.AddrPort, packet []byte, at int64)
+type PacketHandler func(peer int, from netip.AddrPort, packet []byte, at int64)
 
 // Peers are the peers of clients: client i's is number i modulo their count.
 type Peers struct {
 	o       PeersOptions
-	layout  *layout // of the addresses of a shared socket, else nil
+	addrs   *addressRange // of the addresses of a shared socket, else nil
 	sockets []*batch.Socket
 	poller  *batch.Poller
-	sender  sender
+	sender  datagramSender
 	reader  *batch.Reader
 	dests   []*batch.Dest
 }
@@ -42,7 +42,7 @@ func OpenPeers(o PeersOptions) (*Peers, error) {
 	p := &Peers{
 		o:      o,
 		poller: batch.NewPoller(),
-		sender: newSender(room(o.PacketSize, o.Segment)),
+		sender: newSender(arenaPerDatagram(o.PacketSize, o.Segment)),
 		reader: batch.NewReader(batchSize, o.PacketSize+64, o.Coalesce),
 		dests:  make([]*batch.Dest, o.Clients),
 	}
@@ -53,22 +53,22 @@ func OpenPeers(o PeersOptions) (*Peers, error) {
 }
 
 func (p *Peers) open() error {
-	n, buffer := p.o.Count, ownBuffer
-	if isLoopback4(p.o.Address) {
-		l := peerLayout(p.o.Address)
+	n, buffer := p.o.Count, singleBuffer
+	if isLoopback4(p.o.FirstAddr) {
+		l := peerAddrs(p.o.FirstAddr)
 		if l.size() < p.o.Count {
-			return fmt.Errorf("open peers: there are no %d loopback addresses from %v on", p.o.Count, p.o.Address)
+			return fmt.Errorf("open peers: there are no %d loopback addresses from %v on", p.o.Count, p.o.FirstAddr)
 		}
-		p.layout, n = &l, 1
+		p.addrs, n = &l, 1
 	}
 	if n == 1 {
 		buffer = sharedBuffer
 	}
 	for i := range n {
 		s, err := batch.Open(batch.Options{
-			Local:    netip.AddrPortFrom(p.o.Address, 0),
-			Shared:   p.layout != nil,
-			Anywhere: true,
+			Local:    netip.AddrPortFrom(p.o.FirstAddr, 0),
+			Shared:   p.addrs != nil,
+			FreeBind: true,
 			Coalesce: p.o.Coalesce,
 			Buffer:   buffer,
 		})
@@ -76,7 +76,7 @@ func (p *Peers) open() error {
 			return err
 		}
 		p.sockets = append(p.sockets, s)
-		if err := p.poller.Add(s.FD(), i); err != nil {
+		if err := p.poller.AddSocket(s.FD(), i); err != nil {
 			return err
 		}
 	}
@@ -84,44 +84,44 @@ func (p *Peers) open() error {
 }
 
 // Of is the peer of a client.
-func (p *Peers) Of(client int) int { return client % p.o.Count }
+func (p *Peers) PeerOf(client int) int { return client % p.o.Count }
 
 // Addr is a peer's address.
 func (p *Peers) Addr(peer int) netip.AddrPort {
-	if p.layout != nil {
-		return netip.AddrPortFrom(p.layout.at(peer), p.sockets[0].Local().Port())
+	if p.addrs != nil {
+		return netip.AddrPortFrom(p.addrs.addr(peer), p.sockets[0].Local().Port())
 	}
 	return p.sockets[peer].Local()
 }
 
 // Connect tells where the packets to a client go: to its relayed address.
-func (p *Peers) Connect(client int, relayed netip.AddrPort) {
+func (p *Peers) SetRelayedAddr(client int, relayed netip.AddrPort) {
 	segment := 0
 	if p.o.Segment {
 		segment = p.o.PacketSize
 	}
 	source := netip.Addr{}
-	if p.layout != nil {
-		source = p.layout.at(p.Of(client))
+	if p.addrs != nil {
+		source = p.addrs.addr(p.PeerOf(client))
 	}
 	p.dests[client] = batch.NewDest(relayed, source, segment)
 }
 
 // Message returns the room for a packet to a client that was connected, which is to be
 // filled before the next call of Message or Flush.
-func (p *Peers) Message(client, size int) []byte {
+func (p *Peers) QueuePacket(client, size int) []byte {
 	socket := p.sockets[0]
-	if p.layout == nil {
-		socket = p.sockets[p.Of(client)]
+	if p.addrs == nil {
+		socket = p.sockets[p.PeerOf(client)]
 	}
-	return p.sender.message(socket, p.dests[client], size)
+	return p.sender.queueDatagram(socket, p.dests[client], size)
 }
 
 // Flush sends all packets.
 func (p *Peers) Flush() { p.sender.flush() }
 
 // Receive hands over what has arrived, and does not wait.
-func (p *Peers) Receive(f PeerHandler) error {
+func (p *Peers) Receive(f PacketHandler) error {
 	ready, err := p.poller.Wait(0)
 	if err != nil {
 		return err
@@ -129,8 +129,8 @@ func (p *Peers) Receive(f PeerHandler) error {
 	for _, i := range ready {
 		err := p.reader.Read(p.sockets[i], func(d *batch.Datagram) {
 			peer, ok := i, true
-			if p.layout != nil {
-				peer, ok = p.layout.index(d.To)
+			if p.addrs != nil {
+				peer, ok = p.addrs.index(d.To)
 			}
 			if ok && peer < p.o.Count && !d.Truncated {
 				f(peer, d.From, d.Data, d.At)
@@ -144,7 +144,7 @@ func (p *Peers) Receive(f PeerHandler) error {
 }
 
 // Lost is how many packets this host refused to send, and why it refused the first.
-func (p *Peers) Lost() (uint64, error) { return p.sender.w.Lost, p.sender.w.Err }
+func (p *Peers) SendFailures() (uint64, error) { return p.sender.writer.Lost, p.sender.writer.Err }
 
 // Close closes the sockets.
 func (p *Peers) Close() error {

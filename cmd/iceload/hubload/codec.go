@@ -8,21 +8,21 @@ import (
 )
 
 // dialect is one protocol's messages.
-type dialect interface {
+type codec interface {
 	subprotocols() []string
 	// hello asks to be signed in.
-	hello(name string) []byte
+	signInRequest(name string) []byte
 	// welcome tells whether a message answers that.
-	welcome(text []byte) (ok bool, err error)
+	checkSignInReply(text []byte) (ok bool, err error)
 	// settled is what a client says once it is signed in; nil is nothing.
-	settled() []byte
+	afterSignIn() []byte
 	// farewell is what a client says that doesn't come back; nil is nothing.
-	farewell() []byte
+	leaveMessage() []byte
 	// message appends a message for a peer.
-	message(b []byte, kind string, c *client, payload []byte) []byte
+	appendMessage(b []byte, kind string, c *client, payload []byte) []byte
 }
 
-func newDialect(p Protocol) dialect {
+func newCodec(p Protocol) codec {
 	if p == Native {
 		return native{}
 	}
@@ -32,7 +32,7 @@ func newDialect(p Protocol) dialect {
 var errorType = []byte(`"type":"error"`)
 
 // refused is what a server says when it doesn't do something.
-func refused(text []byte) error {
+func refusalError(text []byte) error {
 	return fmt.Errorf("the server answered %s", text[:min(len(text), 200)])
 }
 
@@ -41,27 +41,27 @@ type classic struct{}
 
 func (classic) subprotocols() []string { return nil }
 
-func (classic) hello(name string) []byte {
+func (classic) signInRequest(name string) []byte {
 	return fmt.Appendf(nil, `{"type":"login","name":%q}`, name)
 }
 
-func (classic) welcome(text []byte) (ok bool, err error) {
+func (classic) checkSignInReply(text []byte) (ok bool, err error) {
 	switch {
 	case bytes.Contains(text, errorType):
-		return false, refused(text)
+		return false, refusalError(text)
 	case !bytes.Contains(text, []byte(`"type":"login"`)):
 		return false, nil // a greeting
 	case !bytes.Contains(text, []byte(`"success":true`)):
-		return false, refused(text)
+		return false, refusalError(text)
 	}
 	return true, nil
 }
 
-func (classic) settled() []byte { return nil }
+func (classic) afterSignIn() []byte { return nil }
 
-func (classic) farewell() []byte { return nil }
+func (classic) leaveMessage() []byte { return nil }
 
-func (classic) message(b []byte, kind string, c *client, payload []byte) []byte {
+func (classic) appendMessage(b []byte, kind string, c *client, payload []byte) []byte {
 	b = append(append(b, `{"type":"`...), kind...)
 	b = append(append(b, `","name":"`...), c.peer.name...)
 	b = append(append(b, `","`...), kind...)
@@ -74,28 +74,28 @@ type native struct{}
 
 func (native) subprotocols() []string { return []string{"icebox.v1"} }
 
-func (native) hello(name string) []byte {
+func (native) signInRequest(name string) []byte {
 	return fmt.Appendf(nil, `{"type":"hello","v":1,"name":%q}`, name)
 }
 
-func (native) welcome(text []byte) (ok bool, err error) {
+func (native) checkSignInReply(text []byte) (ok bool, err error) {
 	if !bytes.Contains(text, []byte(`"type":"welcome"`)) {
-		return false, refused(text)
+		return false, refusalError(text)
 	}
 	return true, nil
 }
 
-func (native) settled() []byte { return []byte(`{"type":"ack"}`) }
+func (native) afterSignIn() []byte { return []byte(`{"type":"ack"}`) }
 
-func (native) farewell() []byte { return []byte(`{"type":"bye"}`) }
+func (native) leaveMessage() []byte { return []byte(`{"type":"bye"}`) }
 
-func (native) message(b []byte, kind string, c *client, payload []byte) []byte {
+func (native) appendMessage(b []byte, kind string, c *client, payload []byte) []byte {
 	c.seq++
 	b = append(b, `{"type":"send","seq":`...)
 	b = strconv.AppendUint(b, c.seq, 10)
-	if had := c.had.Load(); had > 0 {
+	if seq := c.lastReceivedSeq.Load(); seq > 0 {
 		b = append(b, `,"ack":`...)
-		b = strconv.AppendUint(b, had, 10)
+		b = strconv.AppendUint(b, seq, 10)
 	}
 	b = append(append(b, `,"to":"`...), c.peer.name...)
 	b = append(append(b, `","kind":"`...), kind...)
@@ -104,7 +104,7 @@ func (native) message(b []byte, kind string, c *client, payload []byte) []byte {
 }
 
 // number returns the sequence number of a message, 0 if it has none.
-func number(text []byte) uint64 {
+func sequenceNumber(text []byte) uint64 {
 	rest, ok := bytes.CutPrefix(text, []byte(`{"seq":`))
 	if !ok {
 		return 0
@@ -119,23 +119,23 @@ func number(text []byte) uint64 {
 	return n
 }
 
-var errNoMark = errors.New("there is no mark")
+var errNoTimestamp = errors.New("there is no mark")
 
 const (
-	markKey    = `"sent":"`
-	markDigits = 16
+	timestampKey    = `"sent":"`
+	timestampDigits = 16
 )
 
 // payload returns a candidate or an offer of so many bytes, and where in it the mark goes.
 func payload(kind Kind, size int) (text []byte, mark int) {
-	head := `{"candidate":"candidate:842163049 1 udp 1677729535 198.51.100.7 46154 typ srflx ", "sdpMid":"0",` + markKey
+	head := `{"candidate":"candidate:842163049 1 udp 1677729535 198.51.100.7 46154 typ srflx ", "sdpMid":"0",` + timestampKey
 	line, tail := " raddr 0.0.0.0 rport 0 generation 0 ufrag EEtu", `"}`
 	if kind == Offer {
-		head = `{"type":"offer",` + markKey
+		head = `{"type":"offer",` + timestampKey
 		line, tail = `a=rtpmap:111 opus/48000/2\r\n`, `"}`
 	}
-	if len(head)+markDigits+len(tail)+20 > size {
-		head = `{` + markKey
+	if len(head)+timestampDigits+len(tail)+20 > size {
+		head = `{` + timestampKey
 	}
 	text = append(text, head...)
 	mark = len(text)
@@ -153,18 +153,18 @@ func payload(kind Kind, size int) (text []byte, mark int) {
 const hexDigits = "0123456789abcdef"
 
 // stamp writes when a message was sent.
-func stamp(b []byte, t uint64) {
-	for i := markDigits - 1; i >= 0; i-- {
+func putTimestamp(b []byte, t uint64) {
+	for i := timestampDigits - 1; i >= 0; i-- {
 		b[i] = hexDigits[t&15]
 		t >>= 4
 	}
 }
 
 // stamped reads when a message was sent.
-func stamped(text []byte) (uint64, error) {
-	at := bytes.Index(text, []byte(markKey))
-	if at < 0 || len(text) < at+len(markKey)+markDigits {
-		return 0, errNoMark
+func readTimestamp(text []byte) (uint64, error) {
+	at := bytes.Index(text, []byte(timestampKey))
+	if at < 0 || len(text) < at+len(timestampKey)+timestampDigits {
+		return 0, errNoTimestamp
 	}
-	return strconv.ParseUint(string(text[at+len(markKey):at+len(markKey)+markDigits]), 16, 64)
+	return strconv.ParseUint(string(text[at+len(timestampKey):at+len(timestampKey)+timestampDigits]), 16, 64)
 }

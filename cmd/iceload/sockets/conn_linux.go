@@ -1,4 +1,4 @@
-package link
+package sockets
 
 import (
 	"errors"
@@ -18,14 +18,14 @@ const dialTimeout = 10 * time.Second
 // conn is a TCP connection that does not block, behind the net.Conn that crypto/tls
 // wants: Read returns os.ErrDeadlineExceeded where it would block, unless patient is
 // set; Write puts what the kernel does not take into pending.
-type conn struct {
-	fd      int
-	patient bool
-	pending []byte
+type nonblockingConn struct {
+	fd       int
+	blocking bool
+	pending  []byte
 }
 
 // dial connects to server, from source if that is valid.
-func dial(server netip.AddrPort, source netip.Addr) (*conn, error) {
+func dial(server netip.AddrPort, source netip.Addr) (*nonblockingConn, error) {
 	family := unix.AF_INET6
 	if server.Addr().Is4() {
 		family = unix.AF_INET
@@ -34,14 +34,14 @@ func dial(server netip.AddrPort, source netip.Addr) (*conn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	c := &conn{fd: fd}
+	c := &nonblockingConn{fd: fd}
 	if err := c.connect(server, source); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to %v: %w", server, err), c.Close())
 	}
 	return c, nil
 }
 
-func (c *conn) connect(server netip.AddrPort, source netip.Addr) error {
+func (c *nonblockingConn) connect(server netip.AddrPort, source netip.Addr) error {
 	if source.IsValid() {
 		// The port is chosen when the destination is known, so that all of them serve each source.
 		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
@@ -56,7 +56,7 @@ func (c *conn) connect(server netip.AddrPort, source netip.Addr) error {
 	if err == nil || !errors.Is(err, unix.EINPROGRESS) {
 		return os.NewSyscallError("connect", err)
 	}
-	if err := c.await(unix.POLLOUT); err != nil {
+	if err := c.waitFor(unix.POLLOUT); err != nil {
 		return err
 	}
 	status, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -74,7 +74,7 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 }
 
 // await waits for an event of poll(2).
-func (c *conn) await(event int16) error {
+func (c *nonblockingConn) waitFor(event int16) error {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: event}}, int(dialTimeout/time.Millisecond))
 		switch {
@@ -89,7 +89,7 @@ func (c *conn) await(event int16) error {
 	}
 }
 
-func (c *conn) Read(b []byte) (int, error) {
+func (c *nonblockingConn) Read(b []byte) (int, error) {
 	for {
 		n, err := unix.Read(c.fd, b)
 		switch {
@@ -100,10 +100,10 @@ func (c *conn) Read(b []byte) (int, error) {
 		case errors.Is(err, unix.EINTR):
 		case !errors.Is(err, unix.EAGAIN):
 			return 0, os.NewSyscallError("read", err)
-		case !c.patient:
+		case !c.blocking:
 			return 0, os.ErrDeadlineExceeded
 		default:
-			if err := c.await(unix.POLLIN); err != nil {
+			if err := c.waitFor(unix.POLLIN); err != nil {
 				return 0, err
 			}
 		}
@@ -111,16 +111,16 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 // Write takes all of b; push sends it.
-func (c *conn) Write(b []byte) (int, error) {
+func (c *nonblockingConn) Write(b []byte) (int, error) {
 	c.pending = append(c.pending, b...)
-	if c.patient {
-		return len(b), c.push()
+	if c.blocking {
+		return len(b), c.flush()
 	}
 	return len(b), nil
 }
 
 // push sends as much of what is pending as the kernel takes.
-func (c *conn) push() error {
+func (c *nonblockingConn) flush() error {
 	sent := 0
 	for sent < len(c.pending) {
 		n, err := unix.Write(c.fd, c.pending[sent:])
@@ -140,12 +140,12 @@ func (c *conn) push() error {
 	return nil
 }
 
-func (c *conn) Close() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
+func (c *nonblockingConn) Close() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
 
 // The rest of net.Conn, of which crypto/tls makes no use here.
 
-func (c *conn) LocalAddr() net.Addr              { return nil }
-func (c *conn) RemoteAddr() net.Addr             { return nil }
-func (c *conn) SetDeadline(time.Time) error      { return nil }
-func (c *conn) SetReadDeadline(time.Time) error  { return nil }
-func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+func (c *nonblockingConn) LocalAddr() net.Addr              { return nil }
+func (c *nonblockingConn) RemoteAddr() net.Addr             { return nil }
+func (c *nonblockingConn) SetDeadline(time.Time) error      { return nil }
+func (c *nonblockingConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *nonblockingConn) SetWriteDeadline(time.Time) error { return nil }

@@ -10,7 +10,7 @@
 // their address in 127.64.0.0/10, so that limits for each client address don't bite and
 // one system call serves many. Elsewhere, and if the user wants so, each client has a
 // socket of its own. Over TCP, TLS and DTLS each client has a connection.
-package link
+package sockets
 
 import (
 	"crypto/tls"
@@ -37,28 +37,28 @@ func (t Transport) Stream() bool { return t == TCP || t == TLS }
 
 // Handler takes a message that arrived for a client at, ns since 1970. The message
 // is valid until it returns.
-type Handler func(client int, message []byte, at int64)
+type MessageHandler func(client int, message []byte, at int64)
 
 // Link is the way of a number of clients to a server and back.
-type Link interface {
+type Clients interface {
 	// Message returns the room for a message of client to the server, which is to be filled
 	// before the next call of Message or Flush; nil if the client's way is full.
-	Message(client, size int) []byte
+	QueueMessage(client, size int) []byte
 	// Flush sends all messages.
 	Flush()
 	// Receive hands over what has arrived, and does not wait. An error is final.
-	Receive(f Handler) error
+	Receive(f MessageHandler) error
 	// Wait waits until something has arrived, at most for d.
 	Wait(d time.Duration) error
 	// Renew makes client a stranger to the server, with a 5-tuple it did not have before.
-	Renew(client int) error
+	Reconnect(client int) error
 	// Lost is how many messages this host refused to send, and why it refused the first.
-	Lost() (uint64, error)
+	SendFailures() (uint64, error)
 	Close() error
 }
 
 // Options say which clients there are, and how they reach which server.
-type Options struct {
+type ClientsOptions struct {
 	Server    netip.AddrPort
 	Transport Transport
 	Clients   int
