@@ -7,18 +7,18 @@ import (
 
 func TestScheduleHasNoDrift(t *testing.T) {
 	cases := map[string]struct{ packets, rate int }{
-		"one a second":            {1, 1},
-		"single packets":          {1, 50_000},
-		"bursts":                  {8, 100_000},
-		"an interval with a rest": {3, 70_001},
-		"more than one each ns":   {64, 2_000_000},
+		"one per second":        {1, 1},
+		"single packets":        {1, 50_000},
+		"bursts":                {8, 100_000},
+		"inexact interval":      {3, 70_001},
+		"many packets per slot": {64, 2_000_000},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			s := New(start, c.packets, c.rate)
 			var sent int
-			// Steps that are not a multiple of the interval.
+			// The steps are not a multiple of the interval.
 			for at := time.Duration(0); at < 3*time.Second; at += 317 * time.Microsecond {
 				for {
 					n, late := s.TakeDueSlots(start.Add(at), 10)
@@ -35,7 +35,7 @@ func TestScheduleHasNoDrift(t *testing.T) {
 					t.Fatalf("%d packets after %v, want about %.1f", sent, at, ideal)
 				}
 				if !s.NextDue().After(start.Add(at)) {
-					t.Fatalf("at %v the next slot is due already", at)
+					t.Fatalf("at %v the next slot is already due", at)
 				}
 			}
 			if s.SkippedPackets() != 0 {
@@ -45,22 +45,22 @@ func TestScheduleHasNoDrift(t *testing.T) {
 	}
 }
 
-func TestScheduleSkipsWhatIsLongOver(t *testing.T) {
+func TestScheduleSkipsOldSlots(t *testing.T) {
 	start := time.Now()
 	s := New(start, 2, 1000)
 	const limit = 1 << 20
 	if n, _ := s.TakeDueSlots(start.Add(-time.Second), limit); n != 0 {
-		t.Fatalf("%d slots before the start", n)
+		t.Fatalf("%d slots were due before the start", n)
 	}
 	n, late := s.TakeDueSlots(start.Add(time.Second), limit)
 	if n != 5 && n != 6 || late > MaxLateness {
-		t.Errorf("%d slots, the first %v late, after a second of standing still", n, late)
+		t.Errorf("after a pause of one second, %d slots were due, the first of them %v late", n, late)
 	}
 	if got := s.SkippedPackets() + 2*uint64(n); got != 1002 {
-		t.Errorf("%d packets sent or skipped, want 1002", got)
+		t.Errorf("%d packets were sent or skipped, want 1002", got)
 	}
 	if n, _ := s.TakeDueSlots(start.Add(time.Second), limit); n != 0 {
-		t.Errorf("%d slots handed out twice", n)
+		t.Errorf("%d slots were handed out twice", n)
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package pace decides when the packets of a load are due, and sleeps until then.
 //
-// A [Schedule] divides time into equal slots without drift: slot k is due k/rate
-// seconds after the start, in exact integer arithmetic. Who is late catches up, but
-// only by what Patience allows; older slots are skipped and counted, so that a machine
-// that stood still does not answer with a flood.
+// A [Schedule] divides time into equal slots without drift: slot k is due k*packetsPerSlot/rate
+// seconds after the start, computed in exact integer arithmetic. A caller that falls behind catches
+// up on slots that are at most MaxLateness old. Older slots are skipped and counted, so that a
+// machine that was suspended does not resume with a flood of packets.
 package pace
 
 import (
@@ -11,36 +11,38 @@ import (
 	"time"
 )
 
-// Patience is how late a slot may be and still be used.
+// MaxLateness is how late a slot may be and still be sent.
 const MaxLateness = 10 * time.Millisecond
 
-// Schedule hands out slots. It belongs to one goroutine.
+// Schedule hands out slots in order. It is not safe for concurrent use.
 type Schedule struct {
 	start          time.Time
-	packetsPerSlot uint64 // of one slot
+	packetsPerSlot uint64
 	rate           uint64 // packets per second
-	nextSlot       uint64 // the first slot that was not handed out
+	nextSlot       uint64 // the first slot that has not been handed out
 	skippedSlots   uint64
 }
 
-// New returns a schedule of slots with packets packets each, rate packets per second
-// in all. Both are positive. Slot 0 is due at start, which has a monotonic clock reading.
+// New returns a schedule of slots of the given number of packets each. rate is in packets per
+// second, over all slots; both must be positive. Slot 0 is due at start, which must have a
+// monotonic clock reading.
 func New(start time.Time, packets, rate int) *Schedule {
 	return &Schedule{start: start, packetsPerSlot: uint64(packets), rate: uint64(rate)}
 }
 
-// at is when slot k is due, counted from the start; k*packets is below 2^32 seconds' worth.
+// offset returns when slot k is due, relative to the start. The product k*packets may be at most
+// 2^32 seconds' worth of packets; then the division cannot overflow.
 func (s *Schedule) offset(k uint64) time.Duration {
 	hi, lo := bits.Mul64(k*s.packetsPerSlot, uint64(time.Second))
 	q, _ := bits.Div64(hi, lo, s.rate)
 	return time.Duration(q)
 }
 
-// Next is when the next slot is due.
+// NextDue returns when the next slot is due.
 func (s *Schedule) NextDue() time.Time { return s.start.Add(s.offset(s.nextSlot)) }
 
-// Due hands out the slots that are due at now, at most limit of them, and tells how
-// late the first of them is.
+// TakeDueSlots hands out the slots that are due at now, but at most limit of them. It returns how
+// many it handed out and how late the first one is.
 func (s *Schedule) TakeDueSlots(now time.Time, limit int) (slots int, late time.Duration) {
 	elapsed := now.Sub(s.start)
 	if elapsed < s.offset(s.nextSlot) {
@@ -58,16 +60,16 @@ func (s *Schedule) TakeDueSlots(now time.Time, limit int) (slots int, late time.
 	return slots, late
 }
 
-// before is how many slots are due up to d after the start: slot before(d) is the
-// first that is not.
+// slotsDueBy returns how many slots are due within d after the start. It is also the number of the
+// first slot that is not due yet.
 func (s *Schedule) slotsDueBy(d time.Duration) uint64 {
 	hi, lo := bits.Mul64(uint64(d), s.rate)
 	k, _ := bits.Div64(hi, lo, uint64(time.Second)*s.packetsPerSlot)
-	for s.offset(k) <= d { // division rounds down twice: off by one at most
+	for s.offset(k) <= d { // both divisions round down, so k may be one too low
 		k++
 	}
 	return k
 }
 
-// Skipped is how many packets were not due any more when their turn came.
+// SkippedPackets returns how many packets were never sent because their slots were too old.
 func (s *Schedule) SkippedPackets() uint64 { return s.skippedSlots * s.packetsPerSlot }
