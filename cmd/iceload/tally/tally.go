@@ -1,28 +1,28 @@
-// Package tally marks the packets of a load with who sent them, which they are and
-// when, and counts from the marks what arrived.
+// Package tally puts a [Mark] into each packet of a load, which says who sent the packet, its
+// sequence number and when it was sent. From the marks, the receiver counts what arrived.
 //
-// Each flow, one client in one direction, numbers its packets from 0. A receiver
-// remembers the last 1,024 numbers, so that a duplicate is told from a packet that was
-// overtaken; what is sent and never accepted is lost. A packet that comes later than
-// that counts as lost too, and as Stale.
+// A flow is one client in one direction. Each flow numbers its packets from 0. The receiver
+// remembers which of the last 1,024 numbers have arrived, so that it can tell a duplicate from a
+// packet that was overtaken. A packet that was sent but not accepted is lost. A packet that arrives
+// after the window has moved past it is counted as lost and as Stale.
 package tally
 
 import (
 	"encoding/binary"
 )
 
-// MarkSize is how many bytes at the front of a payload a [Mark] takes.
+// MarkSize is the size of an encoded [Mark], in bytes.
 const MarkSize = 24
 
-// Mark is what the front of a payload says.
+// Mark is what the start of each payload says about its packet.
 type Mark struct {
-	Run  uint32 // random number of one phase of one run: other packets are strays
+	Run  uint32 // random for each phase of a run; a packet with another number is a stray
 	Flow uint32
 	Seq  uint64 // below 2^32
 	Sent int64  // ns since 1970
 }
 
-// Put writes m into b, which has at least MarkSize bytes.
+// Put encodes m into the first MarkSize bytes of b, which must be that long.
 func (m Mark) Put(b []byte) {
 	_ = b[MarkSize-1]
 	binary.LittleEndian.PutUint32(b, m.Run)
@@ -31,7 +31,7 @@ func (m Mark) Put(b []byte) {
 	binary.LittleEndian.PutUint64(b[16:], uint64(m.Sent))
 }
 
-// Read reads the mark of a payload; ok is false if it is too short for one.
+// ReadMark decodes the mark at the start of a payload. ok is false if b is too short.
 func ReadMark(b []byte) (m Mark, ok bool) {
 	if len(b) < MarkSize {
 		return m, false
@@ -48,27 +48,26 @@ const (
 	window   = 1024
 )
 
-// Flow is what one flow sent and what came of it. The zero value is a flow that has
-// not begun.
+// Flow counts the packets of one flow. The zero value is ready to use.
 type Flow struct {
 	Sent       uint64
-	Received   uint64 // each packet once
+	Received   uint64 // without duplicates
 	Duplicates uint64
-	Reordered  uint64 // received after one that was sent later
-	Stale      uint64 // too late to tell whether it is a duplicate
+	Reordered  uint64 // arrived after a packet with a higher number
+	Stale      uint64 // so late that it may be a duplicate
 
 	next uint64 // one above the highest number received
 	seen [window / wordBits]uint64
 }
 
-// Next returns the number of the packet that is sent now.
+// NextSeq counts a packet as sent and returns its sequence number.
 func (f *Flow) NextSeq() uint64 {
 	f.Sent++
 	return f.Sent - 1
 }
 
-// Accept counts the packet with number seq, and tells whether it is the first with
-// it. A number that was never sent is not accepted.
+// CountArrival counts the arrival of packet seq and reports whether it is the first copy. It
+// ignores numbers that were never sent.
 func (f *Flow) CountArrival(seq uint64) bool {
 	switch {
 	case seq >= f.Sent:
@@ -89,7 +88,8 @@ func (f *Flow) CountArrival(seq uint64) bool {
 	return true
 }
 
-// advance makes seq the highest number, and forgets those that it pushes out.
+// advance makes seq the highest number received and clears the bits of the numbers that leave the
+// window.
 func (f *Flow) advance(seq uint64) {
 	if seq-f.next >= window {
 		clear(f.seen[:])
@@ -101,10 +101,10 @@ func (f *Flow) advance(seq uint64) {
 	f.next = seq + 1
 }
 
-// Lost is how many packets never arrived.
+// Lost returns how many packets have not arrived.
 func (f *Flow) Lost() uint64 { return f.Sent - f.Received }
 
-// Add adds the counts of other.
+// Add adds other's counts to f's.
 func (f *Flow) Add(other *Flow) {
 	f.Sent += other.Sent
 	f.Received += other.Received

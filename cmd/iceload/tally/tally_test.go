@@ -16,7 +16,7 @@ func TestMarkSurvives(t *testing.T) {
 		t.Errorf("read %+v, %v", got, ok)
 	}
 	if _, ok := ReadMark(b[:MarkSize-1]); ok {
-		t.Error("a mark was read from too few bytes")
+		t.Error("ReadMark decoded a mark from too few bytes")
 	}
 }
 
@@ -27,16 +27,16 @@ func TestFlow(t *testing.T) {
 		want Flow
 		lost uint64
 	}{
-		"all in order":             {3, []uint64{0, 1, 2}, Flow{Sent: 3, Received: 3}, 0},
-		"nothing arrives":          {3, nil, Flow{Sent: 3}, 3},
-		"one is lost":              {3, []uint64{0, 2}, Flow{Sent: 3, Received: 2}, 1},
-		"one twice":                {2, []uint64{0, 0, 1}, Flow{Sent: 2, Received: 2, Duplicates: 1}, 0},
-		"one overtaken":            {3, []uint64{1, 0, 2}, Flow{Sent: 3, Received: 3, Reordered: 1}, 0},
-		"overtaken and duplicate":  {3, []uint64{2, 0, 0, 1}, Flow{Sent: 3, Received: 3, Reordered: 2, Duplicates: 1}, 0},
-		"never sent":               {2, []uint64{0, 2, 1 << 40}, Flow{Sent: 2, Received: 1}, 1},
-		"the oldest that is known": {2000, []uint64{1500, 1501 - window}, Flow{Sent: 2000, Received: 2, Reordered: 1}, 1998},
-		"too old to be known":      {2000, []uint64{1500, 1500 - window}, Flow{Sent: 2000, Received: 1, Stale: 1}, 1999},
-		"after a long gap":         {9000, []uint64{0, 8000, 8000, 7999}, Flow{Sent: 9000, Received: 3, Duplicates: 1, Reordered: 1}, 8997},
+		"all in order":            {3, []uint64{0, 1, 2}, Flow{Sent: 3, Received: 3}, 0},
+		"none arrives":            {3, nil, Flow{Sent: 3}, 3},
+		"one lost":                {3, []uint64{0, 2}, Flow{Sent: 3, Received: 2}, 1},
+		"duplicate":               {2, []uint64{0, 0, 1}, Flow{Sent: 2, Received: 2, Duplicates: 1}, 0},
+		"one overtaken":           {3, []uint64{1, 0, 2}, Flow{Sent: 3, Received: 3, Reordered: 1}, 0},
+		"overtaken and duplicate": {3, []uint64{2, 0, 0, 1}, Flow{Sent: 3, Received: 3, Reordered: 2, Duplicates: 1}, 0},
+		"never sent":              {2, []uint64{0, 2, 1 << 40}, Flow{Sent: 2, Received: 1}, 1},
+		"oldest in the window":    {2000, []uint64{1500, 1501 - window}, Flow{Sent: 2000, Received: 2, Reordered: 1}, 1998},
+		"older than the window":   {2000, []uint64{1500, 1500 - window}, Flow{Sent: 2000, Received: 1, Stale: 1}, 1999},
+		"after a long gap":        {9000, []uint64{0, 8000, 8000, 7999}, Flow{Sent: 9000, Received: 3, Duplicates: 1, Reordered: 1}, 8997},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// A network that drops, doubles and holds back packets is accounted for packet by
-// packet, beside a flow that keeps a set of all numbers.
+// The flow's counts must equal those of a model that remembers all numbers in a set, when the
+// network drops, duplicates and delays packets.
 func TestFlowAgainstASet(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	var f Flow
@@ -67,14 +67,14 @@ func TestFlowAgainstASet(t *testing.T) {
 			duplicates++
 		}
 		if f.CountArrival(seq) == set[seq] {
-			t.Fatalf("number %d: new %v", seq, set[seq])
+			t.Fatalf("packet %d: CountArrival disagrees with the set, which has it: %v", seq, set[seq])
 		}
 		set[seq] = true
 	}
 	for range 20000 {
 		seq := f.NextSeq()
 		switch rnd.IntN(10) {
-		case 0: // lost
+		case 0: // the network drops it
 		case 1:
 			held = append(held, seq)
 		case 2:
