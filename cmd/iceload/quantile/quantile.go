@@ -1,10 +1,9 @@
-// Package quantile keeps durations in a histogram of fixed size, from which
-// quantiles can be read afterwards.
+// Package quantile provides a histogram of durations that has a fixed size and from which quantiles
+// can be read.
 //
-// Buckets are exact up to 255 ns and 1/128 of the value wide above it, so that a
-// quantile is wrong by less than 0.8 %, whatever was recorded. Recording neither
-// allocates nor locks: a histogram belongs to one goroutine, and those of several are
-// merged when they are done.
+// Values up to 255 ns have a bucket each. Above that, a bucket is at most 1/128 of its values wide,
+// so a quantile is off by less than 0.8 %. Recording neither allocates nor locks. A histogram is
+// not safe for concurrent use: each goroutine fills its own, and they are merged at the end.
 package quantile
 
 import (
@@ -13,30 +12,30 @@ import (
 )
 
 const (
-	subBits = 7 // buckets of one power of two: 128
-	// linear is how many values have a bucket of their own.
+	subBits = 7 // 128 buckets for each power of two
+	// linear is how many values, from 0 up, have a bucket of their own.
 	linear = 1 << (subBits + 1)
-	// maxBits bounds what is told apart: 2^36 ns are 68 s.
+	// maxBits limits the range: values of 2^36 ns (68 s) and more share the last bucket.
 	maxBits = 36
 	buckets = linear + (maxBits-subBits-1)<<subBits
 )
 
-// Histogram counts durations. The zero value is empty and ready for use.
+// Histogram counts durations. The zero value is empty and ready to use.
 type Histogram struct {
 	counts [buckets]uint64
 	count  uint64
 	max    time.Duration
 }
 
-// Record counts d. Negative durations count as 0 and those above 68 s as 68 s,
-// but for Max.
+// Record adds d. A negative duration counts as 0 and one above 68 s as 68 s, except that Max
+// returns it unchanged.
 func (h *Histogram) Record(d time.Duration) {
 	h.counts[bucket(d)]++
 	h.count++
 	h.max = max(h.max, d)
 }
 
-// bucket is the index of the bucket that d belongs to.
+// bucket returns the index of d's bucket.
 func bucket(d time.Duration) int {
 	v := uint64(max(d, 0))
 	if v < linear {
@@ -46,7 +45,7 @@ func bucket(d time.Duration) int {
 	return min(exp<<subBits+int(v>>exp), buckets-1)
 }
 
-// middle is the value that stands for a bucket.
+// midpoint returns the value that represents bucket i.
 func midpoint(i int) time.Duration {
 	if i < linear {
 		return time.Duration(i)
@@ -56,14 +55,14 @@ func midpoint(i int) time.Duration {
 	return time.Duration(low + 1<<exp/2)
 }
 
-// Count is how many durations were recorded.
+// Count returns how many durations were recorded.
 func (h *Histogram) Count() uint64 { return h.count }
 
-// Max is the greatest of them, as it was, and 0 if there are none.
+// Max returns the longest recorded duration, exactly, or 0 if there is none.
 func (h *Histogram) Max() time.Duration { return h.max }
 
-// Quantile is the duration that a share q of all, between 0 and 1, does not
-// exceed. It is 0 if nothing was recorded.
+// Quantile returns the duration below or at which a share q of the recorded durations lies; q is
+// between 0 and 1. It returns 0 if nothing was recorded.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.count == 0 {
 		return 0
@@ -78,7 +77,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return h.max
 }
 
-// Merge adds what other recorded.
+// Merge adds everything that other recorded.
 func (h *Histogram) Merge(other *Histogram) {
 	for i, n := range other.counts {
 		h.counts[i] += n

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestQuantilesAreNear(t *testing.T) {
+func TestQuantilesAreAccurate(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	draw := map[string]func() time.Duration{
 		"constant":    func() time.Duration { return 123456 * time.Nanosecond },
@@ -50,17 +50,17 @@ func TestExtremes(t *testing.T) {
 	h.Reset()
 	h.Record(time.Hour)
 	if got := h.Quantile(0.5); got < 68*time.Second || got > 69*time.Second {
-		t.Errorf("an hour counts as %v, want 68 s", got)
+		t.Errorf("one hour counts as %v, want 68 s", got)
 	}
 	if h.Max() != time.Hour {
 		t.Errorf("max %v, want an hour", h.Max())
 	}
 }
 
-func TestBucketsFollowEachOther(t *testing.T) {
+func TestBucketsAreContiguous(t *testing.T) {
 	for i := 1; i < buckets; i++ {
 		if bucket(midpoint(i)) != i || midpoint(i) <= midpoint(i-1) {
-			t.Fatalf("bucket %d stands for %v, which is in bucket %d", i, midpoint(i), bucket(midpoint(i)))
+			t.Fatalf("the midpoint of bucket %d is %v, which belongs to bucket %d", i, midpoint(i), bucket(midpoint(i)))
 		}
 	}
 }
