@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Drops is how many datagrams the kernel has dropped at the UDP sockets that the
-// process has now, mostly because it did not fetch them in time. known is false if
-// the sockets of the process may not be seen.
+// Drops returns how many datagrams the kernel has dropped at the UDP sockets that the process has
+// open now, mostly because the process did not read them in time. known is false if the caller may
+// not see the sockets of the process.
 func (p *Process) Drops() (n uint64, known bool, err error) {
 	sockets, err := p.socketInodes()
 	if errors.Is(err, os.ErrPermission) {
@@ -22,7 +22,7 @@ func (p *Process) Drops() (n uint64, known bool, err error) {
 	}
 	for _, name := range []string{"net/udp", "net/udp6"} {
 		m, err := readDrops(p.path(name), sockets)
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // there may be no IPv6
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // the file is missing if the host has no IPv6
 			return 0, false, err
 		}
 		n += m
@@ -30,7 +30,7 @@ func (p *Process) Drops() (n uint64, known bool, err error) {
 	return n, true, nil
 }
 
-// sockets are the inodes of the sockets of a process.
+// socketInodes returns the inode numbers of the process's sockets.
 func (p *Process) socketInodes() (map[string]bool, error) {
 	entries, err := os.ReadDir(p.path("fd"))
 	if err != nil {
@@ -40,7 +40,7 @@ func (p *Process) socketInodes() (map[string]bool, error) {
 	for _, e := range entries {
 		target, err := os.Readlink(p.path("fd/" + e.Name()))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // closed meanwhile
+			continue // closed since ReadDir
 		}
 		if err != nil {
 			return nil, err
@@ -52,19 +52,20 @@ func (p *Process) socketInodes() (map[string]bool, error) {
 	return inodes, nil
 }
 
-// Columns of /proc/net/udp, which are not those of its header.
+// Columns of /proc/net/udp. Their numbers are not those of the header line, which names tx_queue
+// and rx_queue, and tr and tm->when, separately, although each row joins the two with a colon.
 const (
 	inodeColumn = 9
 	dropsColumn = 12
 )
 
-// dropsAt adds up the drops of sockets in a table like /proc/net/udp.
+// readDrops adds up the drop counters of the given sockets in a table such as /proc/net/udp.
 func readDrops(path string, sockets map[string]bool) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading only
 	var sum uint64
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {

@@ -1,10 +1,12 @@
-// Package procstat reads what a process, and the host, have used so far.
+// Package procstat reads how much CPU time and memory a process has used, and how busy the host
+// was.
 //
-// CPU time is that of the scheduler, to the nanosecond, of all threads that ever
-// were; its split into user and system is the kernel's estimate from ticks. What the
-// kernel does for received packets in a softirq is billed to whatever it interrupts: on
-// loopback to the sender, which is as it should be, unless the kernel accounts for
-// interrupts apart (CONFIG_IRQ_TIME_ACCOUNTING). Then the host's figure has it.
+// CPU time comes from the scheduler. It has nanosecond resolution and includes threads that have
+// ended. Its split into user and system time is the kernel's estimate from clock ticks.
+//
+// The kernel processes received packets in softirqs, and bills that time to the process that a
+// softirq interrupts. On loopback that is the sender, which is correct. A kernel with
+// CONFIG_IRQ_TIME_ACCOUNTING counts interrupts separately; then only [Host] includes them.
 package procstat
 
 import (
@@ -21,19 +23,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tick is USER_HZ, which is the same on all architectures that Go knows.
+// tick is one USER_HZ tick, which is the same on every architecture that Go supports.
 const tick = 10 * time.Millisecond
 
-// ErrGone reports that the process has ended.
+// ErrGone means that the process has ended.
 var ErrGone = errors.New("the process has ended")
 
-// Process is a process, by its ID and the time it was started.
+// Process identifies a process by its ID and its start time, because IDs are reused.
 type Process struct {
 	pid   int
 	start string
 }
 
-// Open finds a process.
+// Open returns the process with the given ID.
 func Open(pid int) (*Process, error) {
 	p := &Process{pid: pid}
 	fields, err := p.stat()
@@ -44,7 +46,7 @@ func Open(pid int) (*Process, error) {
 	return p, nil
 }
 
-// Fields of /proc/PID/stat, counted from the one behind the name.
+// Indexes of fields in /proc/PID/stat, counted from the field after the name.
 const (
 	userField   = 14 - 3
 	systemField = 15 - 3
@@ -55,7 +57,8 @@ func (p *Process) path(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.pid), name)
 }
 
-// stat reads the fields of /proc/PID/stat that follow the name, which may hold anything.
+// stat reads the fields of /proc/PID/stat that follow the process's name. The name may contain
+// spaces and parentheses, so the fields start after the last ')'.
 func (p *Process) stat() ([]string, error) {
 	b, err := os.ReadFile(p.path("stat"))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
@@ -73,18 +76,18 @@ func (p *Process) stat() ([]string, error) {
 
 // Usage is what a process has used since it was started.
 type Usage struct {
-	// CPU is exact, User and System are estimates of its parts.
+	// CPU is exact. User and System are estimates of its two parts.
 	CPU, User, System time.Duration
-	// Switches is how often its present threads went to sleep by themselves.
+	// Switches is the number of voluntary context switches of the threads that exist now.
 	Switches uint64
 }
 
-// Sub is what was used since earlier.
+// Sub returns the difference u - earlier.
 func (u Usage) Sub(earlier Usage) Usage {
 	return Usage{u.CPU - earlier.CPU, u.User - earlier.User, u.System - earlier.System, u.Switches - earlier.Switches}
 }
 
-// Usage reads what the process has used.
+// Usage returns what the process has used so far.
 func (p *Process) Usage() (Usage, error) {
 	fields, err := p.stat()
 	if err != nil {
@@ -106,13 +109,14 @@ func (p *Process) Usage() (Usage, error) {
 	return u, err
 }
 
-// cpuClock is the clock of a process's CPU time, as clock_getcpuclockid(3) makes it.
+// cpuClock returns the clock that counts the CPU time of process pid, encoded as
+// clock_getcpuclockid(3) does.
 func cpuClock(pid int) int32 {
 	const scheduler = 2
 	return int32(^pid<<3 | scheduler)
 }
 
-// switches adds up the voluntary context switches of all threads.
+// voluntarySwitches adds up the voluntary context switches of all threads.
 func (p *Process) voluntarySwitches() (uint64, error) {
 	paths, err := filepath.Glob(p.path("task/*/status"))
 	if err != nil {
@@ -122,7 +126,7 @@ func (p *Process) voluntarySwitches() (uint64, error) {
 	for _, path := range paths {
 		n, err := readNumber(path, "voluntary_ctxt_switches:")
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // a thread that has just ended
+			continue // the thread has just ended
 		}
 		if err != nil {
 			return 0, err
@@ -132,7 +136,7 @@ func (p *Process) voluntarySwitches() (uint64, error) {
 	return sum, nil
 }
 
-// Resident is how much memory of the process is resident, in bytes.
+// Resident returns the process's resident memory in bytes.
 func (p *Process) Resident() (uint64, error) {
 	if _, err := p.stat(); err != nil {
 		return 0, err
@@ -141,32 +145,32 @@ func (p *Process) Resident() (uint64, error) {
 	return kib << 10, err
 }
 
-// number reads the number that follows key at the start of a line.
+// readNumber returns the number that follows key at the start of a line of the file at path.
 func readNumber(path, key string) (uint64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading only
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		rest, ok := strings.CutPrefix(lines.Text(), key)
 		if fields := strings.Fields(rest); ok && len(fields) > 0 {
 			return strconv.ParseUint(fields[0], 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("read %s: there is no %q", path, key)
+	return 0, fmt.Errorf("read %s: no line starts with %q", path, key)
 }
 
-// Host is what all processors together have spent, by kind.
+// Host is the time that all processors of the host have spent since boot.
 type Host struct{ Busy, Interrupts, Stolen time.Duration }
 
-// Sub is what was spent since earlier.
+// Sub returns the difference h - earlier.
 func (h Host) Sub(earlier Host) Host {
 	return Host{h.Busy - earlier.Busy, h.Interrupts - earlier.Interrupts, h.Stolen - earlier.Stolen}
 }
 
-// ReadHost reads what the host has spent. Interrupts are part of Busy, and so is the
-// time that a hypervisor gave to others.
+// ReadHost returns the host's times so far. Busy includes Interrupts and Stolen, the time that the
+// hypervisor gave to other virtual machines.
 func ReadHost() (Host, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func self(t *testing.T) *Process {
+func thisProcess(t *testing.T) *Process {
 	t.Helper()
 	p, err := Open(os.Getpid())
 	if err != nil {
@@ -19,7 +19,7 @@ func self(t *testing.T) *Process {
 }
 
 func TestUsageGrowsWithWork(t *testing.T) {
-	p := self(t)
+	p := thisProcess(t)
 	before, err := p.Usage()
 	if err != nil {
 		t.Fatal(err)
@@ -39,14 +39,15 @@ func TestUsageGrowsWithWork(t *testing.T) {
 			t.Fatalf("used %+v", used)
 		}
 		if used.CPU >= work {
-			// The parts are estimates: within some ticks of the whole.
+			// User and System are estimates, so their sum may differ from the total by several
+			// ticks.
 			if parts := used.User + used.System; (parts - used.CPU).Abs() > 5*tick {
-				t.Errorf("used %v, of which %v user and %v system", used.CPU, used.User, used.System)
+				t.Errorf("used %v, but user %v and system %v", used.CPU, used.User, used.System)
 			}
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("used %v after 10 s of work", used.CPU)
+			t.Fatalf("used only %v of CPU time after 10 s of work", used.CPU)
 		}
 	}
 	host, err := ReadHost()
@@ -54,12 +55,12 @@ func TestUsageGrowsWithWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	if busy := host.Sub(hostBefore).Busy; busy < work/2 {
-		t.Errorf("the host was busy for %v while this process was for %v", busy, work)
+		t.Errorf("the host was busy for %v while this process was busy for %v", busy, work)
 	}
 }
 
 func TestSwitchesAreCounted(t *testing.T) {
-	p := self(t)
+	p := thisProcess(t)
 	before, err := p.Usage()
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestSwitchesAreCounted(t *testing.T) {
 }
 
 func TestResidentGrowsWithMemory(t *testing.T) {
-	p := self(t)
+	p := thisProcess(t)
 	before, err := p.Resident()
 	if err != nil {
 		t.Fatal(err)
@@ -97,8 +98,8 @@ func TestResidentGrowsWithMemory(t *testing.T) {
 	}
 }
 
-func TestDropsAreThoseOfThisProcess(t *testing.T) {
-	p := self(t)
+func TestDropsCountThisProcessOnly(t *testing.T) {
+	p := thisProcess(t)
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func TestDropsAreThoseOfThisProcess(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	before, known, err := p.Drops()
 	if err != nil || !known {
-		t.Fatalf("known: %v, %v", known, err)
+		t.Fatalf("Drops: known %v, error %v", known, err)
 	}
 	if err := c.SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
@@ -122,11 +123,11 @@ func TestDropsAreThoseOfThisProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := after - before; n < 50 || n > 100 {
-		t.Errorf("%d of 100 packets of 1000 B were dropped at a buffer of 4 KiB", n)
+		t.Errorf("%d of 100 packets of 1000 B were dropped although the receive buffer holds 4 KiB", n)
 	}
 }
 
-func TestEndedProcessIsGone(t *testing.T) {
+func TestEndedProcessReportsErrGone(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()
 	if err != nil {
