@@ -27,13 +27,13 @@ func open(t *testing.T, o Options) *Socket {
 	return s
 }
 
-// got is a datagram that arrived.
+// got is a received datagram.
 type got struct {
 	Data     string
 	From, To string
 }
 
-// receive waits for n datagrams.
+// receive waits until n datagrams have arrived and returns them.
 func receive(t *testing.T, s *Socket, r *Reader, n int) []got {
 	t.Helper()
 	p := NewPoller()
@@ -44,14 +44,14 @@ func receive(t *testing.T, s *Socket, r *Reader, n int) []got {
 	deadline := time.Now().Add(patience)
 	for len(all) < n {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d datagrams arrived", len(all), n)
+			t.Fatalf("only %d of %d datagrams arrived", len(all), n)
 		}
 		if _, err := p.Wait(time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Read(s, func(d *Datagram) {
 			if age := time.Since(time.Unix(0, d.At)); age < -time.Second || age > patience || d.Truncated {
-				t.Errorf("arrived %v ago, truncated: %v", age, d.Truncated)
+				t.Errorf("a datagram arrived %v ago, truncated: %v", age, d.Truncated)
 			}
 			all = append(all, got{string(d.Data), d.From.String(), d.To.String()})
 		}); err != nil {
@@ -61,7 +61,7 @@ func receive(t *testing.T, s *Socket, r *Reader, n int) []got {
 	return all
 }
 
-func TestSharedSocketStandsForManyAddresses(t *testing.T) {
+func TestSharedSocketRepresentsManyAddresses(t *testing.T) {
 	server := open(t, Options{Local: anyPort})
 	clients := open(t, Options{Local: netip.MustParseAddrPort("127.64.0.1:0"), Shared: true})
 	port := clients.Local().Port()
@@ -76,12 +76,12 @@ func TestSharedSocketStandsForManyAddresses(t *testing.T) {
 	if all := receive(t, server, NewReader(2, 100, false), 5); !slices.Equal(all, want) {
 		t.Errorf("the server got %v, want %v", all, want)
 	}
-	answer := NewWriter(8, 100)
-	copy(answer.AddDatagram(NewDest(netip.MustParseAddrPort(want[3].From), netip.Addr{}, 0), 2), "hi")
-	answer.Flush(server)
-	back := []got{{"hi", server.Local().String(), "127.64.1.4"}}
-	if all := receive(t, clients, NewReader(8, 100, false), 1); !slices.Equal(all, back) {
-		t.Errorf("the clients got %v, want %v", all, back)
+	reply := NewWriter(8, 100)
+	copy(reply.AddDatagram(NewDest(netip.MustParseAddrPort(want[3].From), netip.Addr{}, 0), 2), "hi")
+	reply.Flush(server)
+	want = []got{{"hi", server.Local().String(), "127.64.1.4"}}
+	if all := receive(t, clients, NewReader(8, 100, false), 1); !slices.Equal(all, want) {
+		t.Errorf("the clients got %v, want %v", all, want)
 	}
 }
 
@@ -97,9 +97,9 @@ func TestConnectedSocketOverIPv6(t *testing.T) {
 	}
 }
 
-// A run to one destination leaves as one message, and arrives as single datagrams
-// whether the reader takes runs or not.
-func TestRuns(t *testing.T) {
+// Equally long datagrams to one destination leave as one message, and arrive as separate datagrams
+// whether or not the receiver coalesces.
+func TestCoalescing(t *testing.T) {
 	for _, coalesce := range []bool{false, true} {
 		t.Run(fmt.Sprint("coalesced ", coalesce), func(t *testing.T) {
 			server := open(t, Options{Local: anyPort, Coalesce: coalesce})
@@ -111,9 +111,9 @@ func TestRuns(t *testing.T) {
 				copy(w.AddDatagram(run, 500), bytes.Repeat([]byte{byte('a' + i)}, 500))
 			}
 			copy(w.AddDatagram(NewDest(server.Local(), source, 500), 500), "alone")
-			copy(w.AddDatagram(run, 20), "another size rides no")
+			copy(w.AddDatagram(run, 20), "of a different size!")
 			if w.pending != 3 {
-				t.Fatalf("%d messages, want 3", w.pending)
+				t.Fatalf("the Writer has %d messages, want 3", w.pending)
 			}
 			w.Flush(client)
 			if w.Lost != 0 || w.Err != nil || w.HasPending() {
@@ -125,27 +125,27 @@ func TestRuns(t *testing.T) {
 					t.Errorf("datagram %d is %.3q..., %d bytes", i, all[i].Data, len(all[i].Data))
 				}
 			}
-			if len(all) != 9 || len(all[7].Data) != 500 || all[8].Data != "another size rides n" {
+			if len(all) != 9 || len(all[7].Data) != 500 || all[8].Data != "of a different size!" {
 				t.Errorf("%d datagrams, the last %q", len(all), all[len(all)-1].Data)
 			}
 		})
 	}
 }
 
-func TestWriterHasBounds(t *testing.T) {
+func TestWriterLimits(t *testing.T) {
 	d := NewDest(anyPort, netip.Addr{}, 0)
 	w := NewWriter(2, 100)
 	if w.AddDatagram(d, 201) != nil || w.AddDatagram(d, 150) == nil || w.AddDatagram(d, 51) != nil || w.AddDatagram(d, 50) == nil || w.AddDatagram(d, 0) != nil {
-		t.Error("a Writer takes other than it has room for")
+		t.Error("the Writer's limits are not those that it was created with")
 	}
 }
 
-func TestRefusedDatagramsAreCounted(t *testing.T) {
+func TestDatagramsThatTheKernelRefusesAreCounted(t *testing.T) {
 	s := open(t, Options{Local: anyPort})
 	w := NewWriter(3, 70000)
 	good := NewDest(s.Local(), netip.Addr{}, 0)
 	copy(w.AddDatagram(good, 1), "1")
-	w.AddDatagram(good, 66000) // no datagram is that long
+	w.AddDatagram(good, 66000) // longer than a UDP datagram can be
 	copy(w.AddDatagram(good, 1), "2")
 	w.Flush(s)
 	if w.Lost != 1 || w.Err == nil {
@@ -156,7 +156,7 @@ func TestRefusedDatagramsAreCounted(t *testing.T) {
 	}
 }
 
-func TestPollerWithFewAndMany(t *testing.T) {
+func TestPollerWithPollAndEpoll(t *testing.T) {
 	for _, n := range []int{2, maxPollSockets + 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			p := NewPoller()
@@ -173,7 +173,7 @@ func TestPollerWithFewAndMany(t *testing.T) {
 				}
 			}
 			if ready, err := p.Wait(0); err != nil || len(ready) != 0 {
-				t.Fatalf("ready before anything was sent: %v, %v", ready, err)
+				t.Fatalf("before anything was sent, Wait returned %v, %v", ready, err)
 			}
 			if err := p.RemoveSocket(sockets[0].FD()); err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestPollerWithFewAndMany(t *testing.T) {
 			w.Flush(sockets[1])
 			ready, err := p.Wait(patience)
 			if err != nil || !slices.Equal(ready, []int{100 + n - 1}) {
-				t.Errorf("ready: %v, %v, want %d alone", ready, err, 100+n-1)
+				t.Errorf("Wait returned %v, %v, want only %d", ready, err, 100+n-1)
 			}
 		})
 	}

@@ -8,26 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Room for the control messages of one datagram.
+// Sizes of control messages: of IP_PKTINFO's data, and of the buffer for all control messages of
+// one datagram.
 const (
 	pktinfoSize = unix.SizeofInet4Pktinfo
 	controlSize = 128
 )
 
-// Dest is where datagrams of a [Writer] go to and leave from, in the kernel's form. It is
-// made once for each flow, and must not be copied or changed once it has been used.
+// Dest holds the destination and source addresses of datagrams that a [Writer] sends, encoded for
+// the kernel. Callers create one per flow. A Dest must not be copied or changed after its first
+// use, because the Writer passes pointers into it to the kernel.
 type Dest struct {
 	control           [controlSize]byte
 	name              [unix.SizeofSockaddrInet6]byte
 	nameLen           uint32
-	sourceControlLen  int // bytes of control that name the source
-	segmentControlLen int // and of those and UDP_SEGMENT
-	segmentSize       int // of the datagrams that may be handed over as one, 0 for none
+	sourceControlLen  int // length of the control messages that set the source
+	segmentControlLen int // length of those and UDP_SEGMENT
+	segmentSize       int // of the datagrams that may be sent as one message; 0 if none may
 }
 
-// NewDest returns the way to the address to: through a connected socket if to is not
-// valid. from is the source address on a shared socket, and not valid on others. segment,
-// if above 0, is the size of the datagrams that may be handed over as one.
+// NewDest returns a Dest for datagrams to the address to, or to the socket's remote address if to
+// is not valid. On a shared socket, from is the source address; on other sockets it must not be
+// valid. If segment is above 0, datagrams of that many bytes may be sent as one message.
 func NewDest(to netip.AddrPort, from netip.Addr, segment int) *Dest {
 	d := &Dest{segmentSize: segment}
 	if to.IsValid() {
@@ -48,7 +50,7 @@ func NewDest(to netip.AddrPort, from netip.Addr, segment int) *Dest {
 	return d
 }
 
-// putSockaddr writes a as the kernel reads it and returns the length.
+// putSockaddr encodes a as a sockaddr and returns its length.
 func putSockaddr(b *[unix.SizeofSockaddrInet6]byte, a netip.AddrPort) uint32 {
 	binary.BigEndian.PutUint16(b[2:], a.Port())
 	if a.Addr().Is4() {
@@ -63,7 +65,7 @@ func putSockaddr(b *[unix.SizeofSockaddrInet6]byte, a netip.AddrPort) uint32 {
 	return unix.SizeofSockaddrInet6
 }
 
-// getSockaddr reads what the kernel wrote.
+// getSockaddr decodes a sockaddr.
 func getSockaddr(b *[unix.SizeofSockaddrInet6]byte) netip.AddrPort {
 	port := binary.BigEndian.Uint16(b[2:])
 	switch binary.NativeEndian.Uint16(b[:]) {
@@ -75,8 +77,8 @@ func getSockaddr(b *[unix.SizeofSockaddrInet6]byte) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// putControl writes the header of a control message with size bytes of data at
-// the front of b, and returns the room for the data.
+// putControl writes the header of a control message at the start of b and returns the part of b
+// that its size bytes of data go into.
 func putControl(b []byte, level, typ int32, size int) []byte {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 	h.Level, h.Type = level, typ

@@ -8,24 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fewSockets is up to how many sockets are cheaper asked one by one with poll(2) than
-// registered with epoll, whose notification the sender pays for.
+// maxPollSockets is the number of sockets up to which one poll(2) call is cheaper than epoll. With
+// epoll, every sender to a registered socket pays for the notification.
 const maxPollSockets = 32
 
-// Poller tells which of its sockets have something to read. Sockets have numbers, which
-// their user chooses.
+// Poller reports which of its sockets are readable. The caller identifies sockets by numbers of its
+// choice.
 type Poller struct {
 	fds     []unix.PollFd
 	numbers []int32
-	epoll   int // -1 as long as they are few
+	epoll   int // -1 while poll(2) is used
 	events  []unix.EpollEvent
 	ready   []int
 }
 
-// NewPoller returns a Poller without sockets.
+// NewPoller returns a Poller that has no sockets yet.
 func NewPoller() *Poller { return &Poller{epoll: -1} }
 
-// Add adds a file descriptor under number.
+// AddSocket adds file descriptor fd, which Wait reports as number.
 func (p *Poller) AddSocket(fd, number int) error {
 	if p.epoll < 0 && len(p.fds) < maxPollSockets {
 		p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
@@ -40,7 +40,7 @@ func (p *Poller) AddSocket(fd, number int) error {
 	return p.addToEpoll(int32(fd), int32(number))
 }
 
-// startEpoll moves what there is to epoll.
+// startEpoll moves all sockets from poll(2) to epoll.
 func (p *Poller) startEpoll() error {
 	var err error
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -62,7 +62,7 @@ func (p *Poller) addToEpoll(fd, number int32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &event))
 }
 
-// Remove forgets a file descriptor, before it is closed.
+// RemoveSocket removes fd. It must be called before fd is closed.
 func (p *Poller) RemoveSocket(fd int) error {
 	if p.epoll >= 0 {
 		return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil))
@@ -78,9 +78,9 @@ func (p *Poller) RemoveSocket(fd int) error {
 	return nil
 }
 
-// Wait waits until a socket has something to read, at most for d, rounded up to
-// a millisecond; 0 does not wait. It returns the numbers of sockets that have,
-// valid until the next call; of very many those that wait longest.
+// Wait blocks until a socket is readable or d, rounded up to a millisecond, has passed; it does not
+// block if d is 0. It returns the numbers of the readable sockets, in a slice that is valid until
+// the next call. With epoll it returns at most 256 of them, those that became readable first.
 func (p *Poller) Wait(d time.Duration) ([]int, error) {
 	p.ready = p.ready[:0]
 	timeout := int((d + time.Millisecond - 1) / time.Millisecond)
@@ -110,7 +110,7 @@ func (p *Poller) waitEpoll(timeout int) ([]int, error) {
 	return p.ready, nil
 }
 
-// Close releases the Poller, not its sockets.
+// Close releases the Poller's resources. It does not close the sockets.
 func (p *Poller) Close() error {
 	if p.epoll < 0 {
 		return nil

@@ -10,26 +10,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// coalescedSize is what a buffer must hold to take a run of datagrams as one.
+// coalescedSize is the buffer size for messages in which the kernel has joined several datagrams
+// (UDP_GRO).
 const coalescedSize = 1 << 16
 
-// Datagram is what arrived. Data is valid until the next Read.
+// Datagram is one received datagram. Data is valid until the callback returns.
 type Datagram struct {
 	Data []byte
 	From netip.AddrPort
-	To   netip.Addr // on a shared socket, else not valid
-	At   int64      // ns since 1970
-	// Truncated tells that the datagram was longer than Data.
+	To   netip.Addr // set only on shared sockets
+	At   int64      // arrival time in ns since 1970
+	// Truncated reports whether the datagram was longer than the buffer, so that Data lacks its
+	// end.
 	Truncated bool
 }
 
-// slot is the room for one message of recvmmsg.
+// messageMeta is where recvmmsg writes the sender's address and the control messages of one
+// message.
 type messageMeta struct {
 	control [controlSize]byte
 	name    [unix.SizeofSockaddrInet6]byte
 }
 
-// Reader takes datagrams from sockets.
+// Reader receives datagrams from sockets.
 type Reader struct {
 	hdrs     []mmsghdr
 	iovs     []unix.Iovec
@@ -38,8 +41,8 @@ type Reader struct {
 	datagram Datagram
 }
 
-// NewReader returns a Reader that takes at most messages datagrams of at most size bytes
-// with one system call; coalesced as in [Options].
+// NewReader returns a Reader that receives up to messages datagrams of up to size bytes per system
+// call. coalesced must be true for sockets opened with [Options].Coalesce.
 func NewReader(messages, size int, coalesced bool) *Reader {
 	if coalesced {
 		size = coalescedSize
@@ -63,7 +66,7 @@ func NewReader(messages, size int, coalesced bool) *Reader {
 	return r
 }
 
-// Read hands every datagram that waits at s to f. It does not wait.
+// Read calls f for every datagram that has arrived at s. It does not block.
 func (r *Reader) Read(s *Socket, f func(*Datagram)) error {
 	refused := 0
 	for {
@@ -74,7 +77,7 @@ func (r *Reader) Read(s *Socket, f func(*Datagram)) error {
 			return nil
 		case unix.EINTR:
 			continue
-		case unix.ECONNREFUSED: // an ICMP message about a datagram that was sent
+		case unix.ECONNREFUSED: // an ICMP error for a datagram sent earlier
 			if refused++; refused > len(r.hdrs) {
 				return os.NewSyscallError("recvmmsg", errno)
 			}
@@ -102,7 +105,7 @@ func (r *Reader) receive(s *Socket) (int, unix.Errno) {
 	return int(n), errno
 }
 
-// deliver hands over message i, cut into the datagrams that it was made of.
+// deliver calls f for each datagram in message i, which the kernel may have joined from several.
 func (r *Reader) deliver(i int, f func(*Datagram)) {
 	h := &r.hdrs[i].hdr
 	d := &r.datagram
@@ -124,8 +127,8 @@ func (r *Reader) deliver(i int, f func(*Datagram)) {
 	f(d)
 }
 
-// readControl reads the control messages b that came with a datagram. segment is
-// the size of the datagrams that it consists of, or 0.
+// readControl decodes the control messages b that came with a message. segment is the size of the
+// datagrams that the kernel joined, or 0 if it joined none.
 func (d *Datagram) readControl(b []byte) (segment int) {
 	for len(b) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))

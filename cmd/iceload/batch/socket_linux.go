@@ -11,23 +11,25 @@ import (
 
 // Options describe a socket.
 type Options struct {
-	// Local is bound to; port 0 is any.
+	// Local is the address to bind to. Port 0 means any free port.
 	Local netip.AddrPort
-	// Remote, if valid, is connected to: the socket talks to nobody else.
+	// Remote, if valid, is the address to connect to. A connected socket sends to and receives from
+	// this address only.
 	Remote netip.AddrPort
-	// Shared binds to the port of Local on every IPv4 address.
+	// Shared binds to the port of Local on all IPv4 addresses, so that the socket can represent
+	// many of them.
 	Shared bool
-	// Anywhere allows a Local that no interface has: an IPv6 prefix can be routed here
-	// as a whole (ip -6 route add local PREFIX dev lo), as 127.0.0.0/8 is.
+	// FreeBind allows a Local address that no interface has. A whole IPv6 prefix can be routed to
+	// this host (ip -6 route add local PREFIX dev lo), as 127.0.0.0/8 is by default.
 	FreeBind bool
-	// Coalesce takes runs of datagrams as one (UDP_GRO).
+	// Coalesce lets the kernel join consecutive datagrams into one message (UDP_GRO).
 	Coalesce bool
-	// Buffer is what the kernel may hold for this socket in each direction, in bytes;
-	// 0: its default. Without privileges the kernel's own maximum is obeyed.
+	// Buffer is the size of the kernel's buffer in each direction, in bytes; 0 keeps the default.
+	// Without privileges the kernel's own limit applies.
 	Buffer int
 }
 
-// Socket is a UDP socket that does not block.
+// Socket is a nonblocking UDP socket.
 type Socket struct {
 	fd    int
 	local netip.AddrPort
@@ -95,7 +97,8 @@ func (s *Socket) setOption(name string, level, option, value int) error {
 	return nil
 }
 
-// setBuffers asks for n bytes each way; what the kernel makes of it is its decision.
+// setBuffers asks the kernel for buffers of n bytes. It ignores errors, because the kernel may
+// grant less.
 func (s *Socket) setBuffers(n int) {
 	if n == 0 {
 		return
@@ -110,10 +113,10 @@ func (s *Socket) setBuffers(n int) {
 	}
 }
 
-// FD is the file descriptor, for a [Poller].
+// FD returns the file descriptor, for a [Poller].
 func (s *Socket) FD() int { return s.fd }
 
-// Local is what the socket is bound to. A shared one is bound to 0.0.0.0.
+// Local returns the address that the socket is bound to, which is 0.0.0.0 for a shared one.
 func (s *Socket) Local() netip.AddrPort { return s.local }
 
 // Close closes the socket.

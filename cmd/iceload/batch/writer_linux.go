@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of one datagram that stands for several.
+// Limits of a message that consists of several datagrams (UDP_SEGMENT): their number and their
+// total size in bytes.
 const (
 	maxSegments  = 64
 	maxCoalesced = 65000
 )
 
-// sendPatience is how long, in milliseconds, Flush waits for room in the kernel.
+// sendWaitMillis is how long, in milliseconds, Flush waits for space in the socket's send buffer.
 const sendWaitMillis = 5
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -27,17 +28,18 @@ type Writer struct {
 	hdrs      []mmsghdr
 	iovs      []unix.Iovec
 	dests     []*Dest
-	datagrams []int // datagrams in each message
-	pending   int   // messages waiting
+	datagrams []int // number of datagrams in each message
+	pending   int   // number of messages to flush
 	arena     []byte
 	arenaUsed int
 
-	// Lost is how many datagrams the kernel refused, and Err what it said first.
+	// Lost is how many datagrams the kernel refused to send. Err is the first of its errors.
 	Lost uint64
 	Err  error
 }
 
-// NewWriter returns a Writer for at most messages datagrams of at most size bytes at a time.
+// NewWriter returns a Writer that holds up to messages messages, and messages*size bytes of payload
+// in all.
 func NewWriter(messages, size int) *Writer {
 	w := &Writer{
 		hdrs:      make([]mmsghdr, messages),
@@ -53,8 +55,8 @@ func NewWriter(messages, size int) *Writer {
 	return w
 }
 
-// Add adds a datagram of size bytes to d and returns the room for it, which is to be
-// filled before Flush. It returns nil if there is no room left.
+// AddDatagram adds a datagram of size bytes to d. It returns the slice that the caller must fill
+// before it calls Flush, or nil if the Writer is full.
 func (w *Writer) AddDatagram(d *Dest, size int) []byte {
 	if w.pending == len(w.hdrs) || w.arenaUsed+size > len(w.arena) {
 		return nil
@@ -79,17 +81,18 @@ func (w *Writer) AddDatagram(d *Dest, size int) []byte {
 	return b
 }
 
-// joins tells whether a datagram of size bytes to d may ride on the last one.
+// canCoalesce reports whether a datagram of size bytes to d can be appended to the last message.
 func (w *Writer) canCoalesce(d *Dest, size int) bool {
 	last := w.pending - 1
 	return d == w.dests[last] && size == d.segmentSize && w.datagrams[last] < maxSegments &&
 		int(w.iovs[last].Len) == size*w.datagrams[last] && size*(w.datagrams[last]+1) <= maxCoalesced
 }
 
-// Waiting tells whether there is something to flush.
+// HasPending reports whether there is anything to flush.
 func (w *Writer) HasPending() bool { return w.pending > 0 }
 
-// Flush sends what was added. What the kernel does not take is lost, and counted.
+// Flush sends everything that was added. Datagrams that the kernel refuses are dropped and counted
+// as Lost.
 func (w *Writer) Flush(s *Socket) {
 	waited := false
 	for at := 0; at < w.pending; {
@@ -101,8 +104,8 @@ func (w *Writer) Flush(s *Socket) {
 			waited = false
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN && !waited, errno == unix.ECONNREFUSED && !waited:
-			// No room; or an ICMP message about an earlier datagram, which is reported
-			// in place of sending this one.
+			// The send buffer is full; or, with ECONNREFUSED, the kernel reports an ICMP error for
+			// an earlier datagram instead of sending this one.
 			waited = true
 			if errno == unix.EAGAIN {
 				_, _ = unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, sendWaitMillis)
