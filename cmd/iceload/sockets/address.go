@@ -5,38 +5,39 @@ import (
 	"net/netip"
 )
 
-// layout is a set of IPv4 loopback addresses, numbered from 0.
+// addressRange is a set of IPv4 loopback addresses, numbered from 0.
 type addressRange struct {
 	base          uint32
-	spreadOver24s bool // over /24s: neighbours in number differ there
+	spreadOver24s bool // consecutive numbers are in different /24s
 }
 
-// Sizes of the layout of clients: 64 second bytes, 256 third ones, 254 fourth ones.
+// The values that the second, third and fourth bytes of a client's address can have. The fourth is
+// never 0 or 255.
 const (
 	spreadSecond = 64
 	spreadThird  = 256
 	spreadFourth = 254
 )
 
-// clientLayout spreads clients over 127.64.0.0/10, so that limits for each /24 are
-// not met before there are very many.
+// clientAddrs spreads clients over 127.64.0.0/10, one per /24 for the first 16,384, so that few of
+// them share a limit that the server applies per /24.
 var clientAddrs = addressRange{base: 127<<24 | 64<<16, spreadOver24s: true}
 
-// peerLayout numbers addresses upwards from base.
+// peerAddrs returns the range of addresses from base up.
 func peerAddrs(base netip.Addr) addressRange {
 	b := base.As4()
 	return addressRange{base: binary.BigEndian.Uint32(b[:])}
 }
 
-// size is how many addresses there are.
+// size returns the number of addresses.
 func (l addressRange) size() int {
 	if l.spreadOver24s {
 		return spreadSecond * spreadThird * spreadFourth
 	}
-	return int(128<<24 - 1 - l.base) // 127.255.255.255 is for broadcasts
+	return int(128<<24 - 1 - l.base) // 127.255.255.255 is the broadcast address
 }
 
-// at is address number i.
+// addr returns address number i.
 func (l addressRange) addr(i int) netip.Addr {
 	n := l.base + uint32(i)
 	if l.spreadOver24s {
@@ -48,7 +49,7 @@ func (l addressRange) addr(i int) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// index is the number of an address; ok is false if it is not one of them.
+// index returns the number of address a. ok is false if a is not in the range.
 func (l addressRange) index(a netip.Addr) (i int, ok bool) {
 	if !a.Is4() {
 		return 0, false
@@ -70,8 +71,8 @@ func (l addressRange) index(a netip.Addr) (i int, ok bool) {
 	return second + spreadSecond*(third+spreadThird*fourth), true
 }
 
-// PeerAddr is the address of peer i of those that count from base: there are many on
-// the IPv4 loopback, and base alone elsewhere.
+// PeerAddr returns the address of peer i if the first peer's is base. On the IPv4 loopback each
+// peer has its own address; elsewhere they all have base.
 func PeerAddr(base netip.Addr, i int) netip.Addr {
 	if !isLoopback4(base) {
 		return base
@@ -79,10 +80,11 @@ func PeerAddr(base netip.Addr, i int) netip.Addr {
 	return peerAddrs(base).addr(i)
 }
 
-// isLoopback4 tells whether many addresses can stand for one: Linux takes all of 127.0.0.0/8 as its own.
+// isLoopback4 reports whether one host can use many addresses like a: Linux treats all of
+// 127.0.0.0/8 as its own.
 func isLoopback4(a netip.Addr) bool { return a.Is4() && a.IsLoopback() }
 
-// unspecified is any address of a's family.
+// unspecified returns the wildcard address of a's family.
 func unspecified(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.IPv4Unspecified()

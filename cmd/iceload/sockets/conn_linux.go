@@ -12,19 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialTimeout bounds connecting, and each wait for a byte of a TLS handshake.
+// dialTimeout limits connecting, and each wait for input during a TLS handshake.
 const dialTimeout = 10 * time.Second
 
-// conn is a TCP connection that does not block, behind the net.Conn that crypto/tls
-// wants: Read returns os.ErrDeadlineExceeded where it would block, unless patient is
-// set; Write puts what the kernel does not take into pending.
+// nonblockingConn is a nonblocking TCP connection that implements net.Conn for crypto/tls. Read
+// returns os.ErrDeadlineExceeded where it would block, unless blocking is set. Write appends to
+// pending, and flush sends it.
 type nonblockingConn struct {
 	fd       int
 	blocking bool
 	pending  []byte
 }
 
-// dial connects to server, from source if that is valid.
+// dial connects to server. If source is valid, it is the local address.
 func dial(server netip.AddrPort, source netip.Addr) (*nonblockingConn, error) {
 	family := unix.AF_INET6
 	if server.Addr().Is4() {
@@ -43,7 +43,8 @@ func dial(server netip.AddrPort, source netip.Addr) (*nonblockingConn, error) {
 
 func (c *nonblockingConn) connect(server netip.AddrPort, source netip.Addr) error {
 	if source.IsValid() {
-		// The port is chosen when the destination is known, so that all of them serve each source.
+		// Let the kernel choose the port when it knows the destination, so that each source address
+		// can use the full range of ports for each server.
 		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		if err := unix.Bind(c.fd, sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
 			return os.NewSyscallError("bind", err)
@@ -73,7 +74,7 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-// await waits for an event of poll(2).
+// waitFor blocks until an event of poll(2) occurs.
 func (c *nonblockingConn) waitFor(event int16) error {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: event}}, int(dialTimeout/time.Millisecond))
@@ -110,7 +111,7 @@ func (c *nonblockingConn) Read(b []byte) (int, error) {
 	}
 }
 
-// Write takes all of b; push sends it.
+// Write accepts all of b without blocking. While blocking is set, it also calls flush.
 func (c *nonblockingConn) Write(b []byte) (int, error) {
 	c.pending = append(c.pending, b...)
 	if c.blocking {
@@ -119,7 +120,7 @@ func (c *nonblockingConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// push sends as much of what is pending as the kernel takes.
+// flush sends as much of pending as the kernel accepts.
 func (c *nonblockingConn) flush() error {
 	sent := 0
 	for sent < len(c.pending) {
@@ -142,7 +143,7 @@ func (c *nonblockingConn) flush() error {
 
 func (c *nonblockingConn) Close() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
 
-// The rest of net.Conn, of which crypto/tls makes no use here.
+// crypto/tls does not use the remaining methods of net.Conn here.
 
 func (c *nonblockingConn) LocalAddr() net.Addr              { return nil }
 func (c *nonblockingConn) RemoteAddr() net.Addr             { return nil }

@@ -12,14 +12,15 @@ import (
 	"github.com/pion/dtls/v3"
 )
 
-// maxInbox bounds what waits to be received on all DTLS connections: more is lost.
+// maxInbox is how many received messages may wait on all DTLS connections together. Further
+// messages are dropped.
 const maxInbox = 1 << 16
 
-// writeTimeout bounds one write.
+// writeTimeout limits the time that one Flush may spend writing.
 const writeTimeout = time.Second
 
-// dtlsLink is the DTLS clients. Pion's connections have goroutines of their own, and
-// one of ours reads each: of all transports this one costs the generator most.
+// dtlsClients are clients over DTLS. Each of Pion's connections has goroutines of its own, and one
+// of ours reads from it, so DTLS costs the generator more than any other transport.
 type dtlsClients struct {
 	o            ClientsOptions
 	clients      []dtlsClient
@@ -27,7 +28,7 @@ type dtlsClients struct {
 	queuedSizes  []queuedMessage
 	failedWrites uint64
 	err          error
-	inboxReady   chan struct{} // has an element if the inbox has
+	inboxReady   chan struct{} // holds a value after something was put into inbox
 	spareInbox   []receivedMessage
 	readers      sync.WaitGroup
 
@@ -38,7 +39,7 @@ type dtlsClients struct {
 type dtlsClient struct {
 	socket      *net.UDPConn
 	conn        *dtls.Conn
-	nextAddress int // the number of its next connection
+	nextAddress int // index in clientAddrs of its next connection
 }
 
 type queuedMessage struct{ client, size int }
@@ -61,7 +62,7 @@ func openDTLSClients(o ClientsOptions) (Clients, error) {
 	return l, nil
 }
 
-// connect opens the connection of a client and starts to read it.
+// connect opens the connection of a client and starts the goroutine that reads from it.
 func (l *dtlsClients) connect(client int) error {
 	c := &l.clients[client]
 	source := unspecified(l.o.Server.Addr())
@@ -78,7 +79,7 @@ func (l *dtlsClients) connect(client int) error {
 		return errors.Join(fmt.Errorf("DTLS handshake with %v: %w", l.o.Server, err), socket.Close())
 	}
 	c.socket, c.conn = socket, conn
-	l.readers.Go(func() { l.read(client, conn) })
+	l.readers.Go(func() { l.readMessages(client, conn) })
 	return nil
 }
 
@@ -96,8 +97,8 @@ func (l *dtlsClients) handshake(socket *net.UDPConn) (*dtls.Conn, error) {
 	return conn, nil
 }
 
-// read puts what arrives into the inbox, until the connection is closed.
-func (l *dtlsClients) read(client int, conn *dtls.Conn) {
+// readMessages appends each received message to the inbox until the connection is closed.
+func (l *dtlsClients) readMessages(client int, conn *dtls.Conn) {
 	buf := make([]byte, maxFrame)
 	for {
 		n, err := conn.Read(buf)
@@ -148,7 +149,7 @@ func (l *dtlsClients) Receive(f MessageHandler) error {
 	l.inbox = l.spareInbox[:0]
 	l.mu.Unlock()
 	for i, a := range all {
-		if l.clients[a.client].conn == a.conn { // and not one that was renewed
+		if l.clients[a.client].conn == a.conn { // not a connection that Reconnect has replaced
 			f(a.client, a.message, a.at)
 		}
 		all[i] = receivedMessage{}
@@ -183,7 +184,7 @@ func (c *dtlsClient) close() error {
 	return err
 }
 
-// ignoreClosed is nil for a socket that was closed with its connection.
+// ignoreClosed drops the error of closing a socket that was already closed with its connection.
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -193,7 +194,7 @@ func ignoreClosed(err error) error {
 
 func (l *dtlsClients) SendFailures() (uint64, error) { return l.failedWrites, l.err }
 
-// Close closes all connections and waits for their readers.
+// Close closes all connections and waits for the goroutines that read from them.
 func (l *dtlsClients) Close() error {
 	var errs []error
 	for i := range l.clients {

@@ -2,7 +2,7 @@ package sockets
 
 import "fmt"
 
-// Open opens the ways of all clients.
+// OpenClients opens the sockets or connections of all clients.
 func OpenClients(o ClientsOptions) (Clients, error) {
 	switch o.Transport {
 	case UDP:
@@ -12,5 +12,5 @@ func OpenClients(o ClientsOptions) (Clients, error) {
 	case DTLS:
 		return openDTLSClients(o)
 	}
-	return nil, fmt.Errorf("open a link: unknown transport %q", o.Transport)
+	return nil, fmt.Errorf("open clients: unknown transport %q", o.Transport)
 }

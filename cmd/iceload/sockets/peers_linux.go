@@ -8,28 +8,32 @@ import (
 	"icebox/cmd/iceload/batch"
 )
 
-// PeersOptions say which peers there are.
+// PeersOptions describe the peers.
 type PeersOptions struct {
-	// Address is the first peer's. On the IPv4 loopback the peers count upwards from it and share
-	// a socket, elsewhere they have different ports of it.
+	// FirstAddr is the first peer's address. On the IPv4 loopback the peers have consecutive
+	// addresses from it and share a socket. Elsewhere they all have this address, and differ by
+	// port.
 	FirstAddr netip.Addr
-	// Count is how many peers there are.
+	// Count is the number of peers.
 	Count int
-	// Clients is how many clients they have.
+	// Clients is the number of clients that they exchange packets with.
 	Clients int
-	// PacketSize is the length of the longest packet in bytes.
+	// PacketSize is the length in bytes of the longest packet.
 	PacketSize int
-	// Segment hands runs of packets of PacketSize over as one; Coalesce takes runs as one.
+	// Segment sends several packets of PacketSize as one message (UDP_SEGMENT). Coalesce lets the
+	// kernel join consecutive packets to the peers (UDP_GRO).
 	Segment, Coalesce bool
 }
 
-// PeerHandler takes a packet that came to a peer from a relayed address.
+// PacketHandler is called with a packet that a peer received from a relayed transport address. at
+// is the arrival time in ns since 1970.
 type PacketHandler func(peer int, from netip.AddrPort, packet []byte, at int64)
 
-// Peers are the peers of clients: client i's is number i modulo their count.
+// Peers are the peers of the clients. Client i exchanges packets with peer i modulo the number of
+// peers.
 type Peers struct {
 	o       PeersOptions
-	addrs   *addressRange // of the addresses of a shared socket, else nil
+	addrs   *addressRange // addresses of the peers that share a socket; nil if each has its own
 	sockets []*batch.Socket
 	poller  *batch.Poller
 	sender  datagramSender
@@ -57,7 +61,7 @@ func (p *Peers) open() error {
 	if isLoopback4(p.o.FirstAddr) {
 		l := peerAddrs(p.o.FirstAddr)
 		if l.size() < p.o.Count {
-			return fmt.Errorf("open peers: there are no %d loopback addresses from %v on", p.o.Count, p.o.FirstAddr)
+			return fmt.Errorf("open peers: there are fewer than %d loopback addresses from %v on", p.o.Count, p.o.FirstAddr)
 		}
 		p.addrs, n = &l, 1
 	}
@@ -83,10 +87,10 @@ func (p *Peers) open() error {
 	return nil
 }
 
-// Of is the peer of a client.
+// PeerOf returns the number of a client's peer.
 func (p *Peers) PeerOf(client int) int { return client % p.o.Count }
 
-// Addr is a peer's address.
+// Addr returns a peer's address.
 func (p *Peers) Addr(peer int) netip.AddrPort {
 	if p.addrs != nil {
 		return netip.AddrPortFrom(p.addrs.addr(peer), p.sockets[0].Local().Port())
@@ -94,7 +98,7 @@ func (p *Peers) Addr(peer int) netip.AddrPort {
 	return p.sockets[peer].Local()
 }
 
-// Connect tells where the packets to a client go: to its relayed address.
+// SetRelayedAddr sets where packets to client are sent: its relayed transport address.
 func (p *Peers) SetRelayedAddr(client int, relayed netip.AddrPort) {
 	segment := 0
 	if p.o.Segment {
@@ -107,8 +111,9 @@ func (p *Peers) SetRelayedAddr(client int, relayed netip.AddrPort) {
 	p.dests[client] = batch.NewDest(relayed, source, segment)
 }
 
-// Message returns the room for a packet to a client that was connected, which is to be
-// filled before the next call of Message or Flush.
+// QueuePacket queues a packet of size bytes from its peer to client, whose relayed address must
+// have been set. It returns the slice that the caller must fill before it calls QueuePacket or
+// Flush again.
 func (p *Peers) QueuePacket(client, size int) []byte {
 	socket := p.sockets[0]
 	if p.addrs == nil {
@@ -117,10 +122,10 @@ func (p *Peers) QueuePacket(client, size int) []byte {
 	return p.sender.queueDatagram(socket, p.dests[client], size)
 }
 
-// Flush sends all packets.
+// Flush sends all queued packets.
 func (p *Peers) Flush() { p.sender.flush() }
 
-// Receive hands over what has arrived, and does not wait.
+// Receive calls f for each packet that has arrived. It does not block.
 func (p *Peers) Receive(f PacketHandler) error {
 	ready, err := p.poller.Wait(0)
 	if err != nil {
@@ -143,7 +148,7 @@ func (p *Peers) Receive(f PacketHandler) error {
 	return nil
 }
 
-// Lost is how many packets this host refused to send, and why it refused the first.
+// SendFailures returns how many packets this host failed to send, and the first of the errors.
 func (p *Peers) SendFailures() (uint64, error) { return p.sender.writer.Lost, p.sender.writer.Err }
 
 // Close closes the sockets.

@@ -10,13 +10,13 @@ import (
 	"icebox/cmd/iceload/batch"
 )
 
-// receivePackets waits for n packets to peers.
+// receivePackets waits for n packets to peers and returns them.
 func receivePackets(t *testing.T, p *Peers, n int) []string {
 	t.Helper()
 	var all []string
 	for deadline := time.Now().Add(patience); len(all) < n; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d packets came: %v", len(all), n, all)
+			t.Fatalf("only %d of %d packets arrived: %v", len(all), n, all)
 		}
 		if _, err := p.poller.Wait(time.Second); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// checkFromPeers sends a packet to each of five clients, who have one relayed address.
+// checkFromPeers sends a packet to each of five clients that share one relayed address.
 func checkFromPeers(t *testing.T, p *Peers, relay *batch.Socket) {
 	t.Helper()
 	var want, got []string
@@ -102,14 +102,14 @@ func checkFromPeers(t *testing.T, p *Peers, relay *batch.Socket) {
 	}
 }
 
-func TestPeersHaveToExist(t *testing.T) {
+func TestOpenPeersRefusesAddressesThatDoNotExist(t *testing.T) {
 	for name, o := range map[string]PeersOptions{
-		"too many":    {FirstAddr: netip.MustParseAddr("127.255.255.250"), Count: 10},
-		"not of here": {FirstAddr: netip.MustParseAddr("192.0.2.1"), Count: 1},
+		"too many":  {FirstAddr: netip.MustParseAddr("127.255.255.250"), Count: 10},
+		"not local": {FirstAddr: netip.MustParseAddr("192.0.2.1"), Count: 1},
 	} {
 		o.Clients, o.PacketSize = 10, 100
 		if _, err := OpenPeers(o); err == nil {
-			t.Errorf("peers that are %s were opened", name)
+			t.Errorf("%s: OpenPeers returned no error", name)
 		}
 	}
 }

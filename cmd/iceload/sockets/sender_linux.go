@@ -4,14 +4,15 @@ import (
 	"icebox/cmd/iceload/batch"
 )
 
-// Sizes of a batch of datagrams, and of a socket's buffers in the kernel.
+// Number of datagrams in a batch, and sizes of a socket's kernel buffers in bytes: of a socket that
+// clients share, and of one that a single client uses.
 const (
 	batchSize    = 64
 	sharedBuffer = 64 << 20
 	singleBuffer = 4 << 20
 )
 
-// sender collects datagrams for one socket after the other.
+// datagramSender queues datagrams for one socket at a time. It flushes when the socket changes.
 type datagramSender struct {
 	writer *batch.Writer
 	socket *batch.Socket
@@ -21,7 +22,8 @@ func newSender(size int) datagramSender {
 	return datagramSender{writer: batch.NewWriter(batchSize, size)}
 }
 
-// message returns the room for a datagram to d through socket s.
+// queueDatagram queues a datagram to d on socket and returns the slice for its payload, or nil if
+// it is larger than a batch.
 func (s *datagramSender) queueDatagram(socket *batch.Socket, d *batch.Dest, size int) []byte {
 	if socket != s.socket {
 		s.flush()
@@ -40,8 +42,8 @@ func (s *datagramSender) flush() {
 	}
 }
 
-// room is how many bytes of arena each datagram of a batch has: with segments, a
-// batch of messages is a batch of runs.
+// arenaPerDatagram returns how many bytes of payload a batch has for each of its messages. With
+// segments, a message is a run of datagrams and gets 8 times as much.
 func arenaPerDatagram(size int, segment bool) int {
 	if segment {
 		return 8 * size

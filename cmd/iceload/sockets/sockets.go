@@ -1,15 +1,14 @@
-// Package link carries the messages of TURN clients to a server and back, and the
-// packets of their peers.
+// Package sockets sends and receives the messages of TURN clients and the packets of their peers.
 //
-// A [Link] is the way of many clients at once, over one transport; [Peers] is the other
-// end of the relay. Both belong to one thread, which asks for what has arrived when it
-// likes; nothing waits for single packets. Sending never blocks: what can't be sent is
-// lost and counted.
+// [Clients] are many clients of one server over one transport. [Peers] are the hosts that those
+// clients reach through the relay. Neither is safe for concurrent use: one thread owns both, and
+// asks for what has arrived when it chooses to, so no packet wakes it up. Sending never blocks; a
+// message that cannot be sent is dropped and counted.
 //
-// Over UDP, clients of a server on the IPv4 loopback share a few sockets and differ by
-// their address in 127.64.0.0/10, so that limits for each client address don't bite and
-// one system call serves many. Elsewhere, and if the user wants so, each client has a
-// socket of its own. Over TCP, TLS and DTLS each client has a connection.
+// Over UDP, the clients of a server on the IPv4 loopback share one socket and differ by their
+// addresses in 127.64.0.0/10. So the server's limits per client address do not apply to all of them
+// together, and one system call serves many clients. For any other server, and with OwnSockets,
+// each UDP client has a socket of its own. Over TCP, TLS and DTLS each client has a connection.
 package sockets
 
 import (
@@ -18,7 +17,7 @@ import (
 	"time"
 )
 
-// Transport is how clients reach the server.
+// Transport is the protocol between clients and server.
 type Transport string
 
 // The transports.
@@ -29,50 +28,55 @@ const (
 	DTLS Transport = "dtls"
 )
 
-// Transports are all of them.
+// Transports lists all of them.
 var Transports = []Transport{UDP, TCP, TLS, DTLS}
 
-// Stream tells whether the transport is a stream of bytes.
+// Stream reports whether the transport is a stream of bytes.
 func (t Transport) Stream() bool { return t == TCP || t == TLS }
 
-// Handler takes a message that arrived for a client at, ns since 1970. The message
-// is valid until it returns.
+// MessageHandler is called with a message that arrived for a client. at is the arrival time in ns
+// since 1970. The message is valid until the handler returns.
 type MessageHandler func(client int, message []byte, at int64)
 
-// Link is the way of a number of clients to a server and back.
+// Clients are the sockets or connections of a number of clients, numbered from 0.
 type Clients interface {
-	// Message returns the room for a message of client to the server, which is to be filled
-	// before the next call of Message or Flush; nil if the client's way is full.
+	// QueueMessage queues a message of size bytes from client to the server. It returns the slice
+	// that the caller must fill before it calls QueueMessage or Flush again, or nil if too much is
+	// already waiting for the client's stream.
 	QueueMessage(client, size int) []byte
-	// Flush sends all messages.
+	// Flush sends all queued messages.
 	Flush()
-	// Receive hands over what has arrived, and does not wait. An error is final.
+	// Receive calls f for each message that has arrived. It does not block. After an error the
+	// Clients cannot be used any more.
 	Receive(f MessageHandler) error
-	// Wait waits until something has arrived, at most for d.
+	// Wait blocks until something has arrived or d has passed.
 	Wait(d time.Duration) error
-	// Renew makes client a stranger to the server, with a 5-tuple it did not have before.
+	// Reconnect gives client a 5-tuple that it has not had before, so that the server takes it for
+	// a new client.
 	Reconnect(client int) error
-	// Lost is how many messages this host refused to send, and why it refused the first.
+	// SendFailures returns how many messages, or over a stream how many flushes, this host failed
+	// to send, and the first of the errors.
 	SendFailures() (uint64, error)
 	Close() error
 }
 
-// Options say which clients there are, and how they reach which server.
+// ClientsOptions describe the clients and how they reach the server.
 type ClientsOptions struct {
 	Server    netip.AddrPort
 	Transport Transport
 	Clients   int
-	// First is the number of the first client on this host, for distinct addresses.
+	// First is the number of client 0 among all clients on this host, so that their addresses
+	// differ.
 	First int
-	// MessageSize is the length of the longest message in bytes.
+	// MessageSize is the length in bytes of the longest message.
 	MessageSize int
-	// OwnSockets gives each UDP client a socket of its own even where sharing is possible.
+	// OwnSockets gives each UDP client a socket of its own even if the clients could share one.
 	OwnSockets bool
-	// Segment, if above 0, is the length of the UDP messages of which runs are handed
-	// over as one (UDP_SEGMENT).
+	// Segment, if above 0, is the length of UDP messages that may be sent several at a time as one
+	// (UDP_SEGMENT).
 	Segment int
-	// Coalesce takes runs of UDP messages as one (UDP_GRO).
+	// Coalesce lets the kernel join consecutive UDP messages to the clients (UDP_GRO).
 	Coalesce bool
-	// TLS configures TLS and DTLS clients.
+	// TLS is the configuration for TLS and DTLS.
 	TLS *tls.Config
 }

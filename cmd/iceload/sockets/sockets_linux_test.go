@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 10 * time.Second
 
-// echo is a server that sends everything back.
+// echoServer sends back everything it receives.
 type echoServer struct {
 	addr    netip.AddrPort
 	mu      sync.Mutex
@@ -101,7 +101,7 @@ func startEcho(t *testing.T, transport Transport, host string) *echoServer {
 	stopWith(t, l, func() {
 		var open []net.Conn
 		defer func() {
-			for _, c := range open { // a client's goodbye may be lost
+			for _, c := range open { // a DTLS client's close_notify may get lost
 				_ = c.Close()
 			}
 			conns.Wait()
@@ -134,7 +134,7 @@ func listen(t *testing.T, transport Transport, address string) (net.Listener, er
 	}
 }
 
-// stopWith runs serve until the end of the test closes c.
+// stopWith runs serve, which must return when the end of the test closes c.
 func stopWith(t *testing.T, c io.Closer, serve func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); serve() }()
@@ -161,47 +161,48 @@ func openClients(t *testing.T, o ClientsOptions) Clients {
 	return l
 }
 
-// put sends a ChannelData message whose data is text.
+// queueText queues a ChannelData message with the given text as its data.
 func queueText(t *testing.T, l Clients, client int, text string) {
 	t.Helper()
 	b := l.QueueMessage(client, wire.ChannelHeaderSize+len(text))
 	if b == nil {
-		t.Fatalf("no room for a message of client %d", client)
+		t.Fatalf("client %d's queue is full", client)
 	}
 	wire.PutChannelHeader(b, wire.MinChannel, len(text))
 	copy(b[wire.ChannelHeaderSize:], text)
 }
 
-// take waits for n messages and returns what came for whom.
+// receiveTexts waits for n messages and returns them, each with the number of its client.
 func receiveTexts(t *testing.T, l Clients, n int) []string {
 	t.Helper()
 	return receiveOrResend(t, l, n, nil)
 }
 
-// takeOrAsk is take where messages may be lost: ask, if it isn't nil, is called when none came for a second, and what comes twice counts once.
-func receiveOrResend(t *testing.T, l Clients, n int, ask func(have []string)) []string {
+// receiveOrResend is receiveTexts for a transport that may lose messages. If resend is not nil, it
+// is called whenever nothing has arrived for a second, and duplicates are ignored.
+func receiveOrResend(t *testing.T, l Clients, n int, resend func(have []string)) []string {
 	t.Helper()
 	var all []string
 	for deadline, last := time.Now().Add(patience), time.Now(); len(all) < n; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d messages came: %v", len(all), n, all)
+			t.Fatalf("only %d of %d messages arrived: %v", len(all), n, all)
 		}
 		if err := l.Wait(time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.Receive(func(client int, message []byte, at int64) {
 			_, data, _ := wire.ChannelData(message)
-			if m := fmt.Sprintf("%d: %s", client, data); ask == nil || !slices.Contains(all, m) {
+			if m := fmt.Sprintf("%d: %s", client, data); resend == nil || !slices.Contains(all, m) {
 				all, last = append(all, m), time.Now()
 			}
 			if age := time.Since(time.Unix(0, at)); age < -time.Second || age > patience {
-				t.Errorf("a message came %v ago", age)
+				t.Errorf("a message arrived %v ago", age)
 			}
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if ask != nil && len(all) < n && time.Since(last) > time.Second {
-			ask(all)
+		if resend != nil && len(all) < n && time.Since(last) > time.Second {
+			resend(all)
 			last = time.Now()
 		}
 	}
@@ -209,21 +210,21 @@ func receiveOrResend(t *testing.T, l Clients, n int, ask func(have []string)) []
 	return all
 }
 
-func TestMessagesGoThereAndBack(t *testing.T) {
+func TestMessagesAreEchoed(t *testing.T) {
 	cases := map[string]struct {
 		host string
 		o    ClientsOptions
 	}{
-		"udp, one socket":      {"127.0.0.1", ClientsOptions{Transport: UDP}},
-		"udp, own sockets":     {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true}},
-		"udp, segments":        {"127.0.0.1", ClientsOptions{Transport: UDP, Segment: 9, Coalesce: true}},
-		"udp, IPv6":            {"::1", ClientsOptions{Transport: UDP}},
-		"tcp":                  {"127.0.0.1", ClientsOptions{Transport: TCP}},
-		"tcp, IPv6":            {"::1", ClientsOptions{Transport: TCP}},
-		"tls":                  {"127.0.0.1", ClientsOptions{Transport: TLS}},
-		"dtls":                 {"127.0.0.1", ClientsOptions{Transport: DTLS}},
-		"udp, not the first":   {"127.0.0.1", ClientsOptions{Transport: UDP, First: 70}},
-		"udp, more than a few": {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true, Clients: 40}},
+		"udp, one socket":   {"127.0.0.1", ClientsOptions{Transport: UDP}},
+		"udp, own sockets":  {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true}},
+		"udp, segments":     {"127.0.0.1", ClientsOptions{Transport: UDP, Segment: 9, Coalesce: true}},
+		"udp, IPv6":         {"::1", ClientsOptions{Transport: UDP}},
+		"tcp":               {"127.0.0.1", ClientsOptions{Transport: TCP}},
+		"tcp, IPv6":         {"::1", ClientsOptions{Transport: TCP}},
+		"tls":               {"127.0.0.1", ClientsOptions{Transport: TLS}},
+		"dtls":              {"127.0.0.1", ClientsOptions{Transport: DTLS}},
+		"udp, high numbers": {"127.0.0.1", ClientsOptions{Transport: UDP, First: 70}},
+		"udp, 40 sockets":   {"127.0.0.1", ClientsOptions{Transport: UDP, OwnSockets: true, Clients: 40}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -233,16 +234,16 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 			var want []string
 			for client := range c.o.Clients {
 				for i := range 2 {
-					text := fmt.Sprintf("%02d-%d!", client, i) // five bytes: padded in streams
+					text := fmt.Sprintf("%02d-%d!", client, i) // 5 bytes, so streams need padding
 					queueText(t, l, client, text)
 					want = append(want, fmt.Sprintf("%d: %s", client, text))
 				}
 			}
 			l.Flush()
 			slices.Sort(want)
-			var again func(have []string)
-			if c.o.Transport == DTLS { // Pion's server may drop a record that comes while it ends its handshake
-				again = func(have []string) {
+			var resend func(have []string)
+			if c.o.Transport == DTLS { // Pion's server may drop a record that arrives while the handshake ends
+				resend = func(have []string) {
 					for _, w := range want {
 						if client, text, _ := strings.Cut(w, ": "); !slices.Contains(have, w) {
 							n, _ := strconv.Atoi(client)
@@ -252,7 +253,7 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 					l.Flush()
 				}
 			}
-			if got := receiveOrResend(t, l, len(want), again); !slices.Equal(got, want) {
+			if got := receiveOrResend(t, l, len(want), resend); !slices.Equal(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 			if n := e.clientCount(); n != c.o.Clients {
@@ -265,7 +266,7 @@ func TestMessagesGoThereAndBack(t *testing.T) {
 	}
 }
 
-func TestRenewedClientIsAStranger(t *testing.T) {
+func TestReconnectGivesANewAddress(t *testing.T) {
 	for _, o := range []ClientsOptions{{Transport: UDP}, {Transport: UDP, OwnSockets: true}, {Transport: TCP}, {Transport: TLS}, {Transport: DTLS}} {
 		t.Run(fmt.Sprint(o.Transport, " own ", o.OwnSockets), func(t *testing.T) {
 			e := startEcho(t, o.Transport, "127.0.0.1")
@@ -286,14 +287,14 @@ func TestRenewedClientIsAStranger(t *testing.T) {
 			l.Flush()
 			receiveTexts(t, l, 1)
 			if n := e.clientCount(); n != 1+4 {
-				t.Errorf("the server saw %d clients, want one and one four times renewed", n)
+				t.Errorf("the server saw %d clients, want 5: client 0, and client 1 at 4 addresses", n)
 			}
 		})
 	}
 }
 
-// Frames may come in any pieces.
-func TestStreamIsCutIntoMessages(t *testing.T) {
+// Frames may arrive in pieces of any length.
+func TestSplitMessages(t *testing.T) {
 	var stream []byte
 	var want []string
 	for i, size := range []int{0, 1, 4, 5, 1000, 3} {
@@ -320,15 +321,15 @@ func TestStreamIsCutIntoMessages(t *testing.T) {
 			b = b[n:]
 		}
 		if !slices.Equal(got, want) || len(rest) != 0 {
-			t.Errorf("in pieces of %d: %q, %d bytes left", piece, got, len(rest))
+			t.Errorf("in pieces of %d bytes: got %q, %d bytes left over", piece, got, len(rest))
 		}
 	}
 	if _, err := splitMessages([]byte{0xFF, 0, 0, 0}, 0, nil); !errors.Is(err, wire.ErrFrame) {
-		t.Errorf("nonsense was cut: %v", err)
+		t.Errorf("splitMessages of an invalid frame: %v, want ErrFrame", err)
 	}
 }
 
-// A server that does not read fills its client's stream, and blocks nobody.
+// A server that does not read fills its client's stream, which must not block the other clients.
 func TestFullStreamDropsMessages(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -340,16 +341,16 @@ func TestFullStreamDropsMessages(t *testing.T) {
 		b := link.QueueMessage(0, 1004)
 		if b == nil {
 			if link.QueueMessage(1, 1004) == nil {
-				t.Error("the other client's stream is full too")
+				t.Error("the other client's stream is full as well")
 			}
 			return
 		}
 		link.Flush()
 	}
-	t.Error("a stream that nobody reads is never full")
+	t.Error("a stream whose server does not read never became full")
 }
 
-func TestClosedStreamIsReported(t *testing.T) {
+func TestReceiveReportsAClosedStream(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -372,7 +373,7 @@ func TestClosedStreamIsReported(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestOpenFailsWithoutAServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -383,7 +384,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 	for _, transport := range []Transport{TCP, TLS, "sctp"} {
 		if _, err := OpenClients(ClientsOptions{Server: server, Transport: transport, Clients: 1, MessageSize: 10}); err == nil {
-			t.Errorf("a link over %s was opened", transport)
+			t.Errorf("clients over %s were opened", transport)
 		}
 	}
 }

@@ -14,32 +14,33 @@ import (
 )
 
 const (
-	// maxPending is how much may wait for one stream before its client's messages are dropped.
+	// maxPending is how many bytes may wait for one stream before messages of its client are
+	// dropped.
 	maxPending = 256 << 10
 	maxFrame   = 1 << 16
-	// bufferSize is what a frame that is not whole yet and the next read fit in.
+	// bufferSize has space for an incomplete frame and the next read.
 	bufferSize = 4 * maxFrame
 )
 
-// streams are TCP or TLS clients.
+// streamClients are clients over TCP or TLS.
 type streamClients struct {
 	o             ClientsOptions
 	poller        *batch.Poller
 	streams       []*stream
-	dirty         []*stream // with messages to flush
+	dirty         []*stream // streams that have messages to flush
 	buf           []byte
-	failedFlushes uint64 // flushes that failed
+	failedFlushes uint64 // number of flushes that failed
 	err           error
 }
 
-// stream is one client's.
+// stream is one client's connection.
 type stream struct {
 	conn        *nonblockingConn
-	tls         *tls.Conn // nil: plain TCP
+	tls         *tls.Conn // nil over plain TCP
 	queue       []byte    // messages since the last flush
-	sizes       []int     // and their lengths
-	partial     []byte    // of what arrived: a frame that is not whole
-	nextAddress int       // what number the next stream of this client has
+	sizes       []int     // their lengths, padding included
+	partial     []byte    // received bytes of an incomplete frame
+	nextAddress int       // index in clientAddrs of the client's next connection
 }
 
 func openStreamClients(o ClientsOptions) (Clients, error) {
@@ -53,7 +54,7 @@ func openStreamClients(o ClientsOptions) (Clients, error) {
 	return l, nil
 }
 
-// connect opens the stream of a client.
+// connect opens the connection of a client.
 func (l *streamClients) connect(client int) error {
 	s := l.streams[client]
 	source := netip.Addr{}
@@ -77,12 +78,13 @@ func (l *streamClients) connect(client int) error {
 func (s *stream) handshake(config *tls.Config) error {
 	s.conn.blocking = true
 	s.tls = tls.Client(s.conn, config)
-	err := s.tls.HandshakeContext(context.Background()) // the patience of conn is its time limit
+	err := s.tls.HandshakeContext(context.Background()) // while blocking, each read of conn has a time limit
 	s.conn.blocking = false
 	return err
 }
 
-// Message implements Link. The message is padded to four bytes, as it has to be in a stream.
+// QueueMessage implements Clients. It pads the message to a multiple of 4 bytes, as TURN requires
+// over a stream.
 func (l *streamClients) QueueMessage(client, size int) []byte {
 	s := l.streams[client]
 	if len(s.conn.pending)+len(s.queue)+size > maxPending {
@@ -109,7 +111,7 @@ func (l *streamClients) Flush() {
 	l.dirty = l.dirty[:0]
 }
 
-// flush sends the messages that wait, over TLS in a record each.
+// flush sends the queued messages. Over TLS, each message gets a record of its own.
 func (s *stream) flush() error {
 	var errs error
 	queue := s.queue
@@ -146,7 +148,7 @@ func (l *streamClients) Receive(f MessageHandler) error {
 	return nil
 }
 
-// receive reads all there is, through buf.
+// receive reads until nothing is left, using buf.
 func (s *stream) receive(client int, buf []byte, f MessageHandler) error {
 	have := copy(buf, s.partial)
 	defer func() { s.partial = append(s.partial[:0], buf[:have]...) }()
@@ -173,7 +175,7 @@ func (s *stream) read(b []byte) (int, error) {
 	return s.conn.Read(b)
 }
 
-// cut hands over the whole messages at the front of b, and returns what follows them.
+// splitMessages calls f for each complete message at the start of b and returns the rest.
 func splitMessages(b []byte, client int, f MessageHandler) (rest []byte, err error) {
 	at := time.Now().UnixNano()
 	for len(b) >= wire.MinFrame {
@@ -203,7 +205,7 @@ func (l *streamClients) Reconnect(client int) error {
 	return l.connect(client)
 }
 
-// close says goodbye over TLS, and closes the connection.
+// close sends a TLS close_notify alert, if the stream uses TLS, and closes the connection.
 func (s *stream) close() error {
 	if s.tls != nil {
 		_ = s.tls.CloseWrite()

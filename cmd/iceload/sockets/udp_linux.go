@@ -8,19 +8,19 @@ import (
 	"icebox/cmd/iceload/batch"
 )
 
-// sharedSockets is how many sockets share the clients of one link.
+// sharedSockets is how many sockets the clients share.
 const sharedSockets = 1
 
-// udpLink is the UDP clients of a server.
+// udpClients are clients over UDP.
 type udpClients struct {
 	o              ClientsOptions
 	shared         bool
-	sockets        []*batch.Socket // of all, or one for each client
+	sockets        []*batch.Socket // the shared ones, or one per client
 	poller         *batch.Poller
 	sender         datagramSender
 	reader         *batch.Reader
 	dests          []*batch.Dest
-	addressIndexes []int // of each client in the layout of addresses
+	addressIndexes []int // each client's number in clientAddrs
 }
 
 func openUDPClients(o ClientsOptions) (Clients, error) {
@@ -56,7 +56,8 @@ func (u *udpClients) open() error {
 	return nil
 }
 
-// place gives a client an address, which counts on the loopback.
+// setAddress gives client the address with the given index in clientAddrs. A client that has its
+// own socket is told apart by the socket, so its Dest names no address.
 func (u *udpClients) setAddress(client, place int) {
 	u.addressIndexes[client] = place
 	if u.shared {
@@ -119,7 +120,8 @@ func (u *udpClients) Receive(f MessageHandler) error {
 	return nil
 }
 
-// client is whom a datagram is for; ok is false if it is for none, or from a stranger.
+// recipient returns the client that a datagram is for. ok is false if it is for none of them, or
+// not from the server.
 func (u *udpClients) recipient(socket int, d *batch.Datagram) (client int, ok bool) {
 	if !u.shared {
 		return socket, true
@@ -140,8 +142,8 @@ func (u *udpClients) Wait(d time.Duration) error {
 	return err
 }
 
-// Renew implements Link. Clients step forward by the number of clients, so that the
-// client of an address is known by its remainder.
+// Reconnect implements Clients. A client's address index grows by the number of clients, so that
+// its remainder still identifies the client.
 func (u *udpClients) Reconnect(client int) error {
 	step := u.addressIndexes[client] + u.o.Clients
 	if step >= clientAddrs.size() {
