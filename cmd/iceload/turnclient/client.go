@@ -1,13 +1,12 @@
-// Package turnclient is the client's side of TURN (RFC 8656) for very many clients in
-// one thread. It does no I/O.
+// Package turnclient is the client side of TURN (RFC 8656), for many thousands of clients in one
+// thread. It does no I/O.
 //
-// A [Session] is one client: it writes requests and digests the answers. A [Runner]
-// takes many sessions through scripts of requests, a bounded number of them at a time,
-// repeats over UDP what is not answered (RFC 8489 section 6.2.1), and keeps how long
-// each kind of request took.
+// A [Client] writes requests and interprets responses. A [Runner] runs scripts of requests for many
+// clients, a limited number of them at a time. Over UDP it retransmits requests that get no
+// response (RFC 8489 section 6.2.1). It records how long each kind of request took.
 //
-// A client begins as one that knows nothing: its first Allocate is unsigned, and the
-// challenge that answers it costs a round trip, as with a browser.
+// A client starts without a realm or nonce. Its first Allocate request is therefore
+// unauthenticated, and the 401 response costs one round trip, as it does in a browser.
 package turnclient
 
 import (
@@ -19,31 +18,31 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Step is a request of a client's script.
+// Step is one request of a client's script.
 type Step uint8
 
 // The steps.
 const (
 	Allocate         Step = iota
-	CreatePermission      // for the IP address of the peer
-	BindChannel           // to the peer
-	Refresh               // for as long as the server likes
+	CreatePermission      // for the peer's IP address
+	BindChannel           // binds the client's channel to the peer
+	Refresh               // leaves the lifetime to the server
 	Release               // a Refresh with lifetime 0
 	numSteps
 )
 
-// String names the step.
+// String returns the name of the step that reports print.
 func (s Step) String() string {
 	return [numSteps]string{"allocate", "permission", "channel", "refresh", "release"}[s]
 }
 
-// Account is what a client signs in with.
+// Account is a client's long-term credential.
 type Account struct{ Username, Password string }
 
-// ErrIntegrity reports an answer that the server could not have signed.
-var ErrIntegrity = errors.New("the answer's message-integrity is wrong or missing")
+// ErrIntegrity means that a response's MESSAGE-INTEGRITY is wrong or missing.
+var ErrIntegrity = errors.New("the response's MESSAGE-INTEGRITY is wrong or missing")
 
-// CodeError is a request that was refused for good.
+// CodeError is the error of a request that the server refused with an error code.
 type CodeError struct {
 	Step Step
 	Code wire.Code
@@ -53,7 +52,7 @@ func (e *CodeError) Error() string {
 	return fmt.Sprintf("%v: %d %s%s", e.Step, e.Code, e.Code.Reason(), hints[e.Code])
 }
 
-// hints say what a user of a load generator can do about a refusal.
+// hints are what a user of a load generator can do about some error codes.
 var hints = map[wire.Code]string{
 	wire.Unauthorized:           " (is the user name or password wrong?)",
 	wire.Forbidden:              " (does the server allow this peer address?)",
@@ -61,26 +60,27 @@ var hints = map[wire.Code]string{
 	wire.InsufficientCapacity:   " (is the range of relay ports or a limit of the server used up?)",
 }
 
-// Session is one client. Its exported fields up to Relayed are set before the first request.
+// Client is one TURN client. Account, Peer and Channel must be set before its first request.
 type Client struct {
 	Account Account
 	Peer    netip.AddrPort
 	Channel uint16
 
-	// Relayed is the relayed transport address, once there is an allocation.
+	// Relayed is the relayed transport address, once the client has an allocation.
 	Relayed netip.AddrPort
 
 	realm, nonce string
 	key          []byte
 }
 
-// Reset forgets the allocation, and all that the server said.
+// Reset clears the relayed address and everything that the server has sent, so that the client
+// starts over.
 func (c *Client) Reset() {
 	c.Relayed = netip.AddrPort{}
 	c.realm, c.nonce, c.key = "", "", nil
 }
 
-// request appends the request of a step to buf.
+// appendRequest appends the request of a step to buf.
 func (c *Client) appendRequest(buf []byte, step Step, id [wire.TransactionIDSize]byte) []byte {
 	b := wire.NewBuilder(buf, step.method(), wire.Request, id)
 	switch step {
@@ -110,8 +110,8 @@ func (s Step) method() wire.Method {
 	return [numSteps]wire.Method{wire.Allocate, wire.CreatePermission, wire.ChannelBind, wire.Refresh, wire.Refresh}[s]
 }
 
-// answer digests the answer to a step. retry tells that it was a challenge, after
-// which the request is to be sent again.
+// handleResponse handles the response to a step. If it returns retry, the response was a challenge
+// and the request must be sent again.
 func (c *Client) handleResponse(step Step, m *wire.Message) (retry bool, err error) {
 	if m.Class == wire.Error {
 		return c.handleError(step, m)
@@ -125,33 +125,34 @@ func (c *Client) handleResponse(step Step, m *wire.Message) (retry bool, err err
 	value, _ := m.Get(wire.AttrXORRelayedAddress)
 	relayed, ok := m.XORAddress(value)
 	if !ok {
-		return false, errors.New("allocate: the answer has no relayed address")
+		return false, errors.New("allocate: the response has no XOR-RELAYED-ADDRESS")
 	}
 	c.Relayed = relayed
 	return false, nil
 }
 
-// refused digests an error response.
+// handleError handles an error response. A 401 response counts as a challenge only if the client
+// had no key yet; a 438 response always does.
 func (c *Client) handleError(step Step, m *wire.Message) (retry bool, err error) {
 	code := errorCode(m)
-	stranger := code == wire.Unauthorized && c.key == nil
-	if !stranger && code != wire.StaleNonce {
+	challenged := code == wire.Unauthorized && c.key == nil
+	if !challenged && code != wire.StaleNonce {
 		return false, &CodeError{step, code}
 	}
 	realm, _ := m.Get(wire.AttrRealm)
 	nonce, ok := m.Get(wire.AttrNonce)
 	if !ok {
-		return false, fmt.Errorf("%v: the server's %d has no nonce", step, code)
+		return false, fmt.Errorf("%v: the server's %d response has no NONCE", step, code)
 	}
 	c.nonce = string(nonce)
-	if stranger {
+	if challenged {
 		c.realm = string(realm)
 		c.key = credential.LongTermKey(c.Account.Username, c.realm, c.Account.Password)
 	}
 	return true, nil
 }
 
-// errorCode reads ERROR-CODE; it is 0 if there is none.
+// errorCode returns the value of ERROR-CODE, or 0 if there is none.
 func errorCode(m *wire.Message) wire.Code {
 	value, _ := m.Get(wire.AttrErrorCode)
 	if len(value) < 4 {

@@ -11,80 +11,81 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// ErrTimeout is a request that was never answered.
-var ErrTimeout = errors.New("no answer")
+// ErrTimeout means that a request got no response.
+var ErrTimeout = errors.New("no response")
 
-// Timeouts of a request (RFC 8489 section 6.2.1): over UDP it is sent after 0, 500,
-// 1,500 and 3,500 ms, and given up 4 s after that; over a stream it is sent once.
+// Timeouts of a request (RFC 8489 section 6.2.1). Over UDP, a request is sent at 0, 500, 1,500 and
+// 3,500 ms, and abandoned 4 s after the last time. Over a stream it is sent once.
 const (
 	firstTimeout  = 500 * time.Millisecond
 	maxAttempts   = 4
 	streamTimeout = 8 * time.Second
-	// challenges bounds how often one request is sent again with another nonce.
+	// maxChallenges is how often one request is sent again with a new nonce.
 	maxChallenges = 3
 )
 
-// RunnerOptions say how a Runner works.
+// RunnerOptions configure a Runner.
 type RunnerOptions struct {
 	Clients []*Client
-	// Send sends a request of a session. What it does not send is repeated as if it were lost.
+	// Send sends a client's request. It may drop the request, which is then retransmitted as if the
+	// network had lost it.
 	Send func(client int, request []byte)
-	// Window bounds how many sessions are at work at a time.
+	// Window is how many clients may be running a script at the same time.
 	Window int
-	// Reliable transports need no repeated requests.
+	// Reliable turns retransmission off, for streams.
 	Reliable bool
 }
 
-// Runner takes sessions through scripts. It belongs to one goroutine, which hands it
-// what arrives and tells it by Tick what time it is.
+// Runner runs scripts for clients, which it identifies by their index in Clients. It is not safe
+// for concurrent use: one goroutine hands it received messages and calls Tick.
 type Runner struct {
 	o          RunnerOptions
 	jobs       []job
-	waiting    []int // sessions in the order they were started
-	working    []int // sessions with a request on its way
+	waiting    []int // clients that wait for the window, in the order of Start
+	working    []int // clients that wait for a response
 	expired    []int
 	requestBuf []byte
 
-	// Times has how long each kind of request took, challenges and repetitions included.
+	// Times records how long each kind of request took, challenges and retransmissions included.
 	Times [numSteps]quantile.Histogram
-	// Repeated is how many requests were sent again for want of an answer.
+	// Repeated is the number of retransmissions.
 	Repeated uint64
 }
 
-// job is what a session is at.
+// job is the state of one client's script.
 type job struct {
 	script       []Step
 	done         func(error)
 	id           [wire.TransactionIDSize]byte
-	workingIndex int       // in Runner.working
-	working      bool      // is there
-	stepBegan    time.Time // when the request was sent first
-	challenges   int       // how often it was sent with another nonce
-	attempt      int       // how often this transaction was sent
+	workingIndex int       // index in Runner.working
+	working      bool      // whether the client is in Runner.working
+	stepBegan    time.Time // when the current step's request was first sent
+	challenges   int       // how often the server challenged it
+	attempt      int       // how often the current transaction was sent
 	expires      time.Time
 }
 
-// NewRunner returns a Runner with nothing to do.
+// NewRunner returns a Runner that runs no script yet.
 func NewRunner(o RunnerOptions) *Runner {
 	return &Runner{o: o, jobs: make([]job, len(o.Clients))}
 }
 
-// Start takes a session through script, as soon as the window allows, and calls done
-// with nil or with the error that ended it. The session must be idle, and script not
-// empty; done may start the session again.
+// Start runs script for a client as soon as the window allows, and calls done with nil or with the
+// error that ended it. The client must not be running a script, and script must not be empty. done
+// may be nil, and may call Start again.
 func (r *Runner) Start(client int, now time.Time, script []Step, done func(error)) {
 	r.jobs[client] = job{script: script, done: done}
 	r.waiting = append(r.waiting, client)
 	r.fillWindow(now)
 }
 
-// Idle tells whether all scripts have ended.
+// Idle reports whether all scripts have ended.
 func (r *Runner) Idle() bool { return len(r.working) == 0 && len(r.waiting) == 0 }
 
-// Busy tells whether a session is at a script.
+// Busy reports whether a client's script has not ended yet.
 func (r *Runner) Busy(client int) bool { return r.jobs[client].script != nil }
 
-// fill starts what waits, up to the window.
+// fillWindow starts waiting clients until the window is full.
 func (r *Runner) fillWindow(now time.Time) {
 	for len(r.working) < r.o.Window && len(r.waiting) > 0 {
 		client := r.waiting[0]
@@ -96,14 +97,14 @@ func (r *Runner) fillWindow(now time.Time) {
 	}
 }
 
-// begin sends the first request of what is left of a session's script.
+// beginStep sends the first remaining request of a client's script.
 func (r *Runner) beginStep(client int, now time.Time) {
 	j := &r.jobs[client]
 	j.stepBegan, j.challenges = now, 0
 	r.newTransaction(client, now)
 }
 
-// transact sends the current request as a new transaction.
+// newTransaction sends the current request with a new transaction ID.
 func (r *Runner) newTransaction(client int, now time.Time) {
 	j := &r.jobs[client]
 	binary.LittleEndian.PutUint64(j.id[:], rand.Uint64())
@@ -124,8 +125,8 @@ func (r *Runner) sendRequest(client int, now time.Time) {
 	r.o.Send(client, r.requestBuf)
 }
 
-// Handle digests a STUN message that came for a session at time now, and tells
-// whether it was the answer that the session waited for.
+// Handle processes a STUN message that arrived for a client at time now. It reports whether the
+// message is the response that the client waits for.
 func (r *Runner) Handle(client int, message []byte, now time.Time) bool {
 	var m wire.Message
 	if client < 0 || client >= len(r.jobs) || wire.Parse(message, &m) != nil {
@@ -137,12 +138,12 @@ func (r *Runner) Handle(client int, message []byte, now time.Time) bool {
 	}
 	retry, err := r.o.Clients[client].handleResponse(j.script[0], &m)
 	if j.script[0] == Release && j.attempt > 1 && errorCode(&m) == wire.AllocationMismatch {
-		retry, err = false, nil // the answer to the first attempt was lost
+		retry, err = false, nil // the response to an earlier attempt was lost
 	}
 	switch {
 	case err != nil:
 		r.endScript(client, now, err)
-	case retry && j.challenges == maxChallenges: // a server that is never content
+	case retry && j.challenges == maxChallenges: // the server keeps challenging
 		r.endScript(client, now, &CodeError{j.script[0], errorCode(&m)})
 	case retry:
 		j.challenges++
@@ -158,7 +159,7 @@ func (r *Runner) Handle(client int, message []byte, now time.Time) bool {
 	return true
 }
 
-// end ends a session's script.
+// endScript removes the client from the window, calls done, and starts waiting clients.
 func (r *Runner) endScript(client int, now time.Time, err error) {
 	j := &r.jobs[client]
 	done, place, last := j.done, j.workingIndex, len(r.working)-1
@@ -173,8 +174,9 @@ func (r *Runner) endScript(client int, now time.Time, err error) {
 	r.fillWindow(now)
 }
 
-// Tick repeats requests and gives them up. It returns when it wants to be called
-// again at the latest, the zero time if nothing is under way.
+// Tick retransmits requests whose timeout has passed and abandons those that have used all
+// attempts. It returns when it must be called again at the latest, or the zero time if no client
+// waits for a response.
 func (r *Runner) Tick(now time.Time) (next time.Time) {
 	r.expired = r.expired[:0]
 	for _, client := range r.working {
@@ -193,11 +195,11 @@ func (r *Runner) Tick(now time.Time) (next time.Time) {
 	return next
 }
 
-// expire repeats a request that was not answered, or gives it up.
+// handleTimeout retransmits or abandons a request that got no response.
 func (r *Runner) handleTimeout(client int, now time.Time) {
 	j := &r.jobs[client]
 	if !j.working || now.Before(j.expires) {
-		return // another one's end has changed it
+		return // the end of another script has changed this one
 	}
 	if r.o.Reliable || j.attempt == maxAttempts {
 		r.endScript(client, now, fmt.Errorf("%v: %w", j.script[0], ErrTimeout))

@@ -18,14 +18,15 @@ var (
 	everything  = []Step{Allocate, CreatePermission, BindChannel, Refresh, Release}
 )
 
-// server answers requests as a TURN server does. It keeps them until it is asked.
+// server responds to requests as a TURN server does. It queues requests until the test asks for
+// responses.
 type server struct {
 	t        *testing.T
 	password string
 	nonce    string
 	queue    []receivedRequest
 	steps    []string
-	forge    bool // sign answers with a wrong key
+	forge    bool // sign responses with a wrong key
 	refuse   map[Step]wire.Code
 }
 
@@ -38,7 +39,7 @@ func (s *server) send(client int, request []byte) {
 	s.queue = append(s.queue, receivedRequest{client, slices.Clone(request)})
 }
 
-// step is what a request asks for.
+// step returns the step that a request belongs to.
 func step(m *wire.Message) Step {
 	lifetime, _ := m.Get(wire.AttrLifetime)
 	if d, ok := wire.Seconds(lifetime); ok && d == 0 {
@@ -47,7 +48,7 @@ func step(m *wire.Message) Step {
 	return map[wire.Method]Step{wire.Allocate: Allocate, wire.CreatePermission: CreatePermission, wire.ChannelBind: BindChannel, wire.Refresh: Refresh}[m.Method]
 }
 
-// answer makes the answer to a request.
+// respondTo returns the response to a request.
 func (s *server) respondTo(request []byte) []byte {
 	var m wire.Message
 	if err := wire.Parse(request, &m); err != nil {
@@ -79,18 +80,18 @@ func (s *server) respondTo(request []byte) []byte {
 	return b.Integrity(key).Bytes()
 }
 
-// serve answers everything that was asked, and what follows from it.
+// respondToAll responds to all queued requests, and to those that the responses lead to.
 func (s *server) respondToAll(r *Runner, now time.Time) {
 	for len(s.queue) > 0 {
 		q := s.queue[0]
 		s.queue = s.queue[1:]
 		if !r.Handle(q.client, s.respondTo(q.request), now) {
-			s.t.Errorf("an answer to client %d was not expected", q.client)
+			s.t.Errorf("client %d did not expect the response", q.client)
 		}
 	}
 }
 
-// setUp makes n clients that sign in with the password "right".
+// setUp returns n clients whose password is "right".
 func setUp(t *testing.T, n, window int) (*server, *Runner, []*Client) {
 	s := &server{t: t, password: "right", nonce: "first", refuse: map[Step]wire.Code{}}
 	clients := make([]*Client, n)
@@ -100,7 +101,7 @@ func setUp(t *testing.T, n, window int) (*server, *Runner, []*Client) {
 	return s, NewRunner(RunnerOptions{Clients: clients, Send: s.send, Window: window}), clients
 }
 
-func TestScriptIsFollowed(t *testing.T) {
+func TestScriptRuns(t *testing.T) {
 	s, r, clients := setUp(t, 1, 1)
 	now := time.Now()
 	var ended []error
@@ -108,7 +109,7 @@ func TestScriptIsFollowed(t *testing.T) {
 	s.respondToAll(r, now.Add(time.Millisecond))
 	want := []string{"allocate", "allocate", "permission", "channel", "refresh", "release"}
 	if !slices.Equal(s.steps, want) || !slices.Equal(ended, []error{nil}) || !r.Idle() || r.Busy(0) {
-		t.Errorf("asked %v, ended with %v", s.steps, ended)
+		t.Errorf("requests %v, ended with %v", s.steps, ended)
 	}
 	if clients[0].Relayed != testRelayed {
 		t.Errorf("relayed address %v", clients[0].Relayed)
@@ -120,7 +121,7 @@ func TestScriptIsFollowed(t *testing.T) {
 	}
 }
 
-func TestFreshNonceIsTaken(t *testing.T) {
+func TestNewNonceIsUsed(t *testing.T) {
 	s, r, _ := setUp(t, 1, 1)
 	now := time.Now()
 	r.Start(0, now, everything[:1], nil)
@@ -130,26 +131,26 @@ func TestFreshNonceIsTaken(t *testing.T) {
 	r.Start(0, now, []Step{Refresh}, func(err error) { got = err })
 	s.respondToAll(r, now)
 	if want := []string{"allocate", "allocate", "refresh", "refresh"}; got != nil || !slices.Equal(s.steps, want) {
-		t.Errorf("asked %v, ended with %v", s.steps, got)
+		t.Errorf("requests %v, ended with %v", s.steps, got)
 	}
 }
 
 func TestFailures(t *testing.T) {
 	cases := map[string]struct {
-		spoil func(*server)
-		want  string
+		tamper func(*server)
+		want   string
 	}{
-		"wrong password":      {func(s *server) { s.password = "other" }, "allocate: 401 Unauthorized (is"},
-		"quota":               {func(s *server) { s.refuse[Allocate] = wire.AllocationQuotaReached }, "allocate: 486 Allocation Quota Reached (raise"},
-		"forbidden peer":      {func(s *server) { s.refuse[BindChannel] = wire.Forbidden }, "channel: 403 Forbidden (does"},
-		"nonces without end":  {func(s *server) { s.refuse[CreatePermission] = wire.StaleNonce }, "permission: 438 Stale Nonce"},
-		"nobody's signature":  {func(s *server) { s.forge = true }, "allocate: the answer's message-integrity"},
-		"released, never had": {func(s *server) { s.refuse[Release] = wire.AllocationMismatch }, "release: 437 Allocation Mismatch"},
+		"wrong password":     {func(s *server) { s.password = "other" }, "allocate: 401 Unauthorized (is"},
+		"quota":              {func(s *server) { s.refuse[Allocate] = wire.AllocationQuotaReached }, "allocate: 486 Allocation Quota Reached (raise"},
+		"forbidden peer":     {func(s *server) { s.refuse[BindChannel] = wire.Forbidden }, "channel: 403 Forbidden (does"},
+		"endless challenges": {func(s *server) { s.refuse[CreatePermission] = wire.StaleNonce }, "permission: 438 Stale Nonce"},
+		"wrong signature":    {func(s *server) { s.forge = true }, "allocate: the response's MESSAGE-INTEGRITY"},
+		"nothing to release": {func(s *server) { s.refuse[Release] = wire.AllocationMismatch }, "release: 437 Allocation Mismatch"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s, r, _ := setUp(t, 1, 1)
-			c.spoil(s)
+			c.tamper(s)
 			var got error
 			r.Start(0, time.Now(), everything, func(err error) { got = err })
 			s.respondToAll(r, time.Now())
@@ -160,7 +161,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func TestRequestsAreRepeated(t *testing.T) {
+func TestRequestsAreRetransmitted(t *testing.T) {
 	s, r, _ := setUp(t, 1, 1)
 	now := time.Now()
 	var got error
@@ -176,7 +177,7 @@ func TestRequestsAreRepeated(t *testing.T) {
 			t.Fatalf("at %v the next tick is due at %v", elapsed, next.Sub(now))
 		}
 		if elapsed > time.Minute {
-			t.Fatal("a request is never given up")
+			t.Fatal("the request was never abandoned")
 		}
 	}
 	ms := time.Millisecond
@@ -184,17 +185,18 @@ func TestRequestsAreRepeated(t *testing.T) {
 		t.Errorf("sent at %v, ended with %v", at, got)
 	}
 	if r.Repeated != 3 || !r.Tick(now).IsZero() {
-		t.Errorf("%d repeated; next tick %v", r.Repeated, r.Tick(now))
+		t.Errorf("%d retransmissions; next tick %v", r.Repeated, r.Tick(now))
 	}
 }
 
-// The answer to the first Release was lost: the second finds nothing to release.
-func TestRepeatedReleaseHasSucceeded(t *testing.T) {
+// The response to the first Release gets lost, and the response to the second says that there is no
+// allocation.
+func TestRetransmittedReleaseSucceeds(t *testing.T) {
 	s, r, _ := setUp(t, 1, 1)
 	now := time.Now()
 	r.Start(0, now, everything[:1], nil)
 	s.respondToAll(r, now)
-	got := errors.New("it has not ended")
+	got := errors.New("the script has not ended")
 	r.Start(0, now, []Step{Release}, func(err error) { got = err })
 	s.queue = nil
 	s.refuse[Release] = wire.AllocationMismatch
@@ -206,7 +208,7 @@ func TestRepeatedReleaseHasSucceeded(t *testing.T) {
 	}
 }
 
-func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
+func TestWindowLimitsConcurrentRequests(t *testing.T) {
 	s, r, clients := setUp(t, 20, 3)
 	now := time.Now()
 	ended := 0
@@ -220,9 +222,9 @@ func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
 	}
 	for !r.Idle() {
 		if len(s.queue) == 0 || len(s.queue) > 3 {
-			t.Fatalf("%d requests under way", len(s.queue))
+			t.Fatalf("%d requests wait for a response", len(s.queue))
 		}
-		q := s.queue[len(s.queue)-1] // answered out of order
+		q := s.queue[len(s.queue)-1] // respond out of order
 		s.queue = s.queue[:len(s.queue)-1]
 		r.Handle(q.client, s.respondTo(q.request), now)
 	}
@@ -231,26 +233,26 @@ func TestWindowBoundsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-func TestStrangersAreIgnored(t *testing.T) {
+func TestUnexpectedMessagesAreIgnored(t *testing.T) {
 	s, r, _ := setUp(t, 2, 2)
 	now := time.Now()
 	r.Start(0, now, everything, nil)
-	answer := s.respondTo(s.queue[0].request)
-	other := slices.Clone(answer)
+	response := s.respondTo(s.queue[0].request)
+	other := slices.Clone(response)
 	other[10] ^= 1 // transaction ID
 	for name, got := range map[string]bool{
 		"another transaction": r.Handle(0, other, now),
-		"another client":      r.Handle(1, answer, now),
-		"no such client":      r.Handle(7, answer, now),
+		"another client":      r.Handle(1, response, now),
+		"no such client":      r.Handle(7, response, now),
 		"a request":           r.Handle(0, s.queue[0].request, now),
-		"nonsense":            r.Handle(0, []byte("nonsense"), now),
+		"invalid bytes":       r.Handle(0, []byte("invalid"), now),
 	} {
 		if got {
-			t.Errorf("%s was taken for the answer", name)
+			t.Errorf("%s was taken for the expected response", name)
 		}
 	}
-	if !r.Handle(0, answer, now) || r.Handle(0, answer, now) {
-		t.Error("the answer counts once")
+	if !r.Handle(0, response, now) || r.Handle(0, response, now) {
+		t.Error("the response must count exactly once")
 	}
 }
 
@@ -263,6 +265,6 @@ func TestResetClientIsChallengedAgain(t *testing.T) {
 	r.Start(0, time.Now(), everything[:1], nil)
 	s.respondToAll(r, time.Now())
 	if want := []string{"allocate", "allocate"}; !slices.Equal(s.steps, want) {
-		t.Errorf("asked %v, want a challenge again", s.steps)
+		t.Errorf("requests %v, want a new challenge", s.steps)
 	}
 }
