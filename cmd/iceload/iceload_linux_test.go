@@ -160,7 +160,7 @@ func TestCommandLineErrors(t *testing.T) {
 		{"--duration must be", append([]string{"turn", "--duration", "100h"}, some...)},
 		{"--allocations is 99999", append([]string{"turn", "--allocations", "99999"}, some...)},
 		{"--peer-address", append([]string{"turn", "--peer-address", "here"}, some...)},
-		{"not of the server's family", append([]string{"turn", "--peer-address", "::1"}, some...)},
+		{"must be of the same family", append([]string{"turn", "--peer-address", "::1"}, some...)},
 		{"process 999999999", append([]string{"turn", "--pid", "999999999"}, some...)},
 		{"--cycles", append([]string{"churn", "--cycles", "0"}, some...)},
 		{"ascending", append([]string{"memory", "--counts", "5"}, pid...)},

@@ -11,8 +11,8 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// loopWorker is a worker whose server is a socket that keeps what it gets, and whose
-// peers send to themselves.
+// newLoopWorker returns a worker whose server is a socket that only receives, and whose peers send
+// to themselves. discard empties that socket.
 func newLoopWorker(tb testing.TB, edit func(*Options)) (w *worker, discard func()) {
 	tb.Helper()
 	sink, err := batch.Open(batch.Options{Local: netip.MustParseAddrPort("127.0.0.1:0"), Buffer: 16 << 20})
@@ -67,8 +67,8 @@ func TestNothingIsAllocatedPerPacket(t *testing.T) {
 	}
 }
 
-// BenchmarkSend is what a packet costs the generator to send, the kernel's delivery to
-// a socket that nobody waits at included. Each op is one packet.
+// BenchmarkSend measures what sending one packet costs the generator, including the kernel's
+// delivery to a socket that nobody waits at. Each op is one packet.
 func BenchmarkSend(b *testing.B) {
 	for name, edit := range map[string]func(*Options){
 		"160x1":  nil,

@@ -12,38 +12,39 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// cycle is what a client does from its first request to its last.
+// churnScript is one cycle: everything that a client does with an allocation.
 var churnScript = []turnclient.Step{
 	turnclient.Allocate, turnclient.CreatePermission, turnclient.BindChannel, turnclient.Refresh, turnclient.Release,
 }
 
 const (
-	// discard is the port of the peers of clients that relay nothing (RFC 863).
+	// discardPort (RFC 863) is the port of the peers, which need not exist because clients relay
+	// nothing.
 	discardPort = 9
-	// strangePeers is how many addresses such peers have in turn, where there are many.
+	// churnPeers is how many addresses the peers use in rotation, where one host has many.
 	churnPeers = 1 << 20
 )
 
-// Churned is what making and releasing allocations came to.
+// ChurnResult is the result of a churn.
 type ChurnResult struct {
-	Cycles   uint64 // that were completed
+	Cycles   uint64 // completed ones
 	Elapsed  time.Duration
-	Cycle    quantile.Histogram // how long each took
+	Cycle    quantile.Histogram // durations of the completed cycles
 	Times    map[turnclient.Step]*quantile.Histogram
 	Repeated uint64
 	Failures []Failure
 }
 
-// Churn is a number of clients that make an allocation, use each kind of request
-// once, release it and begin anew as strangers, each at another address and with another
-// peer. As many
-// are at it at a time as the options have allocations.
+// Churn is a number of clients that create an allocation, send each kind of request once and
+// release it. Then they start over as new clients, each with another address and another peer.
+// Options.Allocations is how many clients do this at the same time.
 type Churn struct {
 	load   *Load
 	cycles atomic.Uint64
 }
 
-// NewChurn opens the sockets of a churn. Of the options what concerns traffic is not used.
+// NewChurn opens the clients' sockets. It ignores the options about traffic, apart from validating
+// them.
 func NewChurn(o Options) (*Churn, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -65,8 +66,8 @@ func NewChurn(o Options) (*Churn, error) {
 	return c, nil
 }
 
-// Run churns until ctx ends, d has passed or limit cycles have been completed,
-// whichever comes first; cycles under way are completed.
+// Run runs cycles until ctx ends, d has passed or limit cycles have been completed, whichever comes
+// first. Cycles that have started are completed.
 func (c *Churn) Run(ctx context.Context, d time.Duration, limit uint64) (*ChurnResult, error) {
 	start := time.Now()
 	c.cycles.Store(0)
@@ -89,13 +90,13 @@ func (c *Churn) Run(ctx context.Context, d time.Duration, limit uint64) (*ChurnR
 	return r, err
 }
 
-// Progress is how many cycles were completed. Any goroutine may call it.
+// Progress returns how many cycles have been completed. It is safe for concurrent use.
 func (c *Churn) Progress() uint64 { return c.cycles.Load() }
 
 // Close closes all sockets.
 func (c *Churn) Close() error { return c.load.Close() }
 
-// churn takes all clients through cycles as long as more says so.
+// runCycles runs cycles of all clients as long as more returns true.
 func (w *worker) runCycles(more func() bool, count *atomic.Uint64) error {
 	for client := range w.turnClients {
 		w.startCycle(client, more, count)
@@ -103,7 +104,7 @@ func (w *worker) runCycles(more func() bool, count *atomic.Uint64) error {
 	return w.runScripts(context.Background())
 }
 
-// spin begins a cycle of a client, after which it begins the next.
+// startCycle starts a cycle of a client. When it ends, the client starts the next one.
 func (w *worker) startCycle(client int, more func() bool, count *atomic.Uint64) {
 	start := time.Now()
 	w.runner.Start(client, start, churnScript, func(err error) {
@@ -125,15 +126,16 @@ func (w *worker) startCycle(client int, more func() bool, count *atomic.Uint64) 
 	})
 }
 
-// nextPeer is a peer for the next cycle of a client: another each time, as clients are.
+// nextPeer returns the peer for a client's next cycle. It is another one each time, as it is with
+// independent clients.
 func (w *worker) nextPeer(int) netip.AddrPort {
 	w.peersUsed++
 	i := (w.peersUsed*w.o.Workers + w.index) % churnPeers
 	return netip.AddrPortFrom(sockets.PeerAddr(w.o.PeerAddress, i), discardPort)
 }
 
-// openLink opens the clients of a worker, whose runs of messages of segment bytes leave
-// as one if that is above 0.
+// openClients opens the clients of a worker. If segment is above 0, consecutive messages of that
+// many bytes are sent as one.
 func openClients(o Options, first, segment int) (sockets.Clients, error) {
 	return sockets.OpenClients(sockets.ClientsOptions{
 		Server: o.Server, Transport: o.Transport, TLS: o.TLS,

@@ -96,7 +96,7 @@ func (s *server) listen(t *testing.T, turn *turnserver.Server) {
 	}
 }
 
-// counter is the sum of a metric's series that have label value.
+// counter returns the sum over the series of a metric that have a label with the given value.
 func (s *server) counter(t *testing.T, name, value string) float64 {
 	t.Helper()
 	families, err := s.registry.Gather()
@@ -133,7 +133,7 @@ func newCertificate(t *testing.T) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// options are a small load on s.
+// options returns a small load for s.
 func (s *server) options(transport sockets.Transport) Options {
 	return Options{
 		Server:    s.addrs[transport],
@@ -148,7 +148,7 @@ func (s *server) options(transport sockets.Transport) Options {
 	}
 }
 
-// run sets up a load, has traffic for d, and tears it down.
+// run sets up a load, runs traffic for d, and tears the load down.
 func run(t *testing.T, o Options, d time.Duration) *TrafficResult {
 	t.Helper()
 	l, err := New(o)
@@ -165,14 +165,14 @@ func run(t *testing.T, o Options, d time.Duration) *TrafficResult {
 		t.Fatal(err)
 	}
 	if setUp.Made != o.Allocations || setUp.Times[turnclient.Allocate].Count() != uint64(o.Allocations) {
-		t.Errorf("%d allocations made, want %d", setUp.Made, o.Allocations)
+		t.Errorf("%d allocations were set up, want %d", setUp.Made, o.Allocations)
 	}
 	traffic, err := l.RunTraffic(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if sent, received := l.Progress(); sent != traffic.Sent() || received != traffic.Received() {
-		t.Errorf("progress says %d sent, %d received: %d, %d", sent, received, traffic.Sent(), traffic.Received())
+		t.Errorf("Progress returned %d sent, %d received; the result has %d, %d", sent, received, traffic.Sent(), traffic.Received())
 	}
 	if err := l.TearDown(t.Context()); err != nil {
 		t.Error(err)
@@ -184,7 +184,7 @@ func TestTraffic(t *testing.T) {
 	cases := map[string]struct {
 		transport sockets.Transport
 		edit      func(*Options)
-		one       int // the only direction, or -1
+		one       int // the only direction that is used, or -1 for both
 	}{
 		"udp":              {sockets.UDP, nil, -1},
 		"udp, up":          {sockets.UDP, func(o *Options) { o.Direction = Up }, up},
@@ -217,7 +217,7 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-// checkComplete checks that traffic was relayed to the last packet.
+// checkComplete checks that every packet was relayed.
 func checkComplete(t *testing.T, traffic *TrafficResult) {
 	t.Helper()
 	if traffic.Sent() == 0 || traffic.Received() != traffic.Sent() || traffic.Anomalies != (Anomalies{}) || traffic.Refused+traffic.Unsent > 0 {
@@ -228,17 +228,17 @@ func checkComplete(t *testing.T, traffic *TrafficResult) {
 	for dir, h := range traffic.Latency {
 		timed += h.Count()
 		if traffic.Flows[dir].Received > 0 && (h.Quantile(0.5) <= 0 || h.Max() > 5*time.Second) {
-			t.Errorf("direction %d: latency %v, at most %v", dir, h.Quantile(0.5), h.Max())
+			t.Errorf("direction %d: median latency %v, maximum %v", dir, h.Quantile(0.5), h.Max())
 		}
 	}
 	if timed != traffic.Received() {
-		t.Errorf("%d packets timed, %d received", timed, traffic.Received())
+		t.Errorf("%d packets have a latency, but %d were received", timed, traffic.Received())
 	}
 }
 
-// Every packet that the server says it dropped is missing here, and no other. They are so
-// few that they fit into a socket's buffer, however long the server is kept waiting.
-func TestLossIsWhatTheServerDropped(t *testing.T) {
+// The generator must miss exactly the packets that the server says it dropped. There are so few
+// that they fit into a socket's buffer, however long the server is delayed.
+func TestLossEqualsWhatTheServerDropped(t *testing.T) {
 	s := serve(t, func(l *turnserver.Limits) { l.BandwidthPerAllocation = 2000 })
 	o := s.options(sockets.UDP)
 	o.Rate, o.Size = 800, 200
@@ -255,14 +255,14 @@ func TestPaceIsKept(t *testing.T) {
 	o.Rate, o.Burst = 8000, 4
 	traffic := run(t, o, 250*time.Millisecond)
 	if got := traffic.Sent() + traffic.Skipped; got < 1990 || got > 2010 {
-		t.Errorf("%d packets sent and %d skipped, want 2000 in all", traffic.Sent(), traffic.Skipped)
+		t.Errorf("%d packets sent and %d skipped, want 2000 in total", traffic.Sent(), traffic.Skipped)
 	}
 	if traffic.Lateness.Count() == 0 || traffic.Wakeups == 0 || traffic.Wakeups > 1000 {
 		t.Errorf("%d sends, %d wake-ups with a tick of %v", traffic.Lateness.Count(), traffic.Wakeups, o.Tick)
 	}
 }
 
-func TestSetUpSaysWhatIsRefused(t *testing.T) {
+func TestSetUpReportsRefusals(t *testing.T) {
 	s := serve(t, func(l *turnserver.Limits) { l.AllocationsPerUser = 3 })
 	o := s.options(sockets.UDP)
 	o.Allocations = 5
@@ -297,7 +297,7 @@ func TestSetUpInSteps(t *testing.T) {
 	}
 }
 
-func TestInterruptEndsEverything(t *testing.T) {
+func TestInterruptEndsTraffic(t *testing.T) {
 	s := serve(t, nil)
 	o := s.options(sockets.UDP)
 	l, err := New(o)
@@ -335,7 +335,7 @@ func TestChurn(t *testing.T) {
 			t.Errorf("%v: %d cycles, failures %v: %v", c, churned.Cycles, churned.Failures, err)
 		}
 		if churned.Cycle.Count() != churned.Cycles || churned.Times[turnclient.Release].Count() != churned.Cycles || churn.Progress() != churned.Cycles {
-			t.Errorf("%v: %d of %d cycles timed", c, churned.Cycle.Count(), churned.Cycles)
+			t.Errorf("%v: %d of %d cycles have a duration", c, churned.Cycle.Count(), churned.Cycles)
 		}
 		if err := churn.Close(); err != nil {
 			t.Error(err)
@@ -343,7 +343,7 @@ func TestChurn(t *testing.T) {
 	}
 }
 
-func TestOptionsHaveBounds(t *testing.T) {
+func TestOptionsAreValidated(t *testing.T) {
 	s := serve(t, nil)
 	cases := map[string]func(*Options){
 		"allocations is 0":    func(o *Options) { o.Allocations = 0 },
@@ -355,15 +355,15 @@ func TestOptionsHaveBounds(t *testing.T) {
 		"size is 1473":        func(o *Options) { o.Size = 1473 },
 		"burst is 65":         func(o *Options) { o.Burst = 65 },
 		"direction is":        func(o *Options) { o.Direction = "sideways" },
-		"segments are for":    func(o *Options) { o.Segment, o.Transport = true, sockets.TCP },
-		"family":              func(o *Options) { o.PeerAddress = netip.IPv6Loopback() },
+		"segments work over":  func(o *Options) { o.Segment, o.Transport = true, sockets.TCP },
+		"same family":         func(o *Options) { o.PeerAddress = netip.IPv6Loopback() },
 		"tick is":             func(o *Options) { o.Tick = time.Minute },
 	}
 	for want, edit := range cases {
 		o := s.options(sockets.UDP)
 		edit(&o)
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("New: %v, want %q in it", err, want)
+			t.Errorf("New returned %v, want an error with %q", err, want)
 		}
 	}
 }

@@ -11,19 +11,20 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// startDelay is how long after they are told to the workers begin to send, together.
+// startDelay is the time between telling the workers to send and the common moment at which they
+// start.
 const startDelay = 5 * time.Millisecond
 
-// tearDownTimeout bounds releasing allocations.
+// tearDownTimeout limits the time for releasing all allocations.
 const tearDownTimeout = 15 * time.Second
 
-// Load is a number of allocations and their peers. Its methods are for one goroutine.
+// Load is a number of allocations and their peers. Only Progress is safe for concurrent use.
 type Load struct {
 	o       Options
 	workers []*worker
 }
 
-// New opens the sockets of a load; its allocations are not made yet.
+// New opens the sockets of a load. It creates no allocations.
 func New(o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -45,10 +46,10 @@ func New(o Options) (*Load, error) {
 	return l, nil
 }
 
-// share is where part i of n equal parts of all begins.
+// shareStart returns where part i starts when all is divided into n equal parts.
 func shareStart(all, i, n int) int { return all * i / n }
 
-// each calls f for all workers at once and waits for them.
+// onEachWorker calls f for all workers concurrently and waits for them.
 func (l *Load) onEachWorker(f func(*worker) error) error {
 	errs := make([]error, len(l.workers))
 	var group sync.WaitGroup
@@ -59,8 +60,8 @@ func (l *Load) onEachWorker(f func(*worker) error) error {
 	return errors.Join(errs...)
 }
 
-// SetUp makes allocations until there are upTo of them. It fails if not all can be
-// made, and tells how many were.
+// SetUp creates allocations until there are upTo of them. It returns an error if some could not be
+// created; the result says how many exist.
 func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUpResult, error) {
 	start := time.Now()
 	err := l.onEachWorker(func(w *worker) error { return w.setUpAllocations(ctx, upTo) })
@@ -77,7 +78,7 @@ func (l *Load) SetUp(ctx context.Context, upTo int) (*SetUpResult, error) {
 	return s, err
 }
 
-// failures are those since they were asked for last.
+// takeFailures returns the failures since the last call.
 func (l *Load) takeFailures() []Failure {
 	all := failures{}
 	for _, w := range l.workers {
@@ -89,7 +90,7 @@ func (l *Load) takeFailures() []Failure {
 	return all.list()
 }
 
-// times are those of all requests so far.
+// requestTimes returns the durations of all requests so far.
 func (l *Load) requestTimes() map[turnclient.Step]*quantile.Histogram {
 	times := make(map[turnclient.Step]*quantile.Histogram)
 	for _, w := range l.workers {
@@ -107,7 +108,7 @@ func (l *Load) requestTimes() map[turnclient.Step]*quantile.Histogram {
 	return times
 }
 
-// Traffic sends for d, or until ctx ends, and counts what arrives.
+// RunTraffic sends packets for d, or until ctx ends, and counts what arrives.
 func (l *Load) RunTraffic(ctx context.Context, d time.Duration) (*TrafficResult, error) {
 	now := time.Now()
 	for _, w := range l.workers {
@@ -129,7 +130,8 @@ func (l *Load) RunTraffic(ctx context.Context, d time.Duration) (*TrafficResult,
 	return all, err
 }
 
-// refused is how many messages and packets this host would not send so far, and why.
+// refused returns how many messages and packets this host has refused to send so far, and the first
+// of the errors.
 func (l *Load) refused() (n uint64, err error) {
 	for _, w := range l.workers {
 		for _, lost := range []func() (uint64, error){w.clients.SendFailures, w.peers.SendFailures} {
@@ -143,8 +145,8 @@ func (l *Load) refused() (n uint64, err error) {
 	return n, err
 }
 
-// Progress is how many packets of the present phase of traffic were sent and arrived so
-// far. It may be called meanwhile, by any goroutine.
+// Progress returns how many packets of the current phase have been sent and received so far. It is
+// safe for concurrent use.
 func (l *Load) Progress() (sent, received uint64) {
 	for _, w := range l.workers {
 		sent += w.progress.sent.Load()

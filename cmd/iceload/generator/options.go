@@ -1,29 +1,31 @@
-// Package generator loads a TURN server and measures what it does.
+// Package generator loads a TURN server and measures how it performs.
 //
-// A [Load] is a number of allocations with a permission and a channel each, and
-// their peers; it is set up, used for one or more phases of traffic, and torn down. [Churn]
-// makes and releases allocations instead.
+// A [Load] is a number of allocations, each with a permission and a channel, and their peers. It is
+// set up, used for one or more phases of traffic, and torn down. A [Churn] creates and releases
+// allocations instead.
 //
-// # How packets are made
+// # How packets are sent
 //
-// Traffic is divided into slots of one burst: some packets of one client in one
-// direction, back to back. Slots follow each other at an even pace, over all clients and
-// both directions in turn, in a fixed random order. The thread sleeps in between, but
-// never for less than a tick, because waking up costs more than a packet does; all
-// slots that a tick makes due leave together. What has arrived is fetched every
-// millisecond, so that no packet wakes the generator up: on a real server's host there
-// is nobody to be woken either. Latency does not suffer, as the kernel notes when each
-// datagram arrives; over streams it is when the generator reads, to the tick.
+// Each slot of the schedule is one burst: some packets of one client in one direction, back to
+// back. Slots are evenly spaced. They go through all clients and both directions, in a random order
+// that is the same in every run. The thread sleeps between slots, but never for less than a tick,
+// because waking up costs more than a packet does; all bursts that become due during a tick are
+// sent together.
+//
+// What has arrived is read every millisecond. So no packet wakes the generator up, as none would on
+// the host of a real server. This does not distort latency, because the kernel records when each
+// datagram arrives. Over streams, the arrival time is when the generator reads, which is accurate
+// to a tick.
 //
 // # What is counted
 //
-// Each packet carries its flow, number and time (package tally). A packet is lost if
-// it has not come when nothing has come for a while after the last was sent, and it is
-// misdelivered if it comes to, or from, another address than it should. A generator
-// that can't keep its pace skips packets and says so: such figures are of the
-// generator, not of the server.
+// Each packet carries its flow, number and time of sending (package tally). The generator waits for
+// packets until none has arrived for quietPeriod, and counts the missing ones as lost. A packet is
+// misdelivered if its source or destination is not the expected one. A generator that cannot keep
+// its pace skips packets and reports how many; then the figures describe the generator and not the
+// server.
 //
-// Work is divided among workers, threads that share nothing.
+// The work is divided among workers, which are threads that share nothing.
 package generator
 
 import (
@@ -39,25 +41,25 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// Direction is which way packets go.
+// Direction is the direction in which packets are sent.
 type Direction string
 
 // The directions.
 const (
 	Up   Direction = "up"   // from clients to their peers
 	Down Direction = "down" // from peers to clients
-	Both Direction = "both" // half of the packets each dir
+	Both Direction = "both" // half of the packets in each direction
 )
 
-// Directions are all of them.
+// Directions lists all of them.
 var Directions = []Direction{Up, Down, Both}
 
-// Bounds of the options.
+// Limits of the options.
 const (
 	MaxAllocations = 50_000
 	MaxRate        = 5_000_000
 	MinSize        = tally.MarkSize
-	MaxSize        = 1472 // what an Ethernet frame holds
+	MaxSize        = 1472 // what fits into an Ethernet frame with IPv4 and UDP headers
 	MaxBurst       = 64
 	MaxWorkers     = 64
 	MaxDuration    = 24 * time.Hour
@@ -67,35 +69,38 @@ const (
 type Options struct {
 	Server    netip.AddrPort
 	Transport sockets.Transport
-	// TLS configures clients over TLS and DTLS.
+	// TLS is the configuration for clients over TLS and DTLS.
 	TLS *tls.Config
-	// Account is what each allocation signs in with.
+	// Account returns the credential of an allocation.
 	Account func(allocation int) turnclient.Account
 
 	Allocations int
 	Workers     int
-	// Window is how many requests are under way at a time, in all.
+	// Window is how many clients may wait for responses at the same time, over all workers.
 	Window int
 	// OwnSockets gives each UDP client a socket of its own.
 	OwnSockets bool
 
-	// PeerAddress is the first peer's; Peers is how many the allocations share, at most one each.
+	// PeerAddress is the first peer's address. Peers is how many peers the allocations share, at
+	// most one per allocation.
 	PeerAddress netip.Addr
 	Peers       int
 
-	// Rate is in packets per second, both directions together. Size is of the
-	// payload in bytes. Burst is how many packets of one flow follow each other.
+	// Rate is in packets per second, over both directions. Size is the payload's, in bytes. Burst
+	// is how many packets of one flow are sent back to back.
 	Rate, Size, Burst int
 	Direction         Direction
-	// Indications are sent instead of ChannelData, and no channels are bound.
+	// Indications uses Send and Data indications instead of ChannelData. Then no channels are
+	// bound.
 	Indications bool
-	// Segment sends bursts as one (UDP_SEGMENT), Coalesce takes runs as one (UDP_GRO).
+	// Segment sends each burst as one message (UDP_SEGMENT). Coalesce lets the kernel join
+	// consecutive received datagrams (UDP_GRO).
 	Segment, Coalesce bool
-	// Tick is the least time between two sends.
+	// Tick is the shortest time between two sends.
 	Tick time.Duration
 }
 
-// Validate reports everything that is wrong with the options.
+// Validate returns an error that lists everything that is wrong with the options.
 func (o *Options) Validate() error {
 	bounds := []struct {
 		name            string
@@ -119,10 +124,10 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("direction is %q: must be up, down or both", o.Direction))
 	}
 	if o.Segment && o.Transport != sockets.UDP {
-		errs = append(errs, errors.New("segments are for UDP"))
+		errs = append(errs, errors.New("segments work over UDP only"))
 	}
 	if o.PeerAddress.Is4() != o.Server.Addr().Is4() {
-		errs = append(errs, fmt.Errorf("peer address %v is not of the server's family", o.PeerAddress))
+		errs = append(errs, fmt.Errorf("peer address %v and the server's address must be of the same family", o.PeerAddress))
 	}
 	if o.Tick < 0 || o.Tick > time.Second {
 		errs = append(errs, fmt.Errorf("tick is %v: must be 0 to 1s", o.Tick))

@@ -8,7 +8,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// fromServer digests a message that came to a client.
+// handleServerMessage handles a message that a client received from the server.
 func (w *worker) handleServerMessage(client int, message []byte, at int64) {
 	if len(message) > 0 && message[0] >= wire.MinChannel>>8 && message[0] <= wire.MaxChannel>>8 {
 		number, data, ok := wire.ChannelData(message)
@@ -39,7 +39,7 @@ func (w *worker) handleServerMessage(client int, message []byte, at int64) {
 	w.countAtClient(client, data, at)
 }
 
-// toClient counts a payload that came to a client.
+// countAtClient counts a payload that a client received.
 func (w *worker) countAtClient(client int, payload []byte, at int64) {
 	mark, ok := tally.ReadMark(payload)
 	switch {
@@ -52,7 +52,7 @@ func (w *worker) countAtClient(client int, payload []byte, at int64) {
 	}
 }
 
-// fromRelay counts a packet that came to a peer.
+// handlePeerPacket counts a packet that a peer received.
 func (w *worker) handlePeerPacket(peer int, from netip.AddrPort, payload []byte, at int64) {
 	mark, ok := tally.ReadMark(payload)
 	if !ok || mark.Run != w.runID {
@@ -60,7 +60,7 @@ func (w *worker) handlePeerPacket(peer int, from netip.AddrPort, payload []byte,
 		return
 	}
 	client := int(mark.Flow) / numDirs
-	// The address may have been translated on the way, the port not.
+	// A NAT on the path may have translated the address, but not the port.
 	if mark.Flow%numDirs != up || client >= len(w.turnClients) || w.peers.PeerOf(client) != peer ||
 		from.Port() != w.turnClients[client].Relayed.Port() {
 		w.counts.Misdelivered++
@@ -69,7 +69,7 @@ func (w *worker) handlePeerPacket(peer int, from netip.AddrPort, payload []byte,
 	w.countArrival(client, up, &mark, len(payload), at)
 }
 
-// accept counts a packet that came to where it should.
+// countArrival counts a packet that reached the right client or peer.
 func (w *worker) countArrival(client, dir int, mark *tally.Mark, size int, at int64) {
 	if size != w.o.Size {
 		w.counts.Damaged++

@@ -12,20 +12,20 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// Flows of a client.
+// Indexes of a client's two flows.
 const (
 	up = iota
 	down
 	numDirs
 )
 
-// Anomalies are what should not happen at all, in packets.
+// Anomalies count packets that a correct server never causes.
 type Anomalies struct {
-	// Strays are not of this run.
+	// Strays do not belong to this phase.
 	Strays uint64
-	// Misdelivered came to, or from, another address than they should.
+	// Misdelivered packets had a wrong source or destination.
 	Misdelivered uint64
-	// Damaged came with another length than they had.
+	// Damaged packets arrived with another length than they were sent with.
 	Damaged uint64
 }
 
@@ -35,13 +35,13 @@ func (a *Anomalies) add(b *Anomalies) {
 	a.Damaged += b.Damaged
 }
 
-// counts are a worker's, of one phase of traffic.
+// counts are one worker's counts of one phase of traffic.
 type counts struct {
 	sent, received, skipped, unsent, wakeups uint64
 	Anomalies
 }
 
-// progress is what others may read of counts meanwhile.
+// progress is the part of counts that other goroutines may read during the phase.
 type progress struct{ sent, received atomic.Uint64 }
 
 func (p *progress) publish(c *counts) {
@@ -49,30 +49,31 @@ func (p *progress) publish(c *counts) {
 	p.received.Store(c.received)
 }
 
-// Traffic is what a phase of traffic came to. Index 0 is from clients to peers, index 1
-// from peers to clients.
+// TrafficResult is the result of a phase of traffic. Index 0 is from clients to peers, index 1 from
+// peers to clients.
 type TrafficResult struct {
 	Flows   [numDirs]tally.Flow
 	Latency [numDirs]*quantile.Histogram
-	// Elapsed is for how long packets were sent.
+	// Elapsed is how long packets were sent.
 	Elapsed time.Duration
-	// Skipped packets were not sent because the generator was too late, Unsent ones
-	// because a stream was full, and Refused ones because this host's kernel would not; the last
-	// are among those sent and lost. RefusedFor is what it said first.
+	// Skipped packets were not sent because the generator was too late, and Unsent ones because a
+	// client's stream was full. Refused packets were rejected by this host's kernel, and RefusedFor
+	// is its first error; they are counted as sent and lost.
 	Skipped, Unsent, Refused uint64
 	RefusedFor               error
-	// Lateness is how late what was due was sent; Wakeups is how often the generator woke up.
+	// Lateness is the time between when bursts were due and when they were sent. Wakeups is how
+	// often the generator woke up.
 	Lateness quantile.Histogram
 	Wakeups  uint64
-	// Failures are of refreshing allocations.
+	// Failures are the failed refreshes of allocations.
 	Failures []Failure
 	Anomalies
 }
 
-// Sent is how many packets were sent in both directions.
+// Sent returns how many packets were sent, in both directions.
 func (t *TrafficResult) Sent() uint64 { return t.Flows[up].Sent + t.Flows[down].Sent }
 
-// Received is how many of them arrived.
+// Received returns how many packets arrived, in both directions.
 func (t *TrafficResult) Received() uint64 { return t.Flows[up].Received + t.Flows[down].Received }
 
 func (t *TrafficResult) add(other *TrafficResult) {
@@ -87,28 +88,28 @@ func (t *TrafficResult) add(other *TrafficResult) {
 	t.Anomalies.add(&other.Anomalies)
 }
 
-// SetUp is what making allocations came to.
+// SetUpResult is the result of setting up allocations.
 type SetUpResult struct {
-	Made    int // allocations, in all
+	Made    int // number of allocations that exist now
 	Elapsed time.Duration
-	// Times are of the single requests, by their step.
+	// Times are the durations of the requests, by step.
 	Times    map[turnclient.Step]*quantile.Histogram
-	Repeated uint64 // requests, for want of an answer
+	Repeated uint64 // number of retransmitted requests
 	Failures []Failure
 }
 
-// Failure is an error, and how many met it.
+// Failure is an error and how often it occurred.
 type Failure struct {
 	Error string `json:"error"`
 	Count int    `json:"count"`
 }
 
-// failures counts errors by what they say.
+// failures counts errors by their text.
 type failures map[string]int
 
 func (f failures) add(err error) { f[err.Error()]++ }
 
-// list has the most frequent first.
+// list returns the failures, the most frequent first.
 func (f failures) list() []Failure {
 	var all []Failure
 	for _, text := range slices.Sorted(maps.Keys(f)) {
@@ -118,5 +119,5 @@ func (f failures) list() []Failure {
 	return all
 }
 
-// String says the failure in one line.
+// String returns the failure in one line.
 func (f Failure) String() string { return f.Error + " (" + strconv.Itoa(f.Count) + " times)" }

@@ -13,19 +13,20 @@ import (
 )
 
 const (
-	// fetchInterval is how often what has arrived is fetched.
+	// receiveInterval is how often the worker reads what has arrived.
 	receiveInterval = time.Millisecond
-	// slotsAtOnce bounds what is sent before something is fetched.
+	// maxBurstsPerSend is how many bursts may be sent before the worker reads again.
 	maxBurstsPerSend = 64
-	// Traffic is over when all has arrived, or nothing has for quiet, or after patience.
+	// A phase ends when all packets have arrived, when none has arrived for quietPeriod, or
+	// stragglerTimeout after the last was sent.
 	quietPeriod      = time.Second
 	stragglerTimeout = 5 * time.Second
-	// renewEvery is how often each allocation and its channel are refreshed: a permission lives
-	// for 300 s.
+	// refreshPeriod is how often each allocation, its permission and its channel are refreshed. A
+	// permission lives for 300 s.
 	refreshPeriod = 200 * time.Second
 )
 
-// begin prepares for a phase of traffic.
+// startPhase resets the counts for a phase of traffic.
 func (w *worker) startPhase(now time.Time) {
 	w.runID = rand.Uint32()
 	for dir := range numDirs {
@@ -43,7 +44,7 @@ func (w *worker) startPhase(now time.Time) {
 	}
 }
 
-// traffic sends for d from start on, and waits for what is under way then.
+// runTraffic sends packets for d from start on, and then waits for those that have not arrived yet.
 func (w *worker) runTraffic(ctx context.Context, start time.Time, d time.Duration) error {
 	sleeper := pace.NewSleeper()
 	defer sleeper.Release()
@@ -72,7 +73,8 @@ func (w *worker) runTraffic(ctx context.Context, start time.Time, d time.Duratio
 	return w.awaitStragglers(sleeper)
 }
 
-// fetchEvery is how often to fetch what has arrived: over streams it gets its time then.
+// receiveEvery returns how often to read what has arrived. Streams are read more often, because the
+// arrival time of their packets is when they are read.
 func (w *worker) receiveEvery() time.Duration {
 	if w.o.Transport == "udp" {
 		return receiveInterval
@@ -96,7 +98,7 @@ func earliest(a time.Time, others ...time.Time) time.Time {
 	return a
 }
 
-// sendDue sends what is due, and tells whether there may be more.
+// sendDueBursts sends the bursts that are due and reports whether more may be due.
 func (w *worker) sendDueBursts(schedule *pace.Schedule, now time.Time) (more bool) {
 	n, late := schedule.TakeDueSlots(now, maxBurstsPerSend)
 	if n == 0 {
@@ -114,7 +116,7 @@ func (w *worker) sendDueBursts(schedule *pace.Schedule, now time.Time) (more boo
 	return n == maxBurstsPerSend
 }
 
-// send sends the burst of a slot.
+// sendBurst sends one burst of a flow.
 func (w *worker) sendBurst(k flowKey) {
 	mark := tally.Mark{Run: w.runID, Flow: uint32(k.client*numDirs + k.dir), Sent: time.Now().UnixNano()}
 	flow := &w.flows[k.dir][k.client]
@@ -130,7 +132,8 @@ func (w *worker) sendBurst(k flowKey) {
 	}
 }
 
-// payload is the room for the payload of a slot's next packet, nil if its way is full.
+// queuePayload queues a packet of a flow and returns the slice for its payload, or nil if the
+// client's stream is full.
 func (w *worker) queuePayload(k flowKey) []byte {
 	if k.dir == down {
 		return w.peers.QueuePacket(k.client, w.o.Size)
@@ -151,7 +154,8 @@ func (w *worker) queuePayload(k flowKey) []byte {
 	return b[wire.ChannelHeaderSize:]
 }
 
-// segment is the length of the messages that a burst consists of, if it leaves as one.
+// segmentSize returns the length of the messages of a burst if it is sent as one message, and 0 if
+// not.
 func (w *worker) segmentSize() int {
 	switch {
 	case !w.o.Segment:
@@ -164,8 +168,8 @@ func (w *worker) segmentSize() int {
 	return wire.DataHeader6 + wire.Pad4(w.o.Size)
 }
 
-// makeHeaders makes what stands before the payload in each client's Send
-// indications. They have one transaction ID in common, which no server looks at.
+// makeHeaders builds the part of each client's Send indications that precedes the payload. All of
+// them have the same transaction ID, because servers ignore that of an indication.
 func (w *worker) makeHeaders() {
 	w.headers = make([][]byte, len(w.turnClients))
 	data := make([]byte, w.o.Size)
@@ -177,7 +181,8 @@ func (w *worker) makeHeaders() {
 	}
 }
 
-// fetch digests what has arrived and does what is due beside sending.
+// receiveAll handles everything that has arrived, and does the periodic work: refreshes and
+// retransmissions.
 func (w *worker) receiveAll(now time.Time) error {
 	if err := w.peers.Receive(w.handlePeerPacket); err != nil {
 		return err
@@ -191,7 +196,7 @@ func (w *worker) receiveAll(now time.Time) error {
 	return nil
 }
 
-// renew refreshes the allocations one after the other, all of them within renewEvery.
+// refreshAllocations refreshes the allocations one at a time, evenly spread over refreshPeriod.
 func (w *worker) refreshAllocations(now time.Time) {
 	interval := refreshPeriod / time.Duration(len(w.turnClients))
 	for now.Sub(w.nextRefresh) >= interval {
@@ -213,7 +218,7 @@ func (w *worker) refreshAllocations(now time.Time) {
 	}
 }
 
-// settle waits for packets that are still under way.
+// awaitStragglers waits for packets that have been sent but have not arrived.
 func (w *worker) awaitStragglers(sleeper *pace.Sleeper) error {
 	end := time.Now()
 	last, seen := end, w.counts.received
@@ -232,7 +237,7 @@ func (w *worker) awaitStragglers(sleeper *pace.Sleeper) error {
 	}
 }
 
-// outcome is what a phase of traffic came to.
+// phaseResult returns the worker's result of the phase.
 func (w *worker) phaseResult() *TrafficResult {
 	t := &TrafficResult{Elapsed: w.elapsed, Skipped: w.counts.skipped, Unsent: w.counts.unsent, Wakeups: w.counts.wakeups, Anomalies: w.counts.Anomalies}
 	for dir := range numDirs {

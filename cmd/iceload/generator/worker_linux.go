@@ -17,50 +17,52 @@ import (
 
 const (
 	channel = wire.MinChannel
-	// overhead is more than what any server wraps a payload in.
+	// overhead exceeds what any server adds to a payload.
 	overhead = 128
-	// maxMoves is how often a client looks for an address that the server does not remember.
+	// maxMoves is how often a client changes its address because the server already has an
+	// allocation for the one it uses.
 	maxMoves = 5
-	// controlWait bounds one wait for an answer, so that an interrupt is seen.
+	// controlWait limits one wait for responses, so that an interrupt is noticed.
 	controlWait = 100 * time.Millisecond
 )
 
-// worker is one thread with some of the clients, which it numbers from 0.
+// worker is one thread with its share of the clients, which it numbers from 0.
 type worker struct {
-	o           Options // with Allocations, Rate and so on of this worker alone
-	first       int     // the number of its client 0 among all
+	o           Options // Allocations, Rate and so on are this worker's share
+	first       int     // number of its client 0 among all clients
 	clients     sockets.Clients
 	peers       *sockets.Peers
 	turnClients []*turnclient.Client
 	runner      *turnclient.Runner
-	started     int // clients that were told to set up
-	made        int // and did
+	started     int // number of clients that have started to set up
+	made        int // number of allocations set up
 	failures    failures
-	deferred    []func() error // to be done when nothing is being read
-	// handle is fromServer, made a value once: it would be allocated each time else.
+	deferred    []func() error // run when no message is being handled
+	// messageHandler is handleServerMessage as a func value, which would be allocated again at each
+	// use otherwise.
 	messageHandler sockets.MessageHandler
 
-	// Of one phase of traffic.
+	// For the current phase of traffic.
 	runID       uint32
 	flows       [numDirs][]tally.Flow
 	latency     [numDirs]quantile.Histogram
 	lateness    quantile.Histogram
 	sendOrder   []flowKey
 	nextInOrder int
-	headers     [][]byte // of each client's Send indications
+	headers     [][]byte // what precedes the payload in each client's Send indications
 	counts      counts
 	elapsed     time.Duration
 	progress    progress
-	nextRefresh time.Time // when the next allocation is refreshed
+	nextRefresh time.Time // when the next allocation is due for a refresh
 	refreshes   int
 
-	// Of churning.
-	index      int // of this worker
-	peersUsed  int // peers so far
+	// For Churn.
+	index      int // of this worker among all
+	peersUsed  int // number of peers used so far
 	cycleTimes *quantile.Histogram
 }
 
-// slot is whose turn it is.
+// flowKey identifies a flow: a client and a direction.
 type flowKey struct {
 	client int
 	dir    int
@@ -83,7 +85,7 @@ func openWorker(o Options, first int) (*worker, error) {
 	return w, nil
 }
 
-// makeSessions makes the clients, with the peers that peer tells.
+// makeTURNClients creates the TURN clients; peer returns the peer of each.
 func (w *worker) makeTURNClients(peer func(client int) netip.AddrPort) {
 	w.messageHandler = w.handleServerMessage
 	w.turnClients = make([]*turnclient.Client, w.o.Allocations)
@@ -100,7 +102,7 @@ func (w *worker) makeTURNClients(peer func(client int) netip.AddrPort) {
 	})
 }
 
-// setUp makes allocations of the clients whose number among all is below limit.
+// setUpAllocations creates the allocations of the clients whose number among all is below limit.
 func (w *worker) setUpAllocations(ctx context.Context, limit int) error {
 	for ; w.started < len(w.turnClients) && w.first+w.started < limit; w.started++ {
 		w.startAllocation(w.started, maxMoves)
@@ -108,8 +110,8 @@ func (w *worker) setUpAllocations(ctx context.Context, limit int) error {
 	return w.runScripts(ctx)
 }
 
-// allot has a client make its allocation. A server may remember an allocation of an
-// earlier client with the same address and port; then the client moves to another (RFC
+// startAllocation lets a client create its allocation. The server may still have an allocation of
+// an earlier client with the same address and port. Then the client moves to another address (RFC
 // 8656 section 7.4), at most moves times.
 func (w *worker) startAllocation(client, moves int) {
 	script := []turnclient.Step{turnclient.Allocate, turnclient.CreatePermission, turnclient.BindChannel}
@@ -149,7 +151,7 @@ func (w *worker) tearDown(ctx context.Context) error {
 	return w.runScripts(ctx)
 }
 
-// control waits until all scripts have ended.
+// runScripts exchanges messages until all scripts have ended.
 func (w *worker) runScripts(ctx context.Context) error {
 	for !w.runner.Idle() || len(w.deferred) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -165,7 +167,7 @@ func (w *worker) runScripts(ctx context.Context) error {
 	return nil
 }
 
-// catchUp does what could not be done while messages were being read.
+// runDeferred runs the functions that could not run while messages were being handled.
 func (w *worker) runDeferred() error {
 	w.clients.Flush()
 	for len(w.deferred) > 0 {
@@ -178,7 +180,7 @@ func (w *worker) runDeferred() error {
 	return nil
 }
 
-// exchange sends requests and digests some answers.
+// exchangeMessages sends requests and handles the responses that arrive within one wait.
 func (w *worker) exchangeMessages() error {
 	now := time.Now()
 	wait := controlWait
@@ -203,11 +205,11 @@ func (w *worker) close() error {
 	return errors.Join(errs...)
 }
 
-// order is whose turn it is, from slot to slot: each client in each direction once, in
-// a random order that is the same every time.
+// newSendOrder returns the order in which flows send: each flow once, in a random order that is the
+// same in every run.
 func (w *worker) newSendOrder() []flowKey {
 	var order []flowKey
-	rnd := rand.New(rand.NewPCG(uint64(w.first), 1)) //nolint:gosec // an order, not a secret
+	rnd := rand.New(rand.NewPCG(uint64(w.first), 1)) //nolint:gosec // the order need not be unpredictable
 	for _, client := range rnd.Perm(w.o.Allocations) {
 		if w.o.Direction != Down {
 			order = append(order, flowKey{client, up})
