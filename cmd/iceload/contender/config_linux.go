@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// unlimited is more than any load has.
+// unlimited is a limit that no load reaches.
 const unlimited = 1_000_000
 
-// iceboxConfig is icebox's configuration file.
+// iceboxConfig returns the configuration file for icebox as a relay.
 func iceboxConfig(s *Server, o Options, certificate, key string) string {
 	lines := []string{
 		fmt.Sprintf("state_dir: %q", filepath.Join(o.Dir, "state")),
@@ -45,8 +45,8 @@ func iceboxConfig(s *Server, o Options, certificate, key string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// coturnConfig is coturn's configuration file. Versions that do not know an option say so
-// and go on.
+// coturnConfig returns the configuration file for coturn. Versions that do not know an option log
+// that and continue.
 func coturnConfig(s *Server, o Options, certificate, key string) string {
 	lines := []string{
 		"listening-ip=" + o.Address.String(),
@@ -59,7 +59,7 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 		"allow-loopback-peers",
 		fmt.Sprintf("allowed-peer-ip=%v-%v", o.Peers.Masked().Addr(), lastAddr(o.Peers)),
 		"no-cli",
-		"dtls", // not by default since 4.17
+		"dtls", // off by default since 4.17
 		"cert=" + certificate,
 		"pkey=" + key,
 		"pidfile=" + filepath.Join(o.Dir, "pid"),
@@ -69,7 +69,7 @@ func coturnConfig(s *Server, o Options, certificate, key string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// last is the last address of a network.
+// lastAddr returns the last address of a network.
 func lastAddr(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := range b {
@@ -79,7 +79,7 @@ func lastAddr(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// writeCertificate writes a certificate for a, and its key, into dir.
+// writeCertificate writes a self-signed certificate for a, and its key, into dir.
 func writeCertificate(dir string, a netip.Addr) (certificate, key string, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,13 +1,12 @@
-// Package contender starts the servers that a comparison is between, each as an operator
-// would who wants a fast one on one address: the same ports, account and certificate,
-// limits out of the way, logs to a file, everything else by default. Relays are compared to
-// coturn, signalling to a server of the classic protocol on Node and ws, which is part of
-// this package.
+// Package contender starts the servers ("contenders") that a comparison runs. It configures each as
+// an operator would who wants it to be fast on one address. All get the same ports, account and
+// certificate, limits high enough not to matter, and logs in a file; every other setting keeps its
+// default. Relays are compared with coturn. Signalling is compared with nodeserver.cjs in this
+// package, a server of the classic protocol that uses Node.js and ws.
 //
-// A contender is named by NAME=PATH:ARGS, of which NAME= and :ARGS may be left out; ARGS
-// are split at blanks and handed to the program after our own. Both programs are
-// configured by a file, so that an option that another version does not know does no harm
-// to coturn.
+// A contender is written NAME=PATH:ARGS, where NAME= and :ARGS may be left out. ARGS are split at
+// spaces and follow our own arguments. Both coturn and icebox read their settings from a file,
+// because coturn ignores settings in a file that its version does not know.
 package contender
 
 import (
@@ -24,21 +23,22 @@ type Kind string
 const (
 	Icebox Kind = "icebox"
 	Coturn Kind = "coturn"
-	Node   Kind = "node" // signalling only: nodeserver.cjs of this package
+	Node   Kind = "node" // signalling only: nodeserver.cjs in this package
 )
 
-// Contender is a program to be started.
+// Contender is a program that can be started as a server.
 type Contender struct {
 	Kind Kind
 	Name string
 	Path string
 	Args []string
-	// Protocol is what clients speak with it, if it is started for signalling.
+	// Protocol is the protocol that clients use, if the program is started for signalling.
 	Protocol string
 }
 
-// Parse reads NAME=PATH:ARGS. The name is the kind's if it is left out. A path without a slash is looked up as a shell
-// would; others are from the present directory, wherever the program is then started.
+// Parse reads NAME=PATH:ARGS. The default name is the kind. A path without a slash is looked up in
+// PATH, as a shell does. Other paths are relative to the current directory, even if the program is
+// started in another one.
 func Parse(kind Kind, text string) (Contender, error) {
 	c := Contender{Kind: kind, Name: string(kind)}
 	if name, rest, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(name, "/:") {
@@ -57,19 +57,19 @@ func Parse(kind Kind, text string) (Contender, error) {
 	return c, err
 }
 
-// Options say how contenders are started.
+// Options configure how a contender is started.
 type Options struct {
-	// Address is what they listen on and relay from: a loopback address.
+	// Address is the loopback address that it listens on and relays from.
 	Address netip.Addr
-	// Peers is where peers may be.
+	// Peers is the network that the peers are in.
 	Peers netip.Prefix
-	// Dir is an empty directory for their files.
+	// Dir is an empty directory for its files.
 	Dir string
-	// Env is their environment.
+	// Env is its environment.
 	Env []string
 }
 
-// The account that all contenders know.
+// The account that all contenders accept.
 const (
 	Realm    = "iceload"
 	User     = "iceload"

@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		"4.17=/opt/turnserver":                   {Kind: Coturn, Name: "4.17", Path: "/opt/turnserver"},
 		"gso=./turnserver:--udp-gso --threads=2": {Kind: Coturn, Name: "gso", Path: here, Args: []string{"--udp-gso", "--threads=2"}},
 		"4.17 gso=/opt/turnserver:--udp-gso":     {Kind: Coturn, Name: "4.17 gso", Path: "/opt/turnserver", Args: []string{"--udp-gso"}},
-		"turnserver":                             {Kind: Coturn, Name: "coturn", Path: "turnserver"}, // looked up
+		"turnserver":                             {Kind: Coturn, Name: "coturn", Path: "turnserver"}, // looked up in PATH
 		"./turnserver:--cpus=2":                  {Kind: Coturn, Name: "coturn", Path: here, Args: []string{"--cpus=2"}},
 	}
 	for text, want := range cases {
@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{"", "=path", "name=", "name=:--arg"} {
 		if c, err := Parse(Icebox, text); err == nil {
-			t.Errorf("%q is %+v", text, c)
+			t.Errorf("Parse accepts %q as %+v", text, c)
 		}
 	}
 }
@@ -58,12 +58,12 @@ func TestConfigurations(t *testing.T) {
 		}
 		for _, w := range want {
 			if !strings.Contains(string(b), w) {
-				t.Errorf("%s: there is no %q in\n%s", kind, w, b)
+				t.Errorf("%s: %q is missing from\n%s", kind, w, b)
 			}
 		}
 		if kind == Icebox {
 			if err := yaml.Unmarshal(b, new(map[string]any)); err != nil {
-				t.Errorf("icebox's configuration is no YAML: %v", err)
+				t.Errorf("icebox's configuration is not valid YAML: %v", err)
 			}
 		}
 	}
@@ -91,10 +91,10 @@ func TestSignallingConfigurations(t *testing.T) {
 	}
 	args, err = Contender{Kind: Node}.writeSignalConfig(s, o)
 	if err != nil || len(args) != 6 || args[2] != "1111" || args[3] != "2222" {
-		t.Errorf("%q, %v", args, err)
+		t.Errorf("writeSignalConfig returned %q, %v", args, err)
 	}
 	if b, err := os.ReadFile(args[0]); err != nil || string(b) != nodeServer {
-		t.Errorf("the server on Node is not there: %v", err)
+		t.Errorf("nodeserver.cjs was not written: %v", err)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestLastAddress(t *testing.T) {
 	}
 }
 
-func TestStartSaysWhatWentWrong(t *testing.T) {
+func TestStartReportsWhyAServerFailed(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +125,12 @@ func TestStartSaysWhatWentWrong(t *testing.T) {
 	} {
 		_, err := Contender{Kind: Coturn, Name: "x", Path: path}.Start(t.Context(), o)
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Start: %v, want %q in it", err, want)
+			t.Errorf("Start returned %v, want an error with %q", err, want)
 		}
 	}
 }
 
-func TestStartIsGivenUp(t *testing.T) {
+func TestStartEndsWithItsContext(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +143,6 @@ func TestStartIsGivenUp(t *testing.T) {
 	cancel()
 	o := Options{Address: netip.MustParseAddr("127.0.0.1"), Peers: netip.MustParsePrefix("127.0.0.0/8"), Dir: t.TempDir()}
 	if _, err := (Contender{Kind: Icebox, Name: "x", Path: script}).Start(ctx, o); !errors.Is(err, context.Canceled) {
-		t.Errorf("Start: %v, want it canceled", err)
+		t.Errorf("Start returned %v, want context.Canceled", err)
 	}
 }

@@ -1,5 +1,9 @@
-// The signalling server that icebox is measured against: the classic protocol on Node and ws, as a tutorial's reader would write
-// it and put into production, without logs. Usage: node nodeserver.cjs ADDRESS PORT TLS-PORT CERTIFICATE KEY; modules come from NODE_PATH.
+// The signalling server that icebox is compared with. It implements the classic protocol with
+// Node.js and ws, as a reader of a tutorial would write it and put it into production, without
+// logging.
+//
+// Usage: node nodeserver.cjs ADDRESS PORT TLS-PORT CERTIFICATE KEY. NODE_PATH must name the
+// directory of node modules that has ws.
 "use strict";
 const fs = require("node:fs");
 const http = require("node:http");
@@ -9,59 +13,59 @@ const { WebSocketServer } = require("ws");
 const [address, port, securePort, certificate, key] = process.argv.slice(2);
 const online = new Map();
 
-function tell(socket, message) {
+function send(socket, message) {
 	socket.send(JSON.stringify(message));
 }
 
-function receive(socket, message) {
+function handle(socket, message) {
 	const peer = online.get(message.name);
 	switch (message.type) {
 	case "login":
 		if (peer || !message.name) {
-			tell(socket, { type: "login", success: false });
+			send(socket, { type: "login", success: false });
 			return;
 		}
 		online.set(message.name, socket);
 		socket.user = message.name;
-		tell(socket, { type: "login", success: true });
+		send(socket, { type: "login", success: true });
 		return;
 	case "offer":
 		if (peer) {
 			socket.partner = message.name;
-			tell(peer, { type: "offer", offer: message.offer, name: socket.user });
+			send(peer, { type: "offer", offer: message.offer, name: socket.user });
 		}
 		return;
 	case "answer":
 		if (peer) {
 			socket.partner = message.name;
-			tell(peer, { type: "answer", answer: message.answer });
+			send(peer, { type: "answer", answer: message.answer });
 		}
 		return;
 	case "candidate":
-		if (peer) tell(peer, { type: "candidate", candidate: message.candidate });
+		if (peer) send(peer, { type: "candidate", candidate: message.candidate });
 		return;
 	case "leave":
 		if (peer) {
 			peer.partner = null;
-			tell(peer, { type: "leave" });
+			send(peer, { type: "leave" });
 		}
 		return;
 	default:
-		tell(socket, { type: "error", message: "Command not found: " + message.type });
+		send(socket, { type: "error", message: "Command not found: " + message.type });
 	}
 }
 
-function leave(socket) {
+function signOut(socket) {
 	if (!socket.user) return;
 	online.delete(socket.user);
 	const partner = socket.partner && online.get(socket.partner);
 	if (partner) {
 		partner.partner = null;
-		tell(partner, { type: "leave" });
+		send(partner, { type: "leave" });
 	}
 }
 
-function serve(server, on) {
+function serve(server, listenPort) {
 	new WebSocketServer({ server }).on("connection", (socket) => {
 		socket.on("message", (text) => {
 			let message;
@@ -70,12 +74,12 @@ function serve(server, on) {
 			} catch {
 				message = {};
 			}
-			receive(socket, message);
+			handle(socket, message);
 		});
-		socket.on("close", () => leave(socket));
+		socket.on("close", () => signOut(socket));
 		socket.on("error", () => socket.terminate());
 	});
-	server.listen({ host: address, port: Number(on), backlog: 4096 });
+	server.listen({ host: address, port: Number(listenPort), backlog: 4096 });
 }
 
 serve(http.createServer(), port);

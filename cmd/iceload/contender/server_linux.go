@@ -16,16 +16,16 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// How long starting and stopping may take, and how often an address is asked for an answer.
+// How long starting and stopping may take, and how often a starting server is probed.
 const (
 	startTimeout  = 15 * time.Second
 	stopTimeout   = 10 * time.Second
 	probeInterval = 50 * time.Millisecond
 )
 
-// Server is a contender that runs.
+// Server is a contender that is running.
 type Server struct {
-	// Plain serves UDP and TCP, Secure TLS and DTLS.
+	// Plain is the address for UDP, TCP and ws, and Secure the one for TLS, DTLS and wss.
 	Plain, Secure netip.AddrPort
 	// Protocol is the contender's.
 	Protocol string
@@ -35,7 +35,8 @@ type Server struct {
 	status   error
 }
 
-// Start starts a contender as a relay and waits until it answers, at most as long as ctx.
+// Start starts a contender as a relay and waits until it responds to a Binding request, or until
+// ctx ends.
 func (c Contender) Start(ctx context.Context, o Options) (*Server, error) {
 	return c.launch(ctx, o, c.writeRelayConfig, (*Server).awaitBinding)
 }
@@ -59,9 +60,11 @@ func (c Contender) launch(
 	if s.log, err = os.Create(filepath.Join(o.Dir, "log")); err != nil {
 		return nil, err
 	}
-	// Clients have to release what they hold after ctx has ended: Stop ends the server.
+	// Clients must release their allocations even after ctx has ended, so only Stop ends the
+	// server.
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.Path, append(args, c.Args...)...) //nolint:gosec // the user named it
-	// An interrupt from the terminal is for us alone, and the server does not outlive us.
+	// An interrupt from the terminal must reach only this program, which then stops the server. The
+	// kernel kills the server if this program dies first.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Dir, s.cmd.Env = o.Dir, o.Env
@@ -73,12 +76,12 @@ func (c Contender) launch(
 		s.status = s.cmd.Wait()
 	}()
 	if err := ready(s, ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w; its last words: %s", c.Name, err, s.logTail()), s.Stop())
+		return nil, errors.Join(fmt.Errorf("start %s: %w; its log ends with: %s", c.Name, err, s.logTail()), s.Stop())
 	}
 	return s, nil
 }
 
-// configure writes the configuration of a contender, and returns the arguments to start it with.
+// writeRelayConfig writes a contender's configuration and returns the arguments to start it with.
 func (c Contender) writeRelayConfig(s *Server, o Options) ([]string, error) {
 	certificate, key, err := writeCertificate(o.Dir, o.Address)
 	if err != nil {
@@ -92,7 +95,7 @@ func (c Contender) writeRelayConfig(s *Server, o Options) ([]string, error) {
 	return args, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// freePort finds a port of a that nobody has over UDP and TCP.
+// freePort returns a port of a that is free over both UDP and TCP.
 func freePort(a netip.Addr) (netip.AddrPort, error) {
 	const tries = 20
 	var failed error
@@ -111,24 +114,24 @@ func freePort(a netip.Addr) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("find a free port: %w", failed)
 }
 
-// ready waits until the server answers a Binding request.
+// awaitBinding waits until the server responds to a Binding request.
 func (s *Server) awaitBinding(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// A socket that is not connected does not hear that nobody listens yet.
+	// On a connected socket, Read would fail as long as the server is not listening yet.
 	conn, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
 	request := wire.NewBuilder(nil, wire.Binding, wire.Request, [wire.TransactionIDSize]byte{7}).Bytes()
-	answer := make([]byte, 1500)
+	response := make([]byte, 1500)
 	for {
 		select {
 		case <-s.exited:
-			return fmt.Errorf("it ended at once: %w", s.status)
+			return fmt.Errorf("it exited at once: %w", s.status)
 		case <-ctx.Done():
-			return fmt.Errorf("it answers no Binding request: %w", ctx.Err())
+			return fmt.Errorf("it does not respond to a Binding request: %w", ctx.Err())
 		default:
 		}
 		if _, err := conn.WriteToUDPAddrPort(request, s.Plain); err != nil {
@@ -137,18 +140,18 @@ func (s *Server) awaitBinding(ctx context.Context) error {
 		if err := conn.SetReadDeadline(time.Now().Add(probeInterval)); err != nil {
 			return err
 		}
-		if n, _, err := conn.ReadFromUDPAddrPort(answer); err == nil && n >= wire.HeaderSize {
+		if n, _, err := conn.ReadFromUDPAddrPort(response); err == nil && n >= wire.HeaderSize {
 			return nil
 		}
 	}
 }
 
-// PID is the server's process ID.
+// PID returns the server's process ID.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Stop ends the server and waits for it.
 func (s *Server) Stop() error {
-	_ = s.cmd.Process.Signal(os.Interrupt) // fails only if it has ended
+	_ = s.cmd.Process.Signal(os.Interrupt) // fails only if the process has ended
 	select {
 	case <-s.exited:
 	case <-time.After(stopTimeout):
@@ -158,7 +161,7 @@ func (s *Server) Stop() error {
 	return s.log.Close()
 }
 
-// lastWords is the end of the server's log.
+// logTail returns the end of the server's log.
 func (s *Server) logTail() string {
 	b, err := os.ReadFile(s.log.Name())
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 //go:embed nodeserver.cjs
 var nodeServer string
 
-// StartSignalling starts a contender as a signalling server and waits until it answers: Plain serves WebSockets,
-// Secure does so over TLS. Node finds its modules by NODE_PATH.
+// StartSignalling starts a contender as a signalling server and waits until it accepts connections:
+// Plain for ws, Secure for wss. Node.js finds ws through NODE_PATH in Options.Env.
 func (c Contender) StartSignalling(ctx context.Context, o Options) (*Server, error) {
 	return c.launch(ctx, o, c.writeSignalConfig, (*Server).awaitTCP)
 }
 
-// configureSignalling writes the files of a signalling server, and returns the arguments to start it with.
+// writeSignalConfig writes a contender's files and returns the arguments to start it with.
 func (c Contender) writeSignalConfig(s *Server, o Options) ([]string, error) {
 	certificate, key, err := writeCertificate(o.Dir, o.Address)
 	if err != nil {
@@ -36,7 +36,8 @@ func (c Contender) writeSignalConfig(s *Server, o Options) ([]string, error) {
 	return args, os.WriteFile(path, []byte(nodeServer), 0o600)
 }
 
-// iceboxHub is the configuration file of an icebox whose signalling is loaded. It has a relay, so that sign-ins get credentials.
+// iceboxSignalConfig returns the configuration file for icebox as a signalling server. It includes
+// a relay, so that each sign-in gets TURN credentials.
 func iceboxSignalConfig(s *Server, o Options, certificate, key string) string {
 	anyPort := netip.AddrPortFrom(o.Address, 0)
 	lines := []string{
@@ -59,7 +60,7 @@ func iceboxSignalConfig(s *Server, o Options, certificate, key string) string {
 	return strings.Join(append(lines, "shutdown: {drain: 1s}"), "\n") + "\n"
 }
 
-// connects waits until the server takes connections on both ports.
+// awaitTCP waits until the server accepts connections on both ports.
 func (s *Server) awaitTCP(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -74,9 +75,9 @@ func (s *Server) awaitTCP(ctx context.Context) error {
 			}
 			select {
 			case <-s.exited:
-				return fmt.Errorf("it ended at once: %w", s.status)
+				return fmt.Errorf("it exited at once: %w", s.status)
 			case <-ctx.Done():
-				return fmt.Errorf("it takes no connections: %w", err)
+				return fmt.Errorf("it accepts no connections: %w", err)
 			case <-t.C:
 			}
 		}

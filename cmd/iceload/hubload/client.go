@@ -15,20 +15,20 @@ import (
 	gorilla "github.com/gorilla/websocket"
 )
 
-// client is one connection that is signed in.
+// client is a connection that has signed in.
 type client struct {
 	name string
 	ws   *gorilla.Conn
 	peer *client
 
-	// The sender's.
+	// Only the goroutine that sends uses seq.
 	seq uint64
 
-	lastReceivedSeq atomic.Uint64 // the highest number received
-	messageArrived  chan struct{} // has room for one
+	lastReceivedSeq atomic.Uint64 // the highest sequence number received
+	messageArrived  chan struct{} // buffer of one; receives a value for each arrival
 }
 
-// sources is how many addresses clients have on IPv4 loopback.
+// loopbackSources is how many source addresses clients use on the IPv4 loopback.
 const loopbackSources = 250
 
 // dialer opens connections. It is safe for concurrent use.
@@ -83,7 +83,7 @@ func (d *dialer) connect(ctx context.Context) (*gorilla.Conn, error) {
 	return conn, err
 }
 
-// signIn opens a connection and signs in.
+// signIn opens a connection and signs in under name.
 func (d *dialer) signIn(ctx context.Context, name string) (*client, error) {
 	ws, err := d.connect(ctx)
 	if err != nil {
@@ -97,6 +97,7 @@ func (d *dialer) signIn(ctx context.Context, name string) (*client, error) {
 	return c, nil
 }
 
+// exchangeSignIn sends the sign-in request and waits for the server to accept it.
 func (c *client) exchangeSignIn(proto codec) error {
 	_ = c.ws.SetReadDeadline(time.Now().Add(replyTimeout))
 	_ = c.ws.SetWriteDeadline(time.Now().Add(replyTimeout))
@@ -122,19 +123,20 @@ func (c *client) exchangeSignIn(proto codec) error {
 	return nil
 }
 
-var goodbye = gorilla.FormatCloseMessage(gorilla.CloseGoingAway, "")
+var goingAway = gorilla.FormatCloseMessage(gorilla.CloseGoingAway, "")
 
-// bid says goodbye.
+// sendGoodbye tells the server that the client leaves for good.
 func (c *client) sendGoodbye(proto codec) error {
 	deadline := time.Now().Add(replyTimeout)
 	if text := proto.leaveMessage(); text != nil {
 		_ = c.ws.SetWriteDeadline(deadline)
 		return c.ws.WriteMessage(gorilla.TextMessage, text)
 	}
-	return c.ws.WriteControl(gorilla.CloseMessage, goodbye, deadline)
+	return c.ws.WriteControl(gorilla.CloseMessage, goingAway, deadline)
 }
 
-// leave closes the connection as a page does that is being left.
+// signOut says goodbye and waits until the server closes the connection, as a browser does when the
+// user leaves a page.
 func (c *client) signOut(proto codec) error {
 	defer func() { _ = c.ws.Close() }()
 	if err := c.sendGoodbye(proto); err != nil {

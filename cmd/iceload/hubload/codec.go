@@ -7,18 +7,19 @@ import (
 	"strconv"
 )
 
-// dialect is one protocol's messages.
+// codec writes and recognizes the messages of one protocol.
 type codec interface {
 	subprotocols() []string
-	// hello asks to be signed in.
+	// signInRequest returns the message with which a client signs in.
 	signInRequest(name string) []byte
-	// welcome tells whether a message answers that.
+	// checkSignInReply reports whether text accepts the sign-in. It returns false for a message
+	// about something else, and an error for a refusal.
 	checkSignInReply(text []byte) (ok bool, err error)
-	// settled is what a client says once it is signed in; nil is nothing.
+	// afterSignIn returns what a client sends once it has signed in, or nil.
 	afterSignIn() []byte
-	// farewell is what a client says that doesn't come back; nil is nothing.
+	// leaveMessage returns what a client sends before it leaves for good, or nil.
 	leaveMessage() []byte
-	// message appends a message for a peer.
+	// appendMessage appends a message to c's peer.
 	appendMessage(b []byte, kind string, c *client, payload []byte) []byte
 }
 
@@ -31,12 +32,12 @@ func newCodec(p Protocol) codec {
 
 var errorType = []byte(`"type":"error"`)
 
-// refused is what a server says when it doesn't do something.
+// refusalError returns the error for a message with which the server refuses something.
 func refusalError(text []byte) error {
 	return fmt.Errorf("the server answered %s", text[:min(len(text), 200)])
 }
 
-// classic is what tutorials teach.
+// classic is the protocol that tutorials teach.
 type classic struct{}
 
 func (classic) subprotocols() []string { return nil }
@@ -50,7 +51,7 @@ func (classic) checkSignInReply(text []byte) (ok bool, err error) {
 	case bytes.Contains(text, errorType):
 		return false, refusalError(text)
 	case !bytes.Contains(text, []byte(`"type":"login"`)):
-		return false, nil // a greeting
+		return false, nil // for example a greeting
 	case !bytes.Contains(text, []byte(`"success":true`)):
 		return false, refusalError(text)
 	}
@@ -69,7 +70,7 @@ func (classic) appendMessage(b []byte, kind string, c *client, payload []byte) [
 	return append(b, '}')
 }
 
-// native is icebox's own.
+// native is icebox's own protocol.
 type native struct{}
 
 func (native) subprotocols() []string { return []string{"icebox.v1"} }
@@ -103,7 +104,7 @@ func (native) appendMessage(b []byte, kind string, c *client, payload []byte) []
 	return append(b, '}')
 }
 
-// number returns the sequence number of a message, 0 if it has none.
+// sequenceNumber returns the sequence number of a message, or 0 if it has none.
 func sequenceNumber(text []byte) uint64 {
 	rest, ok := bytes.CutPrefix(text, []byte(`{"seq":`))
 	if !ok {
@@ -119,15 +120,16 @@ func sequenceNumber(text []byte) uint64 {
 	return n
 }
 
-var errNoTimestamp = errors.New("there is no mark")
+var errNoTimestamp = errors.New("the message has no timestamp")
 
 const (
 	timestampKey    = `"sent":"`
 	timestampDigits = 16
 )
 
-// payload returns a candidate or an offer of so many bytes, and where in it the mark goes.
-func payload(kind Kind, size int) (text []byte, mark int) {
+// payload returns a candidate or an offer of size bytes. A 16-digit timestamp belongs at
+// text[timestamp:].
+func payload(kind Kind, size int) (text []byte, timestamp int) {
 	head := `{"candidate":"candidate:842163049 1 udp 1677729535 198.51.100.7 46154 typ srflx ", "sdpMid":"0",` + timestampKey
 	line, tail := " raddr 0.0.0.0 rport 0 generation 0 ufrag EEtu", `"}`
 	if kind == Offer {
@@ -138,7 +140,7 @@ func payload(kind Kind, size int) (text []byte, mark int) {
 		head = `{` + timestampKey
 	}
 	text = append(text, head...)
-	mark = len(text)
+	timestamp = len(text)
 	text = append(text, "0000000000000000"...)
 	text = append(text, `","sdp":"`...)
 	for len(text)+len(line)+len(tail) <= size {
@@ -147,12 +149,12 @@ func payload(kind Kind, size int) (text []byte, mark int) {
 	for len(text)+len(tail) < size {
 		text = append(text, ' ')
 	}
-	return append(text, tail...), mark
+	return append(text, tail...), timestamp
 }
 
 const hexDigits = "0123456789abcdef"
 
-// stamp writes when a message was sent.
+// putTimestamp writes t, the time of sending, as 16 hexadecimal digits.
 func putTimestamp(b []byte, t uint64) {
 	for i := timestampDigits - 1; i >= 0; i-- {
 		b[i] = hexDigits[t&15]
@@ -160,7 +162,7 @@ func putTimestamp(b []byte, t uint64) {
 	}
 }
 
-// stamped reads when a message was sent.
+// readTimestamp returns the time at which a message was sent.
 func readTimestamp(text []byte) (uint64, error) {
 	at := bytes.Index(text, []byte(timestampKey))
 	if at < 0 || len(text) < at+len(timestampKey)+timestampDigits {

@@ -13,22 +13,23 @@ import (
 	"icebox/cmd/iceload/quantile"
 )
 
-// tick is the least time between two sends; what is due leaves together.
+// tick is the shortest time between two sends. Messages that become due in between are sent
+// together.
 const tick = 200 * time.Microsecond
 
-// Exchanged is what came of an exchange, or of sign-ins.
+// Result is the result of an exchange of messages, or of sign-ins.
 type Result struct {
 	Elapsed  time.Duration
 	Sent     uint64
 	Received uint64
-	Skipped  uint64 // never sent, because the generator was late
+	Skipped  uint64 // not sent, because the generator was too late
 	Latency  *quantile.Histogram
-	Lateness quantile.Histogram // how much later than they were due messages were sent
+	Lateness quantile.Histogram // time between when messages were due and when they were sent
 	Failed   uint64
-	Failure  error // the first
+	Failure  error // first of them
 }
 
-// Run has the clients exchange messages for a while.
+// Run lets the clients exchange messages for d.
 func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Result, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Result, e
 	if err := l.pairClients(ctx); err != nil {
 		return nil, err
 	}
-	_, _ = l.takeFailures() // of before
+	_, _ = l.takeFailures() // forget earlier failures
 	l.mu.Lock()
 	l.latency.Reset()
 	l.mu.Unlock()
@@ -60,9 +61,9 @@ func (l *Load) Run(ctx context.Context, e Exchange, d time.Duration) (*Result, e
 	return r, err
 }
 
-// send sends messages when they are due, each client's in turn.
+// sendMessages sends messages when they are due, from each client in turn.
 func (l *Load) sendMessages(ctx context.Context, e Exchange, start time.Time, d time.Duration, r *Result) error {
-	text, mark := payload(e.Kind, e.Size)
+	text, timestamp := payload(e.Kind, e.Size)
 	schedule := pace.New(start, 1, e.Rate)
 	sleeper := pace.NewSleeper()
 	defer sleeper.Release()
@@ -77,7 +78,7 @@ func (l *Load) sendMessages(ctx context.Context, e Exchange, start time.Time, d 
 		r.Lateness.Record(late)
 		for range due {
 			c := l.clients[r.Sent%uint64(l.paired)]
-			putTimestamp(text[mark:], uint64(time.Since(l.base)))
+			putTimestamp(text[timestamp:], uint64(time.Since(l.base)))
 			frame = l.dialer.codec.appendMessage(frame[:0], string(e.Kind), c, text)
 			_ = c.ws.SetWriteDeadline(now.Add(replyTimeout))
 			if err := c.ws.WriteMessage(gorilla.TextMessage, frame); err != nil {
@@ -97,10 +98,10 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// drainWait is how long messages may be under way.
+// arrivalTimeout is how long Run waits for messages after the last was sent.
 const arrivalTimeout = 2 * time.Second
 
-// drain waits until all messages have arrived.
+// awaitArrivals waits until all messages have arrived.
 func (l *Load) awaitArrivals(ctx context.Context, sent uint64) {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
@@ -113,10 +114,10 @@ func (l *Load) awaitArrivals(ctx context.Context, sent uint64) {
 	}
 }
 
-// Progress is how many messages have arrived.
+// Progress returns how many messages have arrived. It is safe for concurrent use.
 func (l *Load) Progress() uint64 { return l.received.Load() }
 
-// readAll appends what r has.
+// readAll appends everything that r returns to b. Unlike io.ReadAll, it reuses the buffer.
 func readAll(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {

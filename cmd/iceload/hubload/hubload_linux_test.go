@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serve starts a hub in this process.
+// serve starts a signalling server in this process.
 func serve(t *testing.T, secure bool, change ...func(*signal.Limits)) Options {
 	t.Helper()
 	l := signal.DefaultLimits()
@@ -81,14 +81,14 @@ func TestLoad(t *testing.T) {
 					t.Fatal(err)
 				}
 				if r.Sent == 0 || r.Received != r.Sent || r.Latency.Count() != r.Sent || r.Failed > 0 {
-					t.Errorf("%v: %d of %d, %d timed, %v", e, r.Received, r.Sent, r.Latency.Count(), r.Failure)
+					t.Errorf("%v: %d of %d arrived, %d with a latency, failure: %v", e, r.Received, r.Sent, r.Latency.Count(), r.Failure)
 				}
 			}
 		})
 	}
 }
 
-func TestVisits(t *testing.T) {
+func TestSignIns(t *testing.T) {
 	for _, p := range []Protocol{Classic, Native} {
 		o := serve(t, false)
 		o.Protocol = p
@@ -98,12 +98,12 @@ func TestVisits(t *testing.T) {
 		}
 		r, err := v.Run(t.Context(), 200*time.Millisecond)
 		if err != nil || r.Failed > 0 || r.Received == 0 || r.Received != r.Sent || v.Progress() != r.Sent {
-			t.Errorf("%s: %d of %d, %d failed, %v", p, r.Received, r.Sent, r.Failed, err)
+			t.Errorf("%s: %d of %d signed in, %d failed, error: %v", p, r.Received, r.Sent, r.Failed, err)
 		}
 	}
 }
 
-func TestRefusalsAreTold(t *testing.T) {
+func TestRefusalsAreReported(t *testing.T) {
 	o := serve(t, false, func(l *signal.Limits) { l.ConnsTotal = 2 })
 	o.Protocol = Classic
 	load, err := New(o)
@@ -127,9 +127,9 @@ func TestRefusalsAreTold(t *testing.T) {
 func TestBadOptions(t *testing.T) {
 	good := Options{Server: netip.MustParseAddrPort("127.0.0.1:1"), Protocol: Classic, Window: 1}
 	for want, change := range map[string]func(*Options){
-		"no server": func(o *Options) { o.Server = netip.AddrPort{} },
-		"protocol":  func(o *Options) { o.Protocol = "x" },
-		"window":    func(o *Options) { o.Window = 0 },
+		"server":   func(o *Options) { o.Server = netip.AddrPort{} },
+		"protocol": func(o *Options) { o.Protocol = "x" },
+		"window":   func(o *Options) { o.Window = 0 },
 	} {
 		o := good
 		change(&o)
@@ -139,7 +139,7 @@ func TestBadOptions(t *testing.T) {
 	}
 	for _, e := range []Exchange{{Candidate, 10, 1}, {Candidate, 100, 0}, {Offer, MaxSize + 1, 1}} {
 		if e.Validate() == nil {
-			t.Errorf("%+v is good", e)
+			t.Errorf("Validate accepts %+v", e)
 		}
 	}
 }
@@ -147,24 +147,24 @@ func TestBadOptions(t *testing.T) {
 func TestPayloads(t *testing.T) {
 	for _, kind := range []Kind{Candidate, Offer} {
 		for _, size := range []int{MinSize, 200, 999, 4096} {
-			text, mark := payload(kind, size)
-			putTimestamp(text[mark:], 0x1234)
+			text, timestamp := payload(kind, size)
+			putTimestamp(text[timestamp:], 0x1234)
 			var got map[string]string
 			if err := json.Unmarshal(text, &got); err != nil || len(text) != size || got["sent"] != "0000000000001234" {
-				t.Errorf("%s of %d is %d: %s, %v", kind, size, len(text), text, err)
+				t.Errorf("a %s of %d bytes has %d: %s, %v", kind, size, len(text), text, err)
 			}
 			if n, err := readTimestamp(text); err != nil || n != 0x1234 {
-				t.Errorf("%x, %v", n, err)
+				t.Errorf("readTimestamp returned %x, %v", n, err)
 			}
 		}
 	}
 	if _, err := readTimestamp([]byte(`{"sent":"12`)); err == nil {
-		t.Error("half a mark is one")
+		t.Error("readTimestamp accepts an incomplete timestamp")
 	}
 	if sequenceNumber([]byte(`{"seq":42,"type"`)) != 42 || sequenceNumber([]byte(`{"type"`)) != 0 {
-		t.Error("wrong numbers")
+		t.Error("sequenceNumber returned a wrong number")
 	}
 	if b := (native{}).appendMessage(nil, "offer", &client{peer: &client{name: "x"}}, []byte("{}")); !json.Valid(b) || !bytes.Contains(b, []byte(`"seq":1`)) {
-		t.Errorf("%s", b)
+		t.Errorf("the native message is %s", b)
 	}
 }

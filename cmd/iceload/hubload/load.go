@@ -14,26 +14,26 @@ import (
 	"icebox/cmd/iceload/quantile"
 )
 
-// Load is a number of clients that are signed in. One goroutine may use it.
+// Load is a number of clients that have signed in. Only Progress is safe for concurrent use.
 type Load struct {
 	dialer     *dialer
-	namePrefix string // of names
+	namePrefix string // of the clients' names
 	clients    []*client
-	paired     int // clients
+	paired     int // number of clients that have a peer
 	readers    sync.WaitGroup
 	closing    atomic.Bool
 	base       time.Time
 
-	received  atomic.Uint64 // since from
-	countFrom atomic.Int64  // when what counts was sent at the earliest, since base
+	received  atomic.Uint64 // messages sent at countFrom or later
+	countFrom atomic.Int64  // messages sent earlier do not count; ns since base, 0 while none count
 
 	mu           sync.Mutex
 	latency      quantile.Histogram
-	failure      error // the first
+	failure      error // first failure since takeFailures
 	failureCount uint64
 }
 
-// New returns a Load without clients.
+// New returns a Load that has no clients yet.
 func New(o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -41,13 +41,15 @@ func New(o Options) (*Load, error) {
 	return &Load{dialer: newDialer(&o), namePrefix: newNamePrefix("load"), base: time.Now()}, nil
 }
 
-// newPrefix is of names that no earlier run has used: a server may keep names for a while.
-func newNamePrefix(what string) string { return fmt.Sprintf("%s-%08x", what, rand.Uint32()) }
+// newNamePrefix returns a prefix that no earlier run has used, because a server may reserve a name
+// for a while after its client has left.
+func newNamePrefix(role string) string { return fmt.Sprintf("%s-%08x", role, rand.Uint32()) }
 
-// Clients is how many there are.
+// Clients returns how many clients have signed in.
 func (l *Load) Clients() int { return len(l.clients) }
 
-// Grow signs clients in until there are n. When some are refused it stops, with those that there are.
+// Grow signs clients in until there are n. If the server refuses one, Grow stops and keeps those
+// that have signed in.
 func (l *Load) Grow(ctx context.Context, n int) error {
 	if n > MaxClients {
 		return fmt.Errorf("%d clients are more than %d", n, MaxClients)
@@ -90,7 +92,7 @@ func (l *Load) Grow(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// Close ends all connections and waits for what reads them.
+// Close closes all connections and waits for the goroutines that read from them.
 func (l *Load) Close() {
 	l.closing.Store(true)
 	for _, c := range l.clients {
@@ -101,7 +103,7 @@ func (l *Load) Close() {
 	l.clients, l.paired = nil, 0
 }
 
-// read takes what one client is sent.
+// readMessages reads what one client receives until its connection ends.
 func (l *Load) readMessages(c *client) {
 	_ = c.ws.SetReadDeadline(time.Time{})
 	buffer := make([]byte, 0, 512)
@@ -120,6 +122,7 @@ func (l *Load) readMessages(c *client) {
 	}
 }
 
+// countMessage counts one message that c received at now, which is relative to base.
 func (l *Load) countMessage(c *client, text []byte, now time.Duration) {
 	if n := sequenceNumber(text); n > 0 {
 		c.lastReceivedSeq.Store(n)
@@ -144,7 +147,7 @@ func (l *Load) countMessage(c *client, text []byte, now time.Duration) {
 	l.mu.Unlock()
 }
 
-// fail notes that something went wrong.
+// recordFailure counts a failure and keeps the first.
 func (l *Load) recordFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +157,7 @@ func (l *Load) recordFailure(err error) {
 	}
 }
 
-// failures returns how many failures there were since it was called before, and the first.
+// takeFailures returns how many failures there were since the last call, and the first of them.
 func (l *Load) takeFailures() (count uint64, first error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,9 +166,10 @@ func (l *Load) takeFailures() (count uint64, first error) {
 	return count, first
 }
 
-var errNoPair = errors.New("there are no two clients")
+var errNoPair = errors.New("a load needs at least two clients")
 
-// pairUp makes pairs of all clients, as the protocols want before candidates: an offer, and an answer.
+// pairClients pairs all clients. In each pair it sends an offer and an answer, which the protocols
+// require before candidates.
 func (l *Load) pairClients(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
@@ -185,7 +189,7 @@ func (l *Load) pairClients(ctx context.Context) error {
 	return nil
 }
 
-// introduce has c send something to its peer, and waits until it is there.
+// sendAndAwait sends a message from c to its peer and waits until it has arrived.
 func (l *Load) sendAndAwait(ctx context.Context, c *client, kind string) error {
 	text, _ := payload(Offer, MinSize)
 	_ = c.ws.SetWriteDeadline(time.Now().Add(replyTimeout))
@@ -201,7 +205,7 @@ func (l *Load) sendAndAwait(ctx context.Context, c *client, kind string) error {
 	}
 }
 
-// Failure returns the first thing that went wrong since it was asked for before.
+// TakeFailure returns the first failure since the last call, and forgets all of them.
 func (l *Load) TakeFailure() error {
 	_, err := l.takeFailures()
 	return err

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Protocol is what clients speak.
+// Protocol is the signalling protocol that clients use.
 type Protocol string
 
 // The protocols.
@@ -16,7 +16,7 @@ const (
 	Native  Protocol = "native"
 )
 
-// Kind is what messages between clients are.
+// Kind is the kind of message that clients send each other.
 type Kind string
 
 // The kinds.
@@ -25,7 +25,7 @@ const (
 	Offer     Kind = "offer"
 )
 
-// Bounds of what can be asked for.
+// Limits of the options.
 const (
 	MaxClients  = 100_000
 	MaxWindow   = 1024
@@ -35,24 +35,24 @@ const (
 	MaxSize     = 64 << 10
 )
 
-// patience is how long a client waits for what must come.
+// replyTimeout limits each wait for the server: for a connection, a reply or a message.
 const replyTimeout = 15 * time.Second
 
-// Options say who is loaded, and how.
+// Options describe the server and how clients sign in there.
 type Options struct {
 	Server   netip.AddrPort
-	TLS      bool   // certificates are not verified
-	Host     string // by which the server is addressed; its address if empty
-	Path     string // of the WebSocket
+	TLS      bool   // without verifying the server's certificate
+	Host     string // the Host header's value; empty means the server's address
+	Path     string // of the WebSocket endpoint
 	Protocol Protocol
-	Window   int // sign-ins under way at a time
+	Window   int // concurrent sign-ins
 }
 
-// Validate says what is wrong with the options.
+// Validate returns an error that lists everything that is wrong with the options.
 func (o *Options) Validate() error {
 	var errs []error
 	if !o.Server.IsValid() {
-		errs = append(errs, errors.New("there is no server"))
+		errs = append(errs, errors.New("the server's address is missing"))
 	}
 	if o.Protocol != Classic && o.Protocol != Native {
 		errs = append(errs, fmt.Errorf("protocol is %q: must be %s or %s", o.Protocol, Classic, Native))
@@ -63,14 +63,14 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Exchange is a load of messages.
+// Exchange describes a load of messages.
 type Exchange struct {
 	Kind Kind
-	Size int // bytes of one candidate or offer, as JSON
-	Rate int // per second, of all clients together
+	Size int // of one candidate or offer as JSON, in bytes
+	Rate int // messages per second, over all clients
 }
 
-// Validate says what is wrong with the exchange.
+// Validate returns an error if a value is out of range.
 func (e *Exchange) Validate() error {
 	if e.Size < MinSize || e.Size > MaxSize {
 		return fmt.Errorf("size is %d: must be %d to %d", e.Size, MinSize, MaxSize)

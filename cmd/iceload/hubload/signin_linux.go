@@ -12,10 +12,11 @@ import (
 	"icebox/cmd/iceload/quantile"
 )
 
-// Visits has clients connect, sign in and leave again at an even rate.
+// SignIns lets clients connect, sign in and leave again at an even rate. Only Progress is safe for
+// concurrent use.
 type SignIns struct {
 	dialer     *dialer
-	namePrefix string // of names
+	namePrefix string // of the clients' names
 	rate       int
 	started    atomic.Uint64
 	completed  atomic.Uint64
@@ -24,7 +25,7 @@ type SignIns struct {
 	result *Result
 }
 
-// NewVisits returns the visits of so many clients a second.
+// NewSignIns returns a load of rate sign-ins per second.
 func NewSignIns(o Options, rate int) (*SignIns, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -35,29 +36,30 @@ func NewSignIns(o Options, rate int) (*SignIns, error) {
 	return &SignIns{dialer: newDialer(&o), namePrefix: newNamePrefix("visitor"), rate: rate}, nil
 }
 
-// Progress is how many have come and gone.
-func (v *SignIns) Progress() uint64 { return v.completed.Load() }
+// Progress returns how many clients have come and gone.
+func (s *SignIns) Progress() uint64 { return s.completed.Load() }
 
-// Run lets clients come for a while. Latency is from connecting to being signed in.
-func (v *SignIns) Run(ctx context.Context, d time.Duration) (*Result, error) {
-	v.result = &Result{Latency: new(quantile.Histogram)}
+// Run signs clients in for d. The latency in its result is the time from connecting until the
+// client has signed in.
+func (s *SignIns) Run(ctx context.Context, d time.Duration) (*Result, error) {
+	s.result = &Result{Latency: new(quantile.Histogram)}
 	due := make(chan time.Time)
 	var workers sync.WaitGroup
-	for range v.dialer.opts.Window {
+	for range s.dialer.opts.Window {
 		workers.Go(func() {
 			for range due {
-				v.signInOnce(ctx)
+				s.signInOnce(ctx)
 			}
 		})
 	}
 	start := time.Now()
 	end := start.Add(d)
-	schedule := pace.New(start, 1, v.rate)
+	schedule := pace.New(start, 1, s.rate)
 	for now := start; now.Before(end) && ctx.Err() == nil; now = time.Now() {
-		n, late := schedule.TakeDueSlots(now, v.rate)
+		n, late := schedule.TakeDueSlots(now, s.rate)
 		for range n {
-			v.result.Sent++
-			v.result.Lateness.Record(late)
+			s.result.Sent++
+			s.result.Lateness.Record(late)
 			due <- now
 		}
 		if n == 0 {
@@ -66,11 +68,11 @@ func (v *SignIns) Run(ctx context.Context, d time.Duration) (*Result, error) {
 	}
 	close(due)
 	workers.Wait()
-	v.result.Elapsed, v.result.Skipped = time.Since(start), schedule.SkippedPackets()
-	if v.result.Received == 0 {
-		return nil, fmt.Errorf("nobody could sign in: %w", errors.Join(v.result.Failure, ctx.Err()))
+	s.result.Elapsed, s.result.Skipped = time.Since(start), schedule.SkippedPackets()
+	if s.result.Received == 0 {
+		return nil, fmt.Errorf("no client could sign in: %w", errors.Join(s.result.Failure, ctx.Err()))
 	}
-	return v.result, ctx.Err()
+	return s.result, ctx.Err()
 }
 
 func wait(ctx context.Context, until time.Time) {
@@ -82,24 +84,24 @@ func wait(ctx context.Context, until time.Time) {
 	}
 }
 
-// visit is one client's.
-func (v *SignIns) signInOnce(ctx context.Context) {
+// signInOnce signs one client in and out again.
+func (s *SignIns) signInOnce(ctx context.Context) {
 	began := time.Now()
-	c, err := v.dialer.signIn(ctx, fmt.Sprintf("%s-%d", v.namePrefix, v.started.Add(1)))
+	c, err := s.dialer.signIn(ctx, fmt.Sprintf("%s-%d", s.namePrefix, s.started.Add(1)))
 	took := time.Since(began)
 	if err == nil {
-		err = c.signOut(v.dialer.codec)
+		err = c.signOut(s.dialer.codec)
 	}
-	v.completed.Add(1)
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	s.completed.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
-		v.result.Received++
-		v.result.Latency.Record(took)
+		s.result.Received++
+		s.result.Latency.Record(took)
 		return
 	}
-	v.result.Failed++
-	if v.result.Failure == nil {
-		v.result.Failure = err
+	s.result.Failed++
+	if s.result.Failure == nil {
+		s.result.Failure = err
 	}
 }
