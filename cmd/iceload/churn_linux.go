@@ -15,10 +15,10 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// maxCycles bounds --cycles.
+// maxCycles is the upper limit of --cycles.
 const maxCycles = 100_000_000
 
-// churnPlan is a run of `iceload churn`.
+// churnPlan describes one run of `iceload churn`.
 type churnPlan struct {
 	options  generator.Options
 	duration time.Duration
@@ -31,11 +31,11 @@ func (p *program) churnCommand() *cobra.Command {
 	var plan churnPlan
 	c := &cobra.Command{
 		Use:   "churn",
-		Short: "Make and release allocations: rate, latency, the server's CPU for each",
-		Long: `Churn has clients go through cycles: Allocate (which is challenged first), CreatePermission,
-ChannelBind, Refresh, and Refresh with lifetime 0. Then they begin anew, each from
-another address and port. The next request is sent when the answer to the last has
-come: the rate is what server and generator can do together.`,
+		Short: "Create and release allocations: rate, latency, the server's CPU time per cycle",
+		Long: `Churn lets clients run cycles: Allocate (which the server challenges first), CreatePermission,
+ChannelBind, Refresh, and Refresh with lifetime 0. Then each client starts over, from
+another address and port. A client sends its next request when the response to the last has
+arrived, so the rate is what server and generator can do together.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if plan.duration <= 0 || plan.duration > generator.MaxDuration || plan.cycles < 1 || plan.cycles > maxCycles {
@@ -61,10 +61,10 @@ come: the rate is what server and generator can do together.`,
 	}
 	set := c.Flags()
 	t.flags(set)
-	_ = set.MarkHidden("window") // is the concurrency here
-	set.IntVar(&concurrency, "concurrency", 32, "clients at a time")
+	_ = set.MarkHidden("window") // --concurrency takes its place
+	set.IntVar(&concurrency, "concurrency", 32, "number of concurrent clients")
 	set.DurationVar(&plan.duration, "duration", 10*time.Second, "how long to churn")
-	set.Uint64Var(&plan.cycles, "cycles", maxCycles, "after how many cycles to stop")
+	set.Uint64Var(&plan.cycles, "cycles", maxCycles, "number of cycles after which to stop")
 	return c
 }
 
@@ -84,7 +84,7 @@ type churnReport struct {
 	OwnCPU      float64                 `json:"generator_cpu_us_per_cycle"`
 }
 
-// churnedReport is of the server's process.
+// churnServerReport is about the server's process.
 type churnServerReport struct {
 	CPUPerCycle    float64 `json:"cpu_us_per_cycle"`
 	SystemPercent  float64 `json:"system_percent_of_cpu"`
@@ -93,7 +93,7 @@ type churnServerReport struct {
 	ResidentAfter  uint64  `json:"resident_bytes_after"`
 }
 
-// measureChurn runs a plan against a server.
+// measureChurn runs a plan and measures the server, whose process may be nil.
 func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *procstat.Process) (r *churnReport, err error) {
 	g, err := newUsageReader(server)
 	if err != nil {

@@ -19,23 +19,23 @@ import (
 
 const (
 	maxRounds = 100
-	// throwAway is how long the first run after a start is, which does not count.
+	// warmUpRun is the duration of the first run after a server's start, which does not count.
 	warmUpRun = time.Second
 )
 
-// comparison is what `iceload compare` was asked for.
+// comparison describes one run of `iceload compare`.
 type comparison struct {
 	contenders   []contender.Contender
 	reference    int
 	tests        []test
 	rounds       int
 	address      netip.Addr
-	peers        netip.Prefix // where peers are
-	target       target       // what all runs have in common
+	peers        netip.Prefix // network that the peers are in
+	target       target       // what all runs share
 	churn        bool
 	memory       bool
 	counts       []int
-	trafficFlags trafficFlags // tick, duration and warm-up of all rows
+	trafficFlags trafficFlags // tick, duration and warm-up, which all rows share
 	env          []string
 	start        func(contender.Contender, context.Context, contender.Options) (*contender.Server, error)
 }
@@ -46,22 +46,22 @@ func (p *program) compareCommand() *cobra.Command {
 	var set, reference, address string
 	c := &cobra.Command{
 		Use:   "compare",
-		Short: "Run icebox and coturn in turn, and print the ratios",
+		Short: "Run icebox and coturn alternately, and print the ratios",
 		Example: `  iceload compare --icebox ./icebox --coturn /usr/bin/turnserver
   iceload compare --icebox ./icebox --coturn 4.17=/opt/turnserver \
       --coturn "4.17 gso=/opt/turnserver:--multiplex-peer --udp-gso" --set full --json
-  # IPv6 needs addresses beside the server's:
+  # over IPv6, peers need an address other than the server's:
   ip -6 route add local fd00:1ceb::/64 dev lo
   iceload compare --icebox ./icebox --coturn /usr/bin/turnserver --address ::1 --peer-address fd00:1ceb::2`,
-		Long: `Compare starts each contender on a loopback address, loads it with one test after the
-other, and stops it before it starts the next. It does so for several rounds, each in the
-reverse order of the last; the first run after a start does not count. It prints the median
-of each figure, with the least and the greatest, and the median ratio to the reference
-in the same round: the first coturn, unless --reference names another.
+		Long: `Compare starts each contender on a loopback address, runs one test after the
+other against it, and stops it before it starts the next. Every second round runs in
+reverse order. The first run after each start does not count. Compare prints the median
+of each figure, with its minimum and maximum, and the median ratio to the reference
+in the same round. The reference is the first coturn (or, without one, the first contender), unless --reference names another.
 
 A contender is NAME=PATH:ARGS, where NAME= and :ARGS may be left out.
 A row is KEY=VALUE,... with the keys name, transport, direction, size, burst, rate, allocations, peers,
-indications, gso, gro; what is left out is as in "iceload turn".`,
+indications, gso, gro. A key that is left out has the default of "iceload turn".`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := errors.Join(
@@ -83,25 +83,25 @@ indications, gso, gro; what is left out is as in "iceload turn".`,
 	f := c.Flags()
 	f.StringArrayVar(&icebox, "icebox", nil, "an icebox to compare, `[NAME=]PATH[:ARGS]` (repeatable)")
 	f.StringArrayVar(&coturn, "coturn", nil, "a coturn to compare, `[NAME=]PATH[:ARGS]` (repeatable)")
-	f.StringVar(&reference, "reference", "", "`name` of the contender that ratios are to")
-	f.StringVar(&set, "set", "standard", "rows to run: standard (two), full (all transports and directions) or none")
-	f.StringArrayVar(&rows, "row", nil, "a row of your own, `KEY=VALUE,...` (repeatable)")
-	f.BoolVar(&cmp.churn, "churn", false, "also churn")
-	f.BoolVar(&cmp.memory, "memory", false, "also measure memory for each allocation, on a fresh server")
-	f.IntSliceVar(&cmp.counts, "counts", []int{1000, 10_000}, "at how many allocations to read the memory")
-	f.IntVar(&cmp.rounds, "rounds", 5, "how many rounds")
+	f.StringVar(&reference, "reference", "", "`name` of the contender that the others are compared with (default: the first coturn, or the first contender without one)")
+	f.StringVar(&set, "set", "standard", "rows to run: standard (two rows), full (all transports and directions) or none")
+	f.StringArrayVar(&rows, "row", nil, "an additional row, `KEY=VALUE,...` (repeatable)")
+	f.BoolVar(&cmp.churn, "churn", false, "also compare churn")
+	f.BoolVar(&cmp.memory, "memory", false, "also compare memory per allocation, each time on a server that was just started")
+	f.IntSliceVar(&cmp.counts, "counts", []int{1000, 10_000}, "numbers of allocations at which to read the memory")
+	f.IntVar(&cmp.rounds, "rounds", 5, "number of rounds")
 	f.StringVar(&address, "address", "127.0.0.1", "loopback `address` that contenders listen on")
 	f.StringVar(&cmp.target.peerAddress, "peer-address", "", "`address` of the first peer (default: 127.0.0.2, or ::1 in IPv6)")
 	f.IntVar(&cmp.target.workers, "workers", 1, "threads of the generator")
-	f.IntVar(&cmp.target.window, "window", 32, "requests under way at a time; clients at a time of --churn")
+	f.IntVar(&cmp.target.window, "window", 32, "clients that wait for a response at the same time; with --churn, concurrent clients")
 	f.BoolVar(&cmp.target.ownSockets, "own-sockets", false, "give each UDP client a socket of its own")
 	f.DurationVar(&cmp.trafficFlags.duration, "duration", 5*time.Second, "how long to measure each row")
-	f.DurationVar(&cmp.trafficFlags.warmup, "warmup", 500*time.Millisecond, "how long to send before that")
-	f.DurationVar(&cmp.trafficFlags.tick, "tick", defaultTick, "least time between two sends")
+	f.DurationVar(&cmp.trafficFlags.warmup, "warmup", 500*time.Millisecond, "how long to send before measuring")
+	f.DurationVar(&cmp.trafficFlags.tick, "tick", defaultTick, "shortest time between two sends")
 	return c
 }
 
-// enter adds contenders of a kind.
+// addContenders adds contenders of a kind.
 func (c *comparison) addContenders(kind contender.Kind, texts []string) error {
 	var errs []error
 	for _, text := range texts {
@@ -119,7 +119,7 @@ func (c *comparison) addContender(entrant contender.Contender) error {
 	return nil
 }
 
-// refer finds the contender that ratios are to.
+// chooseReference finds the contender that the others are compared with.
 func (c *comparison) chooseReference(name string) error {
 	if len(c.contenders) == 0 {
 		return errors.New("--icebox and --coturn are missing")
@@ -135,7 +135,7 @@ func (c *comparison) chooseReference(name string) error {
 	return nil
 }
 
-// plan makes the tests.
+// addTests adds the tests that the flags ask for.
 func (c *comparison) addTests(set string, texts []string) error {
 	if c.rounds < 1 || c.rounds > maxRounds || c.trafficFlags.duration <= 0 || c.trafficFlags.duration > generator.MaxDuration {
 		return fmt.Errorf("--rounds must be 1 to %d, --duration at most %v", maxRounds, generator.MaxDuration)
@@ -160,7 +160,7 @@ func (c *comparison) addTests(set string, texts []string) error {
 	}
 	if c.memory {
 		if len(c.counts) < 2 || !slices.IsSorted(c.counts) {
-			return errors.New("--counts must be two or more, in ascending order")
+			return errors.New("--counts must be at least two numbers in ascending order")
 		}
 		c.tests = append(c.tests, memoryTest(c))
 	}
@@ -170,7 +170,7 @@ func (c *comparison) addTests(set string, texts []string) error {
 	return nil
 }
 
-// listen reads the address of the contenders.
+// setAddress parses the address that the contenders listen on, and derives the peers' network.
 func (c *comparison) setAddress(text string) error {
 	a, err := netip.ParseAddr(text)
 	if err == nil && !a.IsLoopback() {
@@ -185,7 +185,7 @@ func (c *comparison) setAddress(text string) error {
 	if err != nil {
 		return err
 	}
-	bits := 8 // all of the loopback
+	bits := 8 // the whole loopback network
 	if peer.Is6() {
 		bits = 64
 	}
@@ -214,16 +214,17 @@ func (p *program) compare(ctx context.Context, c *comparison) (*compareReport, e
 	return report, errors.Join(err, ctx.Err())
 }
 
-// interrupted is the error of runs that there was no time for.
+// interrupted is the error of runs that an interrupt prevented or ended.
 const interrupted = "interrupted"
 
-// visit is one start of a contender, and the tests that it is for.
+// serverStart is one start of a contender, with the tests to run against it.
 type serverStart struct {
 	contender, round int
 	tests            []int
 }
 
-// visits are the tests by start of a server: each that wants a fresh one by itself, after all others.
+// testsPerStart groups the tests by start of a server: first all tests that can share one, then
+// each test that needs a fresh server.
 func (c *comparison) testsPerStart() (all [][]int) {
 	var together []int
 	for i, t := range c.tests {
@@ -239,11 +240,11 @@ func (c *comparison) testsPerStart() (all [][]int) {
 	return all
 }
 
-// visit starts a contender and runs tests against it. What fails is in the results.
-func (p *program) runServer(ctx context.Context, c *comparison, v serverStart, results [][][]sample) {
+// runServer starts a contender and runs tests against it. It stores failures in results.
+func (p *program) runServer(ctx context.Context, c *comparison, start serverStart, results [][][]sample) {
 	fail := func(err error) {
-		for _, i := range v.tests {
-			results[i][v.contender][v.round] = sample{Error: err.Error()}
+		for _, i := range start.tests {
+			results[i][start.contender][start.round] = sample{Error: err.Error()}
 		}
 	}
 	if ctx.Err() != nil {
@@ -257,7 +258,7 @@ func (p *program) runServer(ctx context.Context, c *comparison, v serverStart, r
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	options := contender.Options{Address: c.address, Peers: c.peers, Dir: dir, Env: append(environment(), c.env...)}
-	server, err := c.start(c.contenders[v.contender], ctx, options)
+	server, err := c.start(c.contenders[start.contender], ctx, options)
 	if err != nil {
 		fail(err)
 		return
@@ -268,32 +269,33 @@ func (p *program) runServer(ctx context.Context, c *comparison, v serverStart, r
 		fail(err)
 		return
 	}
-	if first := c.tests[v.tests[0]]; !first.needsFreshServer {
+	if first := c.tests[start.tests[0]]; !first.needsFreshServer {
 		first.duration = min(warmUpRun, first.duration)
-		_, _ = p.quietly().runTest(ctx, first, server, process) // what is wrong shows up in the next run too
+		_, _ = p.quietly().runTest(ctx, first, server, process) // an error occurs again in the runs that count
 	}
-	for _, i := range v.tests {
-		results[i][v.contender][v.round] = p.runAndReport(ctx, c, v, i, server, process)
+	for _, i := range start.tests {
+		results[i][start.contender][start.round] = p.runAndReport(ctx, c, start, i, server, process)
 	}
 }
 
-// measure runs one test.
-func (p *program) runAndReport(ctx context.Context, c *comparison, v serverStart, i int, server *contender.Server, process *procstat.Process) sample {
+// runAndReport runs one test and prints its result as progress.
+func (p *program) runAndReport(ctx context.Context, c *comparison, start serverStart, i int, server *contender.Server, process *procstat.Process) sample {
 	t := c.tests[i]
-	name := c.contenders[v.contender].Name
+	name := c.contenders[start.contender].Name
 	s, err := p.quietly().runTest(ctx, t, server, process)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = errors.New(interrupted)
 		}
 		s = sample{Error: err.Error()}
-		p.progress("round %d of %d, %s, %s: %v", v.round+1, c.rounds, name, t.name, err)
+		p.progress("round %d of %d, %s, %s: %v", start.round+1, c.rounds, name, t.name, err)
 		return s
 	}
-	p.progress("round %d of %d, %s, %s: %.3f %s", v.round+1, c.rounds, name, t.name, s.Value, t.unit)
+	p.progress("round %d of %d, %s, %s: %.3f %s", start.round+1, c.rounds, name, t.name, s.Value, t.unit)
 	return s
 }
 
+// runTest runs a test unless ctx has ended.
 func (p *program) runTest(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
 	if ctx.Err() != nil {
 		return sample{}, errors.New(interrupted)
@@ -301,14 +303,14 @@ func (p *program) runTest(ctx context.Context, t test, server *contender.Server,
 	return t.run(ctx, p, t.duration, server, process)
 }
 
-// quietly is the program without progress.
+// quietly returns a copy of p that prints no progress.
 func (p *program) quietly() *program {
 	q := *p
 	q.quiet = true
 	return &q
 }
 
-// environment is this program's, without what would configure icebox.
+// environment returns this program's environment without the variables that would configure icebox.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "ICEBOX_") })
 }

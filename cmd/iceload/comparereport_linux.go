@@ -21,7 +21,7 @@ type testReport struct {
 	Servers []contenderReport `json:"servers"`
 }
 
-// contenderReport is one contender in one test. Runs has a sample for each round.
+// contenderReport is one contender's result in one test. Runs has a sample for each round.
 type contenderReport struct {
 	Name     string   `json:"name"`
 	Value    spread   `json:"value"`
@@ -34,14 +34,14 @@ type contenderReport struct {
 	Runs     []sample `json:"runs"`
 }
 
-// spread is the median of some figures, and the least and the greatest of them.
+// spread is the median, the minimum and the maximum of some figures.
 type spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 }
 
-// newSpread is of all figures; of none it is zero.
+// newSpread returns the spread of all, or the zero spread if all is empty.
 func newSpread(all []float64) spread {
 	if len(all) == 0 {
 		return spread{}
@@ -55,7 +55,7 @@ func (s spread) format(digits int) string {
 	return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, s.Median, digits, s.Low, digits, s.High)
 }
 
-// newResults has room for a sample of each test, contender and round.
+// newResults returns an empty sample for each test, contender and round, indexed in this order.
 func newResults(c *comparison) [][][]sample {
 	results := make([][][]sample, len(c.tests))
 	for i := range results {
@@ -67,7 +67,7 @@ func newResults(c *comparison) [][][]sample {
 	return results
 }
 
-// newCompareReport sums the samples up. The error tells of runs that failed.
+// newCompareReport summarizes the samples. Its error lists the runs that failed.
 func newCompareReport(c *comparison, results [][][]sample) (*compareReport, error) {
 	r := &compareReport{Rounds: c.rounds, Reference: c.contenders[c.reference].Name}
 	var errs []error
@@ -128,12 +128,12 @@ func (r *compareReport) text(out io.Writer) {
 	r.printWarnings(out)
 }
 
-// failed tells whether no run succeeded.
+// failed reports whether every run failed.
 func (r *contenderReport) failed() bool {
 	return !slices.ContainsFunc(r.Runs, func(s sample) bool { return s.Error == "" })
 }
 
-// warn prints what makes runs doubtful, each kind once.
+// printWarnings prints the warnings of all runs, each kind once per contender and test.
 func (r *compareReport) printWarnings(out io.Writer) {
 	seen := make(map[string]bool)
 	for _, t := range r.Tests {

@@ -68,7 +68,7 @@ func iceload(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// report runs the program with --json and reads what it prints.
+// report runs the program with --json and decodes what it prints.
 func report[T any](t *testing.T, args ...string) T {
 	t.Helper()
 	status, stdout, stderr := iceload(append(args, "--json")...)
@@ -93,12 +93,13 @@ func TestTurn(t *testing.T) {
 	status, stdout, _ := iceload(args...)
 	for _, want := range []string{"3 allocations over udp", "0 lost", "us CPU per packet", "MiB before"} {
 		if status != exitOK || !strings.Contains(stdout, want) {
-			t.Errorf("status %d, no %q in\n%s", status, want, stdout)
+			t.Errorf("status %d, %q is missing from\n%s", status, want, stdout)
 		}
 	}
 }
 
-// With a secret, each allocation is of another user, and the quota of one does not bite.
+// With a shared secret each allocation has a user of its own, so the quota per user does not apply
+// to all of them together.
 func TestSecretGivesEachAllocationAUser(t *testing.T) {
 	server := serve(t)
 	common := []string{"turn", "--server", server, "--allocations", "12", "--duration", "20ms", "--warmup", "0s"}
@@ -163,7 +164,7 @@ func TestCommandLineErrors(t *testing.T) {
 		{"must be of the same family", append([]string{"turn", "--peer-address", "::1"}, some...)},
 		{"process 999999999", append([]string{"turn", "--pid", "999999999"}, some...)},
 		{"--cycles", append([]string{"churn", "--cycles", "0"}, some...)},
-		{"ascending", append([]string{"memory", "--counts", "5"}, pid...)},
+		{"ascending order", append([]string{"memory", "--counts", "5"}, pid...)},
 		{`"pid" not set`, append([]string{"memory"}, some...)},
 		{"are missing", []string{"compare"}},
 		{"two contenders are called", []string{"compare", "--icebox", "a", "--icebox", "b"}},
@@ -182,7 +183,7 @@ func TestCommandLineErrors(t *testing.T) {
 	}
 }
 
-func TestServerThatIsNotThere(t *testing.T) {
+func TestNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +198,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 	}
 }
 
-// The real icebox, built from this tree, against itself.
+// Compares an icebox built from this tree with itself.
 func TestCompare(t *testing.T) {
 	icebox := filepath.Join(t.TempDir(), "icebox")
 	if out, err := exec.Command("go", "build", "-o", icebox, "icebox/cmd/icebox").CombinedOutput(); err != nil {
@@ -222,7 +223,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func TestCompareGoesOnAfterAFailure(t *testing.T) {
+func TestCompareContinuesAfterAFailure(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	status, stdout, stderr := iceload("compare", "--icebox", none, "--rounds", "1", "--duration", "10ms")
 	if status != exitFailure || !strings.Contains(stderr, "start icebox") || !strings.Contains(stdout, "icebox  failed") {

@@ -1,26 +1,25 @@
-// Command iceload loads STUN/TURN servers and signalling servers, and measures what they do.
+// Command iceload loads STUN/TURN servers and signalling servers, and measures how they perform.
 //
-//	iceload turn       relay packets: loss, latency, the server's CPU for each packet
-//	iceload churn      make and release allocations
-//	iceload memory     hold allocations: the server's memory for each
-//	iceload compare    run icebox and coturn in turn, and print the ratios
-//	iceload signal     have clients of a signalling server sign in, send each other messages, and be idle;
-//	                   iceload signal compare runs icebox and a server on Node in turn
+//	iceload turn       relay packets: loss, latency, the server's CPU time per packet
+//	iceload churn      create and release allocations
+//	iceload memory     keep allocations: the server's memory per allocation
+//	iceload compare    run icebox and coturn alternately, and print the ratios
+//	iceload signal     let clients of a signalling server sign in, exchange messages, and be idle;
+//	                   iceload signal compare runs icebox and a Node.js server alternately
 //
-// Figures go to standard output, as a table or with --json as one JSON object; progress
-// and warnings go to standard error. With --pid, the server's process is measured: then
-// it must run on this host.
+// Results go to standard output, as a table or, with --json, as one JSON object. Progress and
+// warnings go to standard error. With --pid, the server's process is measured as well; it must run
+// on this host.
 //
-// It is meant for servers of one's own. A server whose address is neither loopback nor
-// private is refused, unless --i-own-this-server is given.
+// The program is meant for your own servers. It refuses a server whose address is neither loopback
+// nor private, unless --i-own-this-server is given.
 //
-// What each figure means is said in package generator, and of the server's CPU time
-// in package procstat. The measure of trust is the generator itself: it reports its own
-// CPU time and how late it was, and warns when a figure says more about it than about
-// the server.
+// Package generator explains what the figures mean, and package procstat explains the server's CPU
+// time. The generator also measures itself: it reports its own CPU time and how late it was, and
+// warns when a figure says more about the generator than about the server.
 //
-// Exit status: 0 when all went well, 2 when the command line is wrong, 1 for every
-// other failure, interruption included.
+// The exit status is 0 on success, 2 for a wrong command line, and 1 for every other failure,
+// including an interrupt.
 package main
 
 import "os"

@@ -11,9 +11,9 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// gauge reads what the server, this process and the host use.
+// usageReader reads what the server, this process and the host have used.
 type usageReader struct {
-	server    *procstat.Process // nil: not measured
+	server    *procstat.Process // nil if it is not measured
 	generator *procstat.Process
 }
 
@@ -22,12 +22,12 @@ func newUsageReader(server *procstat.Process) (*usageReader, error) {
 	return &usageReader{server, own}, err
 }
 
-// usage is what was used since the gauge was read before.
+// usage is what has been used so far, or, if since returned it, what was used between two readings.
 type usage struct {
 	at                time.Time
 	server, generator procstat.Usage
 	host              procstat.Host
-	// Datagrams dropped at the sockets of the server, and at ours.
+	// Datagrams dropped at the sockets of the server, and of this process.
 	serverDrops, generatorDrops uint64
 }
 
@@ -49,7 +49,7 @@ func (g *usageReader) read() (u usage, err error) {
 	return u, err
 }
 
-// since is what was used between two readings.
+// since returns what was used between two readings.
 func (u usage) since(earlier usage) usage {
 	return usage{
 		at:        u.at,
@@ -57,12 +57,12 @@ func (u usage) since(earlier usage) usage {
 		generator: u.generator.Sub(earlier.generator),
 		host:      u.host.Sub(earlier.host),
 
-		serverDrops:    u.serverDrops - min(u.serverDrops, earlier.serverDrops), // sockets may have been closed
+		serverDrops:    u.serverDrops - min(u.serverDrops, earlier.serverDrops), // less than before if sockets were closed
 		generatorDrops: u.generatorDrops - min(u.generatorDrops, earlier.generatorDrops),
 	}
 }
 
-// resident is the server's memory, 0 if it isn't measured.
+// resident returns the server's resident memory in bytes, or 0 if the server is not measured.
 func (g *usageReader) resident() (uint64, error) {
 	if g.server == nil {
 		return 0, nil
@@ -70,16 +70,16 @@ func (g *usageReader) resident() (uint64, error) {
 	return g.server.Resident()
 }
 
-// trafficPlan is a run of `iceload turn`.
+// trafficPlan describes one run of `iceload turn`.
 type trafficPlan struct {
 	options          generator.Options
 	warmup, duration time.Duration
 }
 
-// progressInterval is how often a long run says how far it is.
+// progressInterval is how often a long run prints its progress.
 const progressInterval = 2 * time.Second
 
-// measureTraffic runs a plan against a server.
+// measureTraffic runs a plan and measures the server, whose process may be nil.
 func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *procstat.Process) (r *turnReport, err error) {
 	g, err := newUsageReader(server)
 	if err != nil {
@@ -120,7 +120,7 @@ func (p *program) measureTraffic(ctx context.Context, plan trafficPlan, server *
 	return r, ctx.Err()
 }
 
-// measurePhase runs one phase of traffic.
+// measurePhase runs and measures one phase of traffic.
 func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time.Duration, g *usageReader) (*generator.TrafficResult, usage, error) {
 	before, err := g.read()
 	if err != nil {
@@ -139,7 +139,8 @@ func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time
 	return traffic, after.since(before), err
 }
 
-// report prints progress every now and then until stop is called.
+// startProgress prints line's result periodically until stop is called. It prints nothing if d is
+// short.
 func (p *program) startProgress(d time.Duration, line func() string) (stop func()) {
 	if p.quiet || d <= 2*progressInterval {
 		return func() {}

@@ -15,7 +15,7 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// The server's memory counts when two readings differ by less than 1/steady of it, or
+// The server's memory has settled when two consecutive readings differ by less than 1/steady, or
 // after settleReadings.
 const (
 	settleInterval = 250 * time.Millisecond
@@ -28,14 +28,14 @@ func (p *program) memoryCommand() *cobra.Command {
 	var counts []int
 	c := &cobra.Command{
 		Use:   "memory",
-		Short: "Hold allocations: the server's memory for each",
-		Long: `Memory makes allocations with one permission and one channel each, and reads the server's
+		Short: "Keep allocations: the server's memory per allocation",
+		Long: `Memory creates allocations with one permission and one channel each, and reads the server's
 resident memory at each of the given counts. The slope between the first and the last is
-what an allocation costs. Memory of the kernel, for the sockets, is not in it.`,
+what one allocation costs. It does not include the kernel's memory for the sockets.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(counts) < 2 || !slices.IsSorted(counts) || counts[0] < 1 || counts[0] == counts[len(counts)-1] {
-				return errors.New("--counts must be two or more, in ascending order")
+				return errors.New("--counts must be at least two numbers in ascending order")
 			}
 			options, err := t.generatorOptions(c.Context(), counts[len(counts)-1])
 			if err != nil {
@@ -61,7 +61,7 @@ what an allocation costs. Memory of the kernel, for the sockets, is not in it.`,
 	set := c.Flags()
 	t.flags(set)
 	_ = c.MarkFlagRequired("pid")
-	set.IntSliceVar(&counts, "counts", []int{1000, 10_000}, "at how many allocations to read the server's memory")
+	set.IntSliceVar(&counts, "counts", []int{1000, 10_000}, "numbers of allocations at which to read the server's memory")
 	return c
 }
 
@@ -82,8 +82,8 @@ type memoryStep struct {
 	PerSecond   float64 `json:"set_up_per_second"`
 }
 
-// measureMemory makes as many allocations as counts says. If the server refuses some, the
-// report is of what there was, and comes with the error.
+// measureMemory reads the server's memory at each of counts. If the server refuses allocations,
+// measureMemory returns the error together with a report of the counts that were reached.
 func (p *program) measureMemory(ctx context.Context, o generator.Options, counts []int, server *procstat.Process) (r *memoryReport, err error) {
 	r = &memoryReport{Server: o.Server.String(), Transport: string(o.Transport)}
 	if r.Before, err = settledMemory(ctx, server); err != nil {
@@ -108,7 +108,7 @@ func (p *program) measureMemory(ctx context.Context, o generator.Options, counts
 	return r, refusal
 }
 
-// climb reads the server's memory at each count.
+// measureSteps creates allocations up to each count and reads the server's memory there.
 func (p *program) measureSteps(ctx context.Context, load *generator.Load, counts []int, server *procstat.Process, r *memoryReport) error {
 	had := 0
 	for _, n := range counts {
@@ -129,7 +129,7 @@ func (p *program) measureSteps(ctx context.Context, load *generator.Load, counts
 	return nil
 }
 
-// settled is the server's memory when it has stopped to change.
+// settledMemory returns the server's resident memory once it no longer changes.
 func settledMemory(ctx context.Context, server *procstat.Process) (uint64, error) {
 	ticker := time.NewTicker(settleInterval)
 	defer ticker.Stop()

@@ -13,17 +13,17 @@ import (
 	"icebox/cmd/iceload/sockets"
 )
 
-// test is something to compare contenders by.
+// test is one thing that contenders are compared by.
 type test struct {
 	name, unit string
-	// fresh tests want a server that has done nothing yet.
+	// needsFreshServer tests run on a server that has just been started.
 	needsFreshServer bool
 	duration         time.Duration
 	run              func(context.Context, *program, time.Duration, *contender.Server, *procstat.Process) (sample, error)
 }
 
-// sample is what one run of a test came to. Value is in the test's unit, the rest is of
-// traffic alone.
+// sample is the result of one run of a test. Value is in the test's unit. The other fields are set
+// for traffic only.
 type sample struct {
 	Value        float64  `json:"value"`
 	P50          float64  `json:"p50_us,omitempty"`
@@ -35,14 +35,14 @@ type sample struct {
 	Error        string   `json:"error,omitempty"`
 }
 
-// row is traffic to compare contenders by.
+// row describes traffic to compare contenders by.
 type row struct {
 	name, transport, direction            string
 	size, burst, rate, allocations, peers int
 	indications, gso, gro                 bool
 }
 
-// Rows that stand for video (bursts of packets near the MTU) and for audio.
+// Rows that resemble video (bursts of packets near the MTU) and audio.
 var (
 	video = row{transport: "udp", direction: "both", size: 1000, burst: 8, allocations: 50, rate: 100_000}
 	audio = row{transport: "udp", direction: "both", size: 160, burst: 1, allocations: 200, rate: 50_000}
@@ -54,7 +54,7 @@ func (r row) withTransport(transport string, rate int) row {
 }
 func (r row) withDirection(direction string) row { r.direction = direction; return r }
 
-// rowSets are what --set names.
+// rowSets are the values of --set.
 var rowSets = map[string][]row{
 	"none":     nil,
 	"standard": {video, audio},
@@ -70,7 +70,7 @@ var rowSets = map[string][]row{
 	},
 }
 
-// parseRow reads KEY=VALUE,...
+// parseRow parses KEY=VALUE,...
 func parseRow(text string) (row, error) {
 	r := audio
 	r.allocations, r.rate = 50, 10_000
@@ -99,7 +99,7 @@ func parseRow(text string) (row, error) {
 	return r, nil
 }
 
-// title names a row by what it does.
+// title returns the row's name, or else a description of its traffic.
 func (r row) title() string {
 	if r.name != "" {
 		return r.name
@@ -119,7 +119,7 @@ func (r row) title() string {
 	return t
 }
 
-// at is what all runs have in common, against a server.
+// optionsFor returns the generator's options for a run against server.
 func (c *comparison) optionsFor(ctx context.Context, server *contender.Server, transport string, allocations, peers int) (generator.Options, error) {
 	t := c.target
 	t.server, t.transport, t.peers = server.Plain.String(), transport, peers
@@ -129,7 +129,7 @@ func (c *comparison) optionsFor(ctx context.Context, server *contender.Server, t
 	return t.generatorOptions(ctx, allocations)
 }
 
-// trafficTest compares the CPU time of a relayed packet.
+// trafficTest returns the test that compares the CPU time per relayed packet.
 func trafficTest(c *comparison, r row) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
 		o, err := c.optionsFor(ctx, server, r.transport, r.allocations, r.peers)
@@ -153,7 +153,7 @@ func trafficTest(c *comparison, r row) test {
 	return test{name: r.title(), unit: "us/packet", duration: c.trafficFlags.duration, run: run}
 }
 
-// churnTest compares the CPU time of a cycle.
+// churnTest returns the test that compares the CPU time per cycle.
 func churnTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
 		o, err := c.optionsFor(ctx, server, string(sockets.UDP), c.target.window, 0)
@@ -173,7 +173,7 @@ func churnTest(c *comparison) test {
 	return test{name: fmt.Sprintf("churn, udp, %d clients at a time", c.target.window), unit: "us/cycle", duration: c.trafficFlags.duration, run: run}
 }
 
-// memoryTest compares the memory of an allocation.
+// memoryTest returns the test that compares the memory per allocation.
 func memoryTest(c *comparison) test {
 	run := func(ctx context.Context, p *program, _ time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
 		o, err := c.optionsFor(ctx, server, string(sockets.UDP), c.counts[len(c.counts)-1], 0)

@@ -19,13 +19,14 @@ const (
 	exitUsage   = 2
 )
 
-// program is what the process was started with.
+// program is the streams and global flags that the process was started with.
 type program struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
 }
 
-// failure is an error of a command that ran. Cobra's own errors are about the command line.
+// failure marks an error of a command that has started to run. Other errors are about the command
+// line.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
@@ -37,14 +38,14 @@ func failed(err error) error {
 	return failure{err}
 }
 
-// run is the whole program.
+// run runs the whole program and returns its exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	p := &program{stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:           "iceload",
-		Short:         "Load TURN and signalling servers, and measure what they do",
+		Short:         "Load TURN and signalling servers, and measure how they perform",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -67,7 +68,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// print writes a report: as JSON, or as text.
+// print writes a report to standard output, as JSON or as text.
 func (p *program) print(report interface{ text(io.Writer) }) error {
 	if !p.json {
 		report.text(p.stdout)
@@ -78,7 +79,7 @@ func (p *program) print(report interface{ text(io.Writer) }) error {
 	return e.Encode(report)
 }
 
-// progress says how far things are.
+// progress prints a line about the state of the run to standard error.
 func (p *program) progress(format string, args ...any) {
 	if !p.quiet {
 		_, _ = fmt.Fprintf(p.stderr, format+"\n", args...)

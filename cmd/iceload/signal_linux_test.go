@@ -68,7 +68,7 @@ func TestSignal(t *testing.T) {
 		status, stdout, _ := iceload(args...)
 		for _, want := range []string{protocol + " protocol", "us CPU per message", "us CPU per sign-in", "bytes per connection"} {
 			if status != exitOK || !strings.Contains(stdout, want) {
-				t.Errorf("status %d, no %q in\n%s", status, want, stdout)
+				t.Errorf("status %d, %q is missing from\n%s", status, want, stdout)
 			}
 		}
 	}
@@ -106,8 +106,8 @@ func TestSignalCommandLineErrors(t *testing.T) {
 	}
 }
 
-// The real icebox, built from this tree, in both protocols. Its peer on Node needs a module that may not be there: the
-// end-to-end tests, which have it, run it.
+// Compares an icebox built from this tree with itself, in both protocols. The Node.js server needs
+// a module that may not be installed; the end-to-end tests run it.
 func TestSignalCompare(t *testing.T) {
 	icebox := filepath.Join(t.TempDir(), "icebox")
 	if out, err := exec.Command("go", "build", "-o", icebox, "icebox/cmd/icebox").CombinedOutput(); err != nil {

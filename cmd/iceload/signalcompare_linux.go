@@ -17,10 +17,10 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// overTLS is how loads end that are over TLS.
+// overTLS is the suffix of a load that uses TLS.
 const overTLS = "-tls"
 
-// hubComparison is what `iceload signal compare` was asked for.
+// hubComparison describes one run of `iceload signal compare`.
 type hubComparison struct {
 	comparison
 	loads     hubLoads
@@ -34,14 +34,14 @@ func (p *program) signalCompareCommand() *cobra.Command {
 	var cmp hubComparison
 	c := &cobra.Command{
 		Use:   "compare",
-		Short: "Run icebox and a signalling server on Node in turn, and print the ratios",
+		Short: "Run icebox and a Node.js signalling server alternately, and print the ratios",
 		Long: `Compare starts each contender on 127.0.0.1, loads it as "iceload signal" does, and stops it before it starts
-the next, for several rounds. Icebox is loaded in the classic protocol and in its own; its peer is a
-server of the classic protocol on Node and ws that is part of this program. Idle connections are held by a server
-that has done nothing yet. It prints the median of each figure, with the least and the greatest, and the median
-ratio to Node in the same round.
+the next, for several rounds. It loads icebox in the classic protocol and in icebox's own. The reference is a
+server of the classic protocol that uses Node.js and ws and is part of this program. The load idle gets a server
+that was just started. Compare prints the median of each figure, with its minimum and maximum, and the median
+ratio to the reference in the same round.
 
-A load whose name ends with -tls is over TLS.`,
+A load whose name ends with -tls uses TLS.`,
 		Example: `  iceload signal compare --icebox ./icebox --modules deploy/e2e/node_modules
   iceload signal compare --icebox new=./icebox --icebox old=./icebox.old --protocols native --load candidate,idle-tls --rounds 3`,
 		Args: cobra.NoArgs,
@@ -58,15 +58,15 @@ A load whose name ends with -tls is over TLS.`,
 	}
 	f := c.Flags()
 	f.StringArrayVar(&cmp.icebox, "icebox", nil, "an icebox to compare, `[NAME=]PATH[:ARGS]` (repeatable)")
-	f.StringVar(&cmp.node, "node", "node", "the node.js to run the peer with, `[NAME=]PATH[:ARGS]`; empty for none")
-	f.StringVar(&cmp.modules, "modules", "node_modules", "`directory` of node modules that has ws")
-	f.StringSliceVar(&cmp.protocols, "protocols", []string{string(hubload.Classic), string(hubload.Native)}, "what icebox is loaded with")
-	f.IntVar(&cmp.rounds, "rounds", 3, "how many rounds")
+	f.StringVar(&cmp.node, "node", "node", "the Node.js that runs the reference server, `[NAME=]PATH[:ARGS]`; empty to compare icebox only")
+	f.StringVar(&cmp.modules, "modules", "node_modules", "`directory` of node modules that contains ws")
+	f.StringSliceVar(&cmp.protocols, "protocols", []string{string(hubload.Classic), string(hubload.Native)}, "protocols to load icebox in")
+	f.IntVar(&cmp.rounds, "rounds", 3, "number of rounds")
 	cmp.loads.flags(f, []string{candidates, offers, signIns, idle, idle + overTLS})
 	return c
 }
 
-// prepare reads the flags.
+// prepare checks the flags and adds contenders and tests.
 func (c *hubComparison) prepare() error {
 	c.start = contender.Contender.StartSignalling
 	c.address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -87,7 +87,7 @@ func (c *hubComparison) prepare() error {
 	return nil
 }
 
-// enterNode adds the peer, which is the reference.
+// addNode adds the Node.js server, which is the reference.
 func (c *hubComparison) addNode() error {
 	if c.node == "" {
 		return nil
@@ -106,13 +106,13 @@ func (c *hubComparison) addNode() error {
 		return err
 	}
 	if found, _ := filepath.Glob(filepath.Join(modules, "ws", "package.json")); len(found) == 0 {
-		return fmt.Errorf("--modules: there is no ws in %s: install it there with npm, or say --node \"\"", modules)
+		return fmt.Errorf("--modules: there is no ws in %s: install it there with npm, or use --node \"\"", modules)
 	}
 	c.env = []string{"NODE_PATH=" + modules, "NODE_ENV=production"}
 	return nil
 }
 
-// enterIceboxes adds each icebox once for each protocol.
+// addIceboxes adds each icebox once per protocol.
 func (c *hubComparison) addIceboxes() error {
 	var errs []error
 	for _, text := range c.icebox {
@@ -130,7 +130,7 @@ func (c *hubComparison) addIceboxes() error {
 	return errors.Join(errs...)
 }
 
-// hubTest compares contenders by one load.
+// hubTest returns the test that compares contenders by one load.
 func hubTest(c *hubComparison, name string, secure bool) test {
 	run := func(ctx context.Context, p *program, d time.Duration, server *contender.Server, process *procstat.Process) (sample, error) {
 		o := hubload.Options{
@@ -167,7 +167,7 @@ func hubTest(c *hubComparison, name string, secure bool) test {
 	return t
 }
 
-// title says what a load is.
+// title returns a description of a load.
 func (l *hubLoads) title(name string) string {
 	switch name {
 	case idle:

@@ -11,7 +11,8 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// measureHub puts a server under each load that was asked for. The report has what was measured before an error.
+// measureHub runs each requested load against a server. If it returns an error, the report has the
+// loads that were measured before.
 func (p *program) measureHub(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*signalReport, error) {
 	r := &signalReport{Server: o.Server.String(), TLS: o.TLS, Protocol: string(o.Protocol)}
 	for _, name := range []string{candidates, offers, signIns, idle} {
@@ -41,7 +42,7 @@ func (p *program) measureHub(ctx context.Context, o hubload.Options, l *hubLoads
 	return r, ctx.Err()
 }
 
-// measureExchange has clients exchange candidates or offers.
+// measureExchange measures how the server delivers candidates or offers.
 func (p *program) measureExchange(ctx context.Context, o hubload.Options, l *hubLoads, name string, server *procstat.Process) (*exchangeReport, error) {
 	g, err := newUsageReader(server)
 	if err != nil {
@@ -65,7 +66,7 @@ func (p *program) measureExchange(ctx context.Context, o hubload.Options, l *hub
 	return r, p.measureWhile(g, r, l.duration, load.Progress, func() (*hubload.Result, error) { return load.Run(ctx, e, l.duration) })
 }
 
-// measureSignIns has clients come and go.
+// measureSignIns measures how the server signs clients in.
 func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*exchangeReport, error) {
 	g, err := newUsageReader(server)
 	if err != nil {
@@ -84,7 +85,7 @@ func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubL
 	return r, p.measureWhile(g, r, l.duration, visits.Progress, func() (*hubload.Result, error) { return visits.Run(ctx, l.duration) })
 }
 
-// during measures what is used while do runs, and fills the report.
+// measureWhile measures what is used while do runs, and fills in the report.
 func (p *program) measureWhile(g *usageReader, r *exchangeReport, d time.Duration, progress func() uint64, do func() (*hubload.Result, error)) error {
 	before, err := g.read()
 	if err != nil {
@@ -105,7 +106,7 @@ func (p *program) measureWhile(g *usageReader, r *exchangeReport, d time.Duratio
 	return err
 }
 
-// measureIdle reads the server's memory at each count of idle connections.
+// measureIdle reads the server's memory at each number of idle connections.
 func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoads, server *procstat.Process) (*idleReport, error) {
 	r := &idleReport{}
 	var err error
@@ -140,7 +141,7 @@ func (p *program) measureIdle(ctx context.Context, o hubload.Options, l *hubLoad
 	return r, nil
 }
 
-// rested is the server's memory after a rest.
+// memoryAfterRest returns the server's memory after the connections have been idle for rest.
 func memoryAfterRest(ctx context.Context, load *hubload.Load, rest time.Duration, server *procstat.Process) (idleStep, error) {
 	t := time.NewTimer(rest)
 	defer t.Stop()

@@ -18,7 +18,7 @@ type signalReport struct {
 	Idle     *idleReport      `json:"idle,omitempty"`
 }
 
-// exchangeReport is of candidates, offers or sign-ins.
+// exchangeReport is the result of the load candidate, offer or sign-in.
 type exchangeReport struct {
 	Name       string       `json:"name"`
 	Unit       string       `json:"unit"`
@@ -32,7 +32,7 @@ type exchangeReport struct {
 	Latency    timingReport `json:"latency"`
 	Late       timingReport `json:"generator_late"`
 	OwnCPU     float64      `json:"generator_cpu_us"`
-	CPU        float64      `json:"cpu_us,omitempty"` // of the server, for each
+	CPU        float64      `json:"cpu_us,omitempty"` // the server's, per message or sign-in
 	System     float64      `json:"system_percent_of_cpu,omitempty"`
 	Cores      float64      `json:"cores,omitempty"`
 	Switches   float64      `json:"switches,omitempty"`
@@ -43,7 +43,7 @@ type exchangeReport struct {
 	hasProcess bool
 }
 
-// idleReport is of idle connections.
+// idleReport is the result of the load idle.
 type idleReport struct {
 	Before        uint64     `json:"resident_bytes_before"`
 	Steps         []idleStep `json:"steps"`
@@ -56,7 +56,8 @@ type idleStep struct {
 	PerSecond   float64 `json:"sign_ins_per_second"`
 }
 
-// lateness is how late a generator may be before its figures are doubted.
+// lateness is how late the generator may be, at the 99th percentile, before its figures are in
+// doubt.
 const lateness = time.Millisecond
 
 func (r *exchangeReport) fill(e *hubload.Result, used usage, resident uint64, processed bool) {
@@ -80,11 +81,11 @@ func (r *exchangeReport) fill(e *hubload.Result, used usage, resident uint64, pr
 			r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 		}
 	}
-	warn(r.Failures > 0, "%d went wrong, such as: %s", r.Failures, r.Failure)
+	warn(r.Failures > 0, "%d failed, the first with: %s", r.Failures, r.Failure)
 	warn(r.Received < r.Sent, "%d of %d never arrived", r.Sent-r.Received, r.Sent)
-	warn(r.Skipped > 0, "%d were not sent, because the generator was held up", r.Skipped)
+	warn(r.Skipped > 0, "%d were not sent, because the generator was delayed", r.Skipped)
 	warn(e.Lateness.Quantile(0.99) > lateness, "the generator was late by %.0f us at the 99th percentile", r.Late.P99)
-	warn(used.host.Stolen.Seconds() > 0.02*r.Seconds, "the hypervisor took %.1f s of processor time away", used.host.Stolen.Seconds())
+	warn(used.host.Stolen.Seconds() > 0.02*r.Seconds, "the hypervisor gave %.1f s of processor time to other virtual machines", used.host.Stolen.Seconds())
 }
 
 func (r *signalReport) text(out io.Writer) {

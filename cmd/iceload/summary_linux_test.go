@@ -22,7 +22,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestRatiosAreOfTheSameRound(t *testing.T) {
+func TestRatiosAreTakenWithinARound(t *testing.T) {
 	runs := []sample{{Value: 2}, {Value: 30}, {Error: "it broke"}, {Value: 4, Warnings: []string{"late"}}, {Value: 5}}
 	reference := []sample{{Value: 4}, {Value: 40}, {Value: 1}, {Value: 4}, {Error: "it broke"}}
 	r := newContenderReport("x", runs, reference)
@@ -41,14 +41,14 @@ func TestRows(t *testing.T) {
 	}
 	for _, text := range []string{"", "size", "size=x", "gso=x", "colour=red"} {
 		if _, err := parseRow(text); err == nil {
-			t.Errorf("%q is a row", text)
+			t.Errorf("parseRow accepts %q", text)
 		}
 	}
 	for name, rows := range rowSets {
 		seen := make(map[string]bool)
 		for _, r := range rows {
 			if seen[r.title()] {
-				t.Errorf("set %s has %s twice", name, r.title())
+				t.Errorf("row set %s has two rows %s", name, r.title())
 			}
 			seen[r.title()] = true
 		}
@@ -64,7 +64,7 @@ func TestCompareText(t *testing.T) {
 	r.text(&out)
 	for _, want := range []string{"2.35 (2.00-3.00)", "0.75 (0.70-0.80)", "250 (200-300)", "1 of 3", "! icebox, a row: too late"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, out.String())
+			t.Errorf("%q is missing from\n%s", want, out.String())
 		}
 	}
 }

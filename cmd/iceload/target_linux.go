@@ -19,7 +19,7 @@ import (
 	"icebox/turnserver/credential"
 )
 
-// target is the server under test, and how clients sign in there.
+// target is the server under test and how clients sign in there.
 type target struct {
 	server         string
 	transport      string
@@ -36,21 +36,22 @@ type target struct {
 }
 
 func (t *target) flags(set *pflag.FlagSet) {
-	set.StringVar(&t.server, "server", "", "`host:port` of the TURN server (port 3478, or 5349 over TLS and DTLS, when left out)")
+	set.StringVar(&t.server, "server", "", "`host:port` of the TURN server (default port: 3478, or 5349 over TLS and DTLS)")
 	set.StringVar(&t.transport, "transport", "udp", "udp, tcp, tls or dtls (certificates are not verified)")
 	set.BoolVar(&t.ipv6, "ipv6", false, "use the server's IPv6 address, IPv6 relayed addresses and peers")
-	set.StringVar(&t.user, "user", "", "long-term `name` all allocations sign in with")
-	set.StringVar(&t.password, "password", "", "its password")
-	set.StringVar(&t.secret, "secret", "", "shared `secret`: each allocation signs in as a user of its own, with a time-limited credential")
+	set.StringVar(&t.user, "user", "", "user `name` of the long-term credential that all allocations share")
+	set.StringVar(&t.password, "password", "", "password of --user")
+	set.StringVar(&t.secret, "secret", "", "shared `secret`: each allocation gets a time-limited credential for a user of its own")
 	set.BoolVar(&t.ownsServer, "i-own-this-server", false, "load a server whose address is neither loopback nor private")
-	set.IntVar(&t.pid, "pid", 0, "process `ID` of the server on this host, whose CPU time and memory are measured")
-	set.StringVar(&t.peerAddress, "peer-address", "", "local `address` of the first peer (default: 127.0.0.2 for a server on 127.0.0.0/8, else the one this host reaches the server from)")
+	set.IntVar(&t.pid, "pid", 0, "process `ID` of the server on this host, to measure its CPU time and memory")
+	set.StringVar(&t.peerAddress, "peer-address", "", "local `address` of the first peer (default: 127.0.0.2 for a server on 127.0.0.0/8, otherwise the address from which this host reaches the server)")
 	set.IntVar(&t.workers, "workers", 1, "threads of the generator")
-	set.IntVar(&t.window, "window", 32, "requests under way at a time")
-	set.BoolVar(&t.ownSockets, "own-sockets", false, "give each UDP client a socket of its own even on loopback, where they can share one")
+	set.IntVar(&t.window, "window", 32, "clients that wait for a response at the same time")
+	set.BoolVar(&t.ownSockets, "own-sockets", false, "give each UDP client a socket of its own even on loopback, where clients can share one")
 }
 
-// options are the generator's for this target, with what traffic needs at its least.
+// generatorOptions returns the generator's options for this target. Those about traffic have their
+// smallest values.
 func (t *target) generatorOptions(ctx context.Context, allocations int) (generator.Options, error) {
 	o := generator.Options{
 		Transport:   sockets.Transport(t.transport),
@@ -76,7 +77,7 @@ func (t *target) generatorOptions(ctx context.Context, allocations int) (generat
 	case t.peers != 0:
 		o.Peers = t.peers
 	case o.PeerAddress.Is4() && o.PeerAddress.IsLoopback():
-		o.Peers = max(1, allocations) // there are addresses enough, and one socket serves them all
+		o.Peers = max(1, allocations) // there are enough addresses, and one socket serves all of them
 	default:
 		o.Peers = 1
 	}
@@ -84,7 +85,8 @@ func (t *target) generatorOptions(ctx context.Context, allocations int) (generat
 	return o, err
 }
 
-// resolve finds the server's address, and refuses those of others.
+// resolve looks the server's address up and refuses public addresses unless --i-own-this-server is
+// given.
 func (t *target) resolve(ctx context.Context) (netip.AddrPort, error) {
 	var none netip.AddrPort
 	if t.server == "" {
@@ -111,12 +113,12 @@ func (t *target) resolve(ctx context.Context) (netip.AddrPort, error) {
 	}
 	addr := addrs[0].Unmap()
 	if !t.ownsServer && !addr.IsLoopback() && !addr.IsPrivate() && !addr.IsLinkLocalUnicast() {
-		return none, fmt.Errorf("--server %s: %v is neither loopback nor private: a load test of somebody else's server is an attack; if it is yours, say --i-own-this-server", t.server, addr)
+		return none, fmt.Errorf("--server %s: %v is neither loopback nor private: a load test of somebody else's server is an attack; if the server is yours, add --i-own-this-server", t.server, addr)
 	}
 	return netip.AddrPortFrom(addr, uint16(port)), nil
 }
 
-// peer is the address of the first peer.
+// peer returns the address of the first peer.
 func (t *target) peer(server netip.AddrPort) (netip.Addr, error) {
 	if t.peerAddress != "" {
 		a, err := netip.ParseAddr(t.peerAddress)
@@ -126,14 +128,14 @@ func (t *target) peer(server netip.AddrPort) (netip.Addr, error) {
 		return a.Unmap(), nil
 	}
 	if server.Addr().Is4() && server.Addr().IsLoopback() {
-		// Not the server's own address, where icebox denies peers.
+		// The server's own address will not do, because icebox denies peers there.
 		a := netip.AddrFrom4([4]byte{127, 0, 0, 2})
 		if a == server.Addr() {
 			a = a.Next()
 		}
 		return a, nil
 	}
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server)) // sends nothing
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server)) // connects the socket without sending anything
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("find a peer address: %w", err)
 	}
@@ -141,10 +143,10 @@ func (t *target) peer(server netip.AddrPort) (netip.Addr, error) {
 	return local, c.Close()
 }
 
-// credentialLife is how long the credentials that are minted are good for.
+// credentialLife is how long the time-limited credentials are valid.
 const credentialLife = 25 * time.Hour
 
-// accounts are what n allocations sign in with.
+// accounts returns a function that returns the credential of each of n allocations.
 func (t *target) accounts(n int) (func(int) turnclient.Account, error) {
 	if (t.user == "") == (t.secret == "") {
 		return nil, errors.New("one of --user and --secret is needed")
@@ -164,7 +166,7 @@ func (t *target) accounts(n int) (func(int) turnclient.Account, error) {
 	return func(i int) turnclient.Account { return accounts[i] }, nil
 }
 
-// process is the server's, nil if nobody said which it is.
+// openProcess returns the server's process, or nil if --pid is not given.
 func (t *target) openProcess() (*procstat.Process, error) {
 	if t.pid == 0 {
 		return nil, nil

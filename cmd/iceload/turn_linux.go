@@ -9,7 +9,7 @@ import (
 	"icebox/cmd/iceload/generator"
 )
 
-// traffic are the flags that say what is relayed.
+// trafficFlags are the flags that describe the packets to relay.
 type trafficFlags struct {
 	allocations, rate, size, burst int
 	direction                      string
@@ -18,7 +18,8 @@ type trafficFlags struct {
 	tick, duration, warmup         time.Duration
 }
 
-// defaultTick: waking up can cost 20 µs in a virtual machine, as much as ten packets.
+// defaultTick is this long because a wake-up can cost 20 µs in a virtual machine, as much as ten
+// packets.
 const defaultTick = 200 * time.Microsecond
 
 func (p *program) turnCommand() *cobra.Command {
@@ -26,9 +27,9 @@ func (p *program) turnCommand() *cobra.Command {
 	var f trafficFlags
 	c := &cobra.Command{
 		Use:   "turn",
-		Short: "Relay packets: loss, latency, the server's CPU for each packet",
-		Long: `Turn makes allocations, each with a permission and a channel to a peer, has packets relayed
-at an even rate, and releases them again. Clients and peers are both in this process.
+		Short: "Relay packets: loss, latency, the server's CPU time per packet",
+		Long: `Turn creates allocations, each with a permission and a channel to a peer, relays packets
+at an even rate, and releases the allocations. Clients and peers are both in this process.
 
 A packet counts as relayed when it has arrived at the other end. CPU time is per relayed packet.`,
 		Example: `  iceload turn --server 127.0.0.1 --user u --password p --pid $(pidof turnserver) \
@@ -52,24 +53,24 @@ A packet counts as relayed when it has arrived at the other end. CPU time is per
 	}
 	set := c.Flags()
 	t.flags(set)
-	set.IntVar(&t.peers, "peers", 0, "how many peers the allocations share (0: one each on the IPv4 loopback, one in all elsewhere)")
-	set.IntVar(&f.allocations, "allocations", 50, "how many allocations")
-	set.IntVar(&f.rate, "rate", 10_000, "packets per second in total, both directions together")
+	set.IntVar(&t.peers, "peers", 0, "number of peers that the allocations share (0: one per allocation on the IPv4 loopback, a single one elsewhere)")
+	set.IntVar(&f.allocations, "allocations", 50, "number of allocations")
+	set.IntVar(&f.rate, "rate", 10_000, "packets per second in total, over both directions")
 	set.IntVar(&f.size, "size", 160, "payload of a packet in bytes")
-	set.IntVar(&f.burst, "burst", 1, "packets of one allocation in one direction that follow each other at once")
+	set.IntVar(&f.burst, "burst", 1, "packets of one allocation in one direction that are sent back to back")
 	set.StringVar(&f.direction, "direction", "both", "up (from clients to peers), down or both")
 	set.BoolVar(&f.channels, "channels", true, "wrap packets in ChannelData")
 	set.BoolVar(&f.indications, "indications", false, "wrap packets in Send and Data indications")
-	set.BoolVar(&f.gso, "gso", false, "send a burst as one (UDP_SEGMENT): the server may find it coalesced")
-	set.BoolVar(&f.gro, "gro", false, "take bursts as one (UDP_GRO): the kernel need not take apart what the server sends coalesced")
-	set.DurationVar(&f.tick, "tick", defaultTick, "least time between two sends; what is due leaves together")
+	set.BoolVar(&f.gso, "gso", false, "send each burst as one message (UDP_SEGMENT), which the server may receive as one")
+	set.BoolVar(&f.gro, "gro", false, "receive bursts as one message (UDP_GRO), so that the kernel need not split what the server sends as one")
+	set.DurationVar(&f.tick, "tick", defaultTick, "shortest time between two sends; bursts that become due in between are sent together")
 	set.DurationVar(&f.duration, "duration", 10*time.Second, "how long to measure")
-	set.DurationVar(&f.warmup, "warmup", time.Second, "how long to send before that")
+	set.DurationVar(&f.warmup, "warmup", time.Second, "how long to send before measuring")
 	c.MarkFlagsMutuallyExclusive("channels", "indications")
 	return c
 }
 
-// plan is what the flags ask for.
+// plan returns the run that the flags describe.
 func (f *trafficFlags) plan(c *cobra.Command, t *target) (trafficPlan, error) {
 	if f.duration <= 0 || f.duration > generator.MaxDuration || f.warmup < 0 || f.warmup > time.Minute {
 		return trafficPlan{}, fmt.Errorf("--duration must be at most %v and --warmup at most 1m", generator.MaxDuration)

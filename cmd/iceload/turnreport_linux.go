@@ -21,10 +21,10 @@ type turnReport struct {
 	Generator *generatorReport `json:"generator"`
 	Warnings  []string         `json:"warnings,omitempty"`
 
-	memory [3]uint64 // resident: before, with allocations, after traffic
+	memory [3]uint64 // resident bytes: before, with allocations, after traffic
 }
 
-// loadReport repeats what was asked for.
+// loadReport repeats the options of the run.
 type loadReport struct {
 	Server      string  `json:"server"`
 	Transport   string  `json:"transport"`
@@ -84,19 +84,19 @@ type anomalyReport struct {
 	Stale        uint64 `json:"stale"`
 }
 
-// serverReport is of the server's process.
+// serverReport is about the server's process.
 type serverReport struct {
 	CPUPerPacket      float64 `json:"cpu_us_per_packet"`
 	SystemPercent     float64 `json:"system_percent_of_cpu"`
 	Cores             float64 `json:"cores"`
 	SwitchesPerPacket float64 `json:"switches_per_packet"`
-	SocketDrops       uint64  `json:"socket_drops"` // datagrams that it did not fetch in time
+	SocketDrops       uint64  `json:"socket_drops"` // datagrams that it did not read in time
 	ResidentBefore    uint64  `json:"resident_bytes_before"`
 	ResidentSetUp     uint64  `json:"resident_bytes_set_up"`
 	ResidentAfter     uint64  `json:"resident_bytes_after"`
 }
 
-// generatorReport tells how far the figures can be trusted.
+// generatorReport shows how far the other figures can be trusted.
 type generatorReport struct {
 	CPUPerPacket    float64      `json:"cpu_us_per_packet"`
 	Cores           float64      `json:"cores"`
@@ -127,7 +127,7 @@ func timing(h *quantile.Histogram) timingReport {
 	return timingReport{micros(h.Quantile(0.5)), micros(h.Quantile(0.9)), micros(h.Quantile(0.99)), micros(h.Max())}
 }
 
-// per divides, and is 0 where there is nothing to divide by.
+// ratio returns x/n, or 0 if n is 0.
 func ratio(x, n float64) float64 {
 	if n == 0 {
 		return 0
@@ -155,7 +155,7 @@ func requests(times map[turnclient.Step]*quantile.Histogram) map[string]timingRe
 	return all
 }
 
-// traffic fills in what the measured phase came to.
+// fillTraffic fills in the result of the measured phase.
 func (r *turnReport) fillTraffic(t *generator.TrafficResult, used usage, measured bool) {
 	seconds, received := t.Elapsed.Seconds(), float64(t.Received())
 	r.Relayed = relayedReport{
@@ -203,7 +203,7 @@ func newFlowReport(t *generator.TrafficResult, way int) *flowReport {
 	return &flowReport{f.Sent, f.Received, f.Lost(), f.Duplicates, f.Reordered, timing(t.Latency[way])}
 }
 
-// latency is that of the direction where it is worse.
+// latency returns the latency of the direction in which it is worse.
 func (r *turnReport) latency() timingReport {
 	var worst timingReport
 	for _, f := range []*flowReport{r.Relayed.Up, r.Relayed.Down} {
@@ -214,13 +214,13 @@ func (r *turnReport) latency() timingReport {
 	return worst
 }
 
-// Above these the figures say more about the generator, or the host, than about the server.
+// Above these limits, the figures say more about the generator or the host than about the server.
 const (
 	tooLateUS     = 5000
 	tooMuchStolen = 0.05
 )
 
-// warn says what makes the figures doubtful.
+// findWarnings returns the reasons to doubt the figures.
 func (r *turnReport) findWarnings(t *generator.TrafficResult) []string {
 	var w []string
 	add := func(bad bool, format string, args ...any) {
@@ -231,13 +231,13 @@ func (r *turnReport) findWarnings(t *generator.TrafficResult) []string {
 	g, a := r.Generator, r.Relayed.Anomalies
 	add(t.Skipped > 0, "the generator was too late for %d packets: lower --rate or raise --workers", t.Skipped)
 	add(g.Lateness.P99 > tooLateUS, "1 %% of the sends were more than %.0f ms late: the host is too busy", g.Lateness.P99/1000)
-	add(t.Unsent > 0, "%d packets were not sent, as the server reads its streams too slowly", t.Unsent)
+	add(t.Unsent > 0, "%d packets were not sent, because the server reads its streams too slowly", t.Unsent)
 	add(t.Refused > 0, "this host refused to send %d packets: %v", t.Refused, t.RefusedFor)
-	add(g.SocketDrops > 0, "the generator lost %d packets that it did not fetch in time", g.SocketDrops)
-	add(r.Server != nil && g.Cores > r.Server.Cores, "the generator used more CPU than the server: latency may be its own")
-	add(g.HostStolenCores > tooMuchStolen, "the hypervisor gave %.2f cores to others", g.HostStolenCores)
-	add(a.Misdelivered > 0, "%d packets came to or from a wrong address", a.Misdelivered)
-	add(a.Damaged > 0, "%d packets came with another length than they had", a.Damaged)
+	add(g.SocketDrops > 0, "the generator lost %d packets because it did not read them in time", g.SocketDrops)
+	add(r.Server != nil && g.Cores > r.Server.Cores, "the generator used more CPU than the server: it may have caused the latency itself")
+	add(g.HostStolenCores > tooMuchStolen, "the hypervisor gave %.2f cores to other virtual machines", g.HostStolenCores)
+	add(a.Misdelivered > 0, "%d packets had a wrong source or destination", a.Misdelivered)
+	add(a.Damaged > 0, "%d packets arrived with another length than they were sent with", a.Damaged)
 	for _, f := range t.Failures {
 		add(true, "an allocation could not be refreshed: %v", f)
 	}
