@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME [PATTERN]: runs each fuzz target of the main module for TIME, one after the other, and says how many runs it made.
+# fuzz.sh TIME [PATTERN]: runs each fuzz target of the main module for TIME, one after the other,
+# and prints the number of executions of each.
 set -u
 cd "$(dirname "$0")/../.."
 time=${1:-5m} pattern=${2:-.}

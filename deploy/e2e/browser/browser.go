@@ -1,4 +1,5 @@
-// Package browser drives headless Chromium from Go tests, through driver.mjs (Node and playwright-core).
+// Package browser controls headless Chromium from Go tests, through driver.mjs (Node.js and
+// playwright-core).
 package browser
 
 import (
@@ -18,14 +19,14 @@ import (
 	"time"
 )
 
-// Options choose how one browser is started.
+// Options configure one browser.
 type Options struct {
 	Name    string                                              // for the log
-	Command func(ctx context.Context, argv ...string) *exec.Cmd // where it runs; nil: right here
-	CA      string                                              // PEM file of an authority the browser is told to trust
+	Command func(ctx context.Context, argv ...string) *exec.Cmd // runs the driver, for example in a network namespace; nil: on this host
+	CA      string                                              // PEM file of a certificate authority that the browser must trust
 }
 
-// Browser is one Chromium with one page and a home of its own.
+// Browser is one Chromium process with one page and its own home directory.
 type Browser struct {
 	t    testing.TB
 	name string
@@ -35,7 +36,7 @@ type Browser struct {
 	log  *tail
 }
 
-// request is one line to the driver; which fields count depends on Op.
+// request is one line to the driver. Op decides which of the other fields matter.
 type request struct {
 	ID       int    `json:"id"`
 	Op       string `json:"op"`
@@ -84,30 +85,31 @@ func Start(t testing.TB, o Options) *Browser {
 	return b
 }
 
-// In is the same browser for a part of the test, which is what fails when something does.
+// In returns the same browser for a subtest. A failure then fails the subtest and not the whole
+// test.
 func (b *Browser) In(t testing.TB) *Browser {
 	part := *b
 	part.t = t
 	return &part
 }
 
-// stop ends the driver by ending its input, and by force when that takes too long.
+// stop ends the driver by closing its input, and kills it after 15 s.
 func (b *Browser) stop(c *exec.Cmd, cancel context.CancelFunc) {
 	defer cancel()
 	timer := time.AfterFunc(15*time.Second, cancel)
 	defer timer.Stop()
 	b.in.Close()
-	for b.out.Scan() { // drained, so that Wait is not kept
+	for b.out.Scan() { // read the rest, so that Wait does not block
 	}
 	if err := c.Wait(); err != nil {
-		b.t.Logf("%s: the driver ended badly: %v", b.name, err)
+		b.t.Logf("%s: the driver failed: %v", b.name, err)
 	}
 	if b.t.Failed() {
-		b.t.Logf("%s: the browser's last words:\n%s", b.name, b.log)
+		b.t.Logf("%s: the browser's log ends with:\n%s", b.name, b.log)
 	}
 }
 
-// trust makes the browser's own certificate store, in the home directory it is given, with one authority in it.
+// trust creates a certificate store in the browser's home directory that contains one authority.
 func trust(t testing.TB, home, ca string) {
 	t.Helper()
 	db := filepath.Join(home, ".pki", "nssdb")
@@ -146,7 +148,7 @@ func (b *Browser) do(r request, v any) error {
 		Error string          `json:"error"`
 	}
 	if !b.out.Scan() {
-		return fmt.Errorf("%s: the driver is gone: %s", b.name, b.log)
+		return fmt.Errorf("%s: the driver has ended: %s", b.name, b.log)
 	}
 	if err := json.Unmarshal(b.out.Bytes(), &reply); err != nil {
 		return fmt.Errorf("%s: read the driver's reply: %w", b.name, err)
@@ -170,13 +172,13 @@ func (b *Browser) must(r request, v any) {
 	}
 }
 
-// Goto opens a page; a certificate the browser doesn't trust is a failure.
+// Goto opens a page. It fails if the browser does not trust the page's certificate.
 func (b *Browser) Goto(url string) { b.t.Helper(); b.must(request{Op: "goto", URL: url}, nil) }
 
-// TryGoto is Goto for a page that may not open.
+// TryGoto is like Goto but returns the error.
 func (b *Browser) TryGoto(url string) error { return b.do(request{Op: "goto", URL: url}, nil) }
 
-// Click clicks the element when it can be clicked.
+// Click waits until the element can be clicked and clicks it.
 func (b *Browser) Click(selector string) {
 	b.t.Helper()
 	b.must(request{Op: "click", Selector: selector}, nil)
@@ -188,16 +190,17 @@ func (b *Browser) Fill(selector, text string) {
 	b.must(request{Op: "fill", Selector: selector, Text: text}, nil)
 }
 
-// Shot writes a screenshot of the whole page.
+// Shot writes a screenshot of the whole page to path.
 func (b *Browser) Shot(path string) { b.t.Helper(); b.must(request{Op: "shot", Path: path}, nil) }
 
-// Run runs the body of an async function in the page, where args is what is given here, and decodes what it returns into v.
+// Run runs the body of an async function in the page, with args as its argument, and decodes its
+// return value into v.
 func (b *Browser) Run(body string, args, v any) {
 	b.t.Helper()
 	b.must(request{Op: "run", Body: body, Args: args}, v)
 }
 
-// WaitFor waits until the body of an async function in the page returns something truthy.
+// WaitFor waits until the body of an async function in the page returns a truthy value.
 func (b *Browser) WaitFor(what, body string, args any, within time.Duration) {
 	b.t.Helper()
 	if !b.Becomes(body, args, within) {
@@ -205,8 +208,8 @@ func (b *Browser) WaitFor(what, body string, args any, within time.Duration) {
 	}
 }
 
-// Becomes says whether the body of an async function in the page returns something truthy in time. A page that loads itself anew
-// meanwhile is asked again.
+// Becomes reports whether the body of an async function in the page returns a truthy value within
+// the given time. If the page reloads in the meantime, Becomes continues in the new document.
 func (b *Browser) Becomes(body string, args any, within time.Duration) bool {
 	b.t.Helper()
 	const poll = `const end = performance.now() + args.ms;
@@ -228,7 +231,7 @@ func (b *Browser) Becomes(body string, args any, within time.Duration) bool {
 	}
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the last tailSize bytes that are written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte

@@ -1,11 +1,13 @@
-// One headless Chromium with a fake camera, driven by lines of JSON: a request {id, op, ...} on standard input gets one
-// reply {id, value} or {id, error} on standard output. It ends when its input does.
+// One headless Chromium with a fake camera, controlled by lines of JSON. Each request {id, op, ...}
+// on standard input gets one reply, {id, value} or {id, error}, on standard output. The driver ends
+// when its input ends.
 //
-// Operations: goto {url}; run {body, args}: the body of an async function, run in the page, whose JSON result is the value;
-// click {selector}, fill {selector, text}, press {key}: as a person would, through the browser's own input; shot {path}.
+// Operations: goto {url} opens a page. run {body, args} runs the body of an async function in the
+// page; its JSON result is the value. click {selector}, fill {selector, text} and press {key} use
+// the browser's own input, as a person does. shot {path} takes a screenshot.
 //
-// Before any script of the page, RTCPeerConnection is wrapped so that window.e2ePeers lists the connections it makes. Console
-// errors and uncaught ones go to standard error.
+// RTCPeerConnection is wrapped before the page's own scripts run, so that window.e2ePeers lists the
+// connections that the page creates. Console errors and uncaught exceptions go to standard error.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -48,11 +50,11 @@ const operations = {
 	shot: async ({ path }) => { await page.screenshot({ path, fullPage: true }); },
 };
 
-// Nothing may keep a test waiting for ever.
+// Every operation has a time limit, so that a test can't hang.
 const within = (ms, promise) => {
 	let timer;
-	const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms); });
-	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+	const timeout = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms); });
+	return Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 };
 
 process.stdout.write(`${JSON.stringify({ id: 0, value: context.browser()?.version() ?? "" })}\n`);

@@ -1,5 +1,6 @@
-// Package classic is a client of the signalling protocol that tutorials teach, written as those clients are: JSON text
-// frames, the login's name, and whatever else comes ignored. server.mjs beside it is such a tutorial's server.
+// Package classic is a client of the signalling protocol that many tutorials teach, written as
+// their clients are: it exchanges JSON text frames and ignores whatever else arrives. The server of
+// such a tutorial is in server.mjs.
 package classic
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Message is any message of the protocol, either way.
+// Message is any message of the protocol, in either direction.
 type Message struct {
 	Type       string          `json:"type"`
 	Name       string          `json:"name,omitempty"`
@@ -29,40 +30,41 @@ type Message struct {
 	Code       string          `json:"code,omitempty"`
 }
 
-// ICEServer is one entry of what a sign-in brings.
+// ICEServer is one of the ICE servers that a sign-in returns.
 type ICEServer struct {
 	URLs       []string `json:"urls"`
 	Username   string   `json:"username,omitempty"`
 	Credential string   `json:"credential,omitempty"`
 }
 
-// Within bounds every read and write.
+// Within limits every read and write.
 const Within = 10 * time.Second
 
-// Client is one connection. Send and Receive may be used from two goroutines, one each.
+// Client is one connection. One goroutine may call Send while another calls Receive.
 type Client struct {
 	conn *websocket.Conn
 }
 
-// Options say how to connect; the zero value is good for a plain connection.
+// Options configure the connection. The zero value makes a plain one.
 type Options struct {
 	TLS    *tls.Config
 	Header http.Header
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Dial connects.
+// Dial connects to url, and closes the connection when the test ends.
 func Dial(t testing.TB, url string, o Options) *Client {
 	t.Helper()
 	c, _, err := TryDial(url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
+	t.Cleanup(func() { _ = c.Close() }) // the test may already have closed it
 	return c
 }
 
-// TryDial is Dial, as a page of the same host does it, for a connection that may be refused; the answer's status is 0 when there was none.
+// TryDial is like Dial, for a connection that the server may refuse. It sends the Origin header of
+// a page on the same host. The returned HTTP status is 0 if there was no response.
 func TryDial(url string, o Options) (*Client, int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Within)
 	defer cancel()
@@ -83,7 +85,7 @@ func TryDial(url string, o Options) (*Client, int, error) {
 	return &Client{conn}, status, nil
 }
 
-// Close drops the connection without a farewell.
+// Close closes the connection without a WebSocket close frame.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Send sends one message.
@@ -94,7 +96,8 @@ func (c *Client) Send(m Message) error {
 	return c.conn.WriteJSON(m)
 }
 
-// Receive reads the next message that is JSON; a greeting that isn't is passed over, as a tutorial's client does.
+// Receive returns the next message that is valid JSON. It skips others, such as a greeting, as a
+// tutorial's client does.
 func (c *Client) Receive() (Message, error) {
 	if err := c.conn.SetReadDeadline(time.Now().Add(Within)); err != nil {
 		return Message{}, err
@@ -102,7 +105,7 @@ func (c *Client) Receive() (Message, error) {
 	return c.next()
 }
 
-// Next is Receive without a deadline, for a reader that lives as long as the connection.
+// Next is Receive without a deadline, for a goroutine that reads as long as the connection lasts.
 func (c *Client) Next() (Message, error) {
 	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
 		return Message{}, err
@@ -123,7 +126,7 @@ func (c *Client) next() (Message, error) {
 	}
 }
 
-// Login signs in and returns the ICE servers that came with the success.
+// Login signs in and returns the ICE servers of the reply.
 func (c *Client) Login(t testing.TB, name string) []ICEServer {
 	t.Helper()
 	if err := c.Send(Message{Type: "login", Name: name}); err != nil {
@@ -136,7 +139,8 @@ func (c *Client) Login(t testing.TB, name string) []ICEServer {
 	return m.ICEServers
 }
 
-// LoginSoon signs in under a name whose holder has just gone. The server on Node may not have noticed yet.
+// LoginSoon signs in under a name whose previous connection has just closed. It repeats the login,
+// because the Node.js server may not have noticed the close yet.
 func (c *Client) LoginSoon(t testing.TB, name string) {
 	t.Helper()
 	var m Message
@@ -150,7 +154,7 @@ func (c *Client) LoginSoon(t testing.TB, name string) {
 	}
 }
 
-// Expect receives a message that has to be of one type.
+// Expect receives the next message, which must be of the given type.
 func (c *Client) Expect(t testing.TB, kind string) Message {
 	t.Helper()
 	m, err := c.Receive()
@@ -163,7 +167,7 @@ func (c *Client) Expect(t testing.TB, kind string) Message {
 	return m
 }
 
-// origin is what a browser would say of a page from the host that serves the WebSocket.
+// origin returns the Origin header that a browser sends for a page on the host of url.
 func origin(url string) string {
 	scheme, rest, _ := strings.Cut(url, "://")
 	host, _, _ := strings.Cut(rest, "/")

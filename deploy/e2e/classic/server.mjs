@@ -1,15 +1,16 @@
-// A signalling server in the shape of countless tutorials, for tests to put icebox in its place: names in a plain object,
-// login, offer, answer, candidate and leave as JSON text, nothing checked. Usage: node server.mjs PORT
+// A signalling server like those of many tutorials, which tests replace with icebox. It keeps names
+// in a plain object, handles login, offer, answer, candidate and leave as JSON text, and validates
+// nothing. Usage: node server.mjs PORT
 import { WebSocketServer } from "ws";
 
 const users = {};
-const say = (connection, message) => connection.send(JSON.stringify(message));
+const send = (connection, message) => connection.send(JSON.stringify(message));
 
 const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2]) });
 server.on("connection", (connection) => {
 	const forward = (data, message) => {
 		const peer = users[data.name];
-		if (peer) say(peer, message);
+		if (peer) send(peer, message);
 		return peer;
 	};
 	const handlers = {
@@ -19,7 +20,7 @@ server.on("connection", (connection) => {
 				users[name] = connection;
 				connection.name = name;
 			}
-			say(connection, { type: "login", success });
+			send(connection, { type: "login", success });
 		},
 		offer: (data) => {
 			if (forward(data, { type: "offer", offer: data.offer, name: connection.name })) connection.otherName = data.name;
@@ -34,7 +35,7 @@ server.on("connection", (connection) => {
 		const data = JSON.parse(text);
 		const handler = handlers[data.type];
 		if (handler) handler(data);
-		else say(connection, { type: "error", message: `Command not found: ${data.type}` });
+		else send(connection, { type: "error", message: `Command not found: ${data.type}` });
 	});
 	connection.on("close", () => {
 		delete users[connection.name];

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs as PID 1 of the machine's namespaces: makes its root out of another one, and becomes systemd.
-# Arguments: the directory for the machine's own files, which holds install.sh, the network address of its eth0, and the
-# root to begin with, / for this host's.
+# Runs as PID 1 in the machine's namespaces, prepares the root file system, and becomes systemd.
+# Arguments: the directory for the machine's own files, which contains the directory install with
+# install.sh; the network address of its eth0; and the root file system to start from, / for this
+# host's.
 set -eu
 own=$1 address=$2 base=$3
 if [ "${4-}" != inside ]; then
@@ -12,7 +13,7 @@ mkdir "$own/upper" "$own/work" "$own/root"
 mount -t overlay overlay -o "lowerdir=$base,upperdir=$own/upper,workdir=$own/work" "$own/root"
 cd "$own/root"
 
-# Kernel file systems of these namespaces, and the devices any program may expect.
+# Mount the kernel file systems of these namespaces and create the devices that programs expect.
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs tmpfs sys/fs/cgroup
@@ -36,7 +37,7 @@ ip address add "$address" dev eth0
 ip link set eth0 up
 ip link set far up
 
-# No service of this host starts in the machine.
+# Services that are enabled on this host must not start in the machine.
 rm -rf etc/systemd/system/*.wants
 cp -r "$own/install" mnt/install
 chroot . sh -eu /mnt/install/install.sh

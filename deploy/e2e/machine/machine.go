@@ -1,7 +1,8 @@
-// Package machine boots a Debian machine in small: this host's file system under an overlay in memory, namespaces of its
-// own, and the real systemd as PID 1, so that a unit runs as it will on a server, its sandbox included.
+// Package machine boots a small Debian machine: this host's file system under an in-memory overlay,
+// its own namespaces, and the real systemd as PID 1. A unit runs there as it will on a server,
+// including its sandbox.
 //
-// Tests that use it start with sandbox.Run.
+// Tests that use it call sandbox.Run in TestMain.
 package machine
 
 import (
@@ -29,33 +30,34 @@ import (
 //go:embed boot.sh
 var bootScript []byte
 
-// Address is the machine's own, on an interface that leads nowhere.
+// Address is the machine's own address, on an interface that is connected to nothing.
 const Address = "45.33.3.2"
 
 const (
 	bootWithin = 60 * time.Second
-	runWithin  = 3 * time.Minute // an installation, on a host that is busy with other tests
+	runWithin  = 3 * time.Minute // enough for a package installation while other tests use the host
 )
 
-// Machine is a booted one.
+// Machine is a machine that has booted.
 type Machine struct {
 	t    testing.TB
 	init *exec.Cmd
-	log  bytes.Buffer  // of PID 1; complete once done is closed
+	log  bytes.Buffer  // PID 1's output; complete once done is closed
 	done chan struct{} // closed when PID 1 has ended
 }
 
-// Boot boots a machine. The files are put side by side in a directory; one of them, install.sh, runs in the machine's
-// file system before systemd does, and finds them in /mnt/install.
+// Boot boots a machine. It provides the files in /mnt/install. One of them, install.sh, runs in the
+// machine's file system before systemd starts.
 func Boot(t testing.TB, files map[string][]byte) *Machine {
 	t.Helper()
 	return BootFrom(t, "/", files)
 }
 
-// BootFrom is Boot with another file system than this host's to begin with; nothing in it changes.
+// BootFrom is like Boot, but uses the file system at root instead of this host's. It does not
+// change anything there.
 func BootFrom(t testing.TB, root string, files map[string][]byte) *Machine {
 	t.Helper()
-	own, err := os.MkdirTemp("", "machine") // under /run: an overlay's upper layer can't lie on an overlay
+	own, err := os.MkdirTemp("", "machine") // in /run, because an overlay's upper layer can't be on another overlay
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func BootFrom(t testing.TB, root string, files map[string][]byte) *Machine {
 	}
 	go func() {
 		defer close(m.done)
-		_ = m.init.Wait() // it ends by being killed, or too early, which await reports
+		_ = m.init.Wait() // PID 1 is killed at the end; if it ends early, await reports that
 	}()
 	t.Cleanup(m.off)
 	m.await()
@@ -96,7 +98,7 @@ func withBoot(files map[string][]byte) map[string][]byte {
 	return all
 }
 
-// makeGroup makes a control group for the machine, and removes it when the test ends.
+// makeGroup creates a control group for the machine and removes it when the test ends.
 func makeGroup(t testing.TB) *os.File {
 	t.Helper()
 	path := filepath.Join(groupRoot(t), fmt.Sprintf("icebox-e2e-%d", time.Now().UnixNano()))
@@ -112,7 +114,7 @@ func makeGroup(t testing.TB) *os.File {
 	return f
 }
 
-// groupRoot is where this host has the hierarchy that systemd wants.
+// groupRoot returns the mount point of this host's cgroup2 hierarchy, which systemd needs.
 func groupRoot(t testing.TB) string {
 	t.Helper()
 	f, err := os.Open("/proc/self/mounts")
@@ -123,7 +125,7 @@ func groupRoot(t testing.TB) string {
 	root := ""
 	for s := bufio.NewScanner(f); s.Scan(); {
 		if fields := strings.Fields(s.Text()); len(fields) > 2 && fields[2] == "cgroup2" {
-			root = fields[1] // the last one: it may be mounted over the others
+			root = fields[1] // use the last one, which may hide the others
 		}
 	}
 	if root == "" {
@@ -132,7 +134,8 @@ func groupRoot(t testing.TB) string {
 	return root
 }
 
-// removeGroup removes a control group with those below it; they empty as their processes are reaped.
+// removeGroup removes a control group and the groups below it. They become empty as their processes
+// are reaped, so it retries for 10 s.
 func removeGroup(t testing.TB, path string) {
 	end := time.Now().Add(10 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -153,14 +156,14 @@ func removeGroup(t testing.TB, path string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Errorf("the control group %s stays: %v", path, err)
+			t.Errorf("the control group %s could not be removed: %v", path, err)
 			return
 		}
 		<-tick.C
 	}
 }
 
-// await waits until systemd has reached its target.
+// await waits until systemd has reached basic.target.
 func (m *Machine) await() {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), bootWithin)
@@ -182,9 +185,9 @@ func (m *Machine) await() {
 	}
 }
 
-// off ends PID 1, and with it everything in its PID namespace.
+// off kills PID 1, and thereby every process in its PID namespace.
 func (m *Machine) off() {
-	_ = m.init.Process.Kill() // one that has ended already is no failure
+	_ = m.init.Process.Kill() // fails only if the process has already ended
 	<-m.done
 	if m.t.Failed() {
 		m.t.Logf("the machine's console:\n%s", m.log.String())
@@ -194,12 +197,13 @@ func (m *Machine) off() {
 func (m *Machine) command(ctx context.Context, argv ...string) *exec.Cmd {
 	pid := strconv.Itoa(m.init.Process.Pid)
 	c := exec.CommandContext(ctx, "nsenter", append([]string{"--target", pid, "--all", "--"}, argv...)...)
-	// What an administrator's shell has there, and nothing of the test's: each ICEBOX_ variable is a setting.
+	// The environment of an administrator's shell, without the test's variables: icebox takes every
+	// ICEBOX_ variable for a setting.
 	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
 	return c
 }
 
-// Run runs a program on the machine as root, which has to succeed, and returns what it printed.
+// Run runs a program on the machine as root and returns its output. The program must succeed.
 func (m *Machine) Run(argv ...string) string {
 	m.t.Helper()
 	out, err := m.Try(argv...)
@@ -209,7 +213,7 @@ func (m *Machine) Run(argv ...string) string {
 	return out
 }
 
-// Try is Run for a program that may fail.
+// Try is like Run for a program that may fail.
 func (m *Machine) Try(argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), runWithin)
 	defer cancel()
@@ -217,7 +221,7 @@ func (m *Machine) Try(argv ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// Dial connects from the machine.
+// Dial connects from inside the machine.
 func (m *Machine) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var c net.Conn
 	err := sandbox.InNetwork(fmt.Sprintf("/proc/%d/ns/net", m.init.Process.Pid), func() error {

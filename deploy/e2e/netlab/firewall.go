@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// Class is a kind of packet that inet tells apart and counts.
+// Class is a kind of packet that inet counts separately.
 type Class string
 
-// Classes of packets to and from vps, by the port on its side; Between is what the two routers send each other, and
-// Other is the rest. Hairpin is counted by cloud.
+// Most classes are packets to and from vps, by the port at vps. Between is what the two routers
+// send each other, and Other is the rest. cloud counts Hairpin; inet counts all others.
 const (
 	Page    Class = "page"     // TCP 443: pages and signalling
 	TURNUDP Class = "turn_udp" // UDP 3478
 	TURNTCP Class = "turn_tcp" // TCP 3478
 	TLS     Class = "turn_tls" // TCP 5349
 	DTLS    Class = "turn_dtls"
-	Relay   Class = "relay" // UDP of the relay range: what relayed addresses say to the outside
+	Relay   Class = "relay" // UDP in the relay port range: packets between relayed addresses and hosts outside
 	Between Class = "between"
-	Errors  Class = "icmp_errors" // ICMP: somebody has hung up before the other knows
-	IPv4    Class = "ipv4"        // all of IPv4, besides the class
+	Errors  Class = "icmp_errors" // ICMP, for example when one side closed a socket before the other knew
+	IPv4    Class = "ipv4"        // all IPv4 packets, in addition to their other class
 	Other   Class = "other"
 	Hairpin Class = "hairpin"
 )
@@ -38,10 +38,10 @@ var classes = []struct {
 	{Relay, "udp", "49152-65535"},
 }
 
-// Count is how much of one class has passed, in both directions, IP headers included.
+// Count is the traffic of one class in both directions. Bytes include IP headers.
 type Count struct{ Packets, Bytes uint64 }
 
-// Counts says what has passed since the lab was built.
+// Counts returns the traffic since the lab was built.
 func (l *Lab) Counts() map[Class]Count {
 	l.t.Helper()
 	counts := l.counters("inet")
@@ -76,26 +76,27 @@ func (l *Lab) counters(host string) map[Class]Count {
 	return counts
 }
 
-// firewall replaces a host's rules.
+// firewall replaces a host's nftables rules.
 func (l *Lab) firewall(host, rules string) {
 	l.t.Helper()
 	l.feed("flush ruleset\n"+rules, "netns", "exec", l.prefix+host, "nft", "-f", "-")
 }
 
-// Cut has a client's router drop everything, as a line that is down, until Mend.
+// Cut makes a client's router drop everything, as a broken line does, until Mend is called.
 func (l *Lab) Cut(host string) {
 	l.t.Helper()
 	const rules = "table inet cut {\nchain forward { type filter hook forward priority -10; policy drop; }\n}\n"
 	l.feed(rules, "netns", "exec", l.prefix+host+"nat", "nft", "-f", "-")
 }
 
-// Mend ends what Cut began.
+// Mend undoes Cut.
 func (l *Lab) Mend(host string) {
 	l.t.Helper()
 	l.feed("delete table inet cut\n", "netns", "exec", l.prefix+host+"nat", "nft", "-f", "-")
 }
 
-// natRules is a home router: it lets answers in, lets out what is allowed, and maps with a random port per destination.
+// natRules are the rules of a home router. It accepts replies from outside, lets out what is
+// allowed, and maps each destination to a random port.
 func natRules(allow []string) string {
 	out := "iifname lan accept"
 	if len(allow) > 0 {
@@ -118,7 +119,8 @@ table inet nat {
 }`, out)
 }
 
-// cloudRules is the 1:1 NAT; the hairpin rule stands before conntrack could map anything.
+// cloudRules are the rules of the 1:1 NAT. The hairpin rule comes before connection tracking, which
+// could otherwise translate the packet.
 func cloudRules() string {
 	return fmt.Sprintf(`
 table ip nat {

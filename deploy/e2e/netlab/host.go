@@ -8,13 +8,13 @@ import (
 	"icebox/deploy/e2e/sandbox"
 )
 
-// Host is one host of a lab, as a place where programs run.
+// Host is one host of a lab, on which programs can run.
 type Host struct {
 	lab  *Lab
 	name string
 }
 
-// Host names a host: Left, Right, VPS or Inet.
+// Host returns a host by its name: Left, Right, VPS or Inet.
 func (l *Lab) Host(name string) Host { return Host{l, name} }
 
 // Command prepares a command that runs on the host.
@@ -33,7 +33,7 @@ func (h Host) Dial(ctx context.Context, network, address string) (net.Conn, erro
 	return c, err
 }
 
-// Do calls f on a thread that is in a host's network namespace; see sandbox.InNetwork.
+// Do calls f on a thread in a host's network namespace; see sandbox.InNetwork.
 func (l *Lab) Do(host string, f func() error) error {
 	return sandbox.InNetwork("/run/netns/"+l.prefix+host, f)
 }

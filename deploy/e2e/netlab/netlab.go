@@ -1,20 +1,23 @@
-// Package netlab builds, from Linux network namespaces, the Internet in small that browser calls are proved on:
+// Package netlab builds a small Internet from Linux network namespaces, on which browser calls are
+// tested:
 //
 //	left  -- leftnat  --+
 //	                    +-- inet -- [cloud --] vps
 //	right -- rightnat --+
 //
-// left and right are two homes. Their routers masquerade with a fresh random port for every destination (what is
-// called a symmetric NAT), and inet, which has a route to each public address, drops and counts what one router sends to the
-// other. So nothing gets from left to right unless something on vps relays it. All public addresses are ordinary global ones,
-// outside the IANA special-purpose tables, for the daemon's default peer policy to be the one under test.
+// left and right are two homes. Their routers are symmetric NATs: they use a new random port for
+// every destination. inet has a route to each public address, but drops and counts what one router
+// sends to the other. So nothing reaches right from left unless a program on vps relays it. All
+// public addresses are ordinary global ones, outside the IANA special-purpose tables, so that the
+// tests use the daemon's default peer policy.
 //
-// inet is where the counters are: each packet to or from vps falls in one class by the port on vps's side.
+// inet counts packets. Each packet to or from vps belongs to one class, depending on the port at
+// vps.
 //
-// With Options.Cloud, vps has private addresses behind cloud, a 1:1 NAT that drops hairpinned packets (from vps to
-// its own public address).
+// With Options.Cloud, vps has private addresses behind cloud, a 1:1 NAT that drops hairpinned
+// packets (those from vps to its own public address).
 //
-// Tests that use it start with sandbox.Run, so that all of it goes away with them.
+// Tests that use it call sandbox.Run in TestMain, which removes everything at the end.
 package netlab
 
 import (
@@ -31,39 +34,39 @@ import (
 	"time"
 )
 
-// The hosts that tests run something on.
+// The hosts on which tests run programs.
 const (
 	Left  = "left"
 	Right = "right"
 	VPS   = "vps"
-	Inet  = "inet" // is on vps's link
+	Inet  = "inet" // has a direct link to vps
 )
 
-// Public addresses of the vps, whether it has them itself or cloud has them in front of it.
+// Public addresses of vps. They are its own, or, with Options.Cloud, cloud's.
 var (
 	PublicV4 = netip.MustParseAddr("45.33.3.2")
 	PublicV6 = netip.MustParseAddr("2600:3c01:0:3::2")
 )
 
-// PrivateV4 is vps's own address under Options.Cloud.
+// PrivateV4 is vps's own address with Options.Cloud.
 var PrivateV4 = netip.MustParseAddr("10.0.0.5")
 
-// Options choose a variant of the network.
+// Options select a variant of the network.
 type Options struct {
-	Name   string   // what the clients call vps, in their hosts files
-	Also   string   // another name for it; empty: none
+	Name   string   // vps's name in the clients' hosts files
+	Also   string   // another name of vps; empty: none
 	NoV4   bool     // clients have IPv6 only
 	NoV6   bool     // clients have IPv4 only
-	Cloud  bool     // vps is behind a 1:1 NAT of IPv4 that drops hairpinned packets; implies no IPv6 on vps
-	Allow  []string // nft matches of what the clients' routers let out ("tcp dport 443"); empty: everything
-	Direct bool     // inet forwards between the two routers instead of dropping: the NATs alone keep them apart
+	Cloud  bool     // vps is behind an IPv4 1:1 NAT that drops hairpinned packets, and has no IPv6
+	Allow  []string // nft matches for what the clients' routers let out ("tcp dport 443"); empty: everything
+	Direct bool     // inet forwards packets between the two routers, so that only the NATs separate the homes
 
-	Office  []netip.Addr // addresses of vps, of PublicV4 and PublicV6; nil: both. Cloud ignores it.
+	Office  []netip.Addr // vps's addresses, out of PublicV4 and PublicV6; nil: both. Cloud ignores it.
 	NoRoute bool         // vps has no default route, so that only inet reaches it
-	Bridge  string       // address and prefix length of a bridge on vps that leads nowhere, as Docker's; empty: no bridge
+	Bridge  string       // address and prefix length of a bridge on vps that is connected to nothing, like Docker's; empty: no bridge
 }
 
-// Lab is one such network. Its methods may be used from one goroutine at a time.
+// Lab is one such network. It is not safe for concurrent use.
 type Lab struct {
 	t      testing.TB
 	o      Options
@@ -73,7 +76,7 @@ type Lab struct {
 
 var labs atomic.Int32
 
-// New builds the network and takes it down when the test ends.
+// New builds the network and removes it when the test ends.
 func New(t testing.TB, o Options) *Lab {
 	t.Helper()
 	l := &Lab{t: t, o: o, prefix: fmt.Sprintf("lab%d-", labs.Add(1)), dir: t.TempDir()}
@@ -104,7 +107,7 @@ func (l *Lab) hosts() []string {
 	return h
 }
 
-// home makes a client's host and its router; n is its number in every address.
+// home creates a client's host and router. n is part of all their addresses.
 func (l *Lab) home(host string, n int) {
 	nat := host + "nat"
 	l.link(host, "eth0", nat, "lan")
@@ -126,7 +129,7 @@ func (l *Lab) home(host string, n int) {
 	l.firewall(nat, natRules(l.o.Allow))
 }
 
-// office makes vps, with cloud in front of it when asked for.
+// office creates vps and, if requested, cloud in front of it.
 func (l *Lab) office() {
 	if !l.o.Cloud {
 		l.plainOffice()
@@ -184,7 +187,7 @@ func (l *Lab) hostsFile() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// Command prepares a command that runs on a host, with the lab's hosts file and no DNS.
+// Command returns a command that runs on a host, with the lab's hosts file and without DNS.
 func (l *Lab) Command(ctx context.Context, host string, argv ...string) *exec.Cmd {
 	const script = `mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec "$@"`
 	args := append([]string{"netns", "exec", l.prefix + host, "sh", "-c", script, "sh", l.dir}, argv...)
@@ -222,12 +225,12 @@ func (l *Lab) remove(host string) {
 	if err == nil && len(pids) > 0 {
 		kill := append([]string{"-KILL"}, strings.Fields(string(pids))...)
 		l.t.Logf("netlab: processes left on %s: %s", host, kill[1:])
-		_ = exec.Command("kill", kill...).Run() // one that has just gone is no failure
+		_ = exec.Command("kill", kill...).Run() // fails only if the processes have just ended
 	}
 	l.ip("netns", "del", l.prefix+host)
 }
 
-// ip runs one command of iproute2 that has to work.
+// ip runs one iproute2 command, which must succeed.
 func (l *Lab) ip(args ...string) []byte {
 	l.t.Helper()
 	return l.feed("", args...)

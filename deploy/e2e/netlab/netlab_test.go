@@ -29,7 +29,7 @@ func listen(t *testing.T, l *Lab, host, address string) *net.UDPConn {
 	return c
 }
 
-// seenFrom sends from c and says which source address the receiver saw.
+// seenFrom sends a packet from c and returns the source address that the receiver sees.
 func seenFrom(t *testing.T, c, to *net.UDPConn, dst netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	if _, err := c.WriteToUDPAddrPort([]byte("hello"), dst); err != nil {
@@ -39,7 +39,7 @@ func seenFrom(t *testing.T, c, to *net.UDPConn, dst netip.AddrPort) netip.AddrPo
 	to.SetReadDeadline(time.Now().Add(5 * time.Second))
 	_, from, err := to.ReadFromUDPAddrPort(buf)
 	if err != nil {
-		t.Fatalf("nothing came to %s: %v", dst, err)
+		t.Fatalf("nothing arrived at %s: %v", dst, err)
 	}
 	return netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 }
@@ -53,8 +53,9 @@ func silent(t *testing.T, c *net.UDPConn, wait time.Duration) {
 	}
 }
 
-// TestSymmetric shows that each home's NAT maps one socket to another port for each destination, that a mapping
-// lets only that destination answer, and that this holds even when the routers can reach each other.
+// TestSymmetric checks that each home's NAT maps one socket to a different port for each
+// destination, that only this destination can reply through the mapping, and that both hold even
+// when the routers can reach each other.
 func TestSymmetric(t *testing.T) {
 	cases := map[string]struct {
 		client, a, b string
@@ -84,14 +85,15 @@ func TestSymmetric(t *testing.T) {
 			}
 			client.SetReadDeadline(time.Now().Add(5 * time.Second))
 			if _, err := client.Read(make([]byte, 64)); err != nil {
-				t.Errorf("the invited answer did not come: %v", err)
+				t.Errorf("the expected reply did not arrive: %v", err)
 			}
 		})
 	}
 }
 
-// TestCloud shows what the 1:1 NAT does: a stranger's packet for the public address reaches vps at its private one, the
-// answer comes from the public one, and what vps sends to its own public address is dropped and counted.
+// TestCloud checks the 1:1 NAT. A packet to the public address reaches vps at its private one, the
+// reply comes from the public address, and a packet from vps to its own public address is dropped
+// and counted.
 func TestCloud(t *testing.T) {
 	lab := New(t, Options{Name: "icebox.test", Cloud: true})
 	client, vps := listen(t, lab, Left, "192.168.1.2:5000"), listen(t, lab, VPS, "10.0.0.5:3478")
@@ -102,7 +104,7 @@ func TestCloud(t *testing.T) {
 	}
 	client.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, answered, err := client.ReadFromUDPAddrPort(make([]byte, 64)); err != nil || netip.AddrPortFrom(answered.Addr().Unmap(), answered.Port()) != public {
-		t.Errorf("answered from %s (error %v), want %s", answered, err, public)
+		t.Errorf("the reply came from %s (error %v), want %s", answered, err, public)
 	}
 	if _, err := vps.WriteToUDPAddrPort([]byte("hairpin"), public); err != nil {
 		t.Fatal(err)
@@ -113,7 +115,7 @@ func TestCloud(t *testing.T) {
 	}
 }
 
-// TestAllow shows that a filtering router lets out what it is told to, and nothing else.
+// TestAllow checks that a filtering router lets out what Options.Allow lists and nothing else.
 func TestAllow(t *testing.T) {
 	lab := New(t, Options{Name: "icebox.test", Allow: []string{"udp dport 5349"}})
 	client := listen(t, lab, Left, "192.168.1.2:5000")

@@ -1,4 +1,4 @@
-// Package pki makes a certificate authority for one test, and a server certificate signed by it.
+// Package pki creates a certificate authority for one test, and a server certificate signed by it.
 package pki
 
 import (
@@ -18,12 +18,13 @@ import (
 	"time"
 )
 
-// Files are PEM files: the authority, and a server's certificate with its key.
+// Files are the paths of PEM files: the authority's certificate, and a server's certificate and
+// key.
 type Files struct {
 	CA, Cert, Key string
 }
 
-// Make is New for a test, in a directory of the test's.
+// Make is New in a temporary directory of the test.
 func Make(t testing.TB, names ...string) Files {
 	t.Helper()
 	f, err := New(t.TempDir(), names...)
@@ -33,7 +34,8 @@ func Make(t testing.TB, names ...string) Files {
 	return f
 }
 
-// New writes the files into dir. The server certificate is good for the names and for loopback addresses.
+// New writes the files into dir. The server certificate is valid for names and for the loopback
+// addresses 127.0.0.1 and ::1.
 func New(dir string, names ...string) (Files, error) {
 	now := time.Now()
 	ca := &x509.Certificate{
@@ -50,15 +52,15 @@ func New(dir string, names ...string) (Files, error) {
 	f := Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return f, fmt.Errorf("make the authority's key: %w", err)
+		return f, fmt.Errorf("generate the authority's key: %w", err)
 	}
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return f, fmt.Errorf("make the server's key: %w", err)
+		return f, fmt.Errorf("generate the server's key: %w", err)
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	if err != nil {
-		return f, fmt.Errorf("make the authority: %w", err)
+		return f, fmt.Errorf("create the authority's certificate: %w", err)
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &leafKey.PublicKey, caKey)
 	if err != nil {

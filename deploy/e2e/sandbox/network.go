@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// InNetwork calls f on a thread that is in a network namespace, named by its file. Sockets that f opens stay there for
-// life. What f starts in goroutines of its own is not there.
+// InNetwork calls f on a thread in the network namespace that the file at path names. Sockets that
+// f opens stay in that namespace. Goroutines that f starts do not run in it.
 func InNetwork(path string, f func() error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		runtime.LockOSThread() // without unlocking, so that the thread ends with this goroutine
 		done <- enterNetwork(path, f)
 	}()
 	return <-done

@@ -1,5 +1,5 @@
-// Package sandbox runs a test binary in namespaces of its own, where it may do as root what it likes: nothing of it is seen
-// outside, and nothing is left when it ends.
+// Package sandbox runs a test binary in private namespaces, where it may do anything that root may
+// do. Nothing it does is visible outside, and nothing is left when it ends.
 package sandbox
 
 import (
@@ -13,21 +13,25 @@ import (
 	"testing"
 )
 
-// insideVar tells the copy of a test binary that it already runs in the private namespaces.
+// insideVar is set in the environment of the copy of the test binary that runs in the private
+// namespaces.
 const insideVar = "E2E_SANDBOX"
 
-// The first thread is kept for the main goroutine: a goroutine that enters another namespace may not spoil it, since it
-// can't end before the process does, and a child must not lose the thread that Pdeathsig watches.
+// The main goroutine keeps the first thread, for two reasons. A goroutine that enters another
+// namespace must not change this thread, because it only ends with the process. And a child must
+// not lose the thread that started it, because Pdeathsig watches that thread.
 func init() { runtime.LockOSThread() }
 
-// Run is the body of a TestMain. It starts the test binary again in mount, network and PID namespaces of its own,
-// with an empty /run that holds the temporary files too, and returns that run's exit code. Every network namespace, veth,
-// mount, process and file a test makes lives in there: when the run ends, however it ends, the kernel takes all of it away,
-// and two runs at once can't meet.
+// Run is the body of a TestMain. It starts the test binary again in new mount, network and PID
+// namespaces and returns that run's exit code. An empty /run, which also holds the temporary files,
+// hides the host's.
+//
+// All network namespaces, interfaces, mounts, processes and files that a test creates are inside.
+// However the run ends, the kernel removes them, and two concurrent runs can't affect each other.
 func Run(m *testing.M) int {
 	if os.Getenv(insideVar) != "" {
 		if err := enter(); err != nil {
-			fmt.Fprintln(os.Stderr, "sandbox: private namespaces:", err)
+			fmt.Fprintln(os.Stderr, "sandbox: set up private namespaces:", err)
 			return 1
 		}
 		return m.Run()
@@ -59,7 +63,8 @@ func Run(m *testing.M) int {
 	}
 }
 
-// enter finishes what unshare began: an empty /run (where `ip netns` keeps its names) that also holds the temporary files.
+// enter completes what unshare started: it mounts an empty /run, where `ip netns` keeps its names
+// and the temporary files go.
 func enter() error {
 	if err := syscall.Mount("sandbox", "/run", "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount an empty /run: %w", err)
@@ -74,7 +79,8 @@ func enter() error {
 	return os.Setenv("TMPDIR", tmp)
 }
 
-// Overlay makes directories writable: what is changed there from now on stays in memory, and nobody outside sees it.
+// Overlay makes directories writable. Changes there stay in memory and are not visible outside the
+// sandbox.
 func Overlay(t testing.TB, dirs ...string) {
 	t.Helper()
 	for _, dir := range dirs {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// StartClassic starts the signalling server of the tutorials, on Node, in the role icebox is to take over.
+// StartClassic starts the tutorials' signalling server on Node.js, which icebox is to replace.
 func StartClassic(t testing.TB, port int) *Process {
 	t.Helper()
 	script := filepath.Join(Root(), "deploy", "e2e", "classic", "server.mjs")

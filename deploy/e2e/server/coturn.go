@@ -11,20 +11,21 @@ import (
 	"icebox/deploy/e2e/pki"
 )
 
-// Ports are where a TURN server listens: UDP and TCP on Plain, TLS and DTLS on Secure.
+// Ports are the ports of a TURN server: Plain for UDP and TCP, Secure for TLS and DTLS.
 type Ports struct{ Plain, Secure int }
 
-// FreePorts finds two.
+// FreePorts returns two free ports.
 func FreePorts(t testing.TB) Ports { return Ports{FreePort(t), FreePort(t)} }
 
-// StartCoturn starts Debian's coturn on 127.0.0.1, with a shared secret, in the role icebox is to take over.
+// StartCoturn starts Debian's coturn on 127.0.0.1 with a shared secret. It is the relay that icebox
+// is to replace.
 func StartCoturn(t testing.TB, p Ports, secret string, files pki.Files) *Process {
 	t.Helper()
 	c, _ := StartCoturnFile(t, p, secret, files)
 	return c
 }
 
-// StartCoturnFile is StartCoturn with the name of the configuration file.
+// StartCoturnFile is like StartCoturn and also returns the path of the configuration file.
 func StartCoturnFile(t testing.TB, p Ports, secret string, files pki.Files) (c *Process, conf string) {
 	t.Helper()
 	dir := t.TempDir()

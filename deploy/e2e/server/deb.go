@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Package is the Debian package under test: $ICEBOX_DEB, else what deploy/debian/build.sh builds for this host.
+// Package returns the path of the Debian package under test: $ICEBOX_DEB, or else one that
+// deploy/debian/build.sh builds for this host.
 func Package(t testing.TB) string {
 	t.Helper()
 	path, err := deb()
@@ -37,7 +38,7 @@ var deb = sync.OnceValues(func() (string, error) {
 	_, rest, _ := strings.Cut(string(out), " in '")
 	name, _, found := strings.Cut(rest, "'")
 	if !found {
-		return "", fmt.Errorf("build the package: it is not told where: %s", out)
+		return "", fmt.Errorf("build the package: the output does not say where it is: %s", out)
 	}
 	return filepath.Join(Root(), name), nil
 })

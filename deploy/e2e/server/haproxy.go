@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// StartHAProxy starts Debian's HAProxy, which passes connections to one local port on to another and says for whom with the
-// PROXY protocol, in the version that send names: send-proxy or send-proxy-v2.
+// StartHAProxy starts Debian's HAProxy, which forwards connections from each local port in ports to
+// another one. It sends the client's address in the version of the PROXY protocol that send names:
+// send-proxy or send-proxy-v2.
 func StartHAProxy(t testing.TB, send string, ports map[int]int) *Process {
 	t.Helper()
 	var conf strings.Builder

@@ -21,20 +21,20 @@ import (
 // Icebox is a running daemon.
 type Icebox struct {
 	*Process
-	Admin  string // host:port
-	Config string // file
+	Admin  string // host:port of the admin listener
+	Config string // path of the configuration file
 	http   *http.Client
 }
 
-// IceboxOptions are what differs from test to test.
+// IceboxOptions are the settings that differ between tests.
 type IceboxOptions struct {
 	Host     Host   // nil: Here
-	Config   string // YAML; admin and state_dir are not for it to set
-	Admin    string // host:port; empty: a free loopback port
-	StateDir string // empty: a fresh one
+	Config   string // YAML, without admin and state_dir
+	Admin    string // host:port of the admin listener; empty: a free loopback port
+	StateDir string // empty: a new directory
 }
 
-// StartIcebox starts the daemon and returns once it says it is ready.
+// StartIcebox starts the daemon and returns when it reports that it is ready.
 func StartIcebox(t testing.TB, o IceboxOptions) *Icebox {
 	t.Helper()
 	if o.Host == nil {
@@ -74,12 +74,13 @@ func (i *Icebox) get(ctx context.Context, path string) (string, error) {
 	defer reply.Body.Close()
 	body, err := io.ReadAll(reply.Body)
 	if err == nil && reply.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s: %s", path, reply.Status, body)
+		err = fmt.Errorf("%s returned %s: %s", path, reply.Status, body)
 	}
 	return string(body), err
 }
 
-// Metric is the sum of the series of one metric that carry all the labels, each written name="value".
+// Metric returns the sum over the series of a metric that have all the labels. A label is written
+// name="value".
 func (i *Icebox) Metric(name string, labels ...string) float64 {
 	i.t.Helper()
 	text, err := i.get(context.Background(), "/metrics")
@@ -121,13 +122,14 @@ func hasAll(set string, labels []string) bool {
 	return true
 }
 
-// Root is the top of the repository.
+// Root returns the path of the repository.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// Binary is the daemon under test: $ICEBOX_BIN, else what `make build` builds.
+// Binary returns the path of the daemon under test: $ICEBOX_BIN, or else one that `make build`
+// builds.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()

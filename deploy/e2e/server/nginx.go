@@ -11,22 +11,23 @@ import (
 	"icebox/deploy/e2e/pki"
 )
 
-// NginxOptions say where Debian's Nginx stands between clients and icebox.
+// NginxOptions configure Debian's Nginx between clients and icebox.
 type NginxOptions struct {
 	Host    Host   // nil: Here
-	Name    string // instead of turn.example.org
+	Name    string // replaces turn.example.org
 	Files   pki.Files
-	HTTP    string // host:port to redirect from; empty: port 80 as shipped
-	HTTPS   string // host:port; empty: port 443 as shipped
-	Backend string // icebox's host:port; empty: as shipped
-	Relay   string // TURN's own name: the shipped stream has 443, and the site is behind it; empty: no stream
-	// Buffered leaves Nginx's buffering as Nginx has it, instead of off as shipped.
+	HTTP    string // host:port that redirects to HTTPS; empty: port 80, as shipped
+	HTTPS   string // host:port; empty: port 443, as shipped
+	Backend string // icebox's host:port; empty: 127.0.0.1:8080, as shipped
+	Relay   string // name for TURN: the shipped stream listens on 443, in front of the site; empty: no stream
+	// Buffered keeps Nginx's default buffering, which the shipped site turns off.
 	Buffered bool
-	// NoWebSocket leaves out what lets WebSockets through.
+	// NoWebSocket removes the lines that let WebSockets through.
 	NoWebSocket bool
 }
 
-// StartNginx starts Nginx with the shipped site, in which nothing is replaced but names, paths and, when asked for, ports.
+// StartNginx starts Nginx with the shipped site. It replaces only names and paths, and, if
+// requested, ports.
 func StartNginx(t testing.TB, o NginxOptions) *Process {
 	t.Helper()
 	if o.Host == nil {
@@ -48,7 +49,7 @@ func StartNginx(t testing.TB, o NginxOptions) *Process {
 		"}",
 	}, "\n")+"\n")
 	if os.Geteuid() == 0 {
-		conf = write(t, conf, "user root;\n"+read(t, conf)) // its files are this user's
+		conf = write(t, conf, "user root;\n"+read(t, conf)) // because the files belong to this user
 	}
 	p := start(t, "nginx", o.Host.Command(context.Background(), "nginx", "-p", dir, "-e", "stderr", "-c", conf))
 	if o.HTTPS == "" {
@@ -61,7 +62,7 @@ func StartNginx(t testing.TB, o NginxOptions) *Process {
 	return p
 }
 
-// edit makes the replacements; one that finds nothing to replace is a failure.
+// edit makes the replacements. It fails if the site lacks a text to replace.
 func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 	t.Helper()
 	const live = "/etc/letsencrypt/live/turn.example.org/"
@@ -102,12 +103,13 @@ func (o NginxOptions) edit(t testing.TB, site, dir string) string {
 func replace(t testing.TB, text, old, by string) string {
 	t.Helper()
 	if !strings.Contains(text, old) {
-		t.Fatalf("what is shipped for Nginx has no %q to replace", old)
+		t.Fatalf("the shipped Nginx configuration has no %q to replace", old)
 	}
 	return strings.ReplaceAll(text, old, by)
 }
 
-// stream is the part of the configuration outside of http, with Debian's module and the shipped file.
+// stream returns the part of the configuration outside http: Debian's stream module and the shipped
+// file.
 func (o NginxOptions) stream(t testing.TB, dir string) string {
 	t.Helper()
 	if o.Relay == "" {

@@ -15,15 +15,17 @@ import (
 	"icebox/deploy/e2e/pki"
 )
 
-// Pebble is Let's Encrypt's test authority, as go.mod pins it. All names lead it to 127.0.0.1.
+// Pebble is Let's Encrypt's test authority, in the version that go.mod pins. It resolves every name
+// to 127.0.0.1.
 type Pebble struct {
 	*Process
 	Directory string // URL
-	Roots     string // URL of what it signs with, new with each start
-	HTTP, TLS int    // ports where it looks for answers to HTTP-01 and TLS-ALPN-01
+	Roots     string // URL of its root certificate, which is new at each start
+	HTTP, TLS int    // ports on which it expects the responses to HTTP-01 and TLS-ALPN-01
 }
 
-// StartPebble starts one whose certificates are good for so long. Its own server has the certificate of files.
+// StartPebble starts an authority whose certificates are valid for validity. Its own server uses
+// the certificate in files.
 func StartPebble(t testing.TB, files pki.Files, validity time.Duration) *Pebble {
 	t.Helper()
 	dir, dns, acme, roots := tools(t), FreePort(t), FreePort(t), FreePort(t)
@@ -50,7 +52,7 @@ func StartPebble(t testing.TB, files pki.Files, validity time.Duration) *Pebble 
 
 func local(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
-// tools is the directory with the programs that go.mod names as tools.
+// tools returns the directory with the programs that go.mod lists as tools.
 func tools(t testing.TB) string {
 	t.Helper()
 	dir, err := buildTools()

@@ -15,7 +15,7 @@ func StartPeer(t testing.TB, host, port string) *Process {
 	return p
 }
 
-// echoing is ready for await: a datagram comes back.
+// echoing is a check for await: a datagram to address must come back.
 func echoing(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c, err := Here.Dial(ctx, "udp", address)

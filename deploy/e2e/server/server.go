@@ -1,6 +1,8 @@
-// Package server starts the programs that tests talk to: icebox itself, what it replaces (Debian's coturn, a classic
-// signalling server on Node) and Debian's Nginx in front of it. Each runs as a child that dies with the test, keeps the
-// end of its log for a failure, and is ready when its constructor returns.
+// Package server starts the programs that tests talk to: icebox itself, the servers that it
+// replaces (Debian's coturn and a classic signalling server on Node.js), proxies in front of it
+// (Debian's Nginx and HAProxy), and a certificate authority. Each is a child process that ends with
+// the test and is ready when its constructor returns. If the test fails, the end of the program's
+// output is logged.
 package server
 
 import (
@@ -22,20 +24,20 @@ import (
 	"time"
 )
 
-// Host is a place to run a server and to reach what listens there on loopback.
+// Host is a place where a server can run and whose loopback listeners can be reached.
 type Host interface {
 	Command(ctx context.Context, argv ...string) *exec.Cmd
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Here is this machine.
+// Here is this host.
 var Here Host = here{}
 
 type here struct{}
 
 func (here) Command(ctx context.Context, argv ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // for a test binary that is killed
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // in case the test binary is killed
 	return c
 }
 
@@ -44,7 +46,7 @@ func (here) Dial(ctx context.Context, network, address string) (net.Conn, error)
 	return d.DialContext(ctx, network, address)
 }
 
-// readyWithin bounds how long a server may take to start, on a busy machine.
+// readyWithin limits how long a server may take to start, on a busy host.
 const readyWithin = 20 * time.Second
 
 // Process is one running server.
@@ -54,11 +56,11 @@ type Process struct {
 	cmd  *exec.Cmd
 	log  tail
 	done chan struct{} // closed when the process has been waited for
-	err  error         // how it ended; valid once done is closed
-	told atomic.Bool   // it was told to end
+	err  error         // result of Wait; valid once done is closed
+	told atomic.Bool   // whether the test has asked it to end
 }
 
-// start runs a command as a server, with more in its environment, and stops it when the test ends.
+// start runs c as a server, with env added to its environment, and stops it when the test ends.
 func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: c, done: make(chan struct{})}
@@ -68,7 +70,7 @@ func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	started := make(chan error)
 	go func() {
 		defer close(p.done)
-		runtime.LockOSThread() // Pdeathsig is about the thread that started the child
+		runtime.LockOSThread() // Pdeathsig fires when the thread that started the child ends
 		defer runtime.UnlockOSThread()
 		err := c.Start()
 		started <- err
@@ -82,13 +84,14 @@ func start(t testing.TB, name string, c *exec.Cmd, env ...string) *Process {
 	t.Cleanup(func() {
 		p.Stop()
 		if t.Failed() {
-			t.Logf("the end of what %s said:\n%s", name, &p.log)
+			t.Logf("the output of %s ends with:\n%s", name, &p.log)
 		}
 	})
 	return p
 }
 
-// Environment is this process's own without the variables that icebox would take for settings.
+// Environment returns this process's environment without the variables that would change icebox's
+// behaviour.
 func Environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -99,7 +102,7 @@ func Environment() []string {
 	return env
 }
 
-// Stop asks the server to end, and makes it end when it doesn't. It may be called more than once.
+// Stop asks the server to end, and kills it after 15 s. It may be called more than once.
 func (p *Process) Stop() {
 	p.t.Helper()
 	if p.told.Swap(true) {
@@ -109,26 +112,26 @@ func (p *Process) Stop() {
 		p.t.Errorf("%s ended on its own: %v", p.name, p.err)
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has just ended is no failure
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if the process has just ended
 	select {
 	case <-p.done:
 	case <-time.After(15 * time.Second):
-		p.t.Errorf("%s does not end on SIGTERM", p.name)
+		p.t.Errorf("%s did not end within 15 s after SIGTERM", p.name)
 		p.Kill()
 	}
 }
 
-// Kill ends the server without asking.
+// Kill kills the server.
 func (p *Process) Kill() {
 	p.told.Store(true)
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// Log is the end of what the server has printed.
+// Log returns the last 16 KiB that the server has printed.
 func (p *Process) Log() string { return p.log.String() }
 
-// PID is the server's process, or that of the program that runs it in another namespace.
+// PID returns the process ID of the server, or of the program that runs it in another namespace.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 func (p *Process) over() bool {
@@ -140,7 +143,7 @@ func (p *Process) over() bool {
 	}
 }
 
-// await asks until ready says nil, the server ends, or time is up.
+// await calls ready until it returns nil, the server ends, or readyWithin has passed.
 func (p *Process) await(ready func(context.Context) error) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
@@ -160,7 +163,7 @@ func (p *Process) await(ready func(context.Context) error) {
 	}
 }
 
-// listening is ready for await: something accepts TCP there.
+// listening is a check for await: address must accept a TCP connection.
 func listening(h Host, address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c, err := h.Dial(ctx, "tcp", address)
@@ -171,16 +174,17 @@ func listening(h Host, address string) func(context.Context) error {
 	}
 }
 
-// portsGiven are the ports that FreePort has returned to the tests of this process.
+// portsGiven are the ports that FreePort has returned in this process.
 var portsGiven sync.Map
 
-// FreePort finds a port that is free for TCP and UDP on the loopback addresses, below the range the kernel gives out.
+// FreePort returns a port that is free for TCP and UDP on the loopback addresses. The port is below
+// the range from which the kernel chooses.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
 		if _, given := portsGiven.LoadOrStore(port, true); given {
-			continue // its holder may not listen yet
+			continue // the test that got it may not listen yet
 		}
 		if free("127.0.0.1", port) && free("127.0.0.9", port) && free("::1", port) {
 			return port
@@ -204,7 +208,7 @@ func free(host string, port int) bool {
 	return c.Close() == nil
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the last tailSize bytes that are written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -228,7 +232,7 @@ func (w *tail) String() string {
 	return w.buf.String()
 }
 
-// write is a file of a server's configuration.
+// write writes a server's configuration file and returns its path.
 func write(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
