@@ -8,29 +8,29 @@ import (
 	"icebox/deploy/e2e/netlab"
 )
 
-// TestCall is the call as it comes: nothing filtered but by the NATs. Afterwards the daemon is killed in a second
-// call, and with it the pictures stop: nothing else carried them.
+// TestCall makes a call with nothing in the way but the NATs. In a second call it kills the daemon,
+// and the video must stop, because nothing else may carry it.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{})
 	s.signIn("")
 	w := s.watch()
 	if w.relayed["udp"] == 0 {
-		t.Errorf("relayed %v, want UDP, which is the best of what there is", w.relayed)
+		t.Errorf("relayed %v, want UDP, which is the best available transport", w.relayed)
 	}
 	s.hangUp()
 
 	s.watch()
 	s.icebox.Kill()
-	s.left.rest(2 * time.Second) // what was on its way arrives and is shown
+	s.left.rest(2 * time.Second) // packets in flight still arrive and are decoded
 	before := [2]int{s.left.look().Frames, s.right.look().Frames}
 	s.left.rest(2 * time.Second)
 	if after := [2]int{s.left.look().Frames, s.right.look().Frames}; after != before {
-		t.Errorf("frames decoded went from %v to %v without a relay", before, after)
+		t.Errorf("the number of decoded frames rose from %v to %v without a relay", before, after)
 	}
 }
 
-// TestOnlyTransport filters at the clients' routers all but the page and one way to the relay.
+// TestOnlyTransport lets the clients' routers pass only the page and one transport to the relay.
 func TestOnlyTransport(t *testing.T) {
 	t.Parallel()
 	for transport, c := range map[string]struct {
@@ -50,10 +50,11 @@ func TestOnlyTransport(t *testing.T) {
 	}
 }
 
-// onlyUDP is what the clients' routers let out where the relay is to be reached over UDP: browsers may try TCP as well.
+// onlyUDP is what the clients' routers pass when the relay must be reached over UDP. Without the
+// filter, browsers may try TCP as well.
 var onlyUDP = []string{"tcp dport 443", "udp dport 3478"}
 
-// TestIPv6Only has clients without any IPv4.
+// TestIPv6Only uses clients that have no IPv4 address.
 func TestIPv6Only(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{NoV4: true, Allow: onlyUDP}})
@@ -61,12 +62,13 @@ func TestIPv6Only(t *testing.T) {
 	s.watch().only(t, "udp", netlab.TURNUDP)
 	s.hangUp()
 	if n := s.lab.Counts()[netlab.IPv4].Packets; n != 0 {
-		t.Errorf("%d packets of IPv4 on the network", n)
+		t.Errorf("there were %d IPv4 packets on the network, want none", n)
 	}
 }
 
-// TestBehindNAT has icebox behind a 1:1 NAT that drops hairpinned packets, and both sides use relays only: the packets
-// of one relayed address for the other never leave the daemon.
+// TestBehindNAT runs icebox behind a 1:1 NAT that drops hairpinned packets. Both sides use relay
+// candidates only, so the daemon must hand packets from one relayed address to the other inside the
+// process.
 func TestBehindNAT(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{
@@ -76,9 +78,9 @@ func TestBehindNAT(t *testing.T) {
 	s.signIn("?policy=relay")
 	w := s.watch()
 	w.only(t, "udp", netlab.TURNUDP)
-	for who, v := range map[string]view{"left": w.left, "right": w.right} {
+	for host, v := range map[string]view{"left": w.left, "right": w.right} {
 		if v.Local != "relay" || v.Remote != "relay" {
-			t.Errorf("%s: the selected pair is %s and %s, want two relays", who, v.Local, v.Remote)
+			t.Errorf("%s: the selected pair is %s and %s, want two relay candidates", host, v.Local, v.Remote)
 		}
 	}
 	if n := s.lab.Counts()[netlab.Hairpin].Packets; n != 0 {
@@ -87,7 +89,8 @@ func TestBehindNAT(t *testing.T) {
 	s.hangUp()
 }
 
-// TestThroughNginx has Debian's Nginx with the shipped site in front of the pages and of signalling.
+// TestThroughNginx puts Debian's Nginx, with the shipped site, in front of the pages and the
+// signalling.
 func TestThroughNginx(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{nginx: true})
@@ -96,8 +99,9 @@ func TestThroughNginx(t *testing.T) {
 	s.hangUp()
 }
 
-// TestNoRelay shows that it is the relay that makes the difference: the daemon has none, the browsers learn their public
-// addresses by STUN, and the network would carry packets from one NAT to the other. The NATs alone keep the call from coming about.
+// TestNoRelay checks that the other tests really need the relay. The daemon has none, the browsers
+// learn their public addresses by STUN, and the network carries packets from one NAT to the other.
+// The NATs alone must prevent the call.
 func TestNoRelay(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{
@@ -113,9 +117,9 @@ func TestNoRelay(t *testing.T) {
 		p.WaitFor("ICE to give up", `return e2ePeers.some((p) => p.iceConnectionState === "failed" || p.iceConnectionState === "closed")`, nil, 60*time.Second)
 	}
 	if s.lab.Counts()[netlab.Between].Packets == 0 {
-		t.Errorf("the browsers never tried to reach each other directly")
+		t.Errorf("the browsers sent each other no packets")
 	}
 	if s.left.Becomes(inCall, nil, 0) || s.right.Becomes(inCall, nil, 0) {
-		t.Errorf("the call came about without a relay")
+		t.Errorf("the call was connected without a relay")
 	}
 }

@@ -1,5 +1,6 @@
-// Package calls proves the main job: two browsers, each behind a symmetric NAT, sign in by name over https, call each other
-// on the page that icebox serves, and see each other through icebox's relay. See package netlab for the network.
+// Package calls tests icebox's main purpose. Two browsers, each behind a symmetric NAT, sign in by
+// name over HTTPS, call each other on the page that icebox serves, and see each other through
+// icebox's relay. Package netlab describes the network.
 package calls
 
 import (
@@ -11,5 +12,5 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(sandbox.Run(m)) }
 
-// name is what the clients call icebox.
+// name is the host name that the clients use for icebox.
 const name = "icebox.test"

@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	patience = time.Minute     // for what takes a moment, on a slow day
-	window   = 5 * time.Second // media are watched for
-	frames   = 25              // have to be decoded in a window, half of what the cameras have
+	patience = time.Minute     // for each step that should take a moment, on a slow machine
+	window   = 5 * time.Second // how long media are observed
+	frames   = 25              // frames that must be decoded in a window, half of what the cameras send
 )
 
-// inCall is the page's own word for a connected call.
+// inCall reports whether the page shows a connected call.
 const inCall = `return document.querySelector("main").dataset.call === "in-call"`
 
-// view is what a browser says of its call.
+// view is a browser's statistics of its call.
 type view struct {
 	Frames         int
-	Sent, Received float64 // bytes over the selected pair, without ICE's own
+	Sent, Received float64 // bytes over the selected pair, without STUN messages
 	Local, Remote  string  // candidate types of the selected pair
 	Relay          string  // transport to the relay, when Local is "relay"
 }
 
-// look reads a view. The statistics are the browser's own, of the connection that the page made last.
+// look returns the browser's statistics for the connection that the page created last.
 func (p *phone) look() view {
 	var v view
 	p.Run(`
@@ -41,22 +41,23 @@ func (p *phone) look() view {
 	return v
 }
 
-// rest lets time pass, by the browser's clock.
+// rest waits for d, by the browser's clock.
 func (p *phone) rest(d time.Duration) {
 	p.Run(`await new Promise((r) => setTimeout(r, args))`, d.Milliseconds(), nil)
 }
 
-// traffic is what one window brought.
+// traffic is what happened in one window.
 type traffic struct {
-	left, right view                          // at its end
+	left, right view                          // at the end of the window
 	media       float64                       // bytes that both browsers received
 	relayed     map[string]float64            // the daemon's payload bytes, by transport
-	network     map[netlab.Class]netlab.Count // what inet saw
+	network     map[netlab.Class]netlab.Count // what inet counted
 }
 
 var transports = []string{"udp", "tcp", "tls", "dtls"}
 
-// watch connects the call, watches one window of it, and checks what every call has to show.
+// watch connects the call, observes one window of it, and checks everything that must hold for
+// every call.
 func (s *scene) watch() traffic {
 	s.t.Helper()
 	begun := time.Now()
@@ -67,7 +68,7 @@ func (s *scene) watch() traffic {
 	for _, p := range []*phone{s.left, s.right} {
 		p.WaitFor("a picture", `return document.querySelector("#tiles video").videoWidth > 0`, nil, patience)
 	}
-	s.t.Logf("from the press of Call to both pictures: %d ms", time.Since(begun).Milliseconds())
+	s.t.Logf("from the click on Call to video on both sides: %d ms", time.Since(begun).Milliseconds())
 
 	relayed, network := s.relayed(), s.lab.Counts()
 	left, right := s.left.look(), s.right.look()
@@ -85,18 +86,20 @@ func (s *scene) watch() traffic {
 	return w
 }
 
-// check: pictures moved on both sides, through a relay, and the daemon counted the bytes.
+// check checks that video moved on both sides, that it went through a relay, and that the daemon
+// counted the bytes.
 func (s *scene) check(w traffic, left, right view) {
 	s.t.Helper()
-	for who, v := range map[string][2]view{"left": {left, w.left}, "right": {right, w.right}} {
+	for host, v := range map[string][2]view{"left": {left, w.left}, "right": {right, w.right}} {
 		if got := v[1].Frames - v[0].Frames; got < frames {
-			s.t.Errorf("%s decoded %d frames in %s, want %d or more", who, got, window, frames)
+			s.t.Errorf("%s decoded %d frames in %s, want at least %d", host, got, window, frames)
 		}
 		if v[1].Local != "relay" && v[1].Remote != "relay" {
-			s.t.Errorf("%s: the selected pair is %s and %s, want a relay", who, v[1].Local, v[1].Remote)
+			s.t.Errorf("%s: the selected pair is %s and %s, want a relay candidate", host, v[1].Local, v[1].Remote)
 		}
 	}
-	// Both sides relayed: each byte is counted once on its way to the peer and once on its way from it.
+	// If both sides use a relay, the daemon counts each byte twice: on its way to the peer and on
+	// its way from it.
 	legs := 1.0
 	if w.left.Local == "relay" && w.right.Local == "relay" {
 		legs = 2
@@ -106,16 +109,16 @@ func (s *scene) check(w traffic, left, right view) {
 		sum += bytes
 	}
 	if sum < 0.9*legs*w.media {
-		s.t.Errorf("the browsers received %.0f bytes in all, of which the daemon relayed %.0f: want 90 %% or more", w.media, sum/legs)
+		s.t.Errorf("the browsers received %.0f bytes in all, of which the daemon relayed %.0f: want at least 90 %%", w.media, sum/legs)
 	}
 	if n := w.network[netlab.Other].Packets; n != 0 {
-		s.t.Errorf("%d packets on the network were none that icebox serves", n)
+		s.t.Errorf("%d packets on the network belonged to no port of icebox", n)
 	}
 	s.t.Logf("media %.0f bytes, relayed %v, pairs %s-%s and %s-%s, network %v",
 		w.media, w.relayed, w.left.Local, w.left.Remote, w.right.Local, w.right.Remote, w.network)
 }
 
-// relayed are the daemon's own counts of payload bytes, both directions, by transport.
+// relayed returns the daemon's counts of payload bytes, in both directions, by transport.
 func (s *scene) relayed() map[string]float64 {
 	s.t.Helper()
 	sums := map[string]float64{}
@@ -125,17 +128,18 @@ func (s *scene) relayed() map[string]float64 {
 	return sums
 }
 
-// only expects all that was relayed to have come over one transport, on the daemon's counters and on the network's.
+// only checks that everything that was relayed came over one transport, by the daemon's counters
+// and by the network's.
 func (w traffic) only(t *testing.T, transport string, class netlab.Class) {
 	t.Helper()
 	for other, bytes := range w.relayed {
 		if other != transport && bytes != 0 {
-			t.Errorf("the daemon relayed %.0f bytes over %s, want none but over %s", bytes, other, transport)
+			t.Errorf("the daemon relayed %.0f bytes over %s, want bytes over %s only", bytes, other, transport)
 		}
 	}
 	for _, other := range []netlab.Class{netlab.TURNUDP, netlab.TURNTCP, netlab.TLS, netlab.DTLS, netlab.Relay} {
 		if n := w.network[other].Packets; other != class && n != 0 {
-			t.Errorf("%d packets of %s on the network, want none but %s", n, other, class)
+			t.Errorf("%d packets of %s on the network, want %s only", n, other, class)
 		}
 	}
 	if got := float64(w.network[class].Bytes); got < 0.9*w.media {
@@ -143,7 +147,7 @@ func (w traffic) only(t *testing.T, transport string, class netlab.Class) {
 	}
 }
 
-// hangUp ends the call on the left; both pages have to notice.
+// hangUp ends the call on the left and waits until both pages show that.
 func (s *scene) hangUp() {
 	s.t.Helper()
 	s.left.Click("#hang-up")

@@ -7,17 +7,17 @@ import (
 	"icebox/deploy/e2e/netlab"
 )
 
-// only443 is a network that lets out nothing but TCP 443.
+// only443 is a network whose routers pass only TCP to port 443.
 var only443 = netlab.Options{Allow: []string{"tcp dport 443"}}
 
-// spoken is the protocol that a browser fetched the page with.
+// spoken returns the protocol over which a browser fetched the page.
 func (p *phone) spoken() (protocol string) {
 	p.Run(`return performance.getEntriesByType("navigation")[0].nextHopProtocol`, nil, &protocol)
 	return protocol
 }
 
-// TestOnePort has everything on TCP 443 of the daemon: the page over HTTP/2, signalling over WSS, and the media in TURN over
-// TLS; nothing else leaves the clients' networks.
+// TestOnePort uses only TCP port 443 of the daemon: for the page over HTTP/2, for signalling over
+// WSS, and for the media in TURN over TLS. Nothing else leaves the clients' networks.
 func TestOnePort(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{lab: only443, config: "turn: {listen: [{address: \":443\", transports: [udp, tls, dtls]}]}"})
@@ -28,16 +28,17 @@ func TestOnePort(t *testing.T) {
 		}
 	}
 	s.watch().only(t, "tls", netlab.Page)
-	for kind, least := range map[string]float64{"web": 4, "turn": 2} { // pages and WebSockets are connections of their own
+	for kind, least := range map[string]float64{"web": 4, "turn": 2} { // pages and WebSockets use separate connections
 		if n := s.icebox.Metric("icebox_http_shared_connections_total", `kind="`+kind+`"`); n < least {
-			t.Errorf("%v connections of the kind %s, want %v or more", n, kind, least)
+			t.Errorf("%v connections of kind %s, want at least %v", n, kind, least)
 		}
 	}
 	s.hangUp()
 }
 
-// TestOnePortBehindNginx has Debian's Nginx keep TCP 443 with the shipped stream in front of the shipped site: TURN over TLS goes
-// through it to the daemon by its own name, which knows the clients' true addresses all the same.
+// TestOnePortBehindNginx lets Debian's Nginx listen on TCP port 443, with the shipped stream in
+// front of the shipped site. TURN over TLS reaches the daemon through Nginx by a name of its own,
+// and the daemon must still know the clients' real addresses.
 func TestOnePortBehindNginx(t *testing.T) {
 	t.Parallel()
 	const relay = "relay." + name
@@ -52,7 +53,8 @@ func TestOnePortBehindNginx(t *testing.T) {
 	s.knows("session ended", "45.33.1.2", "2600:3c01:0:1::2")
 }
 
-// knows expects the daemon's log to name left's router, by one of its addresses, in a line with these words.
+// knows checks that a line of the daemon's log contains words and one of the addresses, which are
+// left's router's.
 func (s *scene) knows(words string, addresses ...string) {
 	s.t.Helper()
 	for line := range strings.SplitSeq(s.icebox.Log(), "\n") {
@@ -65,5 +67,5 @@ func (s *scene) knows(words string, addresses ...string) {
 			}
 		}
 	}
-	s.t.Errorf("no line of the log with %q names %v:\n%s", words, addresses, s.icebox.Log())
+	s.t.Errorf("no line of the log has %q and one of %v:\n%s", words, addresses, s.icebox.Log())
 }

@@ -6,8 +6,9 @@ import (
 	"icebox/deploy/e2e/netlab"
 )
 
-// TestPoolStaysBelowQuota gathers with an iceCandidatePoolSize of 10 against all of the daemon's URIs over both address
-// families, as greedy as a page can be: the default quotas of a user and of an address let it.
+// TestPoolStaysBelowQuota gathers candidates as greedily as a page can: with an
+// iceCandidatePoolSize of 10, all of the daemon's URIs, and both address families. The default
+// quotas per user and per address must allow it.
 func TestPoolStaysBelowQuota(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{}})
@@ -28,14 +29,14 @@ func TestPoolStaysBelowQuota(t *testing.T) {
 		if (failures.includes(486)) throw new Error("allocation quota reached");
 		return answer.iceServers.flatMap((s) => s.urls).length;`, nil, &made)
 	if made < 4 {
-		t.Errorf("%d URIs, want four", made)
+		t.Errorf("the page got %d URIs, want at least 4", made)
 	}
 	if n := s.icebox.Metric("icebox_turn_sessions"); n < 6 {
-		t.Errorf("%v allocations are alive: the page did not gather over every transport and family", n)
+		t.Errorf("only %v allocations exist: the page did not gather over every transport and address family", n)
 	} else {
 		t.Logf("%v allocations for one page", n)
 	}
 	if n := s.icebox.Metric("icebox_turn_error_responses_total", `code="486"`); n != 0 {
-		t.Errorf("the quota was met %v times", n)
+		t.Errorf("the daemon refused %v allocations because of a quota", n)
 	}
 }

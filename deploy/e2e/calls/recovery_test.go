@@ -8,8 +8,9 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// back is how soon media have to pass again once they can: 10 s are what icebox promises, and what E2E_STRICT holds it to;
-// browsers that share two slow processors with other tests are given three times as long.
+// back is how soon media must flow again once they can. icebox promises 10 s, which E2E_STRICT
+// enforces. Otherwise the limit is 30 s, because the browsers share two slow processors with other
+// tests.
 var back = 30 * time.Second
 
 func init() {
@@ -18,15 +19,16 @@ func init() {
 	}
 }
 
-// both are the browsers of a scene.
+// both returns the scene's browsers.
 func (s *scene) both() []*phone { return []*phone{s.left, s.right} }
 
-// decoded is how many frames a page has decoded, over a connection that may have no way at the moment. Chromium has no
-// statistics of it for a moment while ICE restarts.
+// decoded is an expression for the number of frames that a page has decoded over its last
+// connection, which may be interrupted. It is undefined for a moment while ICE restarts, because
+// Chromium then has no statistics.
 const decoded = `[...(await e2ePeers.at(-1).getStats()).values()].find((s) => s.type === "inbound-rtp" && s.kind === "video")?.framesDecoded`
 
-// flows waits until both sides have decoded so many frames more, over the connection they began with, and nobody
-// has pressed anything.
+// flows waits until both sides have decoded that many more frames. They must use the connection
+// they started with, and nobody may have clicked anything.
 func (s *scene) flows(since time.Time, more int) {
 	s.t.Helper()
 	counted := map[*phone]int{}
@@ -45,12 +47,12 @@ func (s *scene) flows(since time.Time, more int) {
 		var peers int
 		p.Run(`return e2ePeers.length`, nil, &peers)
 		if peers != 1 {
-			s.t.Errorf("%s: %d connections were made for one call", p.name, peers)
+			s.t.Errorf("%s created %d connections for one call, want 1", p.name, peers)
 		}
 	}
 }
 
-// begin calls and waits for pictures on both sides.
+// begin makes a call and waits for video on both sides.
 func (s *scene) begin() {
 	s.t.Helper()
 	s.ring()
@@ -59,22 +61,23 @@ func (s *scene) begin() {
 	}
 }
 
-// TestRestart kills the daemon in a relayed call and starts it again later: the browsers sign in anew, find each
-// other in the call that the new process knows nothing of, and get relayed addresses.
+// TestRestart kills the daemon during a relayed call and starts it again later. The browsers must
+// sign in again, find each other in a call that the new process does not know, and get new relayed
+// addresses.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{})
 	s.signIn("")
 	s.begin()
 	s.icebox.Kill()
-	s.left.rest(8 * time.Second) // until ICE has noticed
+	s.left.rest(8 * time.Second) // until ICE has noticed the loss
 	s.icebox = server.StartIcebox(t, s.options)
 	s.flows(time.Now(), 10)
 	s.hangUp()
 }
 
-// TestCut takes the left side's line away for longer than ICE bears, and then for longer than the server keeps
-// a session.
+// TestCut cuts the left side's line, first for longer than ICE tolerates, and then for longer than
+// the server keeps a session.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{})
@@ -92,11 +95,11 @@ func TestCut(t *testing.T) {
 	s.hangUp()
 }
 
-// TestWithoutWebSocket has an Nginx in between that breaks WebSockets, as many do: signalling goes over events, and recovers
-// as well.
+// TestWithoutWebSocket puts an Nginx in between that breaks WebSockets, as many proxies do.
+// Signalling must use server-sent events, and recover as well.
 func TestWithoutWebSocket(t *testing.T) {
 	t.Parallel()
-	s := setUp(t, variant{nginx: true, deaf: true})
+	s := setUp(t, variant{nginx: true, noWebSocket: true})
 	s.signIn("")
 	for _, p := range s.both() {
 		p.WaitFor("events", `return document.querySelector("main").dataset.transport === "events"`, nil, patience)

@@ -15,16 +15,16 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// variant is one network with one configuration.
+// variant is a network and a configuration.
 type variant struct {
-	lab    netlab.Options
-	config string // beside public_host and tls; http.listen is 443 with TLS unless it says otherwise
-	nginx  bool   // Debian's Nginx has 443, with the shipped site
-	deaf   bool   // and knows nothing of WebSockets
-	relay  string // TURN's own name on that 443
+	lab         netlab.Options
+	config      string // in addition to public_host and tls; without an http section, the daemon listens on 443 with TLS
+	nginx       bool   // Debian's Nginx listens on 443, with the shipped site
+	noWebSocket bool   // and does not forward WebSockets
+	relay       string // name for TURN on Nginx's port 443
 }
 
-// scene is a variant set up: a lab, a daemon on vps, a browser left and one right.
+// scene is a running variant: a lab, a daemon on vps, and a browser in each home.
 type scene struct {
 	t           *testing.T
 	lab         *netlab.Lab
@@ -50,7 +50,7 @@ func setUp(t *testing.T, v variant) *scene {
 	s.options = server.IceboxOptions{Host: vps, Config: config, Admin: "127.0.0.1:9641", StateDir: filepath.Join(t.TempDir(), "state")}
 	s.icebox = server.StartIcebox(t, s.options)
 	if v.nginx {
-		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files, Relay: v.relay, NoWebSocket: v.deaf})
+		server.StartNginx(t, server.NginxOptions{Host: vps, Name: name, Files: files, Relay: v.relay, NoWebSocket: v.noWebSocket})
 	}
 	browsers.Wait()
 	if t.Failed() {
@@ -59,7 +59,7 @@ func setUp(t *testing.T, v variant) *scene {
 	return s
 }
 
-// phone is one browser as one person uses it.
+// phone is one browser, used by one person.
 type phone struct {
 	*browser.Browser
 	name string
@@ -70,7 +70,7 @@ func newPhone(t *testing.T, lab *netlab.Lab, host string, files pki.Files) *phon
 	return &phone{browser.Start(t, browser.Options{Name: host, CA: files.CA, Command: command}), host}
 }
 
-// signIn opens the call page and signs in as left or right.
+// signIn opens the call page and signs in with the phone's name.
 func (p *phone) signIn(query string) {
 	p.Goto("https://" + name + "/" + query)
 	p.Fill("#name", p.name)
@@ -78,14 +78,14 @@ func (p *phone) signIn(query string) {
 	p.WaitFor("sign-in", `return document.querySelector("main").dataset.presence === "in"`, nil, patience)
 }
 
-// signIn signs in both sides.
+// signIn signs both sides in.
 func (s *scene) signIn(query string) {
 	s.t.Helper()
 	s.left.signIn(query)
 	s.right.signIn(query)
 }
 
-// ring calls from left and accepts on the right.
+// ring calls from the left and accepts on the right.
 func (s *scene) ring() {
 	s.t.Helper()
 	s.left.Fill("#callee", s.right.name)

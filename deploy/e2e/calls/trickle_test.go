@@ -10,7 +10,7 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// credential is what `icebox credential` prints for programs.
+// credential is the JSON output of `icebox credential`.
 type credential struct {
 	ICEServers []struct {
 		URLs                 []string
@@ -18,7 +18,7 @@ type credential struct {
 	}
 }
 
-// mint runs `icebox credential` beside the daemon.
+// mint runs `icebox credential` on the daemon's host.
 func (s *scene) mint() credential {
 	s.t.Helper()
 	c := s.lab.Command(context.Background(), netlab.VPS, server.Binary(s.t), "credential", "someone", "--json", "--config", s.icebox.Config)
@@ -34,7 +34,8 @@ func (s *scene) mint() credential {
 	return minted
 }
 
-// gather fills the trickle-ICE page with the servers of a credential and waits for its result.
+// gather enters the servers of a credential on the trickle-ICE page and waits for the result. If
+// password is not empty, it replaces the credential's.
 func (p *phone) gather(minted credential, password string) {
 	p.Goto("https://" + name + "/trickle-ice/")
 	for _, server := range minted.ICEServers {
@@ -53,15 +54,16 @@ func (p *phone) gather(minted credential, password string) {
 	p.WaitFor("gathering", `return document.querySelector("main").dataset.gathering === "done"`, nil, 2*patience)
 }
 
-// TestTrickle gathers candidates on icebox's trickle-ICE page with a credential minted on the command line: behind a NAT
-// there is a reflexive one, and a relayed one over UDP, TCP and TLS. With a wrong password the page says so in words.
+// TestTrickle gathers candidates on icebox's trickle-ICE page with a credential from the command
+// line. Behind a NAT there must be a server-reflexive candidate, and relay candidates over UDP, TCP
+// and TLS. With a wrong password the page must say so in words.
 func TestTrickle(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{lab: netlab.Options{NoV6: true}})
 	minted := s.mint()
 	s.left.gather(minted, "")
 	const public = "45.33.1." // left's router
-	for what, want := range map[string][2]string{
+	for kind, want := range map[string][2]string{
 		"reflexive":  {`tr[data-type="srflx"]`, public},
 		"relay, udp": {`tr[data-type="relay"][data-relay-protocol="udp"]`, netlab.PublicV4.String()},
 		"relay, tcp": {`tr[data-type="relay"][data-relay-protocol="tcp"]`, netlab.PublicV4.String()},
@@ -70,7 +72,7 @@ func TestTrickle(t *testing.T) {
 		var row string
 		s.left.Run(`return document.querySelector("#candidate-rows").querySelector(args)?.innerText ?? ""`, want[0], &row)
 		if !strings.Contains(row, want[1]) {
-			t.Errorf("%s: the row %q, want the address %s", what, row, want[1])
+			t.Errorf("%s: the row is %q, want the address %s", kind, row, want[1])
 		}
 	}
 

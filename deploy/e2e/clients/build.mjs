@@ -1,5 +1,6 @@
-// Bundles the pages into the directory that is the argument, with the packages as they are in the lock file. PocketBase's page is
-// there for both of its SDKs. The page for simple-peer is what the SDK's README shows, on a host of the argument after.
+// Bundles the pages into the directory that is the first argument, with the package versions of the
+// lock file. The PocketBase page is built for both versions of its SDK. The page for simple-peer is
+// the example in the SDK's README, with the host that is the second argument.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';

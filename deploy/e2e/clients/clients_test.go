@@ -8,7 +8,7 @@ import (
 	"icebox/deploy/e2e/browser"
 )
 
-// config has every protocol at the path that it has by default, and two users for PocketBase.
+// config enables every protocol at its default path, and has two users for PocketBase.
 const config = `
 signal:
   pocketbase:
@@ -24,7 +24,7 @@ http:
       protocols: [pocketbase]
 `
 
-// TestClients has each client in turn on the same network, with the same daemon.
+// TestClients runs each client in turn on the same network with the same daemon.
 func TestClients(t *testing.T) {
 	s := setUp(t, config)
 	t.Run("simple-peer", s.simplePeer)
@@ -35,24 +35,25 @@ func TestClients(t *testing.T) {
 	t.Run("pocketbase-0.28", func(t *testing.T) { s.pocketBase(t, "pocketbase-0.28") })
 }
 
-// simplePeer runs the page that the SDK's README shows.
+// simplePeer runs the page from the SDK's README.
 func (s *scene) simplePeer(t *testing.T) {
-	v := s.open(t, "simple-peer")
+	v := s.openPages(t, "simple-peer")
 	for _, b := range v.both() {
-		b.WaitFor("our own picture", `return document.querySelector("#mine").videoWidth > 0`, nil, patience)
+		b.WaitFor("the local video", `return document.querySelector("#mine").videoWidth > 0`, nil, patience)
 	}
 	v.left.Fill("#other", "right")
 	v.left.Click("#call")
-	v.pictures()
+	v.waitForVideo()
 	v.right.Click("#hang-up")
-	noPicture(v.left)
+	waitForEnd(v.left)
 }
 
-// peerJS loses the connection to the server and comes back under the same name, calls nobody, and has a call and a data connection.
+// peerJS reconnects to the server under the same name, calls a name that does not exist, and makes
+// a call with a data connection.
 func (s *scene) peerJS(t *testing.T) {
-	v := s.open(t, "peerjs")
+	v := s.openPages(t, "peerjs")
 	for host, b := range v.both() {
-		says(b, "open as "+host)
+		waitForState(b, "open as "+host)
 	}
 	v.left.Run(`peer.connect("nobody")`, nil, nil)
 	v.right.Run(`
@@ -62,16 +63,16 @@ func (s *scene) peerJS(t *testing.T) {
 		await open;`, nil, nil)
 	v.left.Fill("#other", "right")
 	v.left.Click("#call")
-	v.pictures()
-	text(v.right, "hello from left")
+	v.waitForVideo()
+	waitForText(v.right, "hello from left")
 	v.left.Click("#hang-up")
-	says(v.right, "hung up")
-	v.left.WaitFor("word that nobody is there", `return failures.includes("peer-unavailable")`, nil, patience)
+	waitForState(v.right, "hung up")
+	v.left.WaitFor("the error for the unknown name", `return failures.includes("peer-unavailable")`, nil, patience)
 }
 
-// yWebRTC has two documents that were edited apart, and then at the same time.
+// yWebRTC merges two documents that were edited separately and then concurrently.
 func (s *scene) yWebRTC(t *testing.T) {
-	v := s.open(t, "y-webrtc")
+	v := s.openPages(t, "y-webrtc")
 	same := func(parts ...string) {
 		t.Helper()
 		var texts []string
@@ -92,32 +93,33 @@ func (s *scene) yWebRTC(t *testing.T) {
 	v.throughRelay()
 }
 
-// trystero has a room of two.
+// trystero uses a room of two.
 func (s *scene) trystero(t *testing.T) {
-	v := s.open(t, "trystero")
+	v := s.openPages(t, "trystero")
 	for _, b := range v.both() {
-		says(b, "joined")
+		waitForState(b, "joined")
 	}
-	v.pictures()
-	text(v.left, "hello from right")
-	text(v.right, "hello from left")
+	v.waitForVideo()
+	waitForText(v.left, "hello from right")
+	waitForText(v.right, "hello from left")
 	v.left.Click("#hang-up")
-	says(v.right, "left")
+	waitForState(v.right, "left")
 }
 
-// pocketBase has a call by ID, which ends for both when one hangs up.
+// pocketBase makes a call by ID, which must end for both sides when one hangs up.
 func (s *scene) pocketBase(t *testing.T, page string) {
-	v := s.open(t, page)
+	v := s.openPages(t, page)
 	for _, b := range v.both() {
-		text(b, "stun:"+name+":3478")
+		waitForText(b, "stun:"+name+":3478")
 	}
 	v.callByID()
-	// The SDK cancels a request when it makes another one of the same kind. On a busy machine it so cancels all candidates of a side
-	// before they are sent, but for the last one, which no server can mend; people call again then.
-	for try := 1; !v.seen(patience / 3); try++ {
+	// The SDK cancels a request when the page makes another one of the same kind. On a busy machine
+	// it can cancel all candidates of a side but the last one before they are sent, which no server
+	// can repair. People would call again then.
+	for try := 1; !v.videoPlays(patience / 3); try++ {
 		left, right := candidates(v.left), candidates(v.right)
-		if try == 4 || knows(left) && knows(right) {
-			t.Fatalf("no picture in call %d: left %q, right %q", try, left, right)
+		if try == 4 || hasRemoteCandidate(left) && hasRemoteCandidate(right) {
+			t.Fatalf("no video in call %d: left %q, right %q", try, left, right)
 		}
 		t.Logf("call %d: left %q, right %q", try, left, right)
 		v.hangUp()
@@ -127,17 +129,17 @@ func (s *scene) pocketBase(t *testing.T, page string) {
 	v.hangUp()
 }
 
-// knows says whether some candidate of the other side's has arrived.
-func knows(candidates []string) bool {
+// hasRemoteCandidate reports whether at least one candidate of the other side has arrived.
+func hasRemoteCandidate(candidates []string) bool {
 	return slices.ContainsFunc(candidates, func(c string) bool { return strings.HasPrefix(c, "remote-candidate") })
 }
 
-func (v *visit) callByID() {
+func (v *clientTest) callByID() {
 	v.t.Helper()
 	for _, b := range v.both() {
-		says(b, "ready")
+		waitForState(b, "ready")
 		b.Click("#camera")
-		says(b, "camera")
+		waitForState(b, "camera")
 	}
 	v.left.Click("#call")
 	v.left.WaitFor("a call's ID", `return document.querySelector("#other").value !== ""`, nil, patience)
@@ -147,15 +149,15 @@ func (v *visit) callByID() {
 	v.right.Click("#answer")
 }
 
-// hangUp is on the left. Both pages load themselves anew.
-func (v *visit) hangUp() {
+// hangUp hangs up on the left. Both pages reload themselves.
+func (v *clientTest) hangUp() {
 	v.t.Helper()
 	v.left.Click("#hang-up")
 	for _, b := range v.both() {
-		says(b, "ready")
+		waitForState(b, "ready")
 	}
 }
 
-func noPicture(b *browser.Browser) {
+func waitForEnd(b *browser.Browser) {
 	b.WaitFor("the end of the call", `return document.querySelector("#theirs").srcObject === null`, nil, patience)
 }

@@ -22,7 +22,7 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// patience is for what takes a moment, on a machine with much else to do.
+// patience limits each step that should take a moment, on a busy machine.
 const patience = 60 * time.Second
 
 // scene is what all clients share: a network, a daemon, the pages, and two browsers.
@@ -58,8 +58,8 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	t.Helper()
 	here := filepath.Join(server.Root(), "deploy", "e2e", "clients")
 	out := t.TempDir()
-	if said, err := exec.Command("node", filepath.Join(here, "build.mjs"), out, name).CombinedOutput(); err != nil {
-		t.Fatalf("bundle the pages: %v: %s", err, said)
+	if out, err := exec.Command("node", filepath.Join(here, "build.mjs"), out, name).CombinedOutput(); err != nil {
+		t.Fatalf("bundle the pages: %v: %s", err, out)
 	}
 	page, err := os.ReadFile(filepath.Join(here, "pages", "index.html"))
 	if err != nil {
@@ -79,10 +79,11 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	}
 	pages := http.NewServeMux()
 	pages.Handle("/", http.FileServer(http.Dir(out)))
-	// The same origin for what asks for it, as Nginx would have it.
+	// icebox is reachable under the pages' own origin as well, as behind Nginx, for clients that
+	// need it.
 	pages.Handle("/api/", proxy(lab))
 	pages.Handle("/ice", proxy(lab))
-	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience, ErrorLog: silence}
+	web := &http.Server{Handler: pages, ReadHeaderTimeout: patience, ErrorLog: discardLog}
 	served := make(chan error)
 	go func() { served <- web.ServeTLS(l, files.Cert, files.Key) }()
 	t.Cleanup(func() {
@@ -91,7 +92,7 @@ func servePages(t *testing.T, lab *netlab.Lab, files pki.Files) {
 	})
 }
 
-// proxy passes requests on to icebox.
+// proxy forwards requests to icebox.
 func proxy(lab *netlab.Lab) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -100,29 +101,29 @@ func proxy(lab *netlab.Lab) http.Handler {
 			r.SetXForwarded()
 		},
 		Transport: &http.Transport{DialContext: lab.Host(netlab.VPS).Dial},
-		ErrorLog:  silence,
+		ErrorLog:  discardLog,
 	}
 }
 
-// silence is for what browsers cut off.
-var silence = log.New(io.Discard, "", 0)
+// discardLog ignores errors about connections that browsers close early.
+var discardLog = log.New(io.Discard, "", 0)
 
-// visit is one client's part of the test: both browsers on its page.
-type visit struct {
-	t           *testing.T
-	s           *scene
-	left, right *browser.Browser
-	relayed     float64 // by then
+// clientTest is the test of one client: both browsers on its page.
+type clientTest struct {
+	t             *testing.T
+	scene         *scene
+	left, right   *browser.Browser
+	relayedBefore float64 // bytes relayed before this test
 }
 
-// open opens a page in both browsers, as left and as right.
-func (s *scene) open(t *testing.T, page string) *visit {
+// openPages opens a page in both browsers, as left and as right.
+func (s *scene) openPages(t *testing.T, page string) *clientTest {
 	t.Helper()
-	v := &visit{t: t, s: s, left: s.left.In(t), right: s.right.In(t), relayed: s.relayed()}
+	v := &clientTest{t: t, scene: s, left: s.left.In(t), right: s.right.In(t), relayedBefore: s.relayedBytes()}
 	for host, b := range v.both() {
 		b.Goto(fmt.Sprintf("https://%s:%s/?%s#%s", name, pagesPort, page, host))
 	}
-	// The next client starts from nothing, and what this one has open ends.
+	// Close the page at the end, so that nothing of this client stays open for the next one.
 	t.Cleanup(func() {
 		for _, b := range v.both() {
 			_ = b.TryGoto("about:blank")
@@ -131,42 +132,43 @@ func (s *scene) open(t *testing.T, page string) *visit {
 	return v
 }
 
-func (v *visit) both() map[string]*browser.Browser {
+func (v *clientTest) both() map[string]*browser.Browser {
 	return map[string]*browser.Browser{netlab.Left: v.left, netlab.Right: v.right}
 }
 
-// relayed is the payload that the daemon has relayed, in bytes.
-func (s *scene) relayed() float64 { return s.icebox.Metric("icebox_turn_relayed_bytes_total") }
+// relayedBytes returns how many bytes of payload the daemon has relayed.
+func (s *scene) relayedBytes() float64 { return s.icebox.Metric("icebox_turn_relayed_bytes_total") }
 
-// says waits for the page's word for how it stands.
-func says(b *browser.Browser, word string) {
-	b.WaitFor("the word "+word, `return document.querySelector("#state").textContent === args`, word, patience)
+// waitForState waits until the page shows the given state.
+func waitForState(b *browser.Browser, word string) {
+	b.WaitFor("the state "+word, `return document.querySelector("#state").textContent === args`, word, patience)
 }
 
-// text waits for what the page has been told by the other.
-func text(b *browser.Browser, want string) {
+// waitForText waits until the page shows the given text from the other side.
+func waitForText(b *browser.Browser, want string) {
 	b.WaitFor("the text "+want, `return document.querySelector("#text").value === args`, want, patience)
 }
 
-// pictures waits until both see each other, and looks at the way that pictures take.
-func (v *visit) pictures() {
+// waitForVideo waits until both sides see each other, and checks that the video goes through the
+// relay.
+func (v *clientTest) waitForVideo() {
 	v.t.Helper()
-	if !v.seen(patience) {
+	if !v.videoPlays(patience) {
 		v.t.Logf("left: %q", candidates(v.left))
 		v.t.Logf("right: %q", candidates(v.right))
-		v.t.Fatalf("no picture within %s", patience)
+		v.t.Fatalf("no video within %s", patience)
 	}
 	v.throughRelay()
 }
 
-// seen says whether both see each other in time.
-func (v *visit) seen(within time.Duration) bool {
+// videoPlays reports whether both sides see each other within the given time.
+func (v *clientTest) videoPlays(within time.Duration) bool {
 	v.t.Helper()
 	const moves = `const v = document.querySelector("#theirs"); return v.videoWidth > 0 && v.currentTime > 0.5`
 	return v.left.Becomes(moves, nil, within) && v.right.Becomes(moves, nil, within)
 }
 
-// candidates is what a browser knows of its connections.
+// candidates returns the states and candidates of a browser's connections.
 func candidates(b *browser.Browser) []string {
 	var all []string
 	b.Run(`
@@ -181,8 +183,9 @@ func candidates(b *browser.Browser) []string {
 	return all
 }
 
-// throughRelay expects both browsers to have selected a pair with a relay in it, and the daemon to have relayed bytes.
-func (v *visit) throughRelay() {
+// throughRelay checks that both browsers selected a pair with a relay candidate, and that the
+// daemon has relayed bytes.
+func (v *clientTest) throughRelay() {
 	v.t.Helper()
 	for host, b := range v.both() {
 		var pair []string
@@ -197,10 +200,10 @@ func (v *visit) throughRelay() {
 			}
 			return [];`, nil, &pair)
 		if len(pair) != 2 || pair[0] != "relay" && pair[1] != "relay" {
-			v.t.Errorf("%s: the selected pair is %v, want a relay in it", host, pair)
+			v.t.Errorf("%s: the selected pair is %v, want a relay candidate in it", host, pair)
 		}
 	}
-	if v.s.relayed() <= v.relayed {
+	if v.scene.relayedBytes() <= v.relayedBefore {
 		v.t.Error("the daemon has relayed nothing")
 	}
 }

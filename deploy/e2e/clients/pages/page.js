@@ -1,4 +1,5 @@
-// What the pages have in common: elements, who we are, a camera, and the one line that gives a client the relay.
+// Shared by the pages: elements, the user's name, a camera, and the request for icebox's ICE
+// servers.
 export const $ = (id) => document.getElementById(id);
 export const me = location.hash.slice(1);
 export const say = (state) => ($('state').textContent = state);

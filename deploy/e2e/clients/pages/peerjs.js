@@ -1,4 +1,5 @@
-// PeerJS: where its server is, and icebox's ICE servers in place of its own. The rest is any PeerJS page.
+// PeerJS with icebox as its server, and icebox's ICE servers instead of PeerJS's own. Everything
+// else is as on any page with PeerJS.
 import { Peer } from 'peerjs';
 import { $, me, say, camera, show, host, ice } from './page.js';
 
@@ -9,12 +10,12 @@ const failures = [];
 peer.on('open', (id) => say(`open as ${id}`));
 peer.on('error', ({ type }) => failures.push(type));
 peer.on('call', async (incoming) => {
-  taken(incoming);
+  useCall(incoming);
   incoming.answer(await camera());
 });
 peer.on('connection', (channel) => channel.on('data', (data) => ($('text').value += data)));
 
-function taken(one) {
+function useCall(one) {
   call = one;
   call.on('stream', show);
   call.on('close', () => {
@@ -26,7 +27,7 @@ function taken(one) {
 $('call').onclick = async () => {
   const channel = peer.connect($('other').value);
   channel.on('open', () => channel.send(`hello from ${me}`));
-  taken(peer.call($('other').value, await camera()));
+  useCall(peer.call($('other').value, await camera()));
 };
 $('hang-up').onclick = () => call.close();
 Object.assign(window, { peer, failures });

@@ -1,4 +1,5 @@
-// The tutorial's call by ID over PocketBase records, in words of our own: what it asks of the server, and when, is the same.
+// The tutorial's call by ID over PocketBase records, in our own code. It sends the same requests to
+// the server at the same moments.
 import PocketBase from 'pocketbase';
 import { $, me, say, camera } from './page.js';
 
@@ -10,7 +11,7 @@ const answerCandidates = pb.collection('answer_candidates');
 const { record } = await pb.collection('users').authWithPassword(`${me}@example.org`, `password of ${me}`);
 const stun = await pb.collection('ice_servers').getFullList();
 $('text').value = stun.map(({ url }) => url);
-// The line that gives it the relay, in place of the one that makes RTCPeerConnection's configuration of stun.
+// The only change: the tutorial would build the configuration from stun, which has no relay.
 const servers = await (await fetch(pb.buildUrl('/ice'), { headers: { Authorization: `Bearer ${pb.authStore.token}` } })).json();
 
 const pc = new RTCPeerConnection(servers);

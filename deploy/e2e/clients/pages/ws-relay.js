@@ -1,7 +1,8 @@
-// A strategy for Trystero that speaks to a relay of its ws-relay package: {type, topic, payload} there, {topic, payload} back.
+// A Trystero strategy that uses a relay of its ws-relay package. The client sends {type, topic,
+// payload} and receives {topic, payload}.
 import { createTopicStrategy, makeSocket, toJson } from '@trystero-p2p/core';
 
-const listeners = new Map(); // by topic
+const listeners = new Map(); // topic -> set of listeners
 
 function received(text) {
   const { topic, payload } = JSON.parse(text);

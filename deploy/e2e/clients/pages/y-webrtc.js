@@ -1,4 +1,4 @@
-// y-webrtc: two documents that have been edited apart become one.
+// y-webrtc: merges two documents that were edited separately.
 import * as Y from 'yjs';
 import { WebrtcProvider } from 'y-webrtc';
 import { $, me, say, host, ice } from './page.js';
