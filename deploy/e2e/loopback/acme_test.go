@@ -20,9 +20,10 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestACME has Pebble issue certificates for ten seconds, once by HTTP-01 and once by TLS-ALPN-01 on a port that the web and TURN
-// share. The daemon renews them after half of that, and serves the new one over HTTPS, TURN over TLS and DTLS; a DTLS client whose call
-// lasts meanwhile loses nothing.
+// TestACME lets Pebble issue certificates that are valid for ten seconds, once by HTTP-01 and once
+// by TLS-ALPN-01 on a port that the web and TURN share. The daemon must renew them after half of
+// that time, and serve the new certificate over HTTPS, TURN over TLS and DTLS. A DTLS client whose
+// call spans the renewal must lose nothing.
 func TestACME(t *testing.T) {
 	t.Parallel()
 	const validity = 10 * time.Second
@@ -59,7 +60,7 @@ shutdown: {drain: 100ms}
 				}
 			}
 			if out, err := call(); err != nil || !strings.Contains(out, "Total lost packets 0 ") {
-				t.Errorf("the call across the renewal: %v\n%s", err, out)
+				t.Errorf("the call that spanned the renewal: %v\n%s", err, out)
 			}
 			if expiry := b.Metric("icebox_certificate_expiry_timestamp_seconds"); time.Until(time.Unix(int64(expiry), 0)) > validity {
 				t.Errorf("the metric says the certificate expires at %v", expiry)
@@ -68,7 +69,7 @@ shutdown: {drain: 100ms}
 	}
 }
 
-// roots is what the authority signs with.
+// roots returns the root certificate of the authority.
 func roots(t *testing.T, p *server.Pebble) *x509.CertPool {
 	t.Helper()
 	web := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: trusting(t)}}
@@ -83,12 +84,12 @@ func roots(t *testing.T, p *server.Pebble) *x509.CertPool {
 	}
 	pool := x509.NewCertPool()
 	if block, _ := pem.Decode(text); block == nil || !pool.AppendCertsFromPEM(text) {
-		t.Fatalf("the authority's root: %s", text)
+		t.Fatalf("the authority's root certificate is %s", text)
 	}
 	return pool
 }
 
-// issued is a daemon with a certificate of the authority's for one name.
+// issued is a daemon that has a certificate of the authority for one name.
 type issued struct {
 	t     *testing.T
 	name  string
@@ -96,7 +97,8 @@ type issued struct {
 	roots *x509.CertPool
 }
 
-// serials are the serial numbers of good certificates, by who serves them.
+// serials returns the serial numbers of the certificates that the daemon serves, by protocol. They
+// must be valid.
 func (c issued) serials() map[string]string {
 	c.t.Helper()
 	web, err := c.overTLS("http/1.1")
@@ -147,7 +149,7 @@ func (c issued) overDTLS() (serial string, err error) {
 	return leaf.SerialNumber.String(), nil
 }
 
-// await waits for a certificate with another serial number.
+// await waits for a certificate whose serial number is not before, and returns its serial number.
 func (c issued) await(before string) (serial string) {
 	c.t.Helper()
 	end := time.Now().Add(40 * time.Second)
@@ -159,13 +161,14 @@ func (c issued) await(before string) (serial string) {
 			return serial
 		}
 		if time.Now().After(end) {
-			c.t.Fatalf("no certificate but %q for %s: %v", before, c.name, err)
+			c.t.Fatalf("no certificate other than %q for %s: %v", before, c.name, err)
 		}
 		<-tick.C
 	}
 }
 
-// begin starts a call over DTLS that lasts for some nine seconds, and returns what waits for its end.
+// begin starts a call over DTLS that lasts for about nine seconds, and returns a function that
+// waits for its end.
 func (c issued) begin(peer []string, port int) (end func() (string, error)) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

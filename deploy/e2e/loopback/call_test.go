@@ -8,10 +8,11 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// mediaPackets is how many RTP packets each side has to get: about a second of video.
+// mediaPackets is how many RTP packets each side must receive, about one second of video.
 const mediaPackets = 300
 
-// call connects two signed-in peers and passes media both ways and one message each way over a data channel.
+// call connects two peers that have signed in. It sends media and one data channel message in each
+// direction.
 func call(t *testing.T, a, b *peer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -58,7 +59,7 @@ func call(t *testing.T, a, b *peer) {
 	}
 }
 
-// exchange waits for the media and for the message of each side.
+// exchange waits until both sides have received the media and the message.
 func exchange(ctx context.Context, t *testing.T, a, b *peer) {
 	t.Helper()
 	sending, stop := context.WithCancel(ctx)
@@ -81,10 +82,10 @@ func exchange(ctx context.Context, t *testing.T, a, b *peer) {
 		select {
 		case text := <-p.text:
 			if want := "hello from " + from.name; text != want {
-				t.Errorf("%s: the data channel brought %q, want %q", p.name, text, want)
+				t.Errorf("%s: received %q over the data channel, want %q", p.name, text, want)
 			}
 		case <-ctx.Done():
-			t.Errorf("%s: nothing came over the data channel", p.name)
+			t.Errorf("%s: received nothing over the data channel", p.name)
 		}
 	}
 }

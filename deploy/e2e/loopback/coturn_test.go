@@ -7,9 +7,10 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestCoturnClients runs coturn's own clients through icebox: each transport, with channels and with Send indications,
-// to an echo peer and from client to client, with the RTCP pairs that ask for EVEN-PORT and reservations, and over IPv6
-// (from client to client: there is but one loopback address of IPv6, and it is icebox's own). None may lose a packet.
+// TestCoturnClients runs coturn's own clients against icebox. It uses each transport, channels and
+// Send indications, an echo peer and client-to-client relaying, RTCP pairs (which use EVEN-PORT and
+// reservations), and IPv6. Over IPv6 only client-to-client works, because the single IPv6 loopback
+// address is icebox's own. No run may lose a packet.
 func TestCoturnClients(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), "")
@@ -49,7 +50,7 @@ func TestCoturnClients(t *testing.T) {
 		begun := time.Now()
 		args := join(peer, login("127.0.0.1", b.Ports, nil, "not the secret of this relay"))
 		if out, err := tool(t, "turnutils_uclient", args...); err == nil {
-			t.Errorf("a wrong secret relays:\n%s", out)
+			t.Errorf("a client with a wrong secret could relay:\n%s", out)
 		}
 		if took := time.Since(begun); took > 10*time.Second {
 			t.Errorf("a wrong secret was refused after %s", took)
@@ -57,7 +58,7 @@ func TestCoturnClients(t *testing.T) {
 	})
 }
 
-// run is a subtest with one run of coturn's client.
+// run starts a subtest with one run of coturn's client.
 func (b box) run(t *testing.T, name string, flags ...string) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()

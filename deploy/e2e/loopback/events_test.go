@@ -13,7 +13,7 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// session is a client of the native protocol over server-sent events.
+// session is a client of the native protocol that uses server-sent events.
 type session struct {
 	t    *testing.T
 	base string
@@ -40,8 +40,8 @@ func (s *session) do(method, path, body string) *http.Response {
 	return reply
 }
 
-// TestEventsThroughNginx sends messages one at a time through a proxy that buffers as Debian's Nginx does by default: each
-// has to come before the next one is sent.
+// TestEventsThroughNginx sends messages through a proxy that buffers, as Debian's Nginx does by
+// default. Each message must arrive before the next is sent.
 func TestEventsThroughNginx(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), "")
@@ -88,7 +88,7 @@ func TestEventsThroughNginx(t *testing.T) {
 				next(fmt.Sprintf(`"data":%d`, i))
 			}
 			if stream.ProtoMajor == 2 != http2 {
-				t.Errorf("the stream is %s", stream.Proto)
+				t.Errorf("the stream's protocol is %s", stream.Proto)
 			}
 		})
 	}

@@ -12,8 +12,9 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestBehindHAProxy has a proxy of other people's making say for whom it connects, in both versions of the PROXY protocol:
-// what clients are told of themselves, and what limits count by, are their own addresses, over TCP, TLS and WebSockets.
+// TestBehindHAProxy puts HAProxy in front of icebox, with both versions of the PROXY protocol. Over
+// TCP, TLS and WebSockets, clients must be told their own addresses, and the limits must apply to
+// those.
 func TestBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	for _, send := range []string{"send-proxy", "send-proxy-v2"} {
@@ -54,14 +55,14 @@ signal:
 					t.Fatalf("%s: %v", transport, err)
 				}
 				if a, ok := m.Address(stun.XORMappedAddress); !ok || a.String() != c.Local().String() {
-					t.Errorf("%s: a client at %s is told that it is %s", transport, c.Local(), a)
+					t.Errorf("%s: a client at %s is told that its address is %s", transport, c.Local(), a)
 				}
 				if _, err := c.Allocate(); err != nil {
 					t.Errorf("%s: allocate: %v", transport, err)
 				}
 			}
 			for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
-				client{from: from, url: fmt.Sprintf("ws://127.0.0.1:%d/ws?key=the+key+of+this+test+here", webFront)}.bucketOfItsOwn(t)
+				client{from: from, url: fmt.Sprintf("ws://127.0.0.1:%d/ws?key=the+key+of+this+test+here", webFront)}.hasItsOwnLimit(t)
 			}
 		})
 	}

@@ -13,7 +13,8 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestTwilioClient has Twilio's client from npm ask for ICE servers, and a relay given by one of them.
+// TestTwilioClient lets Twilio's npm client ask for ICE servers, and relays with the credential
+// that it gets.
 func TestTwilioClient(t *testing.T) {
 	t.Parallel()
 	const key, account = "the key of an application", "AC00112233445566778899aabbccddeeff"
@@ -39,7 +40,7 @@ func TestTwilioClient(t *testing.T) {
 		t.Errorf("token %s", out)
 	}
 	if got.Refusal.Status != 401 || got.Refusal.Code != 20003 || got.Refusal.Message == "" {
-		t.Errorf("a wrong password: %+v", got.Refusal)
+		t.Errorf("the error for a wrong password is %+v", got.Refusal)
 	}
 	relays := 0
 	for _, s := range got.IceServers {

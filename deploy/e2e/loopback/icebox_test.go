@@ -7,17 +7,17 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// secret is what the tests share with a relay, whichever it is.
+// secret is the shared secret of the tests and the relay, whether that is coturn or icebox.
 const secret = "shared by coturn and icebox"
 
-// box is a daemon on loopback addresses, and where it listens.
+// box is a daemon on loopback addresses, with the ports it listens on.
 type box struct {
 	*server.Icebox
 	server.Ports
-	WS int // signalling, plain
+	WS int // port for signalling without TLS
 }
 
-// startBox starts a daemon that relays to loopback peers, which no default allows.
+// startBox starts a daemon that relays to loopback peers, which the default rules deny.
 func startBox(t *testing.T, p server.Ports, ws int, extra string) box {
 	t.Helper()
 	config := fmt.Sprintf(`
@@ -40,7 +40,8 @@ http:
 	return box{server.StartIcebox(t, server.IceboxOptions{Config: config}), p, ws}
 }
 
-// relayed is how many packets from peers the daemon has passed to clients on one transport, in all.
+// relayed returns how many packets from peers the daemon has relayed to clients of one transport so
+// far.
 func (b box) relayed(t *testing.T, transport string) float64 {
 	t.Helper()
 	return b.Metric("icebox_turn_relayed_packets_total", fmt.Sprintf("transport=%q", transport), `direction="from_peer"`)

@@ -1,5 +1,6 @@
-// Package loopback proves icebox with other people's clients on this machine's loopback addresses, without root: Go
-// WebRTC clients (Pion), coturn's own tools, classic WebSocket clients, and Debian's Nginx in between.
+// Package loopback tests icebox with clients of other projects on this host's loopback addresses,
+// without root: Go WebRTC clients (Pion), coturn's own tools, Twilio's client, and clients of the
+// signalling protocols, also with Debian's Nginx or HAProxy in between.
 package loopback
 
 import (
@@ -12,12 +13,12 @@ import (
 	"icebox/deploy/e2e/pki"
 )
 
-// files are one authority and server certificate for all tests of the package.
+// files are the authority and the server certificate that all tests of the package use.
 var files pki.Files
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-// run makes the authority the one this process trusts, for clients that can't be told otherwise.
+// run makes this process trust the authority, for clients that offer no setting for that.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "loopback")
 	if err != nil {
@@ -35,7 +36,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// trusting is a client's TLS configuration that trusts the test authority alone.
+// trusting returns a TLS client configuration that trusts only the test authority.
 func trusting(t *testing.T) *tls.Config {
 	t.Helper()
 	pem, err := os.ReadFile(files.CA)

@@ -7,8 +7,8 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestCoturnOptions runs what is left of coturn's client matrix: DONT-FRAGMENT, both address families in one allocation, and
-// fifty clients at once. None may lose a packet.
+// TestCoturnOptions runs the remaining modes of coturn's client: DONT-FRAGMENT, both address
+// families in one allocation, and fifty concurrent clients. No run may lose a packet.
 func TestCoturnOptions(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), "")
@@ -22,9 +22,10 @@ func TestCoturnOptions(t *testing.T) {
 	b.run(t, "tls/fifty clients", join(oneByOne, peer, []string{"-m", "50"})...)
 }
 
-// TestCoturnMisbehaves runs coturn's client in its modes that do what no client should. Each run ends soon, whatever it
-// thinks of the answers, and then a proper client is served. Only in "negative protocol" does the client wait for answers to what it
-// broke, for coturn's own server as well: that one is stopped after a while.
+// TestCoturnMisbehaves runs coturn's client in the modes in which it violates the protocol. Each
+// run must end within 30 s, whatever its result, and icebox must serve a correct client afterwards.
+// In the mode "negative protocol" the client waits for responses that no server sends, coturn's own
+// included, so the test stops it after 5 s.
 func TestCoturnMisbehaves(t *testing.T) {
 	t.Parallel()
 	const soon, awhile = 30 * time.Second, 5 * time.Second
@@ -55,7 +56,7 @@ func TestCoturnMisbehaves(t *testing.T) {
 					args := join(over, flags, peer, []string{"-X", "-m", "3", "-n", "5"}, login("127.0.0.1", b.Ports, over, secret))
 					out, err := toolFor(t, limit, "turnutils_uclient", args...)
 					if err != nil && err.Error() == "signal: killed" && limit == soon {
-						t.Errorf("not at its end after %s:\n%s", limit, out)
+						t.Errorf("the run had not ended after %s:\n%s", limit, out)
 					}
 				})
 			}

@@ -12,17 +12,17 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// twoEach lets each client address have two connections, and believes no proxy but one on 127.0.0.1.
+// twoEach allows each client address two connections and trusts only a proxy on 127.0.0.1.
 const twoEach = "  trusted_proxies: [127.0.0.1/32]\nsignal: {limits: {connections_per_address: 2}}"
 
-// client is somebody with an address of their own.
+// client connects from an address of its own.
 type client struct {
 	from, url string
 	tls       *tls.Config
 	forged    func(n int) string // X-Forwarded-For of the nth connection; nil: none
 }
 
-// connect opens a WebSocket and says whether icebox took it.
+// connect opens a WebSocket and reports whether icebox accepted it.
 func (c client) connect(t *testing.T, n int) bool {
 	t.Helper()
 	header := http.Header{}
@@ -43,18 +43,19 @@ func (c client) connect(t *testing.T, n int) bool {
 	}
 }
 
-// bucketOfItsOwn expects two connections to be taken and a third refused.
-func (c client) bucketOfItsOwn(t *testing.T) {
+// hasItsOwnLimit checks that icebox accepts two connections from the client and refuses a third.
+func (c client) hasItsOwnLimit(t *testing.T) {
 	t.Helper()
 	for n, want := range []bool{true, true, false} {
 		if got := c.connect(t, n); got != want {
-			t.Errorf("connection %d from %s: taken %t, want %t", n, c.from, got, want)
+			t.Errorf("connection %d from %s: accepted %t, want %t", n, c.from, got, want)
 		}
 	}
 }
 
-// TestBehindNginx shows whose address the limits count by: through Nginx with the shipped site, the client's that Nginx
-// saw, whatever the client claims; directly, the connection's, because only a trusted proxy is believed.
+// TestBehindNginx checks which address the limits apply to. Through Nginx with the shipped site, it
+// is the client's address as Nginx saw it, whatever the client claims. Without Nginx it is the
+// address of the connection, because only a trusted proxy may name another one.
 func TestBehindNginx(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), twoEach)
@@ -71,11 +72,11 @@ func TestBehindNginx(t *testing.T) {
 		"forged, directly":         {from: "127.0.0.5", url: "ws://" + direct + "/ws", forged: forged},
 		"forged as first client's": {from: "127.0.0.6", url: "ws://" + direct + "/ws", forged: func(int) string { return "127.0.0.2" }},
 	} {
-		t.Run(name, c.bucketOfItsOwn)
+		t.Run(name, c.hasItsOwnLimit)
 	}
 }
 
-// TestThroughNginx signs in over wss through the shipped site, and reads both pages.
+// TestThroughNginx signs in over WSS through the shipped site, and fetches both pages.
 func TestThroughNginx(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), "")

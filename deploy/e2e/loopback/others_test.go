@@ -14,8 +14,9 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// behindNginx starts a daemon that speaks a protocol of others' clients, and Debian's Nginx with the shipped site in front. It
-// returns Nginx's host and port, and a client that trusts it.
+// behindNginx starts a daemon that serves one protocol of other projects' clients, behind Debian's
+// Nginx with the shipped site. It returns Nginx's host and port, and an HTTP client that trusts
+// Nginx's certificate.
 func behindNginx(t *testing.T, protocol, more string) (string, *http.Client) {
 	t.Helper()
 	ws, https := server.FreePort(t), fmt.Sprintf("127.0.0.1:%d", server.FreePort(t))
@@ -30,13 +31,13 @@ http: {listen: [{address: "127.0.0.1:%d", protocols: [%s]}]}
 	return https, &http.Client{Timeout: classic.Within, Transport: &http.Transport{TLSClientConfig: trusting(t)}}
 }
 
-// talker is a WebSocket on which text is JSON.
+// talker is a WebSocket that exchanges JSON text.
 type talker struct {
 	t    *testing.T
 	conn *websocket.Conn
 }
 
-// talk connects as a page of the same host does.
+// talk connects as a page on the same host does.
 func talk(t *testing.T, host, path string) talker {
 	t.Helper()
 	d := websocket.Dialer{TLSClientConfig: trusting(t), HandshakeTimeout: classic.Within}
@@ -62,7 +63,7 @@ func (c talker) say(text string) {
 	}
 }
 
-// hear expects one message, whatever the order of its members.
+// hear reads one message, which must equal want as JSON.
 func (c talker) hear(want string) {
 	c.t.Helper()
 	_, text, err := c.conn.ReadMessage()
@@ -70,7 +71,7 @@ func (c talker) hear(want string) {
 		c.t.Fatalf("waiting for %s: %v", want, err)
 	}
 	if got := canonical(c.t, text); got != canonical(c.t, []byte(want)) {
-		c.t.Fatalf("heard %s, want %s", got, want)
+		c.t.Fatalf("received %s, want %s", got, want)
 	}
 }
 
@@ -96,7 +97,7 @@ func TestPeerJSThroughNginx(t *testing.T) {
 	}
 	defer reply.Body.Close()
 	if id, err := io.ReadAll(reply.Body); err != nil || reply.StatusCode != http.StatusOK || len(id) != 36 {
-		t.Errorf("an id: %s, %q, %v", reply.Status, id, err)
+		t.Errorf("the request for an ID returned %s, %q, %v", reply.Status, id, err)
 	}
 	socket := func(id string) talker {
 		return talk(t, host, "/peerjs/peerjs?key=peerjs&version=1.5.5&token=of-"+id+"&id="+id)

@@ -13,7 +13,8 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// clientsPage is deploy/clients.md as far as it is about icebox: its scripts, and settings of icebox's.
+// clientsPage returns the scripts of deploy/clients.md, and those settings that are icebox's. It
+// replaces /etc/icebox by etc.
 func clientsPage(t *testing.T, etc string) (scripts, settings []string) {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(server.Root(), "deploy", "clients.md"))
@@ -33,16 +34,17 @@ func clientsPage(t *testing.T, etc string) (scripts, settings []string) {
 	return scripts, settings
 }
 
-// TestClientsPage does what deploy/clients.md says: icebox takes its settings, with the secret that it makes, and a client relays with
-// the credential that it makes by hand.
+// TestClientsPage follows deploy/clients.md. icebox must accept the settings, with the secret that
+// the first script creates, and a client must be able to relay with the credential that the second
+// script computes.
 func TestClientsPage(t *testing.T) {
 	t.Parallel()
 	etc := t.TempDir()
 	scripts, settings := clientsPage(t, etc)
 	if len(scripts) != 2 || len(settings) < 2 {
-		t.Fatalf("%d scripts and %d settings were found", len(scripts), len(settings))
+		t.Fatalf("deploy/clients.md has %d scripts and %d settings, want 2 and at least 2", len(scripts), len(settings))
 	}
-	// There is no group icebox here.
+	// This host has no group icebox.
 	if out, err := exec.Command("bash", "-euc", strings.Replace(scripts[0], "chgrp icebox", "true", 1)).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", scripts[0], err, out)
 	}
@@ -70,7 +72,7 @@ http: {listen: []}`, port)})
 	out, err := exec.Command("bash", "-euc", scripts[1]).Output()
 	username, password, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
 	if err != nil || !ok {
-		t.Fatalf("a credential by hand: %v: %s", err, out)
+		t.Fatalf("the script that computes a credential: %v: %s", err, out)
 	}
 	uclient(t, 5, join(echo(t), []string{"-X", "-n", "5", "-u", username, "-w", password, "-p", strconv.Itoa(port), "127.0.0.1"})...)
 }

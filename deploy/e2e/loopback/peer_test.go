@@ -17,19 +17,20 @@ import (
 	"icebox/deploy/e2e/classic"
 )
 
-// peer is one side of a call: a classic signalling client and a connection that may use relays only.
+// peer is one side of a call: a classic signalling client and a peer connection that may use relay
+// candidates only.
 type peer struct {
 	name    string
 	signal  *classic.Client
 	pc      *webrtc.PeerConnection
 	track   *webrtc.TrackLocalStaticRTP
-	packets atomic.Int64 // RTP packets of the other side's track
-	text    chan string  // what came over the data channel
+	packets atomic.Int64 // number of RTP packets received from the other side
+	text    chan string  // message received over the data channel
 	up      chan struct{}
 	upOnce  sync.Once
 }
 
-// newPeer signs nobody in: signal has to be signed in as name already.
+// newPeer returns a peer. signal must already have signed in as name.
 func newPeer(t *testing.T, name string, signal *classic.Client, servers []webrtc.ICEServer) *peer {
 	t.Helper()
 	var s webrtc.SettingEngine
@@ -85,7 +86,8 @@ func (p *peer) listen(d *webrtc.DataChannel) {
 	})
 }
 
-// gather sets a local description and waits for all its candidates, so that one message carries them.
+// gather sets a local description and waits for all its candidates, so that one message can carry
+// them.
 func (p *peer) gather(ctx context.Context, d webrtc.SessionDescription) (json.RawMessage, error) {
 	all := webrtc.GatheringCompletePromise(p.pc)
 	if err := p.pc.SetLocalDescription(d); err != nil {
@@ -99,7 +101,7 @@ func (p *peer) gather(ctx context.Context, d webrtc.SessionDescription) (json.Ra
 	}
 }
 
-// call offers to the peer called name and takes its answer.
+// call sends an offer to the peer called name and applies its answer.
 func (p *peer) call(ctx context.Context, name string) error {
 	offer, err := p.pc.CreateOffer(nil)
 	if err != nil {
@@ -119,7 +121,7 @@ func (p *peer) call(ctx context.Context, name string) error {
 	return p.accept(m.Answer)
 }
 
-// answer takes one offer and answers it.
+// answer waits for one offer and answers it.
 func (p *peer) answer(ctx context.Context) error {
 	m, err := p.signal.Receive()
 	if err != nil {
@@ -147,7 +149,7 @@ func (p *peer) accept(text json.RawMessage) error {
 	return p.pc.SetRemoteDescription(d)
 }
 
-// send sends RTP packets until the context ends.
+// send sends RTP packets until ctx ends.
 func (p *peer) send(ctx context.Context) error {
 	pace := time.NewTicker(2 * time.Millisecond)
 	defer pace.Stop()
@@ -165,7 +167,7 @@ func (p *peer) send(ctx context.Context) error {
 	}
 }
 
-// received waits until that many packets of the other side's track have come.
+// received waits until want RTP packets have arrived from the other side.
 func (p *peer) received(ctx context.Context, want int64) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -179,7 +181,7 @@ func (p *peer) received(ctx context.Context, want int64) error {
 	return nil
 }
 
-// pair is the types of the candidates that carry the connection.
+// pair returns the types of the selected candidates.
 func (p *peer) pair() (local, remote webrtc.ICECandidateType, err error) {
 	selected, err := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 	if err != nil {

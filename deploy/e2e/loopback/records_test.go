@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// recorder is one user of PocketBase's records.
+// recorder is one user of PocketBase's records API.
 type recorder struct {
 	t     *testing.T
 	base  string
@@ -18,7 +18,7 @@ type recorder struct {
 	token string
 }
 
-// do sends one request with a JSON body and decodes a JSON answer into v, if there is to be one.
+// do sends one request with a JSON body. If v is not nil, it decodes the JSON response into v.
 func (r *recorder) do(method, path, body string, want int, v any) {
 	r.t.Helper()
 	q, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
@@ -55,7 +55,8 @@ func (r *recorder) signIn(name string) {
 	r.token = in.Token
 }
 
-// events opens the stream, and returns its client ID and what reads the data of the next event of a name.
+// events opens the event stream. It returns the stream's client ID and a function that returns the
+// data of the next event with a given name.
 func (r *recorder) events() (id string, next func(name string) string) {
 	r.t.Helper()
 	q, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.base+"/api/realtime", nil)
@@ -65,7 +66,7 @@ func (r *recorder) events() (id string, next func(name string) string) {
 	q.Header.Set("Origin", r.base)
 	reply, err := r.web.Do(q)
 	if err != nil || reply.StatusCode != http.StatusOK {
-		r.t.Fatalf("the events: %v %v", reply, err)
+		r.t.Fatalf("open the event stream: %v %v", reply, err)
 	}
 	r.t.Cleanup(func() { reply.Body.Close() })
 	lines := bufio.NewScanner(reply.Body)
@@ -81,7 +82,7 @@ func (r *recorder) events() (id string, next func(name string) string) {
 				return value
 			}
 		}
-		r.t.Fatalf("the events ended before %s: %v", name, lines.Err())
+		r.t.Fatalf("the event stream ended before %s: %v", name, lines.Err())
 		return ""
 	}
 	var hello struct{ ClientID string }
@@ -91,7 +92,8 @@ func (r *recorder) events() (id string, next func(name string) string) {
 	return hello.ClientID, next
 }
 
-// TestPocketBaseThroughNginx has a caller hear of the answer through the shipped site, as soon as it is there.
+// TestPocketBaseThroughNginx checks that a caller behind the shipped site is told of the answer as
+// soon as it exists.
 func TestPocketBaseThroughNginx(t *testing.T) {
 	t.Parallel()
 	host, web := behindNginx(t, "pocketbase", `

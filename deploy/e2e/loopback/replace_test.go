@@ -11,8 +11,9 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestReplace starts coturn and a tutorial's signalling server on Node, uses both with ordinary clients, stops them, and
-// starts icebox on the same ports with the same shared secret. The same clients have to go on working.
+// TestReplace starts coturn and a tutorial's signalling server on Node.js, uses both with ordinary
+// clients, stops them, and starts icebox on the same ports with the same shared secret. The same
+// clients must still work.
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	ports, ws := server.FreePorts(t), server.FreePort(t)
@@ -27,8 +28,9 @@ func TestReplace(t *testing.T) {
 	t.Run("after", func(t *testing.T) { clients(t, ports, ws, peer) })
 }
 
-// TestReplaceByImport does the same with the configuration that `icebox import-coturn` makes out of coturn's own. What that
-// can't know is added: coturn has no limits for one address, and no signalling.
+// TestReplaceByImport does the same with the configuration that `icebox import-coturn` creates from
+// coturn's. The test adds what the import can't know: coturn has no limits per address and no
+// signalling.
 func TestReplaceByImport(t *testing.T) {
 	t.Parallel()
 	ports, ws := server.FreePorts(t), server.FreePort(t)
@@ -47,7 +49,7 @@ http: {listen: [{address: "127.0.0.1:%d", classic: {greeting: Hello world, unkno
 	clients(t, ports, ws, peer)
 }
 
-// clients is what a site runs against its relay and its signalling server, whichever programs those are.
+// clients runs what a site runs against its relay and its signalling server.
 func clients(t *testing.T, p server.Ports, ws int, peer []string) {
 	for name, flags := range map[string][]string{"udp": {"-n", "10"}, "tcp": {"-t", "-n", "10"}, "tls": oneByOne, "dtls": {"-S", "-n", "10"}} {
 		t.Run("turn over "+name, func(t *testing.T) {
@@ -65,7 +67,8 @@ func clients(t *testing.T, p server.Ports, ws int, peer []string) {
 	})
 }
 
-// conversation is a whole call between two clients of the classic protocol, and a message the server doesn't know.
+// conversation is a complete call between two clients of the classic protocol, with one message
+// that the server does not know.
 func conversation(t *testing.T, url string, o classic.Options) {
 	alice, bob := classic.Dial(t, url, o), classic.Dial(t, url, o)
 	alice.Login(t, "alice")
@@ -78,16 +81,16 @@ func conversation(t *testing.T, url string, o classic.Options) {
 	}
 	send(alice, classic.Message{Type: "dance"})
 	if m := alice.Expect(t, "error"); m.Message != "Command not found: dance" {
-		t.Errorf("an unknown command is answered %q", m.Message)
+		t.Errorf("the reply to an unknown command is %q", m.Message)
 	}
 	body := func(s string) json.RawMessage { return json.RawMessage(`{"n":"` + s + `"}`) }
 	send(alice, classic.Message{Type: "offer", Offer: body("offer"), Name: "bob"})
 	if m := bob.Expect(t, "offer"); m.Name != "alice" || string(m.Offer) != string(body("offer")) {
-		t.Errorf("bob was offered %+v", m)
+		t.Errorf("bob received the offer %+v", m)
 	}
 	send(bob, classic.Message{Type: "answer", Answer: body("answer"), Name: "alice"})
 	if m := alice.Expect(t, "answer"); string(m.Answer) != string(body("answer")) {
-		t.Errorf("alice was answered %+v", m)
+		t.Errorf("alice received the answer %+v", m)
 	}
 	send(alice, classic.Message{Type: "candidate", Candidate: body("a"), Name: "bob"})
 	send(bob, classic.Message{Type: "candidate", Candidate: body("b"), Name: "alice"})
@@ -99,7 +102,7 @@ func conversation(t *testing.T, url string, o classic.Options) {
 	}
 	send(bob, classic.Message{Type: "leave", Name: "alice"})
 	alice.Expect(t, "leave")
-	if err := alice.Close(); err != nil { // and back again under the same name, as after a reload
+	if err := alice.Close(); err != nil { // she comes back under the same name, as after a page reload
 		t.Error(err)
 	}
 	classic.Dial(t, url, o).LoginSoon(t, "alice")

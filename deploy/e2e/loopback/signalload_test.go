@@ -9,8 +9,8 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestSignalLoad has the load generator measure the daemon and its peer on Node, briefly: whether everything works is
-// the question here, not how fast it is.
+// TestSignalLoad lets the load generator measure the daemon and its Node.js reference briefly. It
+// checks that everything works, not how fast it is.
 func TestSignalLoad(t *testing.T) {
 	t.Parallel()
 	icebox := server.Binary(t)

@@ -17,13 +17,13 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// tool runs one of coturn's clients to its end.
+// tool runs one of coturn's clients, for at most 60 s, and returns its output.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
 	return toolFor(t, 60*time.Second, name, args...)
 }
 
-// toolFor does the same, and kills it after d.
+// toolFor is tool with a time limit of d, after which it kills the client.
 func toolFor(t *testing.T, d time.Duration, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -37,8 +37,8 @@ var (
 	totalLine = regexp.MustCompile(`tot_send_msgs=(\d+), tot_recv_msgs=(\d+)\n`)
 )
 
-// uclient runs turnutils_uclient, which has to exit with 0, to have sent and received that many messages at least, and to
-// have lost none.
+// uclient runs turnutils_uclient. It must exit with status 0, must have sent at least atLeast
+// messages, and must have received all of them back.
 func uclient(t *testing.T, atLeast int, args ...string) {
 	t.Helper()
 	out, err := tool(t, "turnutils_uclient", args...)
@@ -48,13 +48,13 @@ func uclient(t *testing.T, atLeast int, args ...string) {
 	}
 	sent, err := strconv.Atoi(total[1])
 	if err != nil || lost[1] != "0" || total[1] != total[2] || sent < atLeast {
-		t.Errorf("turnutils_uclient %s: sent %s, received %s, lost %s; want %d or more and none lost",
+		t.Errorf("turnutils_uclient %s: sent %s, received %s, lost %s; want at least %d and none lost",
 			strings.Join(args, " "), total[1], total[2], lost[1], atLeast)
 	}
 }
 
-// login are the arguments that name the relay and sign in with its shared secret; the port depends on the other flags,
-// which may name one themselves.
+// login returns the arguments that name the relay and its shared secret. The port depends on the
+// other flags, unless those already contain one.
 func login(host string, p server.Ports, flags []string, secret string) []string {
 	args := []string{"-u", "user", "-W", secret, host}
 	switch {
@@ -67,8 +67,8 @@ func login(host string, p server.Ports, flags []string, secret string) []string 
 	}
 }
 
-// echo starts coturn's peer, which sends every packet back, and returns the flags that name it. Its address is not one that a
-// relay in these tests listens on, since a relay's own addresses are never peers.
+// echo starts coturn's echo peer and returns the flags that name it. Its address is not one that a
+// relay in these tests listens on, because a relay denies its own addresses as peers.
 func echo(t *testing.T) []string {
 	t.Helper()
 	const host = "127.0.0.9"
@@ -77,15 +77,17 @@ func echo(t *testing.T) []string {
 	return []string{"-e", host, "-r", port}
 }
 
-// Over TLS, coturn's client takes whatever one read of its TLS library returns for one message. When a relay has written
-// two at once, as icebox and coturn both do with what has come together, it counts one as lost. So over its own TLS
-// (oneByOne) each of many clients is sent one message only, and what sends more goes through tlsInFront, where the client
-// parses the stream properly.
+// Over TLS, coturn's client takes the result of one read of its TLS library for one message. icebox
+// and coturn both write several messages at once if they arrive together, and then the client
+// counts one as lost. So over the client's own TLS (oneByOne), each of many clients gets only one
+// message. Runs with more messages use tlsInFront, with which the client parses the stream
+// correctly.
 
-// oneByOne are the flags of ten clients with one message each, over TLS to an echo peer.
+// oneByOne are the flags for ten clients with one message each, over TLS to an echo peer.
 var oneByOne = []string{"-t", "-S", "-c", "-X", "-n", "1", "-m", "10"}
 
-// tlsInFront listens for plain TCP and passes it on to a TLS port; it returns its own port.
+// tlsInFront listens for plain TCP, forwards each connection over TLS to a port, and returns its
+// own port.
 func tlsInFront(t *testing.T, port int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -114,18 +116,18 @@ func tlsInFront(t *testing.T, port int) string {
 	return own
 }
 
-// pass carries one connection until either end closes it.
+// pass forwards one connection until either end closes it.
 func pass(t *testing.T, c net.Conn, target string, config *tls.Config) {
 	defer c.Close()
 	d, err := tls.Dial("tcp", target, config)
 	if err != nil {
-		t.Errorf("TLS to the relay: %v", err)
+		t.Errorf("connect to the relay over TLS: %v", err)
 		return
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = io.Copy(d, c) // ends when either side closes; what is lost the client counts
+		_, _ = io.Copy(d, c) // ends when either side closes; the client counts what is lost
 		d.Close()
 	}()
 	_, _ = io.Copy(c, d)
@@ -141,7 +143,7 @@ func join(lists ...[]string) []string {
 	return all
 }
 
-// stunclient asks for a reflexive address with coturn's STUN client.
+// stunclient asks for a server-reflexive address with coturn's STUN client.
 func stunclient(t *testing.T, host string, p server.Ports) {
 	t.Helper()
 	out, err := tool(t, "turnutils_stunclient", "-p", strconv.Itoa(p.Plain), host)

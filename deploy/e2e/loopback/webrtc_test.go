@@ -12,8 +12,9 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestCall calls through icebox with two Go clients that sign in over the classic protocol, take the ICE servers that come
-// with it, and may use relays only; each time with the URIs of one transport.
+// TestCall makes a call through icebox between two Go clients. They sign in over the classic
+// protocol, use the ICE servers that the sign-in returns, and may use relay candidates only. Each
+// case uses the URIs of one transport.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	b := startBox(t, server.FreePorts(t), server.FreePort(t), "")
@@ -25,21 +26,22 @@ func TestCall(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var peers []*peer
-			for _, who := range []string{"caller " + name, "callee " + name} {
+			for _, role := range []string{"caller " + name, "callee " + name} {
 				signal := classic.Dial(t, fmt.Sprintf("ws://127.0.0.1:%d/ws", b.WS), classic.Options{})
-				servers := only(t, signal.Login(t, who), c.scheme, c.transport)
-				peers = append(peers, newPeer(t, who, signal, servers))
+				servers := only(t, signal.Login(t, role), c.scheme, c.transport)
+				peers = append(peers, newPeer(t, role, signal, servers))
 			}
 			before := b.relayed(t, name)
 			call(t, peers[0], peers[1])
 			if got, least := b.relayed(t, name)-before, float64(2*mediaPackets); got < least {
-				t.Errorf("the daemon relayed %v packets of clients on %s, want %v or more", got, name, least)
+				t.Errorf("the daemon relayed %v packets to clients on %s, want at least %v", got, name, least)
 			}
 		})
 	}
 }
 
-// only keeps of the servers a client was given the TURN URIs with one scheme and transport.
+// only returns, of the servers that a client was given, the TURN URIs with one scheme and
+// transport.
 func only(t *testing.T, given []classic.ICEServer, scheme, transport string) []webrtc.ICEServer {
 	t.Helper()
 	var kept []webrtc.ICEServer
@@ -47,7 +49,7 @@ func only(t *testing.T, given []classic.ICEServer, scheme, transport string) []w
 		for _, u := range s.URLs {
 			parsed, err := url.Parse(u)
 			if err != nil {
-				t.Fatalf("the URI %q: %v", u, err)
+				t.Fatalf("parse the URI %q: %v", u, err)
 			}
 			if parsed.Scheme == scheme && strings.TrimPrefix(parsed.RawQuery, "transport=") == transport {
 				kept = append(kept, webrtc.ICEServer{URLs: []string{u}, Username: s.Username, Credential: s.Credential})

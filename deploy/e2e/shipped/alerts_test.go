@@ -8,8 +8,8 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestAlerts has Prometheus' own tool read the alerts and play the scenes beside them. That the metrics exist is a test of
-// cmd/icebox.
+// TestAlerts lets promtool check the alert rules and run the unit tests beside them. A test of
+// cmd/icebox checks that the metrics exist.
 func TestAlerts(t *testing.T) {
 	dir := filepath.Join(server.Root(), "deploy", "prometheus")
 	for _, args := range [][]string{{"check", "rules", "icebox.rules.yml"}, {"test", "rules", "icebox.rules.test.yml"}} {

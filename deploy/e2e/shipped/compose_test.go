@@ -41,51 +41,51 @@ type service struct {
 	StopGracePeriod string `yaml:"stop_grace_period"`
 }
 
-// compose reads a Compose file strictly. Its one service is icebox.
+// compose decodes a Compose file strictly. Its only service must be icebox.
 func compose(t *testing.T, path ...string) (composeFile, service) {
 	t.Helper()
 	var file composeFile
-	d := yaml.NewDecoder(strings.NewReader(string(ship(t, path...))))
+	d := yaml.NewDecoder(strings.NewReader(string(readFile(t, path...))))
 	d.KnownFields(true)
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
 	s, ok := file.Services["icebox"]
 	if !ok || len(file.Services) != 1 {
-		t.Fatalf("services: %v, want icebox alone", file.Services)
+		t.Fatalf("the services are %v, want only icebox", file.Services)
 	}
 	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) {
-		t.Errorf("read_only %t, cap_drop %v", s.ReadOnly, s.CapDrop)
+		t.Errorf("read_only is %t and cap_drop %v, want true and ALL", s.ReadOnly, s.CapDrop)
 	}
 	return file, s
 }
 
-// TestCompose reads docker-compose.yml: what it says has to be what the image needs.
+// TestCompose checks that docker-compose.yml matches what the image needs.
 func TestCompose(t *testing.T) {
 	file, s := compose(t, "docker-compose.yml")
 	if s.NetworkMode != "host" {
-		t.Errorf("network_mode %s", s.NetworkMode)
+		t.Errorf("network_mode is %s, want host", s.NetworkMode)
 	}
 	if _, err := os.Stat(filepath.Join(server.Root(), s.Build.Context, s.Build.Dockerfile)); err != nil {
-		t.Errorf("what it builds from: %v", err)
+		t.Errorf("its Dockerfile: %v", err)
 	}
 	for _, v := range s.Volumes {
 		name, path, _ := strings.Cut(v, ":")
 		if _, ok := file.Volumes[name]; !ok {
 			t.Errorf("the volume %s is not declared", name)
 		}
-		if !strings.Contains(string(ship(t, "deploy", "Dockerfile")), "VOLUME "+path+"\n") {
+		if !strings.Contains(string(readFile(t, "deploy", "Dockerfile")), "VOLUME "+path+"\n") {
 			t.Errorf("the image has no volume at %s", path)
 		}
 	}
 	for variable := range s.Environment {
 		if !strings.HasPrefix(variable, "ICEBOX_") {
-			t.Errorf("%s is no setting of icebox", variable)
+			t.Errorf("%s is not a setting of icebox", variable)
 		}
 	}
 }
 
-// TestComposePorts: what the variant publishes is what the daemon in it uses.
+// TestComposePorts checks that the variant publishes exactly the ports that its daemon uses.
 func TestComposePorts(t *testing.T) {
 	file, s := compose(t, "deploy", "docker-compose.ports.yml")
 	c := exec.Command(server.Binary(t), "check")
@@ -99,12 +99,12 @@ func TestComposePorts(t *testing.T) {
 	}
 	out, err := c.Output()
 	if err != nil {
-		t.Fatalf("what it sets does not load: %v", err)
+		t.Fatalf("icebox does not accept its settings: %v", err)
 	}
 	relay := s.Environment["ICEBOX_TURN_RELAY_PORTS"]
 	for _, want := range []string{"relay_ports: " + relay, "- {public: 203.0.113.7}", "- {address: ':3478', transports: [udp, tcp]}", "- {address: ':8080'}"} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("in force is not %q:\n%s", want, out)
+			t.Errorf("the configuration in force lacks %q:\n%s", want, out)
 		}
 	}
 	want := []string{"3478:3478/udp", "3478:3478/tcp", relay + ":" + relay + "/udp", "127.0.0.1:8080:8080/tcp"}
@@ -112,6 +112,6 @@ func TestComposePorts(t *testing.T) {
 		t.Errorf("it publishes %v, want %v", s.Ports, want)
 	}
 	if gateway := file.Networks["icebox"].IPAM.Config[0].Gateway; s.Environment["ICEBOX_HTTP_TRUSTED_PROXIES"] != gateway {
-		t.Errorf("the gateway is %s, and it trusts %s", gateway, s.Environment["ICEBOX_HTTP_TRUSTED_PROXIES"])
+		t.Errorf("the gateway is %s, but icebox trusts the proxy %s", gateway, s.Environment["ICEBOX_HTTP_TRUSTED_PROXIES"])
 	}
 }

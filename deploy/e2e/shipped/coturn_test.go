@@ -12,16 +12,16 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestImportOfTheExample gives `icebox import-coturn` the file that Debian's coturn installs: as it is, and with each of its
-// examples switched on.
+// TestImportOfTheExample runs `icebox import-coturn` on the file that Debian's coturn installs, as
+// it is and with each of its commented-out settings enabled.
 func TestImportOfTheExample(t *testing.T) {
 	example, err := os.ReadFile("/etc/turnserver.conf")
 	if err != nil {
-		t.Fatalf("Debian's coturn installs it: %v", err)
+		t.Fatalf("read the file that Debian's coturn installs: %v", err)
 	}
 	on := regexp.MustCompile(`(?m)^# ?([A-Za-z][A-Za-z0-9_-]*(=.*| ".*")?)$`).ReplaceAll(example, []byte("$1"))
 	if n := bytes.Count(on, []byte("\n#")); n > 600 || bytes.Equal(on, example) {
-		t.Fatalf("of the example %d lines are still comments", n)
+		t.Fatalf("%d lines of the example are still comments", n)
 	}
 	for name, text := range map[string][]byte{"as it is": example, "all on": on} {
 		t.Run(name, func(t *testing.T) {
@@ -31,16 +31,16 @@ func TestImportOfTheExample(t *testing.T) {
 			}
 			icebox := func(args ...string) string {
 				c := exec.Command(server.Binary(t), args...)
-				c.Env = []string{"HOME=/"} // every ICEBOX_ variable is a setting
-				said, err := c.CombinedOutput()
+				c.Env = []string{"HOME=/"} // icebox takes every ICEBOX_ variable for a setting
+				output, err := c.CombinedOutput()
 				if err != nil {
-					t.Fatalf("icebox %s: %v: %s", args[0], err, said)
+					t.Fatalf("icebox %s: %v: %s", args[0], err, output)
 				}
-				return string(said)
+				return string(output)
 			}
 			report := icebox("import-coturn", in, "--output", out)
 			if strings.Contains(report, "no such option") {
-				t.Errorf("an option is unknown:\n%s", report)
+				t.Errorf("the import does not know an option:\n%s", report)
 			}
 			icebox("check", "--config", out)
 		})

@@ -11,17 +11,18 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestPackageInFreshDebian is TestPackage in a Debian 12 that debootstrap has just made, in $E2E_DEBIAN: nothing is there
-// that the package doesn't ask for. `make test-long` makes it, which takes Debian's mirror: these tests have no network.
+// TestPackageInFreshDebian is TestPackage in a new Debian 12 in the directory $E2E_DEBIAN, which
+// has only what the package depends on. `make test-long` creates it with debootstrap from Debian's
+// mirror, because these tests have no network.
 func TestPackageInFreshDebian(t *testing.T) {
 	root := os.Getenv("E2E_DEBIAN")
 	if _, err := os.Stat(filepath.Join(root, "etc", "debian_version")); root == "" || err != nil {
-		t.Fatalf("E2E_DEBIAN=%s names no Debian: make test-long does (%v)", root, err)
+		t.Fatalf("E2E_DEBIAN=%s is not the directory of a Debian system; make test-long sets it (%v)", root, err)
 	}
-	packageLife(t, machine.BootFrom(t, root, packages(t)))
+	testPackage(t, machine.BootFrom(t, root, packages(t)))
 }
 
-// TestLintian holds the package to Debian's own measure.
+// TestLintian checks the package with Debian's own linter.
 func TestLintian(t *testing.T) {
 	out, err := exec.Command("lintian", "--fail-on", "error,warning", "--allow-root", server.Package(t)).CombinedOutput()
 	if err != nil {
@@ -29,7 +30,8 @@ func TestLintian(t *testing.T) {
 	}
 }
 
-// TestReproducible builds every architecture's package twice, in two places, under two masks and time zones.
+// TestReproducible builds the packages of all architectures twice, in different directories and
+// with different umasks, time zones and languages. The results must be identical.
 func TestReproducible(t *testing.T) {
 	var sums []string
 	for _, shell := range []string{"umask 022; export TZ=UTC", "umask 077; export TZ=Asia/Tokyo LANG=de_DE.UTF-8"} {
@@ -50,6 +52,6 @@ func TestReproducible(t *testing.T) {
 		sums = append(sums, strings.Join(lines[len(lines)-2:], "\n"))
 	}
 	if sums[0] != sums[1] || !strings.Contains(sums[0], "_amd64.deb") || !strings.Contains(sums[0], "_arm64.deb") {
-		t.Errorf("built twice:\n%s\n%s", sums[0], sums[1])
+		t.Errorf("the two builds must be identical and contain both architectures:\n%s\n%s", sums[0], sums[1])
 	}
 }

@@ -10,9 +10,11 @@ import (
 	"icebox/deploy/e2e/pki"
 )
 
-// players stand in for what a test machine can't have: an authority that knows its name, and a firewall of its own. They
-// take what the real ones take. certbot leaves its tree with its own modes, and runs the hook as it does.
-const players = `
+// installStubs installs replacements for what a test machine can't have: certbot, which needs a
+// certificate authority that knows the machine's name, and ufw, which needs its own firewall. They
+// accept the arguments of the real programs. The certbot stub creates certbot's directory tree with
+// the same file modes and runs the deploy hook.
+const installStubs = `
 rm -f /usr/sbin/policy-rc.d
 echo '45.33.3.2 turn.example.org' >>/etc/hosts
 cat >/usr/local/bin/certbot <<'END'
@@ -35,7 +37,7 @@ chmod 755 /usr/local/bin/certbot /usr/local/bin/ufw
 cp /mnt/install/icebox.deb /root/icebox_1.deb
 `
 
-// TestFirstHour runs every block of deploy/README.md in order.
+// TestFirstHour runs every code block of deploy/README.md, in order.
 func TestFirstHour(t *testing.T) {
 	t.Parallel()
 	files := packages(t)
@@ -47,23 +49,24 @@ func TestFirstHour(t *testing.T) {
 		}
 		files[name] = text
 	}
-	files["install.sh"] = []byte(players)
+	files["install.sh"] = []byte(installStubs)
 	m := machine.Boot(t, files)
 
-	parts := regexp.MustCompile(`(?m)^## `).Split(string(ship(t, "deploy", "README.md")), -1)
+	parts := regexp.MustCompile(`(?m)^## `).Split(string(readFile(t, "deploy", "README.md")), -1)
 	fence := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	ran := 0
 	for _, part := range parts[1:] {
 		heading, body, _ := strings.Cut(part, "\n")
 		for _, block := range fence.FindAllStringSubmatch(body, -1) {
 			if block[1] != "sh" {
-				t.Errorf("%s: a block of %q, which nobody runs", heading, block[1])
+				t.Errorf("%s: the language of a code block is %q, but this test only runs sh", heading, block[1])
 				continue
 			}
 			if heading == "Upgrade" {
 				m.Run("mv", "/mnt/install/later.deb", "/root/icebox_1.deb")
 			}
-			// Test machines may be kept from raising the limit of open files, which is all the doctor may find.
+			// A test machine may not be able to raise the limit of open files. That is the only
+			// problem that the doctor may find here.
 			script := strings.ReplaceAll(block[2], "icebox doctor\n", "icebox doctor --json >/tmp/doctor || ! grep '\"level\": \"problem\"' -B1 /tmp/doctor | grep '\"check\"' | grep -v descriptors\n")
 			if out, err := m.Try("bash", "-euc", "cd /root\n"+script); err != nil {
 				t.Fatalf("%s: %v:\n%s\n%s", heading, err, block[2], out)
@@ -72,9 +75,9 @@ func TestFirstHour(t *testing.T) {
 		}
 	}
 	if ran < 12 {
-		t.Errorf("%d blocks were found", ran)
+		t.Errorf("only %d code blocks were found", ran)
 	}
 	if out, err := m.Try("which", "icebox"); err == nil {
-		t.Errorf("after the last block there is %s", out)
+		t.Errorf("after the last block %s is still installed", out)
 	}
 }

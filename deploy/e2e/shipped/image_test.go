@@ -17,32 +17,34 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// TestImage builds the image with Debian's buildah and runs it with Debian's podman, as docker-compose.yml would: read-only,
-// without capabilities, on the host's network (here a network of the sandbox's own), state in a volume.
+// TestImage builds the image with Debian's buildah and runs it with Debian's podman, as
+// docker-compose.yml would: read-only, without capabilities, on the host's network (here the
+// sandbox's), and with its state in a volume.
 func TestImage(t *testing.T) {
 	loopback(t)
 	unifiedGroups(t)
-	dir, err := os.MkdirTemp("", "engine") // goes with the sandbox: what podman leaves running still writes there
+	dir, err := os.MkdirTemp("", "engine") // not t.TempDir: processes that podman leaves behind still write there until the sandbox ends
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := engine{t: t, dir: dir}
+	e := containers{t: t, dir: dir}
 	e.buildah("bud", "--format", "docker", "--isolation", "chroot", "-f", filepath.Join(server.Root(), "deploy", "Dockerfile"), "-t", "icebox", imageContext(t))
-	t.Run("size", func(t *testing.T) { sizeOf(t, e.podman("image", "inspect", "--format", "{{.Size}}", "icebox")) })
+	t.Run("size", func(t *testing.T) { checkSize(t, e.podman("image", "inspect", "--format", "{{.Size}}", "icebox")) })
 	e.run("first")
 	e.podman("healthcheck", "run", "first")
-	t.Run("user", func(t *testing.T) { userOf(t, e.podman("inspect", "--format", "{{.State.Pid}}", "first")) })
+	t.Run("user", func(t *testing.T) { checkUser(t, e.podman("inspect", "--format", "{{.State.Pid}}", "first")) })
 	secret := e.volume()
 	e.stop("first")
 
 	e.run("second")
 	if after := e.volume(); after != secret || !strings.Contains(secret, ".secret") {
-		t.Errorf("the volume held %q and holds %q in the next container, want the same secrets", secret, after)
+		t.Errorf("the volume has the secrets %q in the first container and %q in the second, want the same", secret, after)
 	}
 	e.stop("second")
 }
 
-// imageContext is what `make image` gives the builder: the static binary and an empty directory.
+// imageContext returns the build context that `make image` uses: a directory with the static binary
+// and an empty directory.
 func imageContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +61,7 @@ func imageContext(t *testing.T) string {
 	return dir
 }
 
-// loopback puts the sandbox's loopback interface up, with an address to relay from.
+// loopback enables the sandbox's loopback interface, with an address to relay from.
 func loopback(t *testing.T) {
 	t.Helper()
 	for _, args := range []string{"link set lo up", "address add 45.33.3.2/32 dev lo"} {
@@ -69,8 +71,8 @@ func loopback(t *testing.T) {
 	}
 }
 
-// unifiedGroups shows the container runtime control groups as every current Debian has them, in one hierarchy: Debian 12's
-// crun refuses a host that mixes versions.
+// unifiedGroups mounts a single cgroup2 hierarchy, as every current Debian has. Debian 12's crun
+// refuses a host that mixes versions.
 func unifiedGroups(t *testing.T) {
 	t.Helper()
 	if err := syscall.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, ""); err != nil {
@@ -78,23 +80,23 @@ func unifiedGroups(t *testing.T) {
 	}
 }
 
-// engine is buildah and podman with storage of their own.
-type engine struct {
+// containers runs buildah and podman with their own storage.
+type containers struct {
 	t   *testing.T
 	dir string
 }
 
-func (e engine) storage() []string {
+func (e containers) storage() []string {
 	return []string{"--storage-driver", "vfs", "--root", filepath.Join(e.dir, "root"), "--runroot", filepath.Join(e.dir, "run")}
 }
 
-func (e engine) buildah(args ...string) string { return e.exec("buildah", e.storage(), args) }
+func (e containers) buildah(args ...string) string { return e.exec("buildah", e.storage(), args) }
 
-func (e engine) podman(args ...string) string {
+func (e containers) podman(args ...string) string {
 	return e.exec("podman", append(e.storage(), "--tmpdir", filepath.Join(e.dir, "tmp"), "--cgroup-manager", "cgroupfs"), args)
 }
 
-func (e engine) exec(program string, global, args []string) string {
+func (e containers) exec(program string, global, args []string) string {
 	e.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -106,9 +108,9 @@ func (e engine) exec(program string, global, args []string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// run starts a container and waits until its daemon is ready. Limits stay those of this host: raising them may take a
-// privilege that a test machine hasn't got.
-func (e engine) run(name string) {
+// run starts a container and waits until its daemon is ready. The limits stay those of this host,
+// because raising them may need a privilege that a test machine lacks.
+func (e containers) run(name string) {
 	e.t.Helper()
 	var files, processes syscall.Rlimit
 	const nproc = 6 // RLIMIT_NPROC
@@ -140,20 +142,20 @@ func (e engine) run(name string) {
 	}
 }
 
-// stop ends a container the way a container runtime does; its daemon has to end well.
-func (e engine) stop(name string) {
+// stop stops a container as a container runtime does. Its daemon must exit with status 0.
+func (e containers) stop(name string) {
 	e.t.Helper()
 	e.podman("stop", name)
 	if code := e.podman("inspect", "--format", "{{.State.ExitCode}}", name); code != "0" {
-		e.t.Errorf("the container %s exits with %s", name, code)
+		e.t.Errorf("the container %s exited with status %s, want 0", name, code)
 	}
 	if _, err := net.Dial("tcp", "127.0.0.1:9641"); err == nil {
-		e.t.Errorf("something still listens after the container %s has stopped", name)
+		e.t.Errorf("a process still listens after the container %s has stopped", name)
 	}
 }
 
-// volume is the names, modes and contents of the secrets in the volume.
-func (e engine) volume() string {
+// volume returns the names, modes and contents of the secrets in the volume.
+func (e containers) volume() string {
 	e.t.Helper()
 	dir := e.podman("volume", "inspect", "--format", "{{.Mountpoint}}", "state")
 	files, err := filepath.Glob(filepath.Join(dir, "*.secret"))
@@ -175,16 +177,16 @@ func (e engine) volume() string {
 	return all.String()
 }
 
-// sizeOf: what a host has to fetch and keep.
-func sizeOf(t *testing.T, text string) {
+// checkSize limits what a host has to download and store.
+func checkSize(t *testing.T, text string) {
 	const most = 30 << 20
 	if size, err := strconv.Atoi(text); err != nil || size > most {
 		t.Errorf("the image has %s bytes (%v), want at most %d", text, err, most)
 	}
 }
 
-// userOf: the process is nobody in particular and may do nothing in particular.
-func userOf(t *testing.T, pid string) {
+// checkUser checks that the process runs as an unprivileged user without capabilities.
+func checkUser(t *testing.T, pid string) {
 	status, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		t.Fatal(err)

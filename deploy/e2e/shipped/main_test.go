@@ -1,5 +1,6 @@
-// Package shipped proves what deploy/ ships for a first deployment: the systemd unit under a real systemd, the image with
-// buildah and podman, the Compose file.
+// Package shipped tests what deploy/ ships for a first deployment: the systemd unit under a real
+// systemd, the Debian package, the container image with buildah and podman, the Compose files, the
+// alerts, and the instructions in deploy/README.md.
 package shipped
 
 import (
@@ -13,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(sandbox.Run(m)) }
 
-// ship reads a file of the repository.
-func ship(t *testing.T, path ...string) []byte {
+// readFile reads a file of the repository.
+func readFile(t *testing.T, path ...string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(append([]string{server.Root()}, path...)...))
 	if err != nil {

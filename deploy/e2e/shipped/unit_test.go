@@ -17,9 +17,10 @@ import (
 	"icebox/deploy/e2e/server"
 )
 
-// install does what the head of the unit tells an administrator to do, with the shipped example as the configuration. In
-// the environment file are a shared secret, for the client below, and a port that takes the capability.
-const install = `
+// installScript follows the instructions at the top of the unit file, with the shipped example as
+// the configuration. The environment file has a shared secret for the client below, and a port that
+// needs CAP_NET_BIND_SERVICE.
+const installScript = `
 install -m 755 /mnt/install/icebox /usr/local/bin/icebox
 install -m 644 /mnt/install/icebox.service /etc/systemd/system/icebox.service
 useradd --system --home-dir /var/lib/icebox --shell /usr/sbin/nologin icebox
@@ -39,10 +40,10 @@ func TestUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := machine.Boot(t, map[string][]byte{
-		"install.sh":     []byte(install),
+		"install.sh":     []byte(installScript),
 		"icebox":         binary,
-		"icebox.service": ship(t, "deploy", "systemd", "icebox.service"),
-		"icebox.yaml":    ship(t, "deploy", "icebox.yaml"),
+		"icebox.service": readFile(t, "deploy", "systemd", "icebox.service"),
+		"icebox.yaml":    readFile(t, "deploy", "icebox.yaml"),
 	})
 	if out := m.Run("systemd-analyze", "verify", "icebox.service"); out != "" {
 		t.Errorf("systemd-analyze verify: %s", out)
@@ -51,19 +52,19 @@ func TestUnit(t *testing.T) {
 	if out, err := m.Try("systemctl", "start", "icebox"); err != nil {
 		t.Fatalf("start: %v: %s\n%s", err, out, m.Run("journalctl", "--no-pager", "-u", "icebox"))
 	}
-	ready(t, m)
+	waitUntilReady(t, m)
 	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
-	t.Run("privileges", func(t *testing.T) { privileges(t, m, pid) })
-	t.Run("state directory", func(t *testing.T) { state(t, m) })
-	t.Run("relays in its sandbox", func(t *testing.T) { relays(t, m) })
-	t.Run("reload", func(t *testing.T) { reloads(t, m) })
-	t.Run("unreadable key", func(t *testing.T) { unreadable(t, m) })
-	t.Run("watchdog", func(t *testing.T) { watchdog(t, m) })
-	t.Run("restart and stop", func(t *testing.T) { life(t, m) })
+	t.Run("privileges", func(t *testing.T) { testPrivileges(t, m, pid) })
+	t.Run("state directory", func(t *testing.T) { testStateDirectory(t, m) })
+	t.Run("relays in its sandbox", func(t *testing.T) { testRelaying(t, m) })
+	t.Run("reload", func(t *testing.T) { testReload(t, m) })
+	t.Run("unreadable key", func(t *testing.T) { testUnreadableKey(t, m) })
+	t.Run("watchdog", func(t *testing.T) { testWatchdog(t, m) })
+	t.Run("restart and stop", func(t *testing.T) { testRestartAndStop(t, m) })
 }
 
-// ready asks the daemon itself, from inside the machine.
-func ready(t *testing.T, m *machine.Machine) {
+// waitUntilReady checks from inside the machine that the daemon is ready and serves pages.
+func waitUntilReady(t *testing.T, m *machine.Machine) {
 	t.Helper()
 	web := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: m.Dial, DisableKeepAlives: true}}
 	for url, want := range map[string]int{"http://127.0.0.1:9641/readyz": http.StatusOK, "http://127.0.0.1/": http.StatusOK} {
@@ -75,7 +76,7 @@ func ready(t *testing.T, m *machine.Machine) {
 		if err != nil {
 			t.Fatalf("%s: %v", url, err)
 		}
-		body, _ := io.ReadAll(reply.Body) // for the message alone
+		body, _ := io.ReadAll(reply.Body) // only for the message
 		reply.Body.Close()
 		if reply.StatusCode != want {
 			t.Errorf("%s: %s: %s", url, reply.Status, body)
@@ -83,8 +84,9 @@ func ready(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// privileges: the daemon is an ordinary user who may bind low ports and gain nothing.
-func privileges(t *testing.T, m *machine.Machine, pid string) {
+// testPrivileges checks that the daemon runs as an ordinary user that may bind low ports and can
+// gain no other privilege.
+func testPrivileges(t *testing.T, m *machine.Machine, pid string) {
 	status := m.Run("cat", "/proc/"+pid+"/status")
 	uid, gid := m.Run("id", "-u", "icebox"), m.Run("id", "-g", "icebox")
 	const bindService = "0000000000000400" // 1 << CAP_NET_BIND_SERVICE
@@ -99,22 +101,23 @@ func privileges(t *testing.T, m *machine.Machine, pid string) {
 	}
 }
 
-// state: what was generated is the daemon's alone.
-func state(t *testing.T, m *machine.Machine) {
+// testStateDirectory checks that only the daemon's user can read what the daemon generated.
+func testStateDirectory(t *testing.T, m *machine.Machine) {
 	if got := m.Run("stat", "--format=%U:%G %a", "/var/lib/icebox"); got != "icebox:icebox 700" {
 		t.Errorf("/var/lib/icebox is %s", got)
 	}
 	files := m.Run("find", "/var/lib/icebox", "-type", "f", "-printf", "%f %u %m\n")
 	if !strings.Contains(files, ".secret icebox 600") {
-		t.Errorf("the state directory holds %q, want a secret for icebox alone", files)
+		t.Errorf("the state directory holds %q, want a secret that only icebox may read", files)
 	}
 	if others := m.Run("find", "/var/lib/icebox", "-type", "f", "-perm", "/077"); others != "" {
-		t.Errorf("others may read %s", others)
+		t.Errorf("other users may read %s", others)
 	}
 }
 
-// relays: whole relayed conversations, which need every system call the daemon makes when it works.
-func relays(t *testing.T, m *machine.Machine) {
+// testRelaying relays packets of complete client sessions, which need every system call that a
+// working daemon makes.
+func testRelaying(t *testing.T, m *machine.Machine) {
 	for _, transport := range [][]string{{}, {"-t"}} {
 		args := append(transport, "-y", "-c", "-n", "10", "-u", "user", "-W", "a secret of this test", machine.Address)
 		out := m.Run(append([]string{"turnutils_uclient"}, args...)...)
@@ -124,8 +127,9 @@ func relays(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// reloads: systemctl reload waits for the outcome, which may be that nothing has changed.
-func reloads(t *testing.T, m *machine.Machine) {
+// testReload checks that `systemctl reload` waits for the outcome, and fails if the daemon refuses
+// the new configuration.
+func testReload(t *testing.T, m *machine.Machine) {
 	const file = "/etc/icebox/icebox.yaml"
 	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
 	try := func(expression string) (journal string, err error) {
@@ -141,19 +145,20 @@ func reloads(t *testing.T, m *machine.Machine) {
 	m.Run("turnutils_uclient", "-y", "-c", "-n", "2", "-u", "later", "-w", "on", machine.Address)
 	journal, err := try("s/realm: icebox/realm: other/")
 	if err == nil || !strings.Contains(journal, "turn.realm: has changed, and takes a restart") {
-		t.Errorf("a reload that needs a restart: %v: %s", err, journal)
+		t.Errorf("a reload with a change that needs a restart: %v: %s", err, journal)
 	}
 	if status := m.Run("systemctl", "show", "--property=StatusText,ActiveState,MainPID", "icebox"); !strings.Contains(status, "takes a restart") ||
 		!strings.Contains(status, "ActiveState=active") || !strings.Contains(status, "MainPID="+pid) {
 		t.Errorf("after a refused reload: %s", status)
 	}
 	if journal, err := try("s/realm: other/realm: icebox/"); err != nil {
-		t.Errorf("the file as it was: %v: %s", err, journal)
+		t.Errorf("a reload of the original file: %v: %s", err, journal)
 	}
 }
 
-// unreadable: with a key that certbot keeps to root, the daemon's user is told what is in the way.
-func unreadable(t *testing.T, m *machine.Machine) {
+// testUnreadableKey checks that the daemon's user learns which directory is in the way of a key
+// that certbot made readable for root only.
+func testUnreadableKey(t *testing.T, m *machine.Machine) {
 	m.Run("sh", "-euc", `
 		umask 077
 		mkdir -p /etc/letsencrypt/live/a.example /etc/letsencrypt/archive/a.example
@@ -166,7 +171,7 @@ func unreadable(t *testing.T, m *machine.Machine) {
 		"ICEBOX_TLS={certificate: /etc/letsencrypt/live/a.example/fullchain.pem, key: /etc/letsencrypt/live/a.example/privkey.pem}",
 		"icebox", "check", "--state-dir", "/tmp")
 	if err == nil {
-		t.Fatalf("icebox check is content: %s", out)
+		t.Fatalf("icebox check found no problem: %s", out)
 	}
 	for _, want := range []string{
 		"privkey.pem: permission denied: /etc/letsencrypt/live is root:root with mode 0700, and this is the user icebox: ",
@@ -178,34 +183,35 @@ func unreadable(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// watchdog: a daemon that hangs is replaced.
-func watchdog(t *testing.T, m *machine.Machine) {
+// testWatchdog checks that systemd replaces a daemon that hangs.
+func testWatchdog(t *testing.T, m *machine.Machine) {
 	if got := m.Run("systemctl", "show", "--property=WatchdogUSec", "--value", "icebox"); got != "30s" {
-		t.Errorf("the unit's watchdog waits %s", got)
+		t.Errorf("the unit's watchdog timeout is %s, want 30s", got)
 	}
 	m.Run("sh", "-c", "mkdir -p /run/systemd/system/icebox.service.d; "+
 		"printf '[Service]\nWatchdogSec=1s\nRestartSec=100ms\nTimeoutAbortSec=1s\n' >/run/systemd/system/icebox.service.d/test.conf")
 	m.Run("systemctl", "daemon-reload")
 	m.Run("systemctl", "restart", "icebox")
-	ready(t, m)
+	waitUntilReady(t, m)
 	pid := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox")
 	m.Run("kill", "-STOP", pid)
 	m.Run("timeout", "20", "sh", "-c", "until [ \"$(systemctl show --property=NRestarts --value icebox)\" = 1 ]; do sleep 0.1; done")
 	m.Run("timeout", "20", "sh", "-c", "until systemctl is-active --quiet icebox; do sleep 0.1; done")
-	ready(t, m)
+	waitUntilReady(t, m)
 	if now := m.Run("systemctl", "show", "--property=MainPID", "--value", "icebox"); now == pid {
-		t.Errorf("the process that hangs is still there: %s", pid)
+		t.Errorf("the process that hangs has not been replaced: %s", pid)
 	}
 	m.Run("rm", "-r", "/run/systemd/system/icebox.service.d")
 	m.Run("systemctl", "daemon-reload")
 }
 
-// life: a restart keeps the secrets, a stop is clean, and the sandbox kept the daemon from nothing it wanted.
-func life(t *testing.T, m *machine.Machine) {
+// testRestartAndStop checks that a restart keeps the secrets, that a stop is clean, and that the
+// unit's sandbox denied the daemon nothing.
+func testRestartAndStop(t *testing.T, m *machine.Machine) {
 	secrets := func() string { return m.Run("sh", "-c", "sha256sum /var/lib/icebox/*.secret") }
 	before := secrets()
 	m.Run("systemctl", "restart", "icebox")
-	ready(t, m)
+	waitUntilReady(t, m)
 	if after := secrets(); after != before {
 		t.Errorf("the generated secrets changed with a restart")
 	}
@@ -222,9 +228,10 @@ func life(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// TestUnitExposure holds the unit to systemd's own measure; 10.0 is no sandbox at all.
+// TestUnitExposure limits the exposure that systemd-analyze computes for the unit. The maximum,
+// without any sandbox, is 10.0.
 func TestUnitExposure(t *testing.T) {
-	const threshold = 15 // tenths
+	const threshold = 15 // in tenths, so 1.5
 	path := filepath.Join(server.Root(), "deploy", "systemd", "icebox.service")
 	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%d", threshold), path).CombinedOutput()
 	if err != nil {
