@@ -1,4 +1,4 @@
-/** What keeps one from a call: a key, devices, an insecure page. */
+/** What can prevent a call: a missing key, refused devices, an insecure page. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -13,7 +13,7 @@ let browser;
 
 before(async () => {
   daemon = await Daemon.start({ signal: { access: 'key', keys: [{ name: 'web', key: KEY }] } });
-  // Any name but localhost is an insecure page over http.
+  // Over http, only pages on localhost are secure contexts.
   browser = await launch({
     asks: true, flags: ['--use-fake-device-for-media-stream=fps=10', '--host-resolver-rules=MAP insecure.test 127.0.0.1'],
   });
@@ -31,7 +31,7 @@ afterEach(async () => {
 const withKey = (url) => `${url}?key=${encodeURIComponent(KEY)}`;
 const camera = { permissions: ['camera', 'microphone'] };
 
-test('without a key the page says that one is wanted, with a wrong one that it is not known', async () => {
+test('without a key the page asks for one; a wrong key is refused', async () => {
   const page = await open(browser, daemon.url);
   await page.getByLabel('Your name').fill('alice');
   await page.getByRole('button', { name: 'Sign in' }).click();
@@ -45,7 +45,7 @@ test('without a key the page says that one is wanted, with a wrong one that it i
   await page.getByText('This server wants a key.').waitFor();
 });
 
-test('the key in the page’s address opens the hub, the servers, and the other page', async () => {
+test('the key in the page’s address gives access to the hub, the ICE servers, and the other page', async () => {
   const alice = await open(browser, withKey(daemon.url), camera);
   const bob = await open(browser, withKey(daemon.url), camera);
   await signIn(alice, 'alice');
@@ -62,7 +62,7 @@ test('the key in the page’s address opens the hub, the servers, and the other 
   await bob.locator('#servers li').first().waitFor();
 });
 
-test('a camera that is refused is told in words, and the call can be had without', async () => {
+test('the page explains in words that the camera was refused, and a call without it works', async () => {
   const alice = await open(browser, withKey(daemon.url), { permissions: [] });
   const bob = await open(browser, withKey(daemon.url), camera);
   await signIn(alice, 'alice');
@@ -77,7 +77,7 @@ test('a camera that is refused is told in words, and the call can be had without
   assert.ok(await alice.getByRole('button', { name: 'Mute' }).isHidden());
 });
 
-test('an insecure page says that it gets no camera, and can watch', async () => {
+test('an insecure page explains that it can’t use the camera, and can receive video', async () => {
   const insecure = withKey(daemon.url.replace('127.0.0.1', 'insecure.test'));
   const alice = await open(browser, insecure, camera);
   const bob = await open(browser, withKey(daemon.url), camera);

@@ -11,9 +11,9 @@ import { Daemon } from './lib/daemon.mjs';
 let daemon;
 let browser;
 let pages = [];
-let turn = 0;
+let testNumber = 0;
 
-const own = (name) => `${name}${turn}`;
+const own = (name) => `${name}${testNumber}`;
 
 before(async () => {
   daemon = await Daemon.start();
@@ -26,7 +26,7 @@ after(async () => {
 });
 
 afterEach(async () => {
-  turn += 1;
+  testNumber += 1;
   const all = pages;
   pages = [];
   for (const page of all) await page.context().close();
@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 /**
- * Pages that are signed in, one for each name. Each test has names of its own: who is cut off keeps its name for a while.
+ * Opens a page for each name and signs it in. Each test has names of its own, because the server reserves the name of a client that lost its connection for a while.
  */
 async function people(names, query = '') {
   const opened = [];
@@ -76,7 +76,7 @@ test('with “relay only” on both sides the media go through the relay', async
   for (const page of [alice, bob]) {
     assert.equal(await page.locator('#stat-local').getAttribute('data-type'), 'relay');
     assert.equal(await page.locator('#stat-remote').getAttribute('data-type'), 'relay');
-    // Which way to the relay it takes is the browser's choice.
+    // The browser chooses the transport to the relay.
     const words = await page.locator('#path-words').innerText();
     assert.match(words, /^Your video goes through this server’s relay over (UDP|TCP)\. \w+ uses a relay, too\.$/);
     assert.match(await page.locator('#stat-relay-protocol').getAttribute('data-value'), /^(udp|tcp)$/);
@@ -85,7 +85,7 @@ test('with “relay only” on both sides the media go through the relay', async
   assert.equal(await notice(bob), `${alice.person} hung up.`);
 });
 
-test('mute and camera off stop what is sent', async () => {
+test('mute and camera off stop the sending', async () => {
   const [alice, bob] = await people(['alice', 'bob']);
   await connect(alice, bob);
   await watch(bob, 10);
@@ -98,7 +98,7 @@ test('mute and camera off stop what is sent', async () => {
   assert.deepEqual(await sending(), ['audio false', 'video true']);
 });
 
-test('a name that is taken, and names that cannot be called', async () => {
+test('a name that is in use, and names that cannot be called', async () => {
   const [alice] = await people(['alice']);
   const other = await open(browser, daemon.url);
   pages.push(other);
@@ -117,7 +117,7 @@ test('a name that is taken, and names that cannot be called', async () => {
   await alice.getByText('Enter the name of the one you want to call.').waitFor();
 });
 
-test('declining, giving up, and being busy', async () => {
+test('a call that is declined, cancelled, or made to someone who is busy', async () => {
   const [alice, bob, carol] = await people(['alice', 'bob', 'carol']);
   await call(alice, bob.person);
   await bob.getByRole('button', { name: 'Decline' }).click();
@@ -154,8 +154,8 @@ test('both call each other at once', async () => {
   await Promise.all([watch(ann.page, 10), watch(ben.page, 10)]);
 });
 
-for (const who of ['the page', 'the other client']) {
-  test(`a call with another client of the classic protocol, ended by ${who}`, async () => {
+for (const ender of ['the page', 'the other client']) {
+  test(`a call with another client of the classic protocol, ended by ${ender}`, async () => {
     const [alice] = await people(['alice']);
     const other = await open(browser, `${daemon.url}trickle-ice/`);
     pages.push(other);
@@ -164,7 +164,7 @@ for (const who of ['the page', 'the other client']) {
     await reach(alice, 'in-call');
     await watch(alice, 10);
     await eventually(() => other.evaluate(() => globalThis.classic.frames >= 10), 'frames at the other client');
-    if (who === 'the page') {
+    if (ender === 'the page') {
       await alice.getByRole('button', { name: 'Hang up' }).click();
       await eventually(() => other.evaluate(() => globalThis.classic.left), 'a leave at the other client');
     } else {
@@ -174,14 +174,14 @@ for (const who of ['the page', 'the other client']) {
   });
 }
 
-test('closing the window ends the call for the other one', async () => {
+test('closing the window ends the call for the other side', async () => {
   const [alice, bob] = await people(['alice', 'bob']);
   await connect(alice, bob);
   await bob.close({ runBeforeUnload: false });
   assert.equal(await notice(alice), `${bob.person} hung up.`);
 });
 
-test('a call outlives the daemon; both come back, and hanging up still works', async () => {
+test('a call survives the daemon’s end; both sides sign in again, and hanging up still works', async () => {
   const [alice, bob] = await people(['alice', 'bob']);
   await connect(alice, bob);
   await daemon.kill();
@@ -195,7 +195,7 @@ test('a call outlives the daemon; both come back, and hanging up still works', a
       return page.locator('main[data-presence="in"]').isVisible();
     }, 'signed in again');
     assert.equal(await page.locator('main').getAttribute('data-call'), 'in-call');
-    // Where the WebSocket was slow, the new daemon was asked for the old session by POST first, and does not know it.
+    // If the WebSocket was slow, the page first asked for its old session by POST. The new daemon does not know it and returns 401.
     page.complaints = page.complaints.filter((text) => !text.includes('status of 401'));
   }
   await alice.getByRole('button', { name: 'Hang up' }).click();
@@ -203,7 +203,7 @@ test('a call outlives the daemon; both come back, and hanging up still works', a
   await connect(bob, alice);
 });
 
-test('a lost socket is made again without anybody noticing', async () => {
+test('a lost WebSocket is replaced without a notice', async () => {
   const [alice] = await people(['alice']);
   const bob = await open(browser, 'about:blank');
   pages.push(bob);

@@ -1,4 +1,4 @@
-/** Both pages with a keyboard alone, and with the focus always to be seen. */
+/** Uses both pages with the keyboard alone. The focus must always be visible. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -24,7 +24,7 @@ afterEach(async () => {
   for (const context of browser.contexts()) await context.close();
 });
 
-/** Presses Tab until the element with an id has the focus, which must be seen. */
+/** Presses Tab until the element with the given id has the focus, which must be visible. */
 async function tabTo(page, id) {
   for (let presses = 0; presses < 30; presses += 1) {
     const [focused, outlined] = await page.evaluate(() => {
@@ -32,7 +32,7 @@ async function tabTo(page, id) {
       return [document.activeElement.id, outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2];
     });
     if (focused === id) {
-      assert.ok(outlined, `the focus on #${id} can't be seen`);
+      assert.ok(outlined, `the focus on #${id} is not visible`);
       return;
     }
     await page.keyboard.press('Tab');
@@ -58,7 +58,7 @@ test('a call by keyboard alone', async () => {
   await alice.keyboard.type('bob');
   await alice.keyboard.press('Enter');
 
-  await focusIs(bob, 'incoming'); // the dialog, so that no key pressed by chance answers
+  await focusIs(bob, 'incoming'); // the focus is on the dialog, so that an accidental key press does not answer
   await bob.keyboard.press('Enter');
   await reach(bob, 'incoming');
   await tabTo(bob, 'accept');
@@ -75,7 +75,7 @@ test('a call by keyboard alone', async () => {
   await focusIs(alice, 'callee');
   assert.equal(await notice(bob), 'alice hung up.');
 
-  await alice.keyboard.press('Enter'); // the name is still there
+  await alice.keyboard.press('Enter'); // the name is still in the input
   await reach(bob, 'incoming');
   await bob.keyboard.press('Escape');
   assert.match(await notice(alice), /^bob declined/);
@@ -94,7 +94,7 @@ test('trickle ICE by keyboard alone', async () => {
   await tabTo(page, 'uri');
   await page.keyboard.type(`turn:${daemon.turn}`);
   await page.keyboard.press('Enter');
-  await focusIs(page, 'username'); // what is wrong gets the focus
+  await focusIs(page, 'username'); // the invalid input gets the focus
   await page.keyboard.type('alice');
   await tabTo(page, 'credential');
   await page.keyboard.type('wrong');

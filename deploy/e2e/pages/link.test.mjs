@@ -1,4 +1,4 @@
-/** Calls with a link: making and joining one, who is in it, chat, devices, and the example page. */
+/** Calls with a link: creating and joining them, their parties, chat, devices, and the example page. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -36,14 +36,14 @@ async function visit(address, options) {
   return page;
 }
 
-/** Somebody who made a call, and its link. */
+/** Opens a page that creates a call. Returns the page and the call's link. */
 async function host(name) {
   const page = await visit(daemon.url);
   await signIn(page, name);
   return { page, link: await create(page) };
 }
 
-/** Somebody who opens a link. */
+/** Opens a link and joins its call. */
 async function guest(link, name) {
   const page = await visit(link);
   await page.getByLabel('Your name').fill(name);
@@ -53,7 +53,7 @@ async function guest(link, name) {
 
 const heard = (page, words) => page.locator('#chat-lines').getByText(words).waitFor();
 
-test('a link brings three together, who see and write to each other', async () => {
+test('three people join by a link, see each other and chat', async () => {
   const { page: alice, link } = await host('alice1');
   assert.match(link, new RegExp(`^${daemon.url}#call=[a-z2-9]{16}$`));
   const bob = await guest(link, 'bob1');
@@ -82,7 +82,7 @@ test('a link brings three together, who see and write to each other', async () =
   await reach(dora, 'in-call');
 });
 
-test('a call that is over can’t be joined, and one can do something else', async () => {
+test('a call that is over can’t be joined, and the page can be used for another call', async () => {
   const page = await guest(`${daemon.url}#call=abcdefghijkmnpqr`, 'erin');
   assert.match(await notice(page), /^This call is over, or the link is not complete\./);
   await page.getByRole('button', { name: 'Not now' }).click();
@@ -98,7 +98,7 @@ test('another camera, no camera, and the screen, without a new call', async () =
   await alice.getByText('Camera and microphone', { exact: true }).click();
   const first = await sent();
   const camera = alice.getByLabel('Camera', { exact: true });
-  const other = (await camera.locator('option').allInnerTexts()).at(-1); // the second and the third give pictures of odd kinds
+  const other = (await camera.locator('option').allInnerTexts()).at(-1); // the second and third fake cameras have unusual pixel formats
   assert.notEqual(other, first);
   await camera.selectOption({ label: other });
   await eventually(async () => (await sent()) === other, 'the other camera');

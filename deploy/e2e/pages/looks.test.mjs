@@ -1,7 +1,7 @@
 /**
- * Both pages in each of their states: no rule of axe-core is broken, nothing
- * overflows a phone's width. Where PAGES_SHOTS names a directory, pictures of all
- * are kept there for people to look at, each size in both colour schemes.
+ * Shows the pages in each of their states. No state may violate a rule of axe-core or be wider than
+ * the window. If PAGES_SHOTS names a directory, the tests write a screenshot of each state there, in
+ * each size and colour scheme.
  */
 
 import assert from 'node:assert/strict';
@@ -31,10 +31,10 @@ after(async () => {
 });
 
 afterEach(async () => {
-  for (const context of browser.contexts()) await context.close(); // a call that goes on takes the machine's time
+  for (const context of browser.contexts()) await context.close(); // a call that continues takes CPU time
 });
 
-/** Looks at a page in both sizes, each in one colour scheme or, for pictures, in both. */
+/** Checks a page in both sizes, each in one colour scheme or, with screenshots, in both. */
 async function look(page, state) {
   for (const [size, scheme] of [['narrow', 'dark'], ['wide', 'light'], ['narrow', 'light'], ['wide', 'dark']].slice(0, shots ? 4 : 2)) {
     await page.setViewportSize(SIZES[size]);
@@ -43,7 +43,7 @@ async function look(page, state) {
     await assertAccessible(page, seen);
     if (shots) await page.screenshot({ path: join(shots, `${seen}.png`), fullPage: true });
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= SIZES[size].width, `${seen} is ${width} wide in a window of ${SIZES[size].width}`);
+    assert.ok(width <= SIZES[size].width, `${seen} is ${width} pixels wide in a window of ${SIZES[size].width}`);
   }
 }
 
@@ -62,7 +62,7 @@ test('the call page', async () => {
   await look(alice, 'call-4-ringing');
   await alice.getByRole('button', { name: 'Cancel' }).click();
   await reach(bob, 'idle');
-  await call(alice, 'bob with a name that is long enough to need two lines'); // anew, for nobody waits for ever
+  await call(alice, 'bob with a name that is long enough to need two lines'); // called again, because a call does not ring for ever
   await reach(bob, 'incoming');
   await look(bob, 'call-5-incoming');
   await accept(bob, 'alice');
@@ -129,7 +129,7 @@ test('the trickle-ICE page', async () => {
   assertQuiet(page);
 });
 
-test('a page that is not there', async () => {
+test('a page that does not exist', async () => {
   const page = await open(browser, `${daemon.url}no/such/page`);
   await look(page, 'missing');
 });

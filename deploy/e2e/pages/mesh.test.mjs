@@ -1,4 +1,4 @@
-/** The largest call there is: eight clients of the SDK, each connected with every other, in one page and over data channels. */
+/** The largest possible call: eight clients of the SDK in one page, each connected to every other by data channels. */
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -21,15 +21,15 @@ after(async () => {
   await daemon?.stop();
 });
 
-test('eight join by a link, all hear all; a ninth has to wait until one leaves; one hangs up for all', async () => {
+test('eight join by a link and hear each other; a ninth can join only after one leaves; one hangs up for all', async () => {
   const page = await open(browser, `${daemon.url}examples/`);
   const told = await page.evaluate(async (parties) => {
     const { connect } = await import('/sdk/icebox.js');
     const options = { media: { audio: false, video: false }, max: parties };
     const everybody = [];
-    const until = async (what, check) => {
+    const until = async (description, check) => {
       for (const end = performance.now() + 60_000; !check(); ) {
-        if (performance.now() > end) throw new Error(`not in a minute: ${what}: ${JSON.stringify(everybody.map(({ call, heard }) => [call.state, call.parties.map((p) => p.connected), heard.length]))}`);
+        if (performance.now() > end) throw new Error(`not within a minute: ${description}: ${JSON.stringify(everybody.map(({ call, heard }) => [call.state, call.parties.map((p) => p.connected), heard.length]))}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     };
@@ -44,7 +44,7 @@ test('eight join by a link, all hear all; a ninth has to wait until one leaves; 
       return one;
     };
     const meshed = (n) => until(`${n} parties`, () => everybody.every(({ call }) => call.parties.length === n - 1 && call.parties.every((p) => p.connected)));
-    /** Everyone says something; returns who hears something else than each of the others once. */
+    /** Everyone sends one message. Returns how many did not receive exactly one from each of the others. */
     const round = async (word) => {
       for (const { call, client, heard } of everybody) {
         heard.length = 0;
@@ -60,7 +60,7 @@ test('eight join by a link, all hear all; a ninth has to wait until one leaves; 
     const first = await enter();
     await Promise.all(Array.from({ length: parties - 1 }, () => enter(first.call.id)));
     await meshed(parties);
-    const deaf = await round('one');
+    const incomplete = await round('one');
     const refusal = await enter(first.call.id).then(() => 'none', ({ code }) => code);
     const [gone] = everybody.splice(3, 1);
     gone.call.leave();
@@ -68,13 +68,13 @@ test('eight join by a link, all hear all; a ninth has to wait until one leaves; 
     const missed = everybody.filter(({ left }) => left.join() !== gone.client.id).length;
     await enter(first.call.id);
     await meshed(parties);
-    const deafAgain = await round('two');
+    const incompleteAgain = await round('two');
     everybody[5].call.hangUp();
     await until('the end', () => everybody.every(({ end }) => end));
     const ends = new Set(everybody.map(({ end }) => end));
     for (const { client } of [...everybody, gone]) client.close();
-    return { deaf, refusal, missed, deafAgain, ends: [...ends] };
+    return { incomplete, refusal, missed, incompleteAgain, ends: [...ends] };
   }, PARTIES);
-  assert.deepEqual(told, { deaf: 0, refusal: 'call-full', missed: 0, deafAgain: 0, ends: ['hangup'] });
+  assert.deepEqual(told, { incomplete: 0, refusal: 'call-full', missed: 0, incompleteAgain: 0, ends: ['hangup'] });
   assertQuiet(page);
 });

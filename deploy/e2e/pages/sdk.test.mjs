@@ -1,4 +1,4 @@
-/** The SDK's protocol half against the real daemon, in Node: no browser, so no calls but what the server says of them. */
+/** Tests the SDK's protocol code with a real daemon in Node.js. Without a browser there are no media, so it tests only the server's part of calls. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -11,13 +11,13 @@ import { Daemon } from './lib/daemon.mjs';
 
 let daemon;
 let clients = [];
-/** Sockets that clients have opened, for tests to break. */
+/** WebSockets that clients have opened, so that tests can break them. */
 const sockets = [];
 
 class Socket extends WebSocket {
   constructor(...args) {
     super(...args);
-    this.on('error', () => {}); // onclose says it as well
+    this.on('error', () => {}); // onclose is called as well
     sockets.push(this);
   }
 }
@@ -61,7 +61,7 @@ for (const transport of ['websocket', 'events']) {
     await assert.rejects(join('other', { transport: 'events', url: `${daemon.url}nothing/` }), { code: 'unreachable' });
   });
 
-  test(`a broken connection loses nothing and doubles nothing over ${transport}`, async () => {
+  test(`a broken connection loses and duplicates no message over ${transport}`, async () => {
     const al = await join(`as-${transport}`);
     const bo = await join(`bs-${transport}`, { transport });
     const heard = [];
@@ -80,7 +80,7 @@ for (const transport of ['websocket', 'events']) {
   });
 }
 
-test('after a restart of the daemon it is signed in again, under another ID, and watches again', async () => {
+test('after a restart of the daemon a client signs in again, with another ID, and watches again', async () => {
   const al = await join('al');
   const bo = await join('bo', { transport: 'events' });
   await al.watch('bo');
@@ -94,7 +94,7 @@ test('after a restart of the daemon it is signed in again, under another ID, and
   await al.send('bo', 'note', 1);
 });
 
-test('a taken name is refused, and taken back with its secret', async () => {
+test('a name in use is refused, and can be reclaimed with its secret', async () => {
   const al = await join('alone');
   await assert.rejects(join('alone'), { code: 'name-taken' });
   let end;
@@ -105,12 +105,12 @@ test('a taken name is refused, and taken back with its secret', async () => {
   assert.equal(end.code, 'replaced');
 });
 
-test('who calls a name that is not there is told, and who is called hears of it', async () => {
+test('calling an unknown name fails, and the callee is told of a call and of its end', async () => {
   const al = await join('caller');
   const bo = await join('callee');
   const calls = [];
   bo.on('call', (incoming) => calls.push(incoming));
-  // No media in Node: the call itself is the server's.
+  // Node.js has no media. The call itself exists at the server.
   globalThis.MediaStream ??= class {
     getTracks() {
       return [];

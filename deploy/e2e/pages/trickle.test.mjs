@@ -1,4 +1,4 @@
-/** The trickle-ICE page against the real daemon. */
+/** Tests the trickle-ICE page with a real daemon. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -46,7 +46,7 @@ async function gather() {
   await page.locator('main[data-gathering="done"]').waitFor();
 }
 
-/** What was found about a server. */
+/** The page's finding about a server. */
 const finding = (uri) => page.locator(`#findings li[data-uri="${uri}"]`);
 
 test('the server’s own list gives relay candidates over UDP and TCP', async () => {
@@ -65,15 +65,15 @@ test('the server’s own list gives relay candidates over UDP and TCP', async ()
   assert.equal(await page.locator('#error-rows tr').count(), 0);
 });
 
-test('a page that is not secure gets the server’s own list, too', async () => {
-  // There a browser tells a server less about where a request comes from.
+test('an insecure page gets the server’s own list, too', async () => {
+  // From such a page a browser sends the server less information about a request's origin.
   await page.goto(`${daemon.url.replace('127.0.0.1', 'insecure.test')}trickle-ice/`);
   await useOwn();
   await gather();
   assert.match(await page.locator('#summary').innerText(), /a relay over UDP and TCP works\.$/);
 });
 
-test('a wrong password is told in words', async () => {
+test('the page explains a wrong password in words', async () => {
   await add(`turn:${daemon.turn}?transport=udp`, 'alice', 'wrong');
   await gather();
   assert.match(await finding(`turn:${daemon.turn}?transport=udp`).innerText(), /Wrong username or password \(401\)/);
@@ -81,7 +81,7 @@ test('a wrong password is told in words', async () => {
   assert.match(await page.locator('#error-rows tr[data-code="401"]').first().innerText(), /Wrong username or password/);
 });
 
-test('a server that is not there is told in words', async () => {
+test('the page explains in words that a server can’t be reached', async () => {
   const uri = `turn:127.0.0.1:${await freePort()}?transport=tcp`;
   await add(uri, 'alice', 'secret');
   await gather();

@@ -1,4 +1,4 @@
-/** What icebox.d.ts promises, held against what the SDK is. It is only ever checked, never run. */
+/** Checks that the SDK has the types that icebox.d.ts declares. This file is only type-checked, never run. */
 
 import type * as promised from '../../../signal/web/static/sdk/icebox.js';
 import type { Call } from '../../../signal/web/static/sdk/call.js';
@@ -22,11 +22,12 @@ same<promised.Stats>(made.stats);
 same<typeof promised.openMedia>(made.openMedia);
 same<typeof promised.listDevices>(made.listDevices);
 
-// What takes options takes those of this file's LocalMedia, which are classes with private parts there.
+// Methods that take options are checked separately, because icebox.d.ts declares LocalMedia as an
+// interface, and the SDK's LocalMedia is a class with private members.
 same<Omit<promised.Client, 'createCall' | 'join' | 'call' | 'on' | 'once' | 'off'>>(made.client);
 export const calling: Promise<promised.Call>[] = [made.client.createCall(), made.client.join('id'), made.client.call('name')];
 
-/** As somebody who writes TypeScript uses it. */
+/** Uses the SDK as an application in TypeScript does. */
 export async function use({ connect, IceboxError }: typeof promised): Promise<string> {
   const client = await connect({ name: 'alice', token: async () => 'jwt', transport: 'events' });
   client.on('presence', ({ name, online }) => void [name.length, online === true]);
@@ -35,7 +36,7 @@ export async function use({ connect, IceboxError }: typeof promised): Promise<st
   await client.send({ id: 'x' }, 'note', { any: 'thing' });
   const call = await client.createCall({ max: 4, policy: 'relay' });
   call.on('left', ({ party, reason }) => void [party.name, reason]);
-  // @ts-expect-error there is no such event
+  // @ts-expect-error the event does not exist
   call.on('nothing', () => {});
   const [{ stats }] = await call.stats();
   await call.media.setCamera(null);

@@ -1,4 +1,4 @@
-/** Chromium with a fake camera, and what the tests watch in its pages. */
+/** Starts Chromium with a fake camera, and checks its pages. */
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -15,12 +15,12 @@ const FLAGS = [
 ];
 const FAKE_CAMERA = ['--use-fake-device-for-media-stream=fps=10', '--use-fake-ui-for-media-stream'];
 
-/** How long to wait for anything: long, for what passes takes no time of it. */
+/** How long to wait for anything. It is long because a test that passes does not use it up. */
 const PATIENCE_MS = 45_000;
 
 /**
- * Starts Chromium; CHROMIUM names another one than Debian's. Where it matters what a person is asked, it is the one with
- * windows: the other has nobody to ask, and waits.
+ * Starts Chromium; the variable CHROMIUM can name another binary. With asks, it is the Chromium that has a user interface.
+ * Tests of permission prompts need it, because the headless shell can't show a prompt and waits.
  */
 export function launch({ flags = FAKE_CAMERA, asks = false } = {}) {
   return chromium.launch({
@@ -30,8 +30,8 @@ export function launch({ flags = FAKE_CAMERA, asks = false } = {}) {
 }
 
 /**
- * A new page in a profile of its own. Whatever its console shows as an error is
- * kept, refusals by the content security policy among it.
+ * Opens a page in a new profile. page.complaints collects its console errors, including violations
+ * of the content security policy, and its uncaught exceptions.
  */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: smallWindow, ...options });
@@ -45,17 +45,17 @@ export async function open(browser, url, options = {}) {
   return page;
 }
 
-/** What Chromium says of a network the test took away, and of a page over plain http. */
+/** Console errors that are expected when a test stops the network, and on a page over plain HTTP. */
 const EXPECTED = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|status of 503|WebSocket connection|Cross-Origin-Opener-Policy header has been ignored/;
 
-/** Fails if a page complained of anything else. */
+/** Fails if a page has any other complaint. */
 export function assertQuiet(...pages) {
   for (const page of pages) {
     assert.deepEqual(page.complaints.filter((text) => !EXPECTED.test(text)), []);
   }
 }
 
-/** Fails on every rule of axe-core that a page breaks as it is now. */
+/** Fails if the page, in its current state, violates a rule of axe-core. */
 export async function assertAccessible(page, state) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
@@ -63,13 +63,13 @@ export async function assertAccessible(page, state) {
   assert.deepEqual(found, [], `axe-core, ${state}`);
 }
 
-/** Waits until a check returns something true, and returns that. */
-export async function eventually(check, what, milliseconds = PATIENCE_MS) {
+/** Waits until check returns a truthy value, and returns that value. */
+export async function eventually(check, description, milliseconds = PATIENCE_MS) {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     const value = await check();
     if (value) return value;
-    if (Date.now() > deadline) assert.fail(`not within ${milliseconds} ms: ${what}`);
+    if (Date.now() > deadline) assert.fail(`not within ${milliseconds} ms: ${description}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -1,4 +1,4 @@
-/** The call page as a person uses it: by labels and buttons. */
+/** Uses the call page as a person does: through its labels and buttons. */
 
 import { eventually } from './browser.mjs';
 
@@ -19,24 +19,24 @@ export async function accept(page, from) {
   await page.getByRole('button', { name: 'Accept' }).click();
 }
 
-/** Waits until the page is in a call state: idle, ringing, connecting, in-call... */
+/** Waits until the page is in a call state, such as idle, ringing, connecting or in-call. */
 export async function reach(page, state) {
   await page.locator(`main[data-call="${state}"]`).waitFor();
 }
 
-/** A call from one page to another, until both are in it. */
+/** Makes a call from one page to another and waits until both are in it. */
 export async function connect(caller, callee, callerName = caller.person, calleeName = callee.person) {
   await call(caller, calleeName);
   await accept(callee, callerName);
   await Promise.all([reach(caller, 'in-call'), reach(callee, 'in-call')]);
 }
 
-/** A figure of the panel, unrounded. */
+/** Returns a figure of the statistics panel, unrounded. */
 export async function figure(page, id) {
   return Number(await page.locator(`#${id}`).getAttribute('data-value'));
 }
 
-/** Waits until a page has decoded so many more frames than it has now. */
+/** Waits until a page has decoded that many more frames. */
 export async function watch(page, frames) {
   const before = await figure(page, 'stat-frames-decoded');
   await eventually(async () => (await figure(page, 'stat-frames-decoded')) >= before + frames, `${frames} more frames`);
@@ -49,9 +49,8 @@ export async function notice(page) {
 }
 
 /**
- * Holds back what a page that is not open yet sends to the hub, from its first
- * ring on.
- * @returns what is fulfilled when it rings, and a function that lets it through
+ * Delays the messages from a page to the hub, starting with its first ring. Call it before the page is opened.
+ * @returns rung, a promise that resolves when the page sends the ring, and release, which lets the messages through
  */
 export async function holdRing(page) {
   const held = [];
@@ -76,14 +75,14 @@ export async function holdRing(page) {
   return { rung, release: () => release() };
 }
 
-/** Makes a call with a link, and returns it. */
+/** Creates a call with a link, and returns the link. */
 export async function create(page) {
   await page.getByRole('button', { name: 'New call with a link' }).click();
   await reach(page, 'waiting');
   return page.getByLabel('Share this link.').inputValue();
 }
 
-/** Writes into the chat, which is opened if need be. */
+/** Opens the chat if it is closed, and sends a message. */
 export async function say(page, words) {
   if (await page.locator('#chat').isHidden()) await page.getByRole('button', { name: /^Chat/ }).click();
   await page.getByRole('textbox', { name: 'Message' }).fill(words);

@@ -1,7 +1,7 @@
 /**
- * Another client of the classic protocol, as simple as they come: no call ids, no
- * control channel, answers every call at once. It runs in a page of the daemon's
- * origin, and tells what it saw as globalThis.classic.
+ * A minimal client of the classic protocol: it has no call IDs and no control channel, and it
+ * answers every call at once. It runs in a page of the daemon's origin, and publishes what it has
+ * seen as globalThis.classic.
  */
 
 export function runClassic(page, name) {

@@ -1,6 +1,6 @@
 /**
- * A daemon of its own for each test file, on free ports of 127.0.0.1. ICEBOX_BIN
- * names the binary; without it, the repository's is built.
+ * Starts a daemon for a test file on free ports of 127.0.0.1. ICEBOX_BIN names the binary; without
+ * it, the repository's is built.
  */
 
 import { execFile, spawn } from 'node:child_process';
@@ -19,7 +19,7 @@ export class Daemon {
   #directory;
   #output = [];
 
-  /** Starts a daemon whose configuration is that of the tests with changes. */
+  /** Starts a daemon with the tests' configuration; changes override its top-level keys. */
   static async start(changes = {}) {
     const daemon = new Daemon();
     daemon.#directory = await mkdtemp(join(tmpdir(), 'icebox-pages-'));
@@ -27,7 +27,7 @@ export class Daemon {
     const [http, turn, admin] = [await freePort(), await freePort(), await freePort()];
     daemon.url = `http://127.0.0.1:${http}/`;
     daemon.turn = `127.0.0.1:${turn}`;
-    // Every JSON text is a YAML text.
+    // JSON is a subset of YAML.
     await writeFile(daemon.#file, JSON.stringify({
       public_host: '127.0.0.1',
       state_dir: join(daemon.#directory, 'state'),
@@ -44,24 +44,24 @@ export class Daemon {
     return join(this.#directory, 'icebox.yaml');
   }
 
-  /** Runs the daemon, again after kill(), and waits until it serves pages. */
+  /** Runs the daemon, for the first time or again after kill(), and waits until it serves pages. */
   async run() {
-    // The daemon refuses ICEBOX_ variables that it does not know, ours among them.
+    // The daemon refuses unknown ICEBOX_ variables, including those of the tests.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ICEBOX_')));
     this.#child = spawn(this.#binary, ['serve', '--config', this.#file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on('data', (data) => this.#output.push(data));
     const deadline = Date.now() + 30_000;
     for (;;) {
-      const answer = await fetch(this.url).catch(() => null);
-      if (answer?.ok) return;
+      const response = await fetch(this.url).catch(() => null);
+      if (response?.ok) return;
       if (this.#child.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`the daemon does not serve:\n${Buffer.concat(this.#output)}`);
+        throw new Error(`the daemon serves no pages:\n${Buffer.concat(this.#output)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
-  /** Ends the daemon at once, as a crash would. */
+  /** Ends the daemon, by default abruptly, as a crash would. */
   async kill(signal = 'SIGKILL') {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
@@ -69,7 +69,7 @@ export class Daemon {
     await ended;
   }
 
-  /** Ends the daemon and removes what it left. */
+  /** Ends the daemon and removes its files. */
   async stop() {
     await this.kill();
     await rm(this.#directory, { recursive: true, force: true });
@@ -82,7 +82,7 @@ async function build(directory) {
   return binary;
 }
 
-/** A port that is free for TCP and UDP now. */
+/** Returns a port that is currently free for both TCP and UDP. */
 export async function freePort() {
   for (;;) {
     const server = createServer().listen(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-/** What goes on, and comes back, by itself: the daemon is restarted, a page is reloaded, WebSockets don't work. */
+/** Calls recover without a click when the daemon is restarted, a page is reloaded, or WebSockets do not work. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -37,14 +37,14 @@ async function person(name, query = '', prepare = () => {}) {
   return page;
 }
 
-/** Milliseconds from now until a page has decoded so many more frames. */
+/** Waits until a page has decoded that many more frames. Returns the milliseconds since the given time. */
 async function untilMedia(page, since, frames = 5) {
   const before = await figure(page, 'stat-frames-decoded');
   await eventually(async () => (await figure(page, 'stat-frames-decoded')) >= before + frames, 'media again');
   return Date.now() - since;
 }
 
-/** What is promised, and E2E_STRICT holds to, is 10 s; browsers that share slow processors with other tests get more. */
+/** icebox promises 10 s, which E2E_STRICT enforces. Otherwise the limit is 30 s, because the browsers share slow processors with other tests. */
 const BACK_MS = process.env.E2E_STRICT ? 10_000 : 30_000;
 
 for (const [name, signal, away] of [['killed', 'SIGKILL', 6_000], ['stopped', 'SIGTERM', 0]]) {
@@ -55,7 +55,7 @@ for (const [name, signal, away] of [['killed', 'SIGKILL', 6_000], ['stopped', 'S
     await Promise.all([watch(alice, 10), watch(bob, 10)]);
     await daemon.kill(signal);
     const back = Date.now() + away;
-    await eventually(() => Date.now() >= back, 'the time to be away', away + 1_000);
+    await eventually(() => Date.now() >= back, 'the end of the outage', away + 1_000);
     await daemon.run();
     const ready = Date.now();
     const took = await Promise.all([untilMedia(alice, ready), untilMedia(bob, ready)]);
@@ -87,14 +87,14 @@ test('a direct call never stops while the daemon is away', async () => {
   await reach(bob, 'idle');
 });
 
-test('a page that is reloaded has its name back at once, and is asked back into its call', async () => {
-  // The goodbye of the page that is left gets lost, so the server takes its session for alive.
-  let deaf = false;
+test('a reloaded page has its name again at once, and is invited back into its call', async () => {
+  // The old document's leave message gets lost, so the server believes that its session is still alive.
+  let dropMessages = false;
   const alice = await person('alice-reload', '', async (page) => {
     await page.routeWebSocket(/\/ws$/, (route) => {
       const server = route.connectToServer();
-      route.onMessage((message) => deaf || server.send(message));
-      route.onClose(() => {}); // the server isn't told
+      route.onMessage((message) => dropMessages || server.send(message));
+      route.onClose(() => {}); // the server does not learn of the close
     });
     await page.route('**/v1/send', (route) => route.abort());
   });
@@ -105,11 +105,11 @@ test('a page that is reloaded has its name back at once, and is asked back into 
   await bob.getByRole('button', { name: 'Join the call' }).click();
   await reach(alice, 'in-call');
 
-  deaf = true;
+  dropMessages = true;
   const stranger = await open(browser, daemon.url);
   pages.push(stranger);
   const reloaded = alice.reload();
-  deaf = false;
+  dropMessages = false;
   await reloaded;
   await alice.getByText('Signed in as alice-reload').waitFor();
   await stranger.getByLabel('Your name').fill('alice-reload');
@@ -120,7 +120,7 @@ test('a page that is reloaded has its name back at once, and is asked back into 
   await reach(alice, 'in-call');
   await Promise.all([watch(alice, 10), watch(bob, 10)]);
   assert.equal(await bob.locator('.tile').count(), 1);
-  alice.complaints = alice.complaints.filter((text) => !/ERR_FAILED/.test(text)); // what the test took away
+  alice.complaints = alice.complaints.filter((text) => !/ERR_FAILED/.test(text)); // requests that the test aborted
 });
 
 test('without WebSockets a call is made over events, and survives a restart of the daemon', async () => {
@@ -137,5 +137,5 @@ test('without WebSockets a call is made over events, and survives a restart of t
   await Promise.all([watch(alice, 20), watch(bob, 20)]);
   await alice.getByRole('button', { name: 'Hang up' }).click();
   await reach(bob, 'idle');
-  alice.complaints = alice.complaints.filter((text) => !/status of 401/.test(text)); // how it learns that its session is over
+  alice.complaints = alice.complaints.filter((text) => !/status of 401/.test(text)); // the response from which the page learns that its session is over
 });
