@@ -138,7 +138,7 @@ func (c *comparison) chooseReference(name string) error {
 // addTests adds the tests that the flags ask for.
 func (c *comparison) addTests(set string, texts []string) error {
 	if c.rounds < 1 || c.rounds > maxRounds || c.trafficFlags.duration <= 0 || c.trafficFlags.duration > generator.MaxDuration {
-		return fmt.Errorf("--rounds must be 1 to %d, --duration at most %v", maxRounds, generator.MaxDuration)
+		return fmt.Errorf("--rounds must be 1 to %d and --duration at most %v", maxRounds, generator.MaxDuration)
 	}
 	rows, ok := rowSets[set]
 	if !ok {
@@ -295,7 +295,7 @@ func (p *program) runAndReport(ctx context.Context, c *comparison, start serverS
 	return s
 }
 
-// runTest runs a test unless ctx has ended.
+// runTest runs a test. If ctx has already ended, it returns the error interrupted.
 func (p *program) runTest(ctx context.Context, t test, server *contender.Server, process *procstat.Process) (sample, error) {
 	if ctx.Err() != nil {
 		return sample{}, errors.New(interrupted)

@@ -170,7 +170,7 @@ func TestCommandLineErrors(t *testing.T) {
 		{"two contenders are called", []string{"compare", "--icebox", "a", "--icebox", "b"}},
 		{"no contender is called", []string{"compare", "--icebox", "a", "--reference", "b"}},
 		{"--set is", []string{"compare", "--icebox", "a", "--set", "all"}},
-		{"there is no such key", []string{"compare", "--icebox", "a", "--row", "speed=1"}},
+		{"unknown key", []string{"compare", "--icebox", "a", "--row", "speed=1"}},
 		{"nothing to compare", []string{"compare", "--icebox", "a", "--set", "none"}},
 		{"--rounds", []string{"compare", "--icebox", "a", "--rounds", "0"}},
 		{"not a loopback address", []string{"compare", "--icebox", "a", "--address", "192.0.2.1"}},

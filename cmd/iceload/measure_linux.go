@@ -11,7 +11,7 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// usageReader reads what the server, this process and the host have used.
+// usageReader reads the resource usage of the server, of this process and of the host.
 type usageReader struct {
 	server    *procstat.Process // nil if it is not measured
 	generator *procstat.Process
@@ -22,7 +22,7 @@ func newUsageReader(server *procstat.Process) (*usageReader, error) {
 	return &usageReader{server, own}, err
 }
 
-// usage is what has been used so far, or, if since returned it, what was used between two readings.
+// usage is the resource usage so far, or between two readings if since returned it.
 type usage struct {
 	at                time.Time
 	server, generator procstat.Usage
@@ -49,7 +49,7 @@ func (g *usageReader) read() (u usage, err error) {
 	return u, err
 }
 
-// since returns what was used between two readings.
+// since returns the usage between two readings.
 func (u usage) since(earlier usage) usage {
 	return usage{
 		at:        u.at,
@@ -139,8 +139,8 @@ func (p *program) measurePhase(ctx context.Context, load *generator.Load, d time
 	return traffic, after.since(before), err
 }
 
-// startProgress prints line's result periodically until stop is called. It prints nothing if d is
-// short.
+// startProgress prints the result of line every progressInterval until stop is called. It prints
+// nothing if d is short.
 func (p *program) startProgress(d time.Duration, line func() string) (stop func()) {
 	if p.quiet || d <= 2*progressInterval {
 		return func() {}

@@ -22,8 +22,8 @@ type test struct {
 	run              func(context.Context, *program, time.Duration, *contender.Server, *procstat.Process) (sample, error)
 }
 
-// sample is the result of one run of a test. Value is in the test's unit. The other fields are set
-// for traffic only.
+// sample is the result of one run of a test. Value is in the test's unit. Fields that do not apply
+// to the test are zero.
 type sample struct {
 	Value        float64  `json:"value"`
 	P50          float64  `json:"p50_us,omitempty"`
@@ -90,7 +90,7 @@ func parseRow(text string) (row, error) {
 		case flags[key] != nil:
 			*flags[key], err = strconv.ParseBool(value)
 		default:
-			err = fmt.Errorf("there is no such key")
+			err = fmt.Errorf("unknown key")
 		}
 		if err != nil {
 			return r, fmt.Errorf("--row: %q: %w", entry, err)

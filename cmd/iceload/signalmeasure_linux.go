@@ -85,7 +85,7 @@ func (p *program) measureSignIns(ctx context.Context, o hubload.Options, l *hubL
 	return r, p.measureWhile(g, r, l.duration, visits.Progress, func() (*hubload.Result, error) { return visits.Run(ctx, l.duration) })
 }
 
-// measureWhile measures what is used while do runs, and fills in the report.
+// measureWhile measures the resource usage while do runs, and fills in the report.
 func (p *program) measureWhile(g *usageReader, r *exchangeReport, d time.Duration, progress func() uint64, do func() (*hubload.Result, error)) error {
 	before, err := g.read()
 	if err != nil {

@@ -4,7 +4,7 @@
 // Nothing here is safe for concurrent use: one thread uses a socket, its [Writer], its [Reader] and
 // its [Poller]. None of them locks, and none allocates after it has been created. Sockets are
 // nonblocking. A [Writer] hands a batch to the kernel with one sendmmsg call, a [Reader] fetches
-// what has arrived with one recvmmsg call, and a [Poller] waits.
+// all received datagrams with one recvmmsg call, and a [Poller] waits.
 //
 //   - A shared socket is bound to the wildcard address and represents many addresses. Each outgoing
 //     datagram carries its source address, and each incoming one its destination address

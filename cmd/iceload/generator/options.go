@@ -12,12 +12,12 @@
 // because waking up costs more than a packet does; all bursts that become due during a tick are
 // sent together.
 //
-// What has arrived is read every millisecond. So no packet wakes the generator up, as none would on
-// the host of a real server. This does not distort latency, because the kernel records when each
-// datagram arrives. Over streams, the arrival time is when the generator reads, which is accurate
-// to a tick.
+// The generator reads received packets once per millisecond, so no packet wakes it up. The cost of
+// wake-ups would distort the measurement, because on the host of a real server no clients run. Reading
+// late does not distort latency, because the kernel records when each datagram arrives. Over streams,
+// the arrival time is when the generator reads, which is accurate to a tick.
 //
-// # What is counted
+// # How packets are counted
 //
 // Each packet carries its flow, number and time of sending (package tally). The generator waits for
 // packets until none has arrived for quietPeriod, and counts the missing ones as lost. A packet is

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// receiveInterval is how often the worker reads what has arrived.
+	// receiveInterval is how often the worker reads received packets.
 	receiveInterval = time.Millisecond
 	// maxBurstsPerSend is how many bursts may be sent before the worker reads again.
 	maxBurstsPerSend = 64
@@ -73,7 +73,7 @@ func (w *worker) runTraffic(ctx context.Context, start time.Time, d time.Duratio
 	return w.awaitStragglers(sleeper)
 }
 
-// receiveEvery returns how often to read what has arrived. Streams are read more often, because the
+// receiveEvery returns how often to read received packets. Streams are read more often, because the
 // arrival time of their packets is when they are read.
 func (w *worker) receiveEvery() time.Duration {
 	if w.o.Transport == "udp" {
@@ -181,7 +181,7 @@ func (w *worker) makeHeaders() {
 	}
 }
 
-// receiveAll handles everything that has arrived, and does the periodic work: refreshes and
+// receiveAll handles all received messages and packets, and does the periodic work: refreshes and
 // retransmissions.
 func (w *worker) receiveAll(now time.Time) error {
 	if err := w.peers.Receive(w.handlePeerPacket); err != nil {

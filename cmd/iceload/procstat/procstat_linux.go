@@ -6,7 +6,7 @@
 //
 // The kernel processes received packets in softirqs, and bills that time to the process that a
 // softirq interrupts. On loopback that is the sender, which is correct. A kernel with
-// CONFIG_IRQ_TIME_ACCOUNTING counts interrupts separately; then only [Host] includes them.
+// CONFIG_IRQ_TIME_ACCOUNTING bills interrupts to no process. Then only [Host] includes them.
 package procstat
 
 import (
@@ -87,7 +87,7 @@ func (u Usage) Sub(earlier Usage) Usage {
 	return Usage{u.CPU - earlier.CPU, u.User - earlier.User, u.System - earlier.System, u.Switches - earlier.Switches}
 }
 
-// Usage returns what the process has used so far.
+// Usage returns the process's usage so far.
 func (p *Process) Usage() (Usage, error) {
 	fields, err := p.stat()
 	if err != nil {

@@ -1,13 +1,13 @@
 // Package sockets sends and receives the messages of TURN clients and the packets of their peers.
 //
 // [Clients] are many clients of one server over one transport. [Peers] are the hosts that those
-// clients reach through the relay. Neither is safe for concurrent use: one thread owns both, and
-// asks for what has arrived when it chooses to, so no packet wakes it up. Sending never blocks; a
+// clients reach through the relay. Neither is safe for concurrent use: one thread owns both and
+// polls them at intervals of its choice, so packets do not wake it up. Sending never blocks; a
 // message that cannot be sent is dropped and counted.
 //
 // Over UDP, the clients of a server on the IPv4 loopback share one socket and differ by their
-// addresses in 127.64.0.0/10. So the server's limits per client address do not apply to all of them
-// together, and one system call serves many clients. For any other server, and with OwnSockets,
+// addresses in 127.64.0.0/10. So one system call serves many clients, and the server's limits per
+// client address do not apply to all of them together. For any other server, and with OwnSockets,
 // each UDP client has a socket of its own. Over TCP, TLS and DTLS each client has a connection.
 package sockets
 
