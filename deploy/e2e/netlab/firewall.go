@@ -9,8 +9,8 @@ import (
 // Class is a kind of packet that inet counts separately.
 type Class string
 
-// Most classes are packets to and from vps, by the port at vps. Between is what the two routers
-// send each other, and Other is the rest. cloud counts Hairpin; inet counts all others.
+// Most classes are packets to and from vps, by the port at vps. Between is the traffic between the
+// two routers, and Other is everything else. cloud counts Hairpin; inet counts all others.
 const (
 	Page    Class = "page"     // TCP 443: pages and signalling
 	TURNUDP Class = "turn_udp" // UDP 3478
@@ -95,8 +95,8 @@ func (l *Lab) Mend(host string) {
 	l.feed("delete table inet cut\n", "netns", "exec", l.prefix+host+"nat", "nft", "-f", "-")
 }
 
-// natRules are the rules of a home router. It accepts replies from outside, lets out what is
-// allowed, and maps each destination to a random port.
+// natRules are the rules of a home router. It accepts replies from outside, lets the allowed
+// packets out, and maps each destination to a random port.
 func natRules(allow []string) string {
 	out := "iifname lan accept"
 	if len(allow) > 0 {

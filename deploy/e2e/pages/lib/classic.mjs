@@ -1,7 +1,7 @@
 /**
  * A minimal client of the classic protocol: it has no call IDs and no control channel, and it
- * answers every call at once. It runs in a page of the daemon's origin, and publishes what it has
- * seen as globalThis.classic.
+ * answers every call at once. It runs in a page of the daemon's origin, and publishes its state as
+ * globalThis.classic.
  */
 
 export function runClassic(page, name) {
