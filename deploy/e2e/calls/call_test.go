@@ -9,7 +9,7 @@ import (
 )
 
 // TestCall makes a call with nothing in the way but the NATs. In a second call it kills the daemon,
-// and the video must stop, because nothing else may carry it.
+// and the video must stop, because nothing but the relay carries it.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, variant{})
