@@ -63,7 +63,7 @@ func (c talker) say(text string) {
 	}
 }
 
-// hear reads one message, which must equal want as JSON.
+// hear reads one message, which must be the same JSON value as want.
 func (c talker) hear(want string) {
 	c.t.Helper()
 	_, text, err := c.conn.ReadMessage()
