@@ -70,18 +70,18 @@ arrived, so the rate is what server and generator can do together.`,
 
 // churnReport is what `iceload churn` prints.
 type churnReport struct {
-	Server      string                  `json:"server"`
-	Transport   string                  `json:"transport"`
-	Concurrency int                     `json:"concurrency"`
-	Cycles      uint64                  `json:"cycles"`
-	Seconds     float64                 `json:"seconds"`
-	PerSecond   float64                 `json:"cycles_per_second"`
-	Cycle       timingReport            `json:"cycle"`
-	Requests    map[string]timingReport `json:"requests"`
-	Repeated    uint64                  `json:"repeated_requests"`
-	Failures    []generator.Failure     `json:"failures,omitempty"`
-	Process     *churnServerReport      `json:"process,omitempty"`
-	OwnCPU      float64                 `json:"generator_cpu_us_per_cycle"`
+	Server       string                  `json:"server"`
+	Transport    string                  `json:"transport"`
+	Concurrency  int                     `json:"concurrency"`
+	Cycles       uint64                  `json:"cycles"`
+	Seconds      float64                 `json:"seconds"`
+	PerSecond    float64                 `json:"cycles_per_second"`
+	Cycle        timingReport            `json:"cycle"`
+	Requests     map[string]timingReport `json:"requests"`
+	Repeated     uint64                  `json:"repeated_requests"`
+	Failures     []generator.Failure     `json:"failures,omitempty"`
+	Process      *churnServerReport      `json:"process,omitempty"`
+	GeneratorCPU float64                 `json:"generator_cpu_us_per_cycle"`
 }
 
 // churnServerReport is about the server's process.
@@ -142,15 +142,15 @@ func (p *program) measureChurn(ctx context.Context, plan churnPlan, server *proc
 func newChurnReport(plan churnPlan, c *generator.ChurnResult, used usage) *churnReport {
 	return &churnReport{
 		Server: plan.options.Server.String(), Transport: string(plan.options.Transport),
-		Concurrency: plan.options.Allocations,
-		Cycles:      c.Cycles,
-		Seconds:     c.Elapsed.Seconds(),
-		PerSecond:   ratio(float64(c.Cycles), c.Elapsed.Seconds()),
-		Cycle:       timing(&c.Cycle),
-		Requests:    requests(c.Times),
-		Repeated:    c.Repeated,
-		Failures:    c.Failures,
-		OwnCPU:      ratio(micros(used.generator.CPU), float64(c.Cycles)),
+		Concurrency:  plan.options.Allocations,
+		Cycles:       c.Cycles,
+		Seconds:      c.Elapsed.Seconds(),
+		PerSecond:    ratio(float64(c.Cycles), c.Elapsed.Seconds()),
+		Cycle:        timing(&c.Cycle),
+		Requests:     requests(c.Times),
+		Repeated:     c.Repeated,
+		Failures:     c.Failures,
+		GeneratorCPU: ratio(micros(used.generator.CPU), float64(c.Cycles)),
 	}
 }
 
@@ -171,7 +171,7 @@ func (r *churnReport) text(out io.Writer) {
 		line("server", "%.1f us CPU per cycle (%.0f %% system), %.2f cores", s.CPUPerCycle, s.SystemPercent, s.Cores)
 		line("  memory", "%.1f MiB before, %.1f after", mib(s.ResidentBefore), mib(s.ResidentAfter))
 	}
-	line("generator", "%.1f us CPU per cycle", r.OwnCPU)
+	line("generator", "%.1f us CPU per cycle", r.GeneratorCPU)
 	for _, f := range r.Failures {
 		line("failure", "%v", f)
 	}

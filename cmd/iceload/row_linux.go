@@ -164,7 +164,7 @@ func churnTest(c *comparison) test {
 		if err != nil {
 			return sample{}, err
 		}
-		s := sample{Value: report.Process.CPUPerCycle, P50: report.Cycle.P50, P99: report.Cycle.P99, GeneratorCPU: report.OwnCPU}
+		s := sample{Value: report.Process.CPUPerCycle, P50: report.Cycle.P50, P99: report.Cycle.P99, GeneratorCPU: report.GeneratorCPU}
 		for _, f := range report.Failures {
 			s.Warnings = append(s.Warnings, f.String())
 		}

@@ -150,7 +150,7 @@ func hubTest(c *hubComparison, name string, secure bool) test {
 		}
 		e := report.Loads[0]
 		return sample{
-			Value: e.CPU, P50: e.Latency.P50, P99: e.Latency.P99, Switches: e.Switches, GeneratorCPU: e.OwnCPU, Warnings: e.Warnings,
+			Value: e.CPU, P50: e.Latency.P50, P99: e.Latency.P99, Switches: e.Switches, GeneratorCPU: e.GeneratorCPU, Warnings: e.Warnings,
 			Loss: 100 * ratio(float64(e.Sent-min(e.Sent, e.Received)), float64(e.Sent)),
 		}, nil
 	}

@@ -20,27 +20,27 @@ type signalReport struct {
 
 // exchangeReport is the result of the load candidate, offer or sign-in.
 type exchangeReport struct {
-	Name       string       `json:"name"`
-	Unit       string       `json:"unit"`
-	Clients    int          `json:"clients"`
-	Rate       int          `json:"rate"`
-	Size       int          `json:"size,omitempty"`
-	Seconds    float64      `json:"seconds"`
-	Sent       uint64       `json:"sent"`
-	Received   uint64       `json:"received"`
-	Skipped    uint64       `json:"skipped,omitempty"`
-	Latency    timingReport `json:"latency"`
-	Late       timingReport `json:"generator_late"`
-	OwnCPU     float64      `json:"generator_cpu_us"`
-	CPU        float64      `json:"cpu_us,omitempty"` // the server's, per message or sign-in
-	System     float64      `json:"system_percent_of_cpu,omitempty"`
-	Cores      float64      `json:"cores,omitempty"`
-	Switches   float64      `json:"switches,omitempty"`
-	Resident   uint64       `json:"resident_bytes,omitempty"`
-	Failures   uint64       `json:"failures,omitempty"`
-	Failure    string       `json:"failure,omitempty"`
-	Warnings   []string     `json:"warnings,omitempty"`
-	hasProcess bool
+	Name         string       `json:"name"`
+	Unit         string       `json:"unit"`
+	Clients      int          `json:"clients"`
+	Rate         int          `json:"rate"`
+	Size         int          `json:"size,omitempty"`
+	Seconds      float64      `json:"seconds"`
+	Sent         uint64       `json:"sent"`
+	Received     uint64       `json:"received"`
+	Skipped      uint64       `json:"skipped,omitempty"`
+	Latency      timingReport `json:"latency"`
+	Late         timingReport `json:"generator_late"`
+	GeneratorCPU float64      `json:"generator_cpu_us"`
+	CPU          float64      `json:"cpu_us,omitempty"` // the server's, per message or sign-in
+	System       float64      `json:"system_percent_of_cpu,omitempty"`
+	Cores        float64      `json:"cores,omitempty"`
+	Switches     float64      `json:"switches,omitempty"`
+	Resident     uint64       `json:"resident_bytes,omitempty"`
+	Failures     uint64       `json:"failures,omitempty"`
+	Failure      string       `json:"failure,omitempty"`
+	Warnings     []string     `json:"warnings,omitempty"`
+	hasProcess   bool
 }
 
 // idleReport is the result of the load idle.
@@ -65,7 +65,7 @@ func (r *exchangeReport) fill(e *hubload.Result, used usage, resident uint64, pr
 	r.Seconds = e.Elapsed.Seconds()
 	r.Sent, r.Received, r.Skipped, r.Failures = e.Sent, e.Received, e.Skipped, e.Failed
 	r.Latency, r.Late = timing(e.Latency), timing(&e.Lateness)
-	r.OwnCPU = ratio(micros(used.generator.CPU), n)
+	r.GeneratorCPU = ratio(micros(used.generator.CPU), n)
 	if e.Failure != nil {
 		r.Failure = e.Failure.Error()
 	}
@@ -102,7 +102,7 @@ func (r *signalReport) text(out io.Writer) {
 			_, _ = fmt.Fprintf(w, "  server\t%.1f us CPU per %s (%.0f %% system), %.2f cores, %.2f switches, %.1f MiB\n",
 				e.CPU, e.Unit, e.System, e.Cores, e.Switches, mib(e.Resident))
 		}
-		_, _ = fmt.Fprintf(w, "  generator\t%.1f us CPU per %s, late by %.0f us (p99)\n", e.OwnCPU, e.Unit, e.Late.P99)
+		_, _ = fmt.Fprintf(w, "  generator\t%.1f us CPU per %s, late by %.0f us (p99)\n", e.GeneratorCPU, e.Unit, e.Late.P99)
 	}
 	if i := r.Idle; i != nil {
 		_, _ = fmt.Fprintf(w, "idle\t%.1f MiB before\n", mib(i.Before))

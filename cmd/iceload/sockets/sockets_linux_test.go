@@ -336,16 +336,16 @@ func TestFullStreamDropsMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	link := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 2, MessageSize: 1004})
+	clients := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 2, MessageSize: 1004})
 	for range 100_000 {
-		b := link.QueueMessage(0, 1004)
+		b := clients.QueueMessage(0, 1004)
 		if b == nil {
-			if link.QueueMessage(1, 1004) == nil {
+			if clients.QueueMessage(1, 1004) == nil {
 				t.Error("the other client's stream is full as well")
 			}
 			return
 		}
-		link.Flush()
+		clients.Flush()
 	}
 	t.Error("a stream whose server does not read never became full")
 }
@@ -364,11 +364,11 @@ func TestReceiveReportsAClosedStream(t *testing.T) {
 			_ = c.Close()
 		}
 	})
-	link := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 1, MessageSize: 100})
-	if err := link.Wait(patience); err != nil {
+	clients := openClients(t, ClientsOptions{Server: l.Addr().(*net.TCPAddr).AddrPort(), Transport: TCP, Clients: 1, MessageSize: 100})
+	if err := clients.Wait(patience); err != nil {
 		t.Fatal(err)
 	}
-	if err := link.Receive(func(int, []byte, int64) {}); !errors.Is(err, io.EOF) {
+	if err := clients.Receive(func(int, []byte, int64) {}); !errors.Is(err, io.EOF) {
 		t.Errorf("Receive: %v, want EOF", err)
 	}
 }
