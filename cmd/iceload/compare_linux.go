@@ -57,7 +57,8 @@ func (p *program) compareCommand() *cobra.Command {
 other against it, and stops it before it starts the next. Every second round runs in
 reverse order. The first run after each start does not count. Compare prints the median
 of each figure, with its minimum and maximum, and the median ratio to the reference
-in the same round. The reference is the first coturn (or, without one, the first contender), unless --reference names another.
+in the same round. The reference is the first coturn (or, without one, the first contender),
+unless --reference names another.
 
 A contender is NAME=PATH:ARGS, where NAME= and :ARGS may be left out.
 A row is KEY=VALUE,... with the keys name, transport, direction, size, burst, rate, allocations, peers,
