@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// A shorter secret can be guessed.
+// minSecret is a length in bytes below which a secret could be guessed.
 const minSecret = 16
 
-// checker judges what decoded well, key by key and together.
+// checker validates the values that decoded without an error, each alone and all
+// together.
 type checker struct {
 	*report
 	*Config
@@ -32,12 +33,12 @@ func (c *checker) all() {
 		c.fail("state_dir", "is empty")
 	}
 	if !c.Admin.Address.Loopback() {
-		c.warn("admin.address", "metrics and health are open to everybody who can reach %v", c.Admin.Address)
+		c.warn("admin.address", "metrics and health are open to every host that can reach %v", c.Admin.Address)
 	}
 }
 
-// fail reports an error unless its key, or one inside its record, has one
-// already: what follows from it would only distract.
+// fail reports an error unless its key, or a key inside its record, has an error
+// already: a consequence of the first error would only distract.
 func (c *checker) fail(path, format string, args ...any) {
 	for _, e := range c.errs {
 		if e.Key == path || strings.HasPrefix(e.Key, path+".") {
@@ -54,13 +55,14 @@ func (c *checker) warn(path, format string, args ...any) {
 	c.warnings = append(c.warnings, e.Error())
 }
 
-// has reports whether somebody wrote the key called path, well or not.
+// has reports whether any source sets the key called path, even to an invalid
+// value.
 func (c *checker) has(path string) bool {
 	_, ok := c.at[path]
 	return ok
 }
 
-// required reports the record at path for every name it lacks.
+// required reports an error at path for each name that its record lacks.
 func (c *checker) required(path string, names ...string) {
 	for _, name := range names {
 		if !c.has(join(path, name)) {
@@ -69,7 +71,7 @@ func (c *checker) required(path string, names ...string) {
 	}
 }
 
-// oneOf reports the record at path unless it has exactly one of the names.
+// oneOf reports an error at path unless its record has exactly one of the names.
 func (c *checker) oneOf(path string, names ...string) {
 	var got []string
 	for _, name := range names {
@@ -82,7 +84,7 @@ func (c *checker) oneOf(path string, names ...string) {
 		c.fail(path, "needs one of %s", list(names, "and"))
 	case 1:
 	default:
-		c.fail(path, "has %s: only one of them can count", list(got, "and"))
+		c.fail(path, "has %s: set only one of them", list(got, "and"))
 	}
 }
 
@@ -98,7 +100,7 @@ func list(names []string, last string) string {
 	return text
 }
 
-// unique reports the second of two equal values at different paths.
+// unique maps values to their paths, and reports a value that occurs twice.
 type unique map[string]string
 
 func (u unique) check(c *checker, path, value, what string) {
@@ -118,8 +120,8 @@ func (c *checker) between(path string, d, low, high time.Duration) {
 	}
 }
 
-// written is the first of two keys that contradict each other, unless only the
-// second is the user's doing.
+// written returns the key to report when two keys contradict each other: the
+// first, unless the user wrote only the second.
 func (c *checker) written(first, second string) string {
 	if c.at[first].where == "" && c.at[second].where != "" {
 		return second
@@ -127,7 +129,7 @@ func (c *checker) written(first, second string) string {
 	return first
 }
 
-// positive reports every limit that would let nobody in.
+// positive reports every limit below 1, which would admit nobody.
 func (c *checker) positive(path string, limits map[string]int) {
 	for name, n := range limits {
 		if n < 1 {
@@ -150,7 +152,7 @@ func (c *checker) externalIPs() {
 		public.check(c, join(path, "public"), e.Public.String(), e.Public.String())
 		if !e.Private.IsValid() {
 			if alone[e.Public.Is4()]++; alone[e.Public.Is4()] > 1 {
-				c.fail(path, "private is missing: with two public addresses of a family each needs its own")
+				c.fail(path, "private is missing: each of several public addresses of one family needs its own")
 			}
 			continue
 		}
@@ -165,6 +167,6 @@ func (c *checker) externalIPs() {
 func (c *checker) unicast(path string, a netip.Addr) {
 	if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Zone() != "" ||
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		c.fail(path, "%s is no address that one host can have for others", a)
+		c.fail(path, "%s is not an address at which other hosts can reach this one", a)
 	}
 }

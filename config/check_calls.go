@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// minHMAC is the length of a secret for HS256: its hash's.
+// minHMAC is the shortest secret for HS256 in bytes: the length of its hash.
 const minHMAC = 32
 
-// maxParties is how many clients a mesh bears.
+// maxParties is the number of clients up to which a mesh works.
 const maxParties = 8
 
 func (c *checker) calls() {
@@ -25,7 +25,7 @@ func (c *checker) calls() {
 func (c *checker) jwt() {
 	j := &c.Signal.JWT
 	if c.Signal.Access == ByToken && len(j.Keys) == 0 && j.JWKS == "" {
-		c.fail("signal.access", "is jwt, and signal.jwt has neither keys nor jwks: nobody could sign in")
+		c.fail("signal.access", "is jwt, but signal.jwt has neither keys nor jwks: nobody could sign in")
 	}
 	if j.NameClaim == "" {
 		c.fail("signal.jwt.name_claim", "is empty")
@@ -63,11 +63,12 @@ func (c *checker) jwtKey(path string, k *JWTKey) {
 	}
 	at := c.secret(path, "secret", &k.Secret, &k.File)
 	if n := len(k.Secret.value); n < minHMAC {
-		c.fail(at, "has %d bytes and needs %d", n, minHMAC)
+		c.fail(at, "has %d bytes, want at least %d", n, minHMAC)
 	}
 }
 
-// keySetURL wants https: over plain http anybody on the way could add a key.
+// keySetURL requires https, because an attacker on the network path could add a key
+// over plain http.
 func keySetURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -75,7 +76,7 @@ func keySetURL(text string) error {
 	}
 	a, err := netip.ParseAddr(u.Hostname())
 	if u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !a.IsLoopback()) {
-		return fmt.Errorf("keys that come over plain http can be anybody's: want https, got %q", text)
+		return fmt.Errorf("an attacker can replace keys that are fetched over plain http: want https, got %q", text)
 	}
 	return nil
 }

@@ -8,38 +8,38 @@ import (
 	"time"
 )
 
-// Sizes that a signalling message can be limited to.
+// Bounds of signal.limits.max_message.
 const (
 	minMessage Size = 1 << 10
 	maxMessage Size = 16 << 20
 )
 
-// A call begins with more messages than one at a time.
+// minQueue is the shortest queue: several messages at a time begin a call.
 const minQueue = 8
 
 func (c *checker) signal() {
 	s := &c.Signal
 	if s.Access == ByKey && len(s.Keys) == 0 {
-		c.fail("signal.access", "is key, and signal.keys has none: nobody could sign in")
+		c.fail("signal.access", "is key, but signal.keys is empty: nobody could sign in")
 	}
 	if m := s.Limits.MaxMessage; m < minMessage || m > maxMessage {
 		c.fail("signal.limits.max_message", "want 1KiB to 16MiB, got %d bytes", m)
 	}
 	if s.Limits.QueueSize < s.Limits.MaxMessage {
 		c.fail(c.written("signal.limits.queue_size", "signal.limits.max_message"),
-			"a queue_size of %d bytes does not hold one message of %d", s.Limits.QueueSize, s.Limits.MaxMessage)
+			"a queue_size of %d bytes cannot hold one message of %d bytes", s.Limits.QueueSize, s.Limits.MaxMessage)
 	}
 	if s.Limits.ResumeSize < s.Limits.MaxMessage {
 		c.fail(c.written("signal.limits.resume_size", "signal.limits.max_message"),
-			"a resume_size of %d bytes does not hold one message of %d", s.Limits.ResumeSize, s.Limits.MaxMessage)
+			"a resume_size of %d bytes cannot hold one message of %d bytes", s.Limits.ResumeSize, s.Limits.MaxMessage)
 	}
 	if w, least := s.Limits.WaitingPerAddress, s.Limits.QueueSize+s.Limits.ResumeSize; w > 0 && w < least {
 		c.fail(c.written("signal.limits.waiting_per_address", "signal.limits.queue_size"),
-			"a waiting_per_address of %d bytes does not hold queue_size and resume_size of one client, %d", w, least)
+			"a waiting_per_address of %d bytes cannot hold the queue_size and resume_size of one client, %d bytes", w, least)
 	}
 	if w := s.Limits.Waiting; w > 0 && w < s.Limits.WaitingPerAddress {
 		c.fail(c.written("signal.limits.waiting", "signal.limits.waiting_per_address"),
-			"%d bytes in all are less than waiting_per_address, %d", w, s.Limits.WaitingPerAddress)
+			"%d bytes are less than waiting_per_address, %d bytes", w, s.Limits.WaitingPerAddress)
 	}
 	if s.Limits.ResumeMessages < minQueue {
 		c.fail("signal.limits.resume_messages", "want %d or more, got %d", minQueue, s.Limits.ResumeMessages)
@@ -66,7 +66,7 @@ func (c *checker) signal() {
 		names.check(c, join(path, "name"), k.Name, fmt.Sprintf("%q", k.Name))
 		at := c.secret(path, "key", &k.Key, &k.File)
 		if n := len(k.Key.value); n < minSecret {
-			c.fail(at, "has %d bytes and needs %d", n, minSecret)
+			c.fail(at, "has %d bytes, want at least %d", n, minSecret)
 		}
 		keys.check(c, at, k.Key.value, "this key")
 	}
@@ -101,7 +101,7 @@ func (c *checker) http() {
 	}
 }
 
-// redirects checks the listeners that serve nothing themselves.
+// redirects checks the listeners that only redirect.
 func (c *checker) redirects() {
 	secure := slices.ContainsFunc(c.HTTP.Listen, func(l HTTPListen) bool { return l.TLS })
 	for i, l := range c.HTTP.Listen {
@@ -109,14 +109,14 @@ func (c *checker) redirects() {
 		switch {
 		case !l.Redirect:
 		case l.TLS || l.Classic != (Classic{}) || len(l.Protocols) > 0:
-			c.fail(path, "serves nothing but a way to https: tls, classic and protocols do not go with it")
+			c.fail(path, "a listener that only redirects cannot have tls, classic or protocols")
 		case !secure && c.PublicHost == "":
-			c.fail(path, "leads nowhere: no http.listen has tls, and there is no public_host")
+			c.fail(path, "has no target: no http.listen has tls, and public_host is unset")
 		}
 	}
 }
 
-// origin accepts what a browser sends in the header of that name.
+// origin checks that text is what a browser sends in the Origin header.
 func origin(text string) error {
 	if text == "null" || text == "*" {
 		return nil
@@ -134,15 +134,15 @@ func origin(text string) error {
 	return nil
 }
 
-// socket is one that the configuration asks for.
+// socket is a socket that the configuration asks for.
 type socket struct {
 	network string
 	at      Endpoint
 	path    string
-	secure  bool // for TLS, and the web or TURN
+	secure  bool // TLS for the web or TURN
 }
 
-// overlaps reports every listener whose port another one takes.
+// overlaps reports every listener whose port another listener already has.
 func (c *checker) overlaps() {
 	var all []socket
 	for i, l := range c.TURN.Listen {
@@ -169,7 +169,7 @@ func (c *checker) overlaps() {
 			}
 			hint := ""
 			if s.secure && earlier.secure && s.at != earlier.at {
-				hint = ": with the same address in both they would share it"
+				hint = ": give both the same address to share the port"
 			}
 			c.fail(join(s.path, "address"), "%s %s is taken by %s, %s%s", s.network, s.at, earlier.path, earlier.at, hint)
 		}

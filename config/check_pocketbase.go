@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	maxIdentity   = 255
-	maxPassword   = 72 // bcrypt ignores what is behind
-	maxBcryptCost = 14 // a second of a core or so
+	maxIdentity   = 255 // bytes
+	maxPassword   = 72  // bytes; bcrypt ignores the rest
+	maxBcryptCost = 14  // about one second of CPU time
 )
 
-// bcryptHash matches what bcrypt makes of a password.
+// bcryptHash matches a bcrypt hash.
 var bcryptHash = regexp.MustCompile(`^\$2[aby]?\$\d\d\$[./A-Za-z0-9]{53}$`)
 
 func (c *checker) pocketbase() {
@@ -46,7 +46,7 @@ func (c *checker) pocketbase() {
 	}
 }
 
-// signInPassword accepts a password, or its hash by bcrypt.
+// signInPassword checks a password or its bcrypt hash.
 func signInPassword(text string) error {
 	if !bcryptHash.MatchString(text) {
 		if n := len(text); n == 0 || n > maxPassword {

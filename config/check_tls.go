@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// letsEncrypt is the directory of the authority that most people mean.
+// letsEncrypt is the directory of the default authority.
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 func (c *checker) tls() {
@@ -17,7 +17,7 @@ func (c *checker) tls() {
 	switch {
 	case t.ACME.Enabled():
 		if t.Certificate != "" || t.Key != "" {
-			c.fail("tls", "has files and acme: only one of them can count")
+			c.fail("tls", "has files and acme: set only one of them")
 			return
 		}
 		c.acme()
@@ -43,7 +43,7 @@ func (c *checker) tlsFiles() {
 		c.fail("tls.key", "%w", err)
 	}
 	if mode&0o004 != 0 {
-		c.warn("tls.key", "every user of this host may read %s: chmod 640 it", t.Key)
+		c.warn("tls.key", "every user of this host can read %s: run chmod 640 on it", t.Key)
 	}
 	if certificate == nil || key == nil {
 		return
@@ -69,7 +69,7 @@ func (c *checker) acme() {
 	}
 	for _, name := range a.Names {
 		if name.Addr().IsValid() || !strings.Contains(string(name), ".") {
-			c.fail(c.written("tls.acme.names", "public_host"), "%q is no name that an authority vouches for: it needs a domain name", name)
+			c.fail(c.written("tls.acme.names", "public_host"), "%q: an authority issues certificates for domain names only", name)
 		}
 	}
 	if u, err := url.Parse(a.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
@@ -93,7 +93,7 @@ func (c *checker) acme() {
 		return !l.Address.Loopback() && (l.Address.Port == 80 && !l.TLS || l.Address.Port == 443 && l.TLS)
 	}
 	if !slices.ContainsFunc(c.HTTP.Listen, reached) {
-		c.warn("tls.acme", "an authority comes to port 80, or to 443 with TLS, and no http.listen is there: add {address: \":80\", redirect: true}, "+
-			"or have what is there pass /.well-known/acme-challenge/ on")
+		c.warn("tls.acme", "the authority connects to port 80, or to 443 with TLS, and no http.listen is there: add {address: \":80\", redirect: true}, "+
+			"or let the server on that port pass /.well-known/acme-challenge/ on")
 	}
 }

@@ -61,7 +61,7 @@ func printable(s string) bool {
 
 func (c *checker) turnListen(path string, l *TURNListen) {
 	if !c.has(path) {
-		return // one of the defaults
+		return // a default
 	}
 	if l.Address == (Endpoint{}) {
 		c.required(path, "address")
@@ -72,7 +72,7 @@ func (c *checker) turnListen(path string, l *TURNListen) {
 	for i, t := range l.Transports {
 		at := fmt.Sprintf("%s.transports[%d]", path, i)
 		if slices.Contains(l.Transports[:i], t) {
-			c.fail(at, "%s is there twice", t)
+			c.fail(at, "%s is listed twice", t)
 		}
 		if t.Encrypted() && !c.TLS.Enabled() {
 			c.fail(at, "%s needs a certificate: set tls", t)
@@ -123,14 +123,14 @@ func (c *checker) credentials() {
 		path := fmt.Sprintf("credentials.secrets[%d]", i)
 		at := c.secret(path, "secret", &s.Secret, &s.File)
 		if n := len(s.Secret.value); n < minSecret && !s.AllowShort {
-			c.fail(at, "has %d bytes and needs %d, or allow_short: true beside it when another program dictates it", n, minSecret)
+			c.fail(at, "has %d bytes, want at least %d, or allow_short: true if another program dictates it", n, minSecret)
 		}
 		secrets.check(c, at, s.Secret.value, "this secret")
 	}
 }
 
-// secret reads the secret called name of the record at path, in place or from
-// its file, and returns the path of what the user wrote.
+// secret reads the secret called name in the record at path, in place or from its
+// file, and returns the path of the key that the user wrote.
 func (c *checker) secret(path, name string, value *Secret, file *string) string {
 	c.oneOf(path, name, "file")
 	if !c.has(join(path, "file")) {

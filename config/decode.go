@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// defaulter is a record whose keys do not all start out empty.
+// defaulter is a record in which some keys have a default.
 type defaulter interface{ setDefaults() }
 
 func (l *TURNListen) setDefaults() { l.Transports = []Transport{UDP, TCP} }
@@ -21,7 +21,7 @@ func (l *TURNListen) setDefaults() { l.Transports = []Transport{UDP, TCP} }
 type decoder struct {
 	*report
 	where string
-	lines bool // whether the nodes' lines mean something to the user
+	lines bool // the source has lines that the user can look up
 }
 
 func (d *decoder) positionOf(n *yaml.Node) position {
@@ -31,7 +31,7 @@ func (d *decoder) positionOf(n *yaml.Node) position {
 	return position{d.where, n.Line}
 }
 
-// value decodes n into v and notes where it was written.
+// value decodes n into v and records where it is written.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	d.at[path] = d.positionOf(n)
 	if err := plain(n); err != nil {
@@ -48,7 +48,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		d.list(n, v, path)
 	case null && (isRecord(t) || t.Kind() == reflect.Slice):
-		// Nothing but comments below the key.
+		// There are only comments below the key.
 	case null:
 		d.fail(path, "has no value")
 	case isText && n.Kind == yaml.ScalarNode:
@@ -68,8 +68,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-// record calls each with every known key of mapping n, and reports the
-// unknown and the repeated ones.
+// record calls each for every known key of mapping n, and reports unknown and
+// repeated keys.
 func (d *decoder) record(n *yaml.Node, t reflect.Type, path string, each func(field, *yaml.Node, string)) {
 	seen := make(map[string]int)
 	known := make(map[string]field)
@@ -85,7 +85,7 @@ func (d *decoder) record(n *yaml.Node, t reflect.Type, path string, each func(fi
 		case key.Kind != yaml.ScalarNode:
 			d.failAt(d.positionOf(key), path, "a key must be a name, got %s", kind(key))
 		case again:
-			d.failAt(d.positionOf(key), at, "set twice, first in line %d", line)
+			d.failAt(d.positionOf(key), at, "set twice, first on line %d", line)
 		case !ok:
 			d.failAt(d.positionOf(key), at, "unknown key%s", didYouMean(suggestKey(key.Value, t)))
 		default:
@@ -109,19 +109,20 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 		}
 		d.value(item, element, at)
 		if t := element.Type(); item.Kind == yaml.ScalarNode && isRecord(t) && isSetting(t) {
-			d.at[join(at, fields(t)[0].name)] = d.positionOf(item) // the short form of a record is its first key
+			d.at[join(at, fields(t)[0].name)] = d.positionOf(item) // a scalar stands for the record's first key
 		}
 	}
 }
 
-// The text behind the & or ! may be the start of a password, so messages leave
-// it out.
+// The text after the & or ! may be the start of a password, so the messages omit
+// it.
 var (
 	errAnchor = errors.New("YAML anchors and aliases are not supported: quote a text that begins with & or *")
 	errTag    = errors.New("YAML tags are not supported: quote a text that begins with an exclamation mark")
 )
 
-// plain refuses the parts of YAML that would give one line several meanings.
+// plain refuses anchors, aliases and tags, with which the same text could mean
+// different things.
 func plain(n *yaml.Node) error {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
@@ -132,7 +133,7 @@ func plain(n *yaml.Node) error {
 	return nil
 }
 
-// scalar parses text into v, whose kind is one of noun's.
+// scalar parses text into v, which has one of the types that noun names.
 func scalar(text string, v reflect.Value) error {
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(text)
@@ -153,7 +154,7 @@ func scalar(text string, v reflect.Value) error {
 	default:
 		n, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			return fmt.Errorf("want a whole number from 0, got %q", text)
+			return fmt.Errorf("want a whole number, 0 or more, got %q", text)
 		}
 		v.SetInt(int64(n))
 	}

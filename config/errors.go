@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Error is one thing wrong with a configuration.
+// Error is one mistake in a configuration.
 type Error struct {
 	Where string // file name, environment variable or --flag; "" for a default
-	Line  int    // from 1; 0 where lines say nothing
+	Line  int    // from 1; 0 if the source has no lines
 	Key   string // dotted path such as turn.listen[0].address; "" for the whole file
 	Err   error
 }
@@ -32,8 +32,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors are all the things wrong with a configuration, in the order of its
-// lines.
+// Errors holds all mistakes in a configuration, in the order of its lines.
 type Errors []*Error
 
 func (es Errors) Error() string {
@@ -44,14 +43,14 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sort puts them in the order of lines and keys.
+// Sort orders es by source, line and key.
 func (es Errors) Sort() {
 	slices.SortStableFunc(es, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
 	})
 }
 
-// Unwrap lets errors.Is see each of them.
+// Unwrap lets errors.Is find each error.
 func (es Errors) Unwrap() []error {
 	all := make([]error, len(es))
 	for i, e := range es {
@@ -60,13 +59,13 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// position is where a value was written.
+// position is the place where a value is written.
 type position struct {
 	where string
 	line  int
 }
 
-// report collects errors, and the position of every value decoded so far.
+// report collects errors and the position of every value decoded up to now.
 type report struct {
 	errs Errors
 	at   map[string]position
@@ -83,8 +82,8 @@ func (r *report) failAt(p position, path, format string, args ...any) {
 	r.errs = append(r.errs, &Error{Where: p.where, Line: p.line, Key: path, Err: fmt.Errorf(format, args...)})
 }
 
-// position is where the value at path, or else its nearest record, was
-// written.
+// position returns where the value at path is written, or else where the
+// nearest record around it is.
 func (r *report) position(path string) position {
 	for path != "" {
 		if p, ok := r.at[path]; ok {
@@ -95,8 +94,7 @@ func (r *report) position(path string) position {
 	return position{}
 }
 
-// err is nil or everything reported, in the order of lines and
-// keys.
+// err returns all reported errors in the order of lines and keys, or nil.
 func (r *report) err() error {
 	if len(r.errs) == 0 {
 		return nil

@@ -17,8 +17,8 @@ import (
 
 const example = "../deploy/icebox.yaml"
 
-// sameConfig looks into everything, secrets included, but the warnings; an
-// empty list is no list.
+// sameConfig compares everything except the warnings, including secrets. A nil
+// list equals an empty one.
 var sameConfig = cmp.Options{
 	cmp.Exporter(func(reflect.Type) bool { return true }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
@@ -27,7 +27,7 @@ var sameConfig = cmp.Options{
 	cmpopts.IgnoreFields(Config{}, "warnings", "positions"),
 }
 
-// off matches a setting of the example that is switched off.
+// off matches the start of a setting that is off in the example.
 var off = regexp.MustCompile(`(?m)^#(\S|  )`)
 
 func TestExampleIsTheDefaults(t *testing.T) {
@@ -44,7 +44,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	}
 }
 
-// certificateChoice matches the settings of tls, of which one at a time counts.
+// certificateChoice matches the alternatives for tls, of which one at a time is valid.
 var certificateChoice = regexp.MustCompile(`(?m)^#tls:\n(#  .*\n)+`)
 
 func TestExampleHasEveryKey(t *testing.T) {
@@ -63,8 +63,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	}
 }
 
-// loadsAll loads text, an example with everything switched on, and returns the
-// keys in it.
+// loadsAll loads text, an example with every setting on, and returns the keys in it.
 func loadsAll(t *testing.T, text []byte) []string {
 	t.Helper()
 	secrets := certificates(t, "fullchain", "privkey")
@@ -107,7 +106,7 @@ func readExample(t *testing.T) []byte {
 	return text
 }
 
-// inMemory reads files from a map.
+// inMemory returns a ReadFile that reads from a map.
 func inMemory(files map[string][]byte) func(string) ([]byte, os.FileMode, error) {
 	return func(name string) ([]byte, os.FileMode, error) {
 		data, ok := files[name]
@@ -118,7 +117,7 @@ func inMemory(files map[string][]byte) func(string) ([]byte, os.FileMode, error)
 	}
 }
 
-// mentions are the paths of all keys below n, without indexes.
+// mentions returns the paths of all keys below n, without indexes.
 func mentions(n *yaml.Node, path string) []string {
 	var all []string
 	for i, child := range n.Content {

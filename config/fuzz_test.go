@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzLoad feeds Load any file: it may not panic, read another file than the
-// ones it is given, or print what it then refuses.
+// FuzzLoad gives Load arbitrary files. Load must not panic, must not read other
+// files than those it is given, and must accept the configuration that it prints.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/*.yaml", "testdata/bad/*.yaml", example} {
 		names, err := filepath.Glob(pattern)
@@ -41,7 +41,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// refusedSecret reports whether err is only about hidden secrets.
+// refusedSecret reports whether every error in err is about a hidden secret.
 func refusedSecret(err error) bool {
 	var all Errors
 	if !errors.As(err, &all) {
@@ -55,7 +55,7 @@ func refusedSecret(err error) bool {
 	return true
 }
 
-// FuzzEnvironment feeds a setting any text, from a variable and from a flag.
+// FuzzEnvironment gives one setting arbitrary text as a variable and as a flag.
 func FuzzEnvironment(f *testing.F) {
 	for i, s := range settings() {
 		for _, text := range []string{"[{name: a, password: b}]", "203.0.113.7/10.0.0.5,2001:db8::1", "{certificate: a, key: b}", s.path} {

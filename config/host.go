@@ -14,7 +14,7 @@ type Host string
 
 var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// UnmarshalText refuses what is more than a name: a scheme, a port, a path.
+// UnmarshalText refuses a name with a scheme, a port or a path.
 func (h *Host) UnmarshalText(b []byte) error {
 	text := strings.TrimSuffix(strings.ToLower(string(b)), ".")
 	if text == "" {
@@ -23,21 +23,21 @@ func (h *Host) UnmarshalText(b []byte) error {
 	}
 	if addr, err := netip.ParseAddr(text); err == nil {
 		if addr.IsUnspecified() || addr.Zone() != "" {
-			return fmt.Errorf("%s is no address that clients can use", text)
+			return fmt.Errorf("%s is not an address that clients can use", text)
 		}
 		*h = Host(addr.Unmap().String())
 		return nil
 	}
 	if hint := bareHost(text); hint != "" {
-		return fmt.Errorf("want a name or an address alone: write %s", hint)
+		return fmt.Errorf("want only a name or an address: write %s", hint)
 	}
 	if len(text) > 253 {
-		return fmt.Errorf("a name has at most 253 characters, this one %d", len(text))
+		return fmt.Errorf("a name has at most 253 characters, this one has %d", len(text))
 	}
 	labels := strings.Split(text, ".")
 	for _, l := range labels {
 		if !label.MatchString(l) {
-			return fmt.Errorf("%q is no DNS name: a label is letters, digits and inner hyphens, got %q", text, l)
+			return fmt.Errorf("%q is not a DNS name: a label has letters, digits and inner hyphens, got %q", text, l)
 		}
 	}
 	if strings.Trim(labels[len(labels)-1], "0123456789") == "" {
@@ -47,13 +47,14 @@ func (h *Host) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Addr is the address that h is, or the zero Addr for a name.
+// Addr returns the address in h, or the zero Addr if h is a name.
 func (h Host) Addr() netip.Addr {
 	addr, _ := netip.ParseAddr(string(h))
 	return addr
 }
 
-// bareHost is the host inside a URL, host:port or [address], if text is one.
+// bareHost returns the host inside a URL, a host:port or an [address], or "" if text
+// is none of these.
 func bareHost(text string) string {
 	host := text
 	if _, rest, ok := strings.Cut(host, "://"); ok {
@@ -71,7 +72,7 @@ func bareHost(text string) string {
 	return host
 }
 
-// HostPort is a host and a port as a client names them. Its zero value is none.
+// HostPort is a host and a port as clients use them. The zero value means unset.
 type HostPort struct {
 	Host Host
 	Port uint16
@@ -85,7 +86,7 @@ func (h *HostPort) UnmarshalText(b []byte) error {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return fmt.Errorf("want a port from 1 to 65535 behind the last colon, got %q", port)
+		return fmt.Errorf("want a port from 1 to 65535 after the last colon, got %q", port)
 	}
 	h.Port = uint16(n)
 	return h.Host.UnmarshalText([]byte(host))

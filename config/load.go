@@ -21,24 +21,25 @@ import (
 //go:embed defaults.yaml
 var defaults []byte
 
-// Source is where a configuration comes from. Its zero value is the defaults.
+// Source names the places that a configuration comes from. The zero value gives
+// the defaults.
 type Source struct {
 	Path     string            // the file; "" for none
 	Env      []string          // NAME=value as from os.Environ
 	Flags    map[string]string // by key such as log.level: flags the user gave
 	StateDir string            // default of state_dir; "" is /var/lib/icebox
 
-	// ReadFile reads the file and the secret files and tells their mode; nil
-	// reads regular files from disk.
+	// ReadFile reads the configuration file and the secret files and returns
+	// their content and mode. If nil, regular files are read from disk.
 	ReadFile func(name string) ([]byte, os.FileMode, error)
 }
 
-// FlagName is the command line flag that sets a key such as log.level, without
-// its dashes.
+// FlagName returns the command line flag that sets a key such as log.level,
+// without the leading dashes.
 func FlagName(key string) string { return flagName(key) }
 
-// Load reads everything s names. Its error is Errors, and holds everything
-// that is wrong.
+// Load reads all sources in s. Its error is of type Errors and holds every
+// mistake.
 func Load(s Source) (*Config, error) {
 	if s.ReadFile == nil {
 		s.ReadFile = readFile
@@ -65,7 +66,7 @@ func Load(s Source) (*Config, error) {
 	return c, nil
 }
 
-// loader gathers the layers.
+// loader collects the layers.
 type loader struct {
 	*report
 	merged *viper.Viper
@@ -74,7 +75,7 @@ type loader struct {
 // found is the value of one setting in one layer.
 type found struct {
 	value reflect.Value
-	at    map[string]position // of it and all inside it
+	at    map[string]position // of the value and of everything inside it
 }
 
 func (l *loader) defaults(stateDir string) {
@@ -98,7 +99,7 @@ func (l *loader) file(s Source) {
 	l.merge(l.yaml(data, s.Path, true))
 }
 
-// merge puts a layer over what is there.
+// merge puts a layer above those merged before it.
 func (l *loader) merge(layer map[string]found) {
 	tree := make(map[string]any)
 	for path, f := range layer {
@@ -116,7 +117,7 @@ func (l *loader) merge(layer map[string]found) {
 	}
 }
 
-// yaml reads a whole document and finds its settings.
+// yaml reads a whole document and returns its settings.
 func (l *loader) yaml(data []byte, where string, lines bool) map[string]found {
 	d := decoder{report: l.report, where: where, lines: lines}
 	n, err := parse(data)
@@ -130,7 +131,8 @@ func (l *loader) yaml(data []byte, where string, lines bool) map[string]found {
 	return layer
 }
 
-// parse is the root of the one document in data, a null one when it has none.
+// parse returns the root of the only document in data, or a null node if there is
+// no document.
 func parse(data []byte) (*yaml.Node, error) {
 	in := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, next yaml.Node
@@ -146,7 +148,7 @@ func parse(data []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-// syntaxError takes the line out of a message of package yaml.
+// syntaxError separates the line from the text of an error of package yaml.
 func syntaxError(err error) (line int, text string) {
 	text = strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.Contains(text, "unknown anchor") {
@@ -160,7 +162,7 @@ func syntaxError(err error) (line int, text string) {
 	return 0, text
 }
 
-// settings decodes every setting below n, whose keys are those of t.
+// settings decodes every setting below n, which has the keys of t.
 func (d *decoder) settings(n *yaml.Node, t reflect.Type, path string, layer map[string]found) {
 	if err := plain(n); err != nil {
 		d.failAt(d.positionOf(n), path, "%w", err)
@@ -179,14 +181,14 @@ func (d *decoder) settings(n *yaml.Node, t reflect.Type, path string, layer map[
 		case !isSetting(ft):
 			d.settings(n, ft, path, layer)
 		case ft.Kind() == reflect.Slice && n.ShortTag() == "!!null":
-			// Nothing but comments below the key.
+			// There are only comments below the key.
 		default:
 			layer[path] = d.setting(n, ft, path)
 		}
 	})
 }
 
-// setting decodes one setting, with the positions of its own values alone.
+// setting decodes one setting and records the positions of its own values only.
 func (d *decoder) setting(n *yaml.Node, t reflect.Type, path string) found {
 	outer := d.at
 	defer func() { d.at = outer }()
@@ -196,7 +198,8 @@ func (d *decoder) setting(n *yaml.Node, t reflect.Type, path string) found {
 	return f
 }
 
-// config is the winner of every setting, with the positions of the winners.
+// config returns the configuration that the layers give, and records where each of
+// its values is written.
 func (l *loader) config() *Config {
 	c := new(Config)
 	for _, s := range settings() {

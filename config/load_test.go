@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// load is Load of a file with this text.
+// load calls Load on a file with this text.
 func load(t *testing.T, text string, s Source) *Config {
 	t.Helper()
 	s.Path = filepath.Join(t.TempDir(), "icebox.yaml")
@@ -47,7 +47,7 @@ func TestNoFileIsSafeDefaults(t *testing.T) {
 	}
 }
 
-// Viper alone folds the case of keys and splits them at dots.
+// Viper would fold the case of keys and split them at dots.
 func TestNamesSurviveUnharmed(t *testing.T) {
 	c := load(t, `
 turn:
@@ -212,8 +212,8 @@ func TestWarnings(t *testing.T) {
 	}
 	all := strings.Join(c.Warnings(), "\n")
 	for _, want := range []string{
-		"icebox.yaml:3: credentials.secrets[0].file: every user of this host may read " + secret + ": chmod 640 it",
-		"icebox.yaml:5: admin.address: metrics and health are open to everybody who can reach 0.0.0.0:9641",
+		"icebox.yaml:3: credentials.secrets[0].file: every user of this host can read " + secret + ": run chmod 640 on it",
+		"icebox.yaml:5: admin.address: metrics and health are open to every host that can reach 0.0.0.0:9641",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning %q in %q", want, all)

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// ProtocolName is a signalling protocol of others' clients.
+// ProtocolName names a signalling protocol of another project's clients.
 type ProtocolName string
 
-// The protocols beside icebox's own and the classic one.
+// The protocols besides icebox's own and the classic one.
 const (
 	PeerJS     ProtocolName = "peerjs"
 	PocketBase ProtocolName = "pocketbase"
@@ -22,17 +22,19 @@ func (p *ProtocolName) UnmarshalText(b []byte) error {
 	return oneOf(p, b, PeerJS, PocketBase, YWebRTC, Trystero)
 }
 
-// Protocol is one that a listener speaks beside its own. After Load, Path is set: the path that its clients are given, with no slash at
-// its end unless it is /.
+// Protocol is a protocol that a listener speaks besides icebox's own. Load sets
+// Path to the path that its clients are given, which ends with no slash unless
+// it is /.
 type Protocol struct {
-	Protocol ProtocolName `yaml:"protocol"`
-	Path     string       `yaml:"path,omitempty"`
+	Protocol ProtocolName `yaml:"protocol" about:"peerjs, pocketbase, y-webrtc or trystero."`
+	Path     string       `yaml:"path,omitempty" about:"Path that its clients are given. When unset, the protocol's usual path."`
 }
 
-// UnmarshalText accepts the protocol alone, which is then at its usual path.
+// UnmarshalText accepts the name alone, which puts the protocol at its usual
+// path.
 func (p *Protocol) UnmarshalText(b []byte) error { return p.Protocol.UnmarshalText(b) }
 
-// usualPath is where a protocol is when nobody says.
+// usualPath has the path of each protocol when the configuration names none.
 var usualPath = map[ProtocolName]string{
 	PeerJS:     "/peerjs",
 	PocketBase: "/", // its SDK appends /api/
@@ -40,15 +42,17 @@ var usualPath = map[ProtocolName]string{
 	Trystero:   "/trystero",
 }
 
-// below are the paths that a protocol has below its own, where it doesn't have everything.
+// below has the paths below its own that a protocol needs. A protocol that is not
+// listed needs all of them.
 var below = map[ProtocolName][]string{
 	PocketBase: {"/api/collections", "/api/realtime"},
 }
 
-// Base is Path without a slash at its end.
+// Base returns Path without a slash at its end.
 func (p Protocol) Base() string { return strings.TrimSuffix(p.Path, "/") }
 
-// Routes are the paths that requests of the protocol go to: these, and everything below them.
+// Routes returns the paths that the protocol serves. It serves everything below
+// them as well.
 func (p Protocol) Routes() []string {
 	if len(below[p.Protocol]) == 0 {
 		return []string{p.Base()}
@@ -60,7 +64,8 @@ func (p Protocol) Routes() []string {
 	return routes
 }
 
-// ownRoutes are what icebox serves itself, on every listener that serves anything.
+// ownRoutes are the paths that icebox itself serves, on every listener except
+// those that only redirect.
 var ownRoutes = []string{
 	"/ws", "/v1", "/ice", "/turn", "/api/turn", "/_matrix", "/2010-04-01", "/assets", "/examples", "/sdk", "/trickle-ice",
 }
@@ -68,7 +73,7 @@ var ownRoutes = []string{
 // plainPath matches a path that means the same to every client and proxy.
 var plainPath = regexp.MustCompile(`^/$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
-// protocols gives each its path and checks that nobody else is there.
+// protocols sets the path of each protocol and checks that nothing else serves it.
 func (c *checker) protocols(listen string, all []Protocol) {
 	taken := make([]taker, 0, len(ownRoutes)+len(all))
 	for _, route := range ownRoutes {
@@ -86,7 +91,7 @@ func (c *checker) protocols(listen string, all []Protocol) {
 			p.Path = usualPath[p.Protocol]
 			at = path
 		case !plainPath.MatchString(p.Path):
-			c.fail(at, "want a path such as %s, of letters, digits and -._~, got %q", "/app/"+string(p.Protocol), p.Path)
+			c.fail(at, "want a path of letters, digits and -._~ such as %s, got %q", "/app/"+string(p.Protocol), p.Path)
 			continue
 		}
 		c.routes(at, *p, taken)
@@ -96,14 +101,14 @@ func (c *checker) protocols(listen string, all []Protocol) {
 	}
 }
 
-// taker is who has a route.
+// taker is a route and the part of the configuration that has it.
 type taker struct{ route, owner string }
 
-// routes reports the first route of a protocol that is somebody else's.
+// routes reports the first route of a protocol that something else serves.
 func (c *checker) routes(at string, p Protocol, taken []taker) {
 	for _, route := range p.Routes() {
 		if route == "" {
-			c.fail(at, "%s takes everything below its path: give it one of its own, such as %s", p.Protocol, usualPath[p.Protocol])
+			c.fail(at, "%s serves everything below its path: give it a path of its own, such as %s", p.Protocol, usualPath[p.Protocol])
 			return
 		}
 		for _, t := range taken {
@@ -115,5 +120,5 @@ func (c *checker) routes(at string, p Protocol, taken []taker) {
 	}
 }
 
-// within reports whether a path is another one or below it.
+// within reports whether path equals other or is below it.
 func within(path, other string) bool { return path == other || strings.HasPrefix(path, other+"/") }

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Unreadable adds to a permission error about a file what is in the way: the file or
-// directory, whose it is, who this process is, and what mends it. It returns
-// other errors as they are.
+// Unreadable explains a permission error about a file: it adds the file or
+// directory that denies access, its owner and mode, the user of this process, and
+// the command that fixes it. It returns any other error unchanged.
 func Unreadable(name string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -28,10 +28,10 @@ func Unreadable(name string, err error) error {
 // linksFollowed bounds how many symbolic links a name may lead through.
 const linksFollowed = 40
 
-// obstacle is what keeps this process from reading the file called name: the
-// first directory on the way that can't be searched, or the file itself. The names of
-// symbolic links are followed one by one, since what they point to is not known
-// behind such a directory.
+// obstacle returns the path that keeps this process from reading the file called
+// name: the first directory on the way that it can't search, or the file itself.
+// It follows symbolic links one by one, because the system does not resolve a link
+// inside a directory that the process can't search.
 func obstacle(name string, lstat func(string) (fs.FileInfo, error), readlink func(string) (string, error)) (string, fs.FileInfo) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func obstacle(name string, lstat func(string) (fs.FileInfo, error), readlink fun
 			return here, dir
 		}
 		if err != nil {
-			return "", nil // it has changed meanwhile
+			return "", nil // the file has changed since the error
 		}
 		rest = rest[1:]
 		if info.Mode()&fs.ModeSymlink == 0 {
@@ -74,27 +74,28 @@ func obstacle(name string, lstat func(string) (fs.FileInfo, error), readlink fun
 	return here, info
 }
 
-// account is who a process is.
+// account names the user and the group of a process.
 type account struct{ user, group string }
 
 func me() account {
 	return account{userName(strconv.Itoa(os.Geteuid())), groupName(strconv.Itoa(os.Getegid()))}
 }
 
-// explain says what is in the way of who and how to let them in.
-func explain(name, path string, info fs.FileInfo, who account) string {
-	owner := "somebody else's"
+// explain describes why self can't read the file called name, and the fix. path is the
+// obstacle and info describes it.
+func explain(name, path string, info fs.FileInfo, self account) string {
+	owner := "an unknown user"
 	if uid, gid, ok := owners(info); ok {
 		owner = userName(uid) + ":" + groupName(gid)
 	}
-	text := fmt.Sprintf("%s is %s with mode %04o, and this is the user %s", path, owner, info.Mode().Perm(), who.user)
+	text := fmt.Sprintf("%s belongs to %s and has mode %04o, and this process runs as %s", path, owner, info.Mode().Perm(), self.user)
 	if !info.IsDir() {
-		return fmt.Sprintf("%s: chgrp %s %s && chmod 640 %s", text, who.group, path, path)
+		return fmt.Sprintf("%s: chgrp %s %s && chmod 640 %s", text, self.group, path, path)
 	}
 	if strings.HasPrefix(name, "/etc/letsencrypt/") {
-		return text + ": have certbot's deploy hook copy the certificate and the key to a directory that icebox may read"
+		return text + ": let certbot's deploy hook copy the certificate and the key to a directory that icebox can read"
 	}
-	return fmt.Sprintf("%s: chgrp %s %s && chmod g+x %s", text, who.group, path, path)
+	return fmt.Sprintf("%s: chgrp %s %s && chmod g+x %s", text, self.group, path, path)
 }
 
 func userName(id string) string {

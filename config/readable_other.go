@@ -4,5 +4,5 @@ package config
 
 import "io/fs"
 
-// owners are not known here.
+// owners reports that this system has no numeric owners.
 func owners(fs.FileInfo) (uid, gid string, ok bool) { return "", "", false }

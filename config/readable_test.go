@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What certbot leaves behind: live is links into archive, and only root may enter either.
+// certbot's tree has links from live into archive, and only root may enter either.
 func TestObstacle(t *testing.T) {
 	root := t.TempDir()
 	live, archive := filepath.Join(root, "live", "a.example"), filepath.Join(root, "archive", "a.example")
@@ -32,7 +32,7 @@ func TestObstacle(t *testing.T) {
 		"file":                  {"none", key},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lstat := func(path string) (fs.FileInfo, error) { // as for a user who may not enter the closed directory
+			lstat := func(path string) (fs.FileInfo, error) { // as for a user that may not enter the closed directory
 				if strings.HasPrefix(path, test.closed+"/") {
 					return nil, &fs.PathError{Op: "lstat", Path: path, Err: fs.ErrPermission}
 				}
@@ -59,17 +59,17 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile(key, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	who := account{"icebox", "icebox"}
+	self := account{"icebox", "icebox"}
 	for _, test := range []struct{ name, path, want string }{
-		{key, key, fmt.Sprintf("with mode 0600, and this is the user icebox: chgrp icebox %s && chmod 640 %[1]s", key)},
-		{key, dir, fmt.Sprintf("with mode 0755, and this is the user icebox: chgrp icebox %s && chmod g+x %[1]s", dir)},
-		{"/etc/letsencrypt/live/a/privkey.pem", dir, "have certbot's deploy hook copy"},
+		{key, key, fmt.Sprintf("and has mode 0600, and this process runs as icebox: chgrp icebox %s && chmod 640 %[1]s", key)},
+		{key, dir, fmt.Sprintf("and has mode 0755, and this process runs as icebox: chgrp icebox %s && chmod g+x %[1]s", dir)},
+		{"/etc/letsencrypt/live/a/privkey.pem", dir, "let certbot's deploy hook copy"},
 	} {
 		info, err := os.Stat(test.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := explain(test.name, test.path, info, who); !strings.Contains(got, test.want) || !strings.HasPrefix(got, test.path+" is ") {
+		if got := explain(test.name, test.path, info, self); !strings.Contains(got, test.want) || !strings.HasPrefix(got, test.path+" belongs to ") {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// owners are the numbers of a file's user and group.
+// owners returns the numbers of a file's user and group.
 func owners(info fs.FileInfo) (uid, gid string, ok bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// hidden stands for every secret that is printed.
+// hidden replaces every secret in printed output.
 const hidden = "<hidden>"
 
-var errHidden = errors.New("this is a printed configuration: the secret itself is missing")
+var errHidden = errors.New("<hidden> stands for a secret in a printed configuration: write the secret itself")
 
-// Secret is a value that shows itself only to who asks by Reveal: fmt, slog
-// and every encoder get <hidden>.
+// Secret is a value that only Reveal returns. For fmt, slog and every encoder it
+// is <hidden>.
 type Secret struct{ value string }
 
-// NewSecret is for callers that did not load theirs.
+// NewSecret returns a Secret for callers that did not load it from a file.
 func NewSecret(value string) Secret { return Secret{value} }
 
-// Reveal is the secret itself.
+// Reveal returns the secret itself.
 func (s Secret) Reveal() string { return s.value }
 
-// IsZero reports whether there is none.
+// IsZero reports whether the secret is unset.
 func (s Secret) IsZero() bool { return s.value == "" }
 
-// UnmarshalText takes any text but the one that stands for a hidden secret.
+// UnmarshalText accepts any text except the one that stands for a hidden secret.
 func (s *Secret) UnmarshalText(b []byte) error {
 	if string(b) == hidden {
 		return errHidden
@@ -53,7 +53,8 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// A secret or certificate file larger than this is a mistake.
+// maxFile is the size in bytes above which a secret or certificate file must be a
+// mistake.
 const maxFile = 1 << 20
 
 // readFile reads a regular file of a sensible size.
@@ -72,8 +73,8 @@ func readFile(name string) ([]byte, os.FileMode, error) {
 	return data, info.Mode().Perm(), Unreadable(name, err)
 }
 
-// secretFile reads the secret in the file called name, without the newline
-// that editors and echo put behind it.
+// secretFile reads the secret in the file called name, without the newline that
+// editors and echo append.
 func (c *checker) secretFile(path, name string) Secret {
 	data, mode, err := c.readFile(c.resolve(name))
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *checker) secretFile(path, name string) Secret {
 		return Secret{}
 	}
 	if mode&0o004 != 0 {
-		c.warn(path, "every user of this host may read %s: chmod 640 it", c.resolve(name))
+		c.warn(path, "every user of this host can read %s: run chmod 640 on it", c.resolve(name))
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if text == "" {
@@ -90,7 +91,7 @@ func (c *checker) secretFile(path, name string) Secret {
 	return Secret{text}
 }
 
-// resolve makes a file name of the configuration relative to its file.
+// resolve returns name relative to the directory of the configuration file.
 func (c *checker) resolve(name string) string {
 	if filepath.IsAbs(name) || c.dir == "" {
 		return name

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// withSecrets has every kind of secret, in place and in files; each of them
-// contains the word confidential.
+// withSecrets returns a configuration with every kind of secret, in place and in
+// files. Each contains the word confidential.
 func withSecrets(t *testing.T) *Config {
 	t.Helper()
 	files := map[string][]byte{

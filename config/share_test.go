@@ -33,7 +33,7 @@ http:
 	}
 }
 
-// Behind a proxy that does not say for whom it connects, the daemon would relay from loopback.
+// Behind a proxy that does not send the PROXY protocol, the daemon would relay from loopback.
 func TestLoopbackBehindSomething(t *testing.T) {
 	const listen = "tls: self-signed\nturn: {listen: [{address: 127.0.0.1:5350, transports: [tls], public: 'relay.example.org:443'%s}]}\n"
 	for more, want := range map[string]int{"": 1, ", proxy_protocol: true": 0} {

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Records that can be written as one scalar, which flags and environment
-// variables need. In a list the scalar stands for the record's first key.
+// The methods in this file accept a record as one scalar, for flags and
+// environment variables. In a list the scalar stands for the record's first key.
 
-// UnmarshalText accepts self-signed, acme and off; a record says more.
+// UnmarshalText accepts self-signed, acme and off. Everything else takes a record.
 func (t *TLS) UnmarshalText(b []byte) error {
 	switch string(b) {
 	case "off":
@@ -24,7 +24,7 @@ func (t *TLS) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalText accepts PUBLIC and PUBLIC/PRIVATE, for flags and environment.
+// UnmarshalText accepts PUBLIC and PUBLIC/PRIVATE.
 func (e *ExternalIP) UnmarshalText(b []byte) error {
 	public, private, both := strings.Cut(string(b), "/")
 	var err error
@@ -37,13 +37,13 @@ func (e *ExternalIP) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalText accepts the address alone, for flags and environment.
+// UnmarshalText accepts the address alone.
 func (l *TURNListen) UnmarshalText(b []byte) error { return l.Address.UnmarshalText(b) }
 
-// UnmarshalText accepts the address alone, for flags and environment.
+// UnmarshalText accepts the address alone.
 func (l *HTTPListen) UnmarshalText(b []byte) error { return l.Address.UnmarshalText(b) }
 
-// UnmarshalText accepts the origin alone, for flags and environment.
+// UnmarshalText accepts the origin alone.
 func (o *Origin) UnmarshalText(b []byte) error {
 	o.Origin = string(b)
 	return nil

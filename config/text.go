@@ -32,8 +32,9 @@ func (l *loader) env(environ []string) {
 	l.merge(layer)
 }
 
-// suggestEnv is a variable near to name, or the one of a list or record whose
-// keys have none of their own.
+// suggestEnv returns a variable with a name near to name. Keys inside a list or
+// record have no variable; for these it returns the variable of the list or
+// record.
 func suggestEnv(name string, known map[string]setting) string {
 	names := slices.Sorted(maps.Keys(known))
 	var short []string
@@ -51,7 +52,7 @@ func suggestEnv(name string, known map[string]setting) string {
 	return ""
 }
 
-// flags puts the command line over everything.
+// flags merges the command line, which overrides everything else.
 func (l *loader) flags(given map[string]string) {
 	for _, s := range settings() {
 		if text, ok := given[s.path]; ok {

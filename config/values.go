@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// Access says who may sign in on the signalling hub.
+// Access decides who may sign in on the signalling hub.
 type Access string
 
-// Open lets everybody sign in; ByKey wants one of signal.keys, ByToken a JSON Web Token.
+// Open lets everybody sign in. ByKey requires one of signal.keys, ByToken a JSON
+// Web Token.
 const (
 	Open    Access = "open"
 	ByKey   Access = "key"
@@ -23,7 +24,7 @@ const (
 // UnmarshalText accepts open, key and jwt.
 func (a *Access) UnmarshalText(b []byte) error { return oneOf(a, b, Open, ByKey, ByToken) }
 
-// Transport is what a TURN listener speaks.
+// Transport is a transport of a TURN listener.
 type Transport string
 
 // The transports between a client and the relay.
@@ -63,10 +64,10 @@ func (l *LogLevel) UnmarshalText(b []byte) error {
 	return oneOf(l, b, "debug", "info", "warn", "error")
 }
 
-// Level is l in slog's terms; it implements slog.Leveler.
+// Level converts l to slog's type. It implements slog.Leveler.
 func (l LogLevel) Level() slog.Level {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(l)) // UnmarshalText of l let only slog's names in
+	_ = level.UnmarshalText([]byte(l)) // l.UnmarshalText accepts slog's names only
 	return level
 }
 
@@ -83,9 +84,9 @@ func oneOf[T ~string](to *T, text []byte, allowed ...T) error {
 	return fmt.Errorf("want %s or %s, got %q", strings.Join(names[:last], ", "), names[last], text)
 }
 
-// Endpoint is an address and port to listen on. The zero Addr is every address
-// of the host, 0.0.0.0 every IPv4 and :: every IPv6 one. Port 0 is any free
-// port, which tests want.
+// Endpoint is an address and port to listen on. The zero Addr stands for every
+// address of the host, 0.0.0.0 for every IPv4 address and :: for every IPv6
+// address. Port 0 is any free port, for tests.
 type Endpoint struct {
 	Addr netip.Addr
 	Port uint16
@@ -99,7 +100,7 @@ func (e *Endpoint) UnmarshalText(b []byte) error {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return fmt.Errorf("want a port from 0 to 65535 behind the last colon, got %q", port)
+		return fmt.Errorf("want a port from 0 to 65535 after the last colon, got %q", port)
 	}
 	e.Port = uint16(n)
 	if host == "" {
@@ -134,8 +135,7 @@ func (e Endpoint) String() string {
 // Loopback reports whether only this host can reach e.
 func (e Endpoint) Loopback() bool { return e.Addr.IsLoopback() }
 
-// covers reports whether a socket on e takes the port on address a of the same
-// number too.
+// covers reports whether sockets on e and on o would conflict.
 func (e Endpoint) covers(o Endpoint) bool {
 	if e.Port != o.Port || e.Port == 0 {
 		return false
@@ -178,7 +178,7 @@ func (r PortRange) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%d-%d", r.Min, r.Max), nil
 }
 
-// Prefix is a netip.Prefix without host bits; one address is its own prefix.
+// Prefix is a netip.Prefix without host bits. A single address is a prefix too.
 type Prefix struct{ netip.Prefix }
 
 // UnmarshalText accepts CIDR notation and single addresses.
@@ -193,9 +193,9 @@ func (p *Prefix) UnmarshalText(b []byte) error {
 	case err != nil:
 		return fmt.Errorf("want a prefix such as 10.0.0.0/8 or an address, got %q", text)
 	case prefix.Addr().Is4In6():
-		return fmt.Errorf("%s is IPv4 inside IPv6: write the IPv4 prefix, it matches both forms", text)
+		return fmt.Errorf("%s is an IPv4-mapped prefix: write the IPv4 prefix, which matches both forms", text)
 	case prefix != prefix.Masked():
-		return fmt.Errorf("%s has bits set behind its prefix length: write %s", text, prefix.Masked())
+		return fmt.Errorf("%s has bits set beyond its prefix length: write %s", text, prefix.Masked())
 	}
 	p.Prefix = prefix
 	return nil
@@ -217,7 +217,7 @@ func (k *HexKey) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Bytes are the 16 bytes of the key, nil when there is none.
+// Bytes returns the 16 bytes of the key, or nil if there is no key.
 func (k HexKey) Bytes() []byte {
 	if k.value == "" {
 		return nil
@@ -228,7 +228,7 @@ func (k HexKey) Bytes() []byte {
 // Size is a number of bytes.
 type Size int64
 
-// UnmarshalText accepts bytes, and KiB and MiB with their unit.
+// UnmarshalText accepts a number of bytes, KiB or MiB.
 func (s *Size) UnmarshalText(b []byte) error {
 	number, unit := string(b), int64(1)
 	for suffix, factor := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {

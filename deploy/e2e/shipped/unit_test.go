@@ -174,7 +174,7 @@ func testUnreadableKey(t *testing.T, m *machine.Machine) {
 		t.Fatalf("icebox check found no problem: %s", out)
 	}
 	for _, want := range []string{
-		"privkey.pem: permission denied: /etc/letsencrypt/live is root:root with mode 0700, and this is the user icebox: ",
+		"privkey.pem: permission denied: /etc/letsencrypt/live belongs to root:root and has mode 0700, and this process runs as icebox: ",
 		"deploy hook",
 	} {
 		if !strings.Contains(out, want) {
