@@ -2,40 +2,32 @@ package config
 
 import "reflect"
 
-// Change is a setting in which one configuration differs from another, and
-// where its value there was written; Where is "" for a default.
+// Change is a setting in which two configurations differ. Where and Line are the
+// place where the later configuration sets it. Where is "" for a default.
 type Change struct {
-	Key   string
-	Where string
-	Line  int
+	Key        string
+	Where      string
+	Line       int
+	Reloadable bool // a reload can change the setting; otherwise it takes a restart
 }
 
-// Error is err as one about the changed setting.
+// Error wraps err with the key of the changed setting and where it is written.
 func (c Change) Error(err error) *Error { return &Error{c.Where, c.Line, c.Key, err} }
 
-// Changes are the settings of next that differ from those of running, what was
-// read from secret files included, in the order of the Config types.
+// Changes returns the settings in which next differs from running, in the order
+// of the Config types. It compares the content of secret files too.
 func Changes(running, next *Config) []Change {
 	var all []Change
 	from, to := reflect.ValueOf(*running), reflect.ValueOf(*next)
 	for _, s := range settings() {
 		before, after := from.FieldByIndex(s.index), to.FieldByIndex(s.index)
 		if s.typ.Kind() == reflect.Slice && before.Len() == 0 && after.Len() == 0 {
-			continue // nil or not
+			continue // a nil list equals an empty one
 		}
 		if !reflect.DeepEqual(before.Interface(), after.Interface()) {
 			p := next.positions[s.path]
-			all = append(all, Change{s.path, p.where, p.line})
+			all = append(all, Change{s.path, p.where, p.line, s.reload})
 		}
 	}
 	return all
-}
-
-// Settings are the keys of everything that Changes can name.
-func Settings() []string {
-	var keys []string
-	for _, s := range settings() {
-		keys = append(keys, s.path)
-	}
-	return keys
 }

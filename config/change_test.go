@@ -8,13 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// change is what a Change says of its key and line.
+// change is the key and the line of a Change.
 type change struct {
 	Key  string
 	Line int
 }
 
-const byDefault = 0 // written in no line
+const byDefault = 0 // the line of a default
 
 func TestChanges(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -59,8 +59,19 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-func TestEveryChangeIsASetting(t *testing.T) {
-	if keys := Settings(); len(keys) < 30 || keys[0] != "public_host" {
-		t.Errorf("got %q", keys)
+// TestReload checks the reload mark that a Change takes from the tag of its field.
+func TestReload(t *testing.T) {
+	running := load(t, "", Source{})
+	for text, want := range map[string]bool{
+		"log: {level: warn}\n":                  true,
+		"turn: {limits: {permissions: 3}}\n":    true,
+		"http: {origins: [{origin: 'null'}]}\n": true,
+		"log: {format: json}\n":                 false,
+		"turn: {realm: other}\n":                false,
+		"http: {listen: [{address: ':80'}]}\n":  false,
+	} {
+		if got := Changes(running, load(t, text, Source{})); len(got) != 1 || got[0].Reloadable != want {
+			t.Errorf("%q: got %+v, want one change with Reloadable %t", text, got, want)
+		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 // printer is a record that is printed as another value.
 type printer interface{ printed() any }
 
-// Effective is the configuration in force as a YAML file with every key, and
-// every secret hidden. Load refuses it until the secrets are put back.
+// Effective returns c as a YAML file with every key. Every secret is hidden, so
+// Load refuses the file until the secrets are put back.
 func (c *Config) Effective() string {
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)
@@ -32,7 +32,7 @@ func encode(v reflect.Value) *yaml.Node {
 		v = reflect.ValueOf(p.printed())
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
-		text, _ := m.MarshalText() // those of this package and netip's cannot fail
+		text, _ := m.MarshalText() // the methods of this package and of netip cannot fail
 		return text2node(string(text))
 	}
 	switch t := v.Type(); {
@@ -63,7 +63,7 @@ func encodeRecord(v reflect.Value) *yaml.Node {
 	return n
 }
 
-// encodeList writes each record in a line of its own.
+// encodeList writes each record on a line of its own.
 func encodeList(v reflect.Value) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	if !isRecord(v.Type().Elem()) {
@@ -77,7 +77,8 @@ func encodeList(v reflect.Value) *yaml.Node {
 	return n
 }
 
-// text2node quotes text where YAML would read anything but a string.
+// text2node quotes text that YAML would otherwise read as something other than a
+// string.
 func text2node(text string) *yaml.Node {
 	n := new(yaml.Node)
 	n.SetString(text)
@@ -88,7 +89,7 @@ func text2node(text string) *yaml.Node {
 	return n
 }
 
-// duration is d without the zero units that time.Duration prints.
+// duration formats d without the zero units that time.Duration prints.
 func duration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -98,4 +99,44 @@ func duration(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// printed omits a secret that came from a file.
+func (u User) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
+}
+
+// printed omits a secret that came from a file.
+func (s SharedSecret) printed() any {
+	if s.File != "" {
+		s.Secret = Secret{}
+	}
+	return s
+}
+
+// printed omits a secret that came from a file.
+func (k JWTKey) printed() any {
+	if k.File != "" {
+		k.Secret = Secret{}
+	}
+	return k
+}
+
+// printed omits a secret that came from a file.
+func (u PocketBaseUser) printed() any {
+	if u.File != "" {
+		u.Password = Secret{}
+	}
+	return u
+}
+
+// printed omits a secret that came from a file.
+func (k APIKey) printed() any {
+	if k.File != "" {
+		k.Key = Secret{}
+	}
+	return k
 }

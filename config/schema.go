@@ -11,12 +11,12 @@ import (
 
 const envPrefix = "ICEBOX_"
 
-// EnvFile is the environment variable that names the configuration file. It is
-// the command's to read, Load ignores it.
+// EnvFile is the environment variable that names the configuration file. The
+// command reads it; Load ignores it.
 const EnvFile = envPrefix + "CONFIG"
 
-// kubernetes matches what a cluster sets in every container when a service is
-// called icebox.
+// kubernetes matches the variables that a Kubernetes cluster sets in every
+// container when a service is called icebox.
 var kubernetes = regexp.MustCompile(`^ICEBOX_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -28,7 +28,8 @@ type field struct {
 	omitEmpty bool
 }
 
-// fields are the keys of record type t in their order, nil for other types.
+// fields returns the keys of record type t in their order, or nil for any other
+// type.
 func fields(t reflect.Type) []field {
 	if t.Kind() != reflect.Struct {
 		return nil
@@ -52,37 +53,38 @@ func isSetting(t reflect.Type) bool {
 
 // setting is a key that a layer replaces as a whole.
 type setting struct {
-	path  string
-	typ   reflect.Type
-	index []int // of the field in Config
+	path   string
+	typ    reflect.Type
+	index  []int // of the field in Config
+	reload bool  // a reload can change it
 }
 
 func (s setting) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
 }
 
-// flagName is the command line flag that sets the key called path.
+// flagName returns the command line flag that sets the key called path.
 func flagName(path string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(path) }
 
-// settings are all of them, in the order of the Config types.
+// settings returns all settings, in the order of the Config types.
 var settings = sync.OnceValue(func() []setting {
 	return appendSettings(nil, reflect.TypeFor[Config](), "", nil)
 })
 
 func appendSettings(all []setting, t reflect.Type, path string, index []int) []setting {
 	for _, f := range fields(t) {
-		ft := t.Field(f.index).Type
+		sf := t.Field(f.index)
 		at := append(slices.Clone(index), f.index)
-		if isSetting(ft) {
-			all = append(all, setting{join(path, f.name), ft, at})
+		if isSetting(sf.Type) {
+			all = append(all, setting{join(path, f.name), sf.Type, at, sf.Tag.Get("reload") == "yes"})
 		} else {
-			all = appendSettings(all, ft, join(path, f.name), at)
+			all = appendSettings(all, sf.Type, join(path, f.name), at)
 		}
 	}
 	return all
 }
 
-// keyPaths are the paths of all keys, those inside lists without an index.
+// keyPaths returns the paths of all keys. Keys inside a list have no index.
 var keyPaths = sync.OnceValue(func() []string {
 	return appendKeys(nil, reflect.TypeFor[Config](), "")
 })
@@ -105,7 +107,8 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// suggest is the known name nearest to a misspelt one, "" when none is near.
+// suggest returns the known name nearest to a misspelt one, or "" when none is
+// near.
 func suggest(name string, known []string) string {
 	best, least := "", max(1, len(name)/3)+1
 	for _, k := range known {
@@ -116,7 +119,8 @@ func suggest(name string, known []string) string {
 	return best
 }
 
-// suggestKey is the key a misspelt or misplaced one may stand for.
+// suggestKey returns the key that a misspelt or misplaced name may stand for,
+// or "".
 func suggestKey(name string, record reflect.Type) string {
 	var siblings []string
 	for _, f := range fields(record) {
@@ -137,7 +141,7 @@ func suggestKey(name string, record reflect.Type) string {
 	return ""
 }
 
-// didYouMean is the tail of a message about an unknown name.
+// didYouMean returns the tail of a message about an unknown name.
 func didYouMean(suggestion string) string {
 	if suggestion == "" {
 		return ""
@@ -145,7 +149,7 @@ func didYouMean(suggestion string) string {
 	return " (did you mean " + suggestion + "?)"
 }
 
-// distance is the number of single-byte edits between a and b.
+// distance returns the number of single-byte edits between a and b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

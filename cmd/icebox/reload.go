@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,31 +9,7 @@ import (
 	"icebox/config"
 )
 
-// reloadable are the settings that a reload can change. Whatever is not here
-// needs a restart, so that a new key is refused until somebody thought of it.
-// tls may name other files, but not begin or cease to be.
-var reloadable = []string{
-	"log.level",
-	"tls",
-	"turn.users",
-	"turn.peers",
-	"turn.limits.",
-	"turn.strict_channels",
-	"credentials.",
-	"signal.",
-	"http.trusted_proxies",
-	"http.origins",
-	"shutdown.",
-}
-
 var errRestart = errors.New("has changed, and takes a restart")
-
-// canReload reports whether a reload can change the setting called key.
-func canReload(key string) bool {
-	return slices.ContainsFunc(reloadable, func(r string) bool {
-		return key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(key, r)
-	})
-}
 
 // reload reads the configuration again and puts it in force, or changes nothing
 // and says all that is wrong with it. It is for the attending goroutine alone.
@@ -57,7 +32,9 @@ func (d *daemon) reload() (changed []string, err error) {
 	return changed, err
 }
 
-// apply does all that can fail first, and then what can't.
+// apply does everything that can fail first, and then swaps in the new values, which can't fail. A setting that
+// config's tags don't mark as reloadable is refused. A reload may name other files for tls, but it can neither switch
+// tls on nor off.
 func (d *daemon) apply() (changed []string, err error) {
 	next, err := d.load()
 	if err != nil {
@@ -66,7 +43,7 @@ func (d *daemon) apply() (changed []string, err error) {
 	var refused config.Errors
 	for _, c := range config.Changes(d.cfg(), next) {
 		changed = append(changed, c.Key)
-		if !canReload(c.Key) || c.Key == "tls" && (d.files == nil || next.TLS.SelfSigned || !next.TLS.Enabled()) {
+		if !c.Reloadable || c.Key == "tls" && (d.files == nil || next.TLS.SelfSigned || !next.TLS.Enabled()) {
 			refused = append(refused, c.Error(errRestart))
 		}
 	}

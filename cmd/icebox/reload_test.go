@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"icebox/config"
 )
 
 // call is two relayed clients that talk to each other all the time.
@@ -243,20 +240,5 @@ func TestOrdersWithoutDaemon(t *testing.T) {
 	p.exit()
 	if got := icebox(t, nil, good.args("reload")...); got.status != 1 || !strings.Contains(got.stderr, "icebox is not running") && !strings.Contains(got.stderr, "no daemon uses") {
 		t.Errorf("after it stopped: status %d, %q", got.status, got.stderr)
-	}
-}
-
-// A key is either reloaded or refused; one that no setting has is a slip.
-func TestReloadableKeysExist(t *testing.T) {
-	for _, r := range reloadable {
-		if !slices.ContainsFunc(config.Settings(), func(key string) bool { return key == r || strings.HasPrefix(key, r) }) {
-			t.Errorf("there is no setting %s", r)
-		}
-	}
-	for _, key := range config.Settings() {
-		_, rest, _ := strings.Cut(key, ".")
-		if fixed := slices.Contains([]string{"realm", "listen", "relay_ports", "relay_addresses", "max_session", "format", "address"}, rest); fixed == canReload(key) && strings.Contains(key, ".") {
-			t.Errorf("%s: can be reloaded: %t", key, canReload(key))
-		}
 	}
 }
