@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,8 +42,9 @@ func TestClientsPage(t *testing.T) {
 	t.Parallel()
 	etc := t.TempDir()
 	scripts, settings := clientsPage(t, etc)
-	if len(scripts) != 2 || len(settings) < 2 {
-		t.Fatalf("deploy/clients.md has %d scripts and %d settings, want 2 and at least 2", len(scripts), len(settings))
+	shared := slices.IndexFunc(settings, func(s string) bool { return strings.HasPrefix(s, "credentials:") })
+	if len(scripts) != 2 || len(settings) < 3 || shared < 0 {
+		t.Fatalf("deploy/clients.md has %d scripts and %d settings, want 2 and at least 3, one of them credentials", len(scripts), len(settings))
 	}
 	// This host has no group icebox.
 	if out, err := exec.Command("bash", "-euc", strings.Replace(scripts[0], "chgrp icebox", "true", 1)).CombinedOutput(); err != nil {
@@ -66,7 +68,7 @@ func TestClientsPage(t *testing.T) {
 	}
 
 	port := server.FreePort(t)
-	server.StartIcebox(t, server.IceboxOptions{Config: settings[0] + fmt.Sprintf(`
+	server.StartIcebox(t, server.IceboxOptions{Config: settings[shared] + fmt.Sprintf(`
 turn: {listen: [{address: "127.0.0.1:%d"}], relay_ports: 61000-65535, peers: [{allow: 127.0.0.0/8}]}
 http: {listen: []}`, port)})
 	out, err := exec.Command("bash", "-euc", scripts[1]).Output()
