@@ -164,3 +164,21 @@ func TestExampleMarksRestarts(t *testing.T) {
 		}
 	}
 }
+
+// TestConfigurationExamples loads the examples of the page.
+func TestConfigurationExamples(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllSubmatch(text, -1)
+	if len(blocks) < 2 {
+		t.Fatalf("%d examples were found", len(blocks))
+	}
+	for _, b := range blocks {
+		files := map[string][]byte{"icebox.yaml": b[1], "/etc/icebox/web.key": []byte("a key of sixteen or more\n")}
+		if _, err := Load(Source{Path: "icebox.yaml", ReadFile: inMemory(files)}); err != nil {
+			t.Errorf("%v:\n%s", err, b[1])
+		}
+	}
+}

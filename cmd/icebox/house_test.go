@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestNoSleep finds tests that wait for time to pass instead of for what they wait for. In a testing/synctest bubble
@@ -33,5 +34,26 @@ func TestNoSleep(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReadmeIsShort keeps the README to what a newcomer reads in a few minutes. Details belong on the pages in deploy.
+func TestReadmeIsShort(t *testing.T) {
+	const maxLines, maxWords, maxLine = 130, 1300, 120
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if n := len(lines); n > maxLines {
+		t.Errorf("README.md has %d lines, want at most %d", n, maxLines)
+	}
+	if n := len(strings.Fields(string(text))); n > maxWords {
+		t.Errorf("README.md has %d words, want at most %d", n, maxWords)
+	}
+	for i, line := range lines {
+		if n := utf8.RuneCountInString(line); n > maxLine {
+			t.Errorf("README.md:%d has %d characters, want at most %d", i+1, n, maxLine)
+		}
 	}
 }

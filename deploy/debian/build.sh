@@ -70,6 +70,7 @@ fill() {
 	put 644 deploy/debian/lintian-overrides usr/share/lintian/overrides/icebox
 	putz deploy/README.md $share/README.md
 	putz deploy/clients.md $share/clients.md
+	putz deploy/configuration.md $share/configuration.md
 	licences "$1" >"$work/licences"
 	putz "$work/licences" $share/third-party-licences
 	printf 'icebox (%s) unstable; urgency=medium\n\n  * Built from commit %s.\n\n -- %s  %s\n' \
