@@ -1,13 +1,14 @@
-# make build      the daemon and the load generator, static, into bin/
-# make deb        the Debian packages, amd64 and arm64, into bin/
-# make image      the container image, with docker or buildah
-# make test       lint, vet, race tests of every module, end-to-end tests; installs what is missing (Debian 12, root, Go, Node)
-# make test-long  what make test leaves out: the soak, floods, long fuzz runs, every call, the package in a fresh Debian
-# make lint       golangci-lint, in the version named here
-# make bench      Go benchmarks in benchstat's form
-# make fuzz       each fuzz target for FUZZTIME
+# make build      builds the daemon and the load generator, static, into bin/
+# make deb        builds the Debian packages, amd64 and arm64, into bin/
+# make image      builds the container image with docker or buildah
+# make test       runs lint, vet, race tests of every module and end-to-end tests, and installs the tools they need
+#                 (Debian 12, root, Go, Node)
+# make test-long  runs the tests that make test omits: soaks, floods, long fuzz runs, every call, the package in a fresh Debian
+# make lint       runs golangci-lint in the version below
+# make bench      runs the Go benchmarks and prints them for benchstat
+# make fuzz       runs each fuzz target for FUZZTIME
 
-# Built once, in about a minute, beside a golangci-lint of another version that may be there; one of this version is used.
+# An installed golangci-lint is used if it has this version. Otherwise this version is built once, which takes about a minute.
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(shell go env GOPATH)/bin/golangci-lint-$(GOLANGCI_VERSION)
 ifneq (,$(findstring version $(GOLANGCI_VERSION:v%=%) ,$(shell golangci-lint version 2>/dev/null)))

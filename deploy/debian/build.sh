@@ -1,14 +1,14 @@
 #!/bin/bash
-# build.sh [ARCHITECTURE...]: builds bin/icebox_VERSION_ARCHITECTURE.deb for each, amd64 and arm64 when none is named. Takes Go and
-# dpkg-deb, no root. The same commit gives the same bytes: every time is that of the commit, and nothing is told by the
-# host. `make deb` runs it.
+# build.sh [ARCHITECTURE...] builds bin/icebox_VERSION_ARCHITECTURE.deb for each architecture, by default amd64 and arm64. It
+# needs Go and dpkg-deb but not root. The same commit gives the same bytes: every timestamp is that of the commit, and nothing
+# depends on the host. `make deb` runs this script.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 umask 022
 export LC_ALL=C TZ=UTC
 [ $# -gt 0 ] || set -- amd64 arm64
 
-# A tag v1.2.3 is version 1.2.3; what comes after it sorts behind, and what comes before any tag sorts before all.
+# A tag v1.2.3 gives version 1.2.3. Later commits sort after it, and commits before the first tag sort before all versions.
 described=$(git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || true)
 commit=$(git rev-parse --short=12 HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
@@ -26,13 +26,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ldflags="-s -w -X main.version=$version -X main.commit=$commit"
 
-# What is the same for every architecture: manual, completions, licences.
+# The manual, the completions and the licences are the same for every architecture.
 CGO_ENABLED=0 go build -tags docs -trimpath -buildvcs=false -o "$work/docs" ./cmd/icebox
 "$work/docs" manual "$work/man"
 rm "$work"/man/icebox-completion-*.8
 for shell in bash zsh fish; do "$work/docs" completion $shell >"$work/completion.$shell"; done
 
-# licences ARCHITECTURE: of every module in the binary.
+# licences ARCHITECTURE prints the licence of every module in the binary.
 licences() {
 	CGO_ENABLED=0 GOARCH=$1 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/icebox | sort -u |
 		while read -r module version dir; do
@@ -44,11 +44,11 @@ licences() {
 	cat "$(go env GOROOT)/LICENSE"
 }
 
-# put MODE SOURCE TARGET: a file of the package.
+# put MODE SOURCE TARGET adds a file to the package. putz SOURCE TARGET adds it compressed.
 put() { install -D -m "$1" "$2" "$root/$3"; }
 putz() { put 644 "$1" "$2" && gzip -9n "$root/$2"; }
 
-# The conffiles' owner is set by postinst, which knows the group.
+# postinst sets the owner of the conffiles, because the group exists only on the host.
 fill() {
 	put 755 "$work/icebox" usr/bin/icebox
 	put 644 deploy/systemd/icebox.service lib/systemd/system/icebox.service
