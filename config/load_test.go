@@ -118,7 +118,7 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("http.listen %v, want %v", c.HTTP.Listen, want)
 	}
 	if want := []TURNListen{{Address: Endpoint{Port: 53}, Transports: []Transport{UDP}}}; !reflect.DeepEqual(c.TURN.Listen, want) {
-		t.Errorf("turn.listen %v, want %v: a list that somebody set gets nothing added", c.TURN.Listen, want)
+		t.Errorf("turn.listen %v, want %v: Load must add nothing to a list that the user set", c.TURN.Listen, want)
 	}
 	if len(c.HTTP.TrustedProxies) != 2 || c.HTTP.TrustedProxies[1].String() != "192.0.2.1/32" || c.HTTP.Origins[0].Origin != "https://a.example" {
 		t.Errorf("http is %+v", c.HTTP)
@@ -146,7 +146,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 	seen := make(map[string]string)
 	for _, s := range settings() {
 		if other, ok := seen[s.env()]; ok || kubernetes.MatchString(s.env()) || s.env() == EnvFile {
-			t.Errorf("%s of %s means something else too: %s", s.env(), s.path, other)
+			t.Errorf("%s of %s has another meaning: %s", s.env(), s.path, other)
 		}
 		seen[s.env()] = s.path
 	}

@@ -22,7 +22,7 @@ func Unreadable(name string, err error) error {
 	if info == nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s", err, explain(name, path, info, me()))
+	return fmt.Errorf("%w: %s", err, explain(name, path, info, currentAccount()))
 }
 
 // linksFollowed bounds how many symbolic links a name may lead through.
@@ -77,7 +77,7 @@ func obstacle(name string, lstat func(string) (fs.FileInfo, error), readlink fun
 // account names the user and the group of a process.
 type account struct{ user, group string }
 
-func me() account {
+func currentAccount() account {
 	return account{userName(strconv.Itoa(os.Geteuid())), groupName(strconv.Itoa(os.Getegid()))}
 }
 

@@ -79,7 +79,7 @@ func TestSecretsAreHidden(t *testing.T) {
 			t.Errorf("%s shows a secret:\n%s", name, text)
 		}
 		if !strings.Contains(text, "hidden") {
-			t.Errorf("%s shows nothing where a secret is:\n%s", name, text)
+			t.Errorf("%s shows no placeholder for a secret:\n%s", name, text)
 		}
 	}
 }
