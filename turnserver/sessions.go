@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -13,6 +14,15 @@ func (s *Server) Sessions() []SessionInfo {
 		list = append(list, sess.info(now))
 	}
 	return list
+}
+
+// Check reports whether the goroutines that relay UDP packets make progress: each of them has to come back to its poll within
+// timeout. Otherwise it returns an error that wraps [packetio.ErrStuck].
+func (s *Server) Check(timeout time.Duration) error {
+	if err := s.io.Check(timeout); err != nil {
+		return fmt.Errorf("check the relay: %w", err)
+	}
+	return nil
 }
 
 // End ends the live sessions for which match returns true, with the reason "killed", and returns their number.

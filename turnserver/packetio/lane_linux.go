@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +15,11 @@ import (
 // with the same index, or a loop in whose own epoll this one is nested. State that a loop keeps in the sockets passes to
 // the next loop under mu.
 type lane struct {
-	index   int
-	epoll   int
-	stopper int // an eventfd
+	index    int
+	epoll    int
+	wakeup   int // an eventfd that makes the loop call classify
+	stopping atomic.Bool
+	polled   chan struct{} // receives after the loop has seen wakeup
 
 	mu    sync.Mutex
 	table []*socket // by slot; nil for free slots
@@ -24,7 +28,7 @@ type lane struct {
 
 // Numbers in the place of a slot in epoll events, and in socket.slot.
 const (
-	stopSlot   = -1 // the stopper
+	wakeupSlot = -1 // the eventfd
 	noSlot     = -2 // a socket that is not registered yet
 	nestedSlot = -3 // nested lane 0; lane n is nestedSlot-n
 )
@@ -34,23 +38,58 @@ func newLane(index int) (*lane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
-	stopper, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err == nil {
-		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, stopper, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: stopSlot})
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeupSlot})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create eventfd: %w", err), unix.Close(epoll))
 	}
-	return &lane{index: index, epoll: epoll, stopper: stopper}, nil
+	return &lane{index: index, epoll: epoll, wakeup: wakeup, polled: make(chan struct{}, 1)}, nil
+}
+
+// wake makes the loop that serves the lane call classify.
+func (l *lane) wake() {
+	one := [8]byte{0: 1, 7: 1}          // a number other than 0 in either byte order
+	_, _ = unix.Write(l.wakeup, one[:]) // fails only if the loop has not read many earlier ones, which serve as well
 }
 
 // stop ends the loop that serves the lane.
 func (l *lane) stop() {
-	one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1} // any number but 0
-	_, _ = unix.Write(l.stopper, one[:])   // fails only if it was called before
+	l.stopping.Store(true)
+	l.wake()
 }
 
-func (l *lane) close() { _, _ = unix.Close(l.epoll), unix.Close(l.stopper) } // nothing is registered any more
+// check waits until the loop that serves the lane has polled its epoll, and reports whether it did before timeout.
+func (l *lane) check(timeout <-chan time.Time) bool {
+	select {
+	case <-l.polled: // from an earlier check that gave up
+	default:
+	}
+	l.wake()
+	select {
+	case <-l.polled:
+		return true
+	case <-timeout:
+		return false
+	}
+}
+
+// seen answers a call of wake. It reports whether the loops have to end; then the eventfd stays readable.
+func (l *lane) seen() (stop bool) {
+	if l.stopping.Load() {
+		return true
+	}
+	var count [8]byte
+	_, _ = unix.Read(l.wakeup, count[:]) // resets the counter; fails only if it is 0
+	select {
+	case l.polled <- struct{}{}:
+	default: // nobody has waited for the last one
+	}
+	return false
+}
+
+func (l *lane) close() { _, _ = unix.Close(l.epoll), unix.Close(l.wakeup) } // nothing is registered any more
 
 // nest makes a loop that waits for l wait for the other lane too.
 func (l *lane) nest(other *lane) error {
@@ -103,8 +142,8 @@ func (l *lane) classify(events []unix.EpollEvent, ready []*socket, nested []int)
 	defer l.mu.Unlock()
 	for _, e := range events {
 		switch {
-		case e.Fd == stopSlot:
-			stop = true
+		case e.Fd == wakeupSlot:
+			stop = l.seen() || stop
 		case e.Fd <= nestedSlot:
 			nested = append(nested, int(nestedSlot-e.Fd))
 		case l.table[e.Fd] != nil:

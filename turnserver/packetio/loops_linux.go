@@ -16,6 +16,8 @@ type loops struct {
 	running sync.WaitGroup
 	epoch   time.Time
 
+	checking sync.Mutex // held during Check
+
 	mu     sync.Mutex // held while lanes change loops
 	loops  []*loop    // by index, as are their lanes
 	closed bool
@@ -96,8 +98,31 @@ func (l *loops) serve(fd int, local netip.AddrPort, worker, longest int, r Recei
 	return nil, err
 }
 
+// Check implements Loops. A loop polls all lanes that it serves in one round, so each lane is asked. Loops that sleep serve
+// none.
+func (l *loops) Check(timeout time.Duration) error {
+	l.checking.Lock()
+	defer l.checking.Unlock()
+	l.mu.Lock()
+	all, closed := l.loops, l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for _, x := range all {
+		if !x.home.check(timer.C) {
+			return ErrStuck
+		}
+	}
+	return nil
+}
+
 // Close implements Loops.
 func (l *loops) Close() {
+	l.checking.Lock() // a check must not write to an eventfd that is closed
+	defer l.checking.Unlock()
 	l.mu.Lock()
 	l.closed = true
 	for _, x := range l.loops {

@@ -38,9 +38,14 @@
 package packetio
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
+
+// ErrStuck is returned by [Loops].Check.
+var ErrStuck = errors.New("a goroutine that relays packets is stuck")
 
 // Room around the payload of a packet that was read, in bytes.
 const (
@@ -68,6 +73,10 @@ type Loops interface {
 	Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error)
 	// Listen is Serve for a new socket bound to addr.
 	Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error)
+	// Check reports whether every goroutine of the loops comes back to its poll within timeout. It wakes each of them once.
+	// ErrStuck means that one is blocked, for example in Receive. Where the system does not allow the check, Check
+	// returns nil.
+	Check(timeout time.Duration) error
 	// Close blocks until all goroutines have ended. The caller has closed every socket.
 	Close()
 }
