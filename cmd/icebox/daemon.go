@@ -70,7 +70,7 @@ type daemon struct {
 
 // start brings everything up or leaves nothing behind. load reads the
 // configuration again.
-func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Logger, level *slog.LevelVar) (*daemon, error) {
+func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Logger, level *slog.LevelVar, more []prometheus.Collector) (*daemon, error) {
 	d := &daemon{
 		load: load, log: log, level: level, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
@@ -79,6 +79,7 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 	d.running.Store(cfg)
 	d.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	d.registry.MustRegister(more...)
 	d.reloads = newReloadMetrics(d.registry)
 	for _, step := range []func() error{d.prepare, d.open, d.startAdmin, d.startTURN, d.startSignalling, d.startWeb} {
 		if err := step(); err != nil {
@@ -143,10 +144,21 @@ func (d *daemon) startAdmin() error {
 	return nil
 }
 
+// statusTimeout is how long the relay may take to show progress when the status is asked for.
+const statusTimeout = time.Second
+
 func (d *daemon) status() admin.Status {
+	var stuck error
+	ready := d.ready.Load()
+	if ready { // so the relay has been started
+		stuck = d.turn.Check(statusTimeout)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
+	s := admin.Status{Ready: ready && stuck == nil, Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
+	if stuck != nil {
+		s.Warnings = append(s.Warnings, stuck.Error())
+	}
 	if !d.until.IsZero() {
 		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
 	}

@@ -141,6 +141,12 @@ func (o *output) String() string {
 // serve starts the daemon and waits until it says that it is ready.
 func serve(t *testing.T, h home, more ...string) *process {
 	t.Helper()
+	return serveWith(t, h, func(*exec.Cmd) {}, more...)
+}
+
+// serveWith is serve for a process that prepare has changed.
+func serveWith(t *testing.T, h home, prepare func(*exec.Cmd), more ...string) *process {
+	t.Helper()
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
 	manager, err := net.ListenUnixgram("unixgram", address)
 	if err != nil {
@@ -149,6 +155,7 @@ func serve(t *testing.T, h home, more ...string) *process {
 	p := &process{t: t, cmd: exec.Command(binary, h.args("serve", more...)...), manager: manager, done: make(chan struct{})}
 	p.cmd.Env = append(slices.Clone(raceFree), "NOTIFY_SOCKET="+address.Name)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	prepare(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

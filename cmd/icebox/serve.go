@@ -44,9 +44,10 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	defer signal.Stop(signals)
 
 	began := time.Now()
+	p.useQueues(cfg.Log)
 	level := new(slog.LevelVar)
 	log := newLogger(p.stderr, cfg.Log, level)
-	d, err := start(cfg, again, log, level)
+	d, err := start(cfg, again, log, level, p.queues[0].Collectors())
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,9 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	guarded, unguard := context.WithCancel(context.Background())
 	var watchdog sync.WaitGroup
 	watchdog.Go(func() {
-		guard(guarded, p.watchdogInterval(), d.alive, func() { _ = notify(manager, "WATCHDOG=1") })
+		ping := func() { _ = notify(manager, "WATCHDOG=1") }
+		failed := func(err error) { log.Error("the watchdog gets no ping", "err", err) }
+		guard(guarded, p.watchdogInterval(), d.alive, ping, failed)
 	})
 	defer watchdog.Wait()
 	defer unguard()

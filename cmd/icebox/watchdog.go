@@ -20,18 +20,21 @@ func (p *program) watchdogInterval() time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// guard calls tell twice in each interval, from when alive has returned, until ctx
-// ends. While alive hangs the service manager hears nothing, and
-// ends the process with a dump of its goroutines.
-func guard(ctx context.Context, interval time.Duration, alive, tell func()) {
+// guard calls alive twice in each interval until ctx ends, and calls ping each time alive has returned nil. While alive blocks or
+// fails, the service manager gets no ping, and after the interval it ends the process with a dump of its goroutines. failed is
+// called with each error of alive.
+func guard(ctx context.Context, interval time.Duration, alive func() error, ping func(), failed func(error)) {
 	if interval <= 0 {
 		return
 	}
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
 	for {
-		alive()
-		tell()
+		if err := alive(); err != nil {
+			failed(err)
+		} else {
+			ping()
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -40,10 +43,14 @@ func guard(ctx context.Context, interval time.Duration, alive, tell func()) {
 	}
 }
 
-// alive takes every lock that a working daemon takes and gives back: those of
-// the state, and behind the metrics those of the relay and the hub.
-func (d *daemon) alive() {
+// watchdogTimeout is how long the relay may take to show progress when the watchdog asks.
+const watchdogTimeout = 5 * time.Second
+
+// alive returns an error if a goroutine that relays UDP packets is stuck. It also takes and releases every lock that a working
+// daemon does: those of the state, and through the metrics those of the relay and the hub. It blocks if one is never released.
+func (d *daemon) alive() error {
 	d.status()
 	d.turn.Sessions()
-	_, _ = d.registry.Gather() // what can't be gathered shows in /metrics
+	_, _ = d.registry.Gather() // /metrics shows the errors
+	return d.turn.Check(watchdogTimeout)
 }

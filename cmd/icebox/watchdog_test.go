@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -28,30 +29,33 @@ func TestWatchdogInterval(t *testing.T) {
 	}
 }
 
-// The service manager hears of a daemon twice in each interval, and nothing of one that hangs.
+// The service manager gets two pings in each interval, and none from a daemon that fails its check or blocks in it.
 func TestGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		told, hang := 0, make(chan struct{})
+		pings, failures, hang := 0, 0, make(chan struct{})
 		began := time.Now()
 		ended := make(chan struct{})
+		alive := func() error {
+			switch age := time.Since(began); {
+			case age >= 2*time.Minute:
+				<-hang
+			case age >= time.Minute:
+				return errors.New("stuck")
+			}
+			return nil
+		}
 		go func() {
 			defer close(ended)
-			guard(ctx, 10*time.Second, func() {
-				if time.Since(began) >= time.Minute {
-					<-hang
-				}
-			}, func() { told++ })
+			guard(ctx, 10*time.Second, alive, func() { pings++ }, func(error) { failures++ })
 		}()
-		time.Sleep(time.Minute - time.Nanosecond)
-		synctest.Wait()
-		if told != 12 { // at 0, 5, ... 55 s
-			t.Errorf("told %d times in a minute, want 12", told)
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if told != 12 {
-			t.Errorf("told %d times of a daemon that hangs", told-12)
+		for _, want := range []struct{ pings, failures int }{{12, 0}, {12, 12}, {12, 12}} { // at 0, 5, ... 55 s of each minute
+			time.Sleep(time.Minute - time.Nanosecond)
+			synctest.Wait()
+			if pings != want.pings || failures != want.failures {
+				t.Errorf("after %v: %d pings and %d failures, want %d and %d", time.Since(began), pings, failures, want.pings, want.failures)
+			}
+			time.Sleep(time.Nanosecond)
 		}
 		close(hang)
 		cancel()
