@@ -13,27 +13,27 @@ import (
 	"icebox/signal"
 )
 
-// Mount is where a protocol gets its requests on one listener.
+// Mount describes how a protocol gets its requests on one listener.
 type Mount struct {
 	Route  string   // the metric label of its requests
-	Path   string   // what the protocol doesn't see of a request's path; no slash at its end
-	Routes []string // the paths at which requests are the protocol's, with all below them; each begins with Path
-	// Match reports whether a request is the protocol's, in place of Routes. nil: Routes decide.
+	Path   string   // the prefix that is removed from a request's path; without a final slash
+	Routes []string // the protocol gets requests for these paths and all paths below them; each begins with Path
+	// Match reports whether the protocol gets a request. If it is nil, Routes decide.
 	Match func(*http.Request) bool
-	// Serve is called for each request, whose URL has a path below Path then: "" or one that begins with a slash.
+	// Serve is called for each request. Path has been removed from the path of its URL, which is then "" or begins with a slash.
 	Serve func(http.ResponseWriter, *http.Request, *Access)
-	// Bearer returns for whom the bearer of one of the adapter's own tokens may have ICE servers on this listener, "" for who is known by
-	// address alone. nil: the adapter has no tokens.
+	// Bearer returns the user of one of the protocol's own tokens, whose bearer gets ICE servers on this listener. The user is "" for a
+	// client that is known only by its address. If Bearer is nil, the protocol has no tokens.
 	Bearer func(token string) (user string, ok bool)
 }
 
-// mount is a Mount with its counter.
+// mount is a Mount with its request counter.
 type mount struct {
 	Mount
 	requests prometheus.Counter
 }
 
-// mount returns the mount that a request matches, or nil.
+// mount returns the first mount that matches a request, or nil.
 func (l *listener) mount(r *http.Request) *mount {
 	for i := range l.mounts {
 		if l.mounts[i].matches(r) {
@@ -55,12 +55,12 @@ func (m *Mount) matches(r *http.Request) bool {
 	return false
 }
 
-// WebSocketPath reports whether a request is for a WebSocket of icebox's own protocols: at /ws, or an upgrade at the root.
+// WebSocketPath reports whether a request is for a WebSocket of the classic or native protocol: at /ws, or an upgrade at the root.
 func WebSocketPath(r *http.Request) bool {
 	return r.URL.Path == "/ws" || r.URL.Path == "/" && gorilla.IsWebSocketUpgrade(r)
 }
 
-// mountUser returns for whom the token of some adapter is.
+// mountUser returns the user of a token of any mounted protocol.
 func (l *listener) mountUser(c caller, token string) (user string, ok bool) {
 	for _, m := range l.mounts {
 		if m.Bearer == nil {
@@ -73,7 +73,7 @@ func (l *listener) mountUser(c caller, token string) (user string, ok bool) {
 	return "", false
 }
 
-// serve hands a request to the adapter.
+// serve hands a request to the protocol.
 func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
 	m.requests.Inc()
 	rules := l.rules.Load()
@@ -91,8 +91,8 @@ func (m *mount) serve(l *listener, w http.ResponseWriter, r *http.Request) {
 	m.Serve(w, below, d)
 }
 
-// Access is the way in for one request, for as long as an adapter serves it. Its errors are [signal.Error] inside; those of Admit and
-// Authorize have been counted, and can be told by WriteError, or in the words of the adapter's protocol.
+// Access makes the decisions about one request while a protocol serves it. Its errors wrap a [signal.Error]. Errors of Admit and
+// Authorize have already been counted; the protocol writes them with WriteError or in its own format.
 type Access struct {
 	listener *listener
 	rules    *rules
@@ -100,14 +100,14 @@ type Access struct {
 	request  *http.Request
 }
 
-// Caller returns who asks, without a decision: there is neither key nor grant.
+// Caller returns the caller without checking any secret, so the Visitor has neither a key nor a grant.
 func (d *Access) Caller() signal.Visitor {
 	return signal.Visitor{Addr: d.caller.addr, Host: d.caller.host, Base: d.caller.base()}
 }
 
-// Authorize decides whether the caller may sign in: by the origin of its page, and, unless access is open, by an API key or a token that
-// the request shows as WebSockets do (?key=, ?token=, Bearer, Basic), or that is among the secrets, which the adapter has found where its
-// protocol has them. The error is signal.ErrOrigin, ErrTokenMissing or ErrTokenInvalid.
+// Authorize decides whether the caller may sign in. It checks the origin of the page and, unless access is open, an API key or a token.
+// The request carries these as a WebSocket request does (?key=, ?token=, Bearer, Basic), or the protocol passes them as secrets. The
+// error is signal.ErrOrigin, ErrTokenMissing or ErrTokenInvalid.
 func (d *Access) Authorize(secrets ...string) (signal.Visitor, error) {
 	if !d.rules.admitsOrigin(d.request.Header["Origin"], d.caller) {
 		return d.Caller(), d.refuse(badOrigin)
@@ -119,8 +119,8 @@ func (d *Access) Authorize(secrets ...string) (signal.Visitor, error) {
 	return v, nil
 }
 
-// AdmitWebSocket decides whether a WebSocket's request may connect, and counts the connection until release is called. If not, it answers
-// the request. A protocol whose clients may show their secret in their first message sets later.
+// AdmitWebSocket decides whether a WebSocket may connect, and counts the connection until release is called. If it may not, AdmitWebSocket
+// responds to the request and returns false. later is true if the client may still show its secret in its first message.
 func (d *Access) AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool) {
 	if why, ok := d.listener.mayConnect(d.request, d.caller, d.rules); !ok {
 		d.refuseSignIn(w, why)
@@ -129,7 +129,7 @@ func (d *Access) AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Vis
 	return d.admitSignIn(w, later)
 }
 
-// AdmitHello is AdmitWebSocket for a request that signs in without a WebSocket, by a secret that may be in its body.
+// AdmitHello is AdmitWebSocket for a request that signs in without a WebSocket. Its secret may be in its body.
 func (d *Access) AdmitHello(w http.ResponseWriter) (v signal.Visitor, release func(), ok bool) {
 	if !d.rules.admitsOrigin(d.request.Header["Origin"], d.caller) {
 		d.refuseSignIn(w, badOrigin)
@@ -155,14 +155,14 @@ func (d *Access) refuseSignIn(w http.ResponseWriter, why reason) {
 	writeRefusal(w, why)
 }
 
-// RefuseMethod answers a request whose method is not the one that is allowed.
+// RefuseMethod responds to a request whose method is not the allowed one.
 func (d *Access) RefuseMethod(w http.ResponseWriter, allowed string) {
 	w.Header().Set("Allow", allowed)
 	d.listener.countRefusal(d.caller, badMethod)
 	http.Error(w, "use "+allowed, http.StatusMethodNotAllowed)
 }
 
-// Admit counts a connection in, until leave is called, once. The error is signal.ErrConnLimit or ErrRestarting. It judges nothing.
+// Admit counts a connection until release is called, once. It checks no secret. The error is signal.ErrConnLimit or ErrRestarting.
 func (d *Access) Admit() (release func(), err error) {
 	if d.listener.opts.Hub.Draining() {
 		return nil, d.refuse(restarting)
@@ -174,19 +174,19 @@ func (d *Access) Admit() (release func(), err error) {
 	return func() { d.listener.conns.removeConn(addrKey) }, nil
 }
 
-// IsAPIKey reports whether a secret is an API key, which many may know.
+// IsAPIKey reports whether a secret is an API key, which many clients may share.
 func (d *Access) IsAPIKey(secret string) bool {
 	_, ok := d.rules.key(secret)
 	return ok
 }
 
-// AllowCORS lets pages of admitted origins read the answer (CORS), and answers the question whether they may that browsers ask beforehand:
-// then there is nothing left to do. Methods are a list such as "GET, POST".
+// AllowCORS sets the headers that let pages of admitted origins read the response (CORS). If the request is a preflight request, it
+// responds to it and returns true; then nothing is left to do. methods is a list such as "GET, POST".
 func (d *Access) AllowCORS(w http.ResponseWriter, methods string) (preflight bool) {
 	return d.listener.allowPages(w, d.request, d.caller, d.rules, methods)
 }
 
-// WriteError answers a request in plain text: what Authorize and Admit refused with its own status, everything else as if the server couldn't.
+// WriteError responds to a request in plain text. Errors of Authorize and Admit have statuses of their own; for any other error it is 503.
 func (d *Access) WriteError(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {
@@ -200,7 +200,7 @@ func (d *Access) refuse(why reason) error {
 	return &refusal{why}
 }
 
-// refusal is a reason as the error that an adapter meets.
+// refusal is a reason as an error.
 type refusal struct{ reason reason }
 
 func (r *refusal) Error() string { return cmp.Or(refusals[r.reason].text, r.reason.String()) }

@@ -9,7 +9,8 @@ import (
 	"icebox/signal"
 )
 
-// visitor judges what a request shows, and what else was found in it. A client of the native protocol may show it later.
+// visitor checks the secrets of a request, and those in found. If later is true, a request without a secret is accepted, because the
+// client may show one in its first message.
 func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, found ...string) (v signal.Visitor, why reason, ok bool) {
 	v = signal.Visitor{Addr: c.addr, Host: c.host, Base: c.base()}
 	switch rules.limits.Access {
@@ -52,19 +53,19 @@ func bearerOrParamToken(r *http.Request) string {
 	return ""
 }
 
-// token returns what a token says, while access is by token.
+// token verifies a token and returns its grant. While access is not by token, every token is invalid.
 func (r *rules) token(ctx context.Context, token string) (signal.Grant, error) {
 	if r.limits.Access != signal.ByToken {
 		return signal.Grant{}, signal.ErrTokenInvalid
 	}
 	g, err := r.limits.Tokens.Verify(ctx, token)
 	if err == nil && !signal.ValidName(g.Name) {
-		err = signal.ErrTokenInvalid // a bearer without a name could take any
+		err = signal.ErrTokenInvalid // without a name, the bearer could take any name
 	}
 	return g, err
 }
 
-// AuthorizeHello judges the token of a hello, beside what the visitor has shown already.
+// AuthorizeHello checks the token in a hello, which may be empty, together with the secrets that the visitor has already shown.
 func (g *Gateway) AuthorizeHello(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error) {
 	r := g.rules.Load()
 	var err error

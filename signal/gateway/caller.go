@@ -10,17 +10,17 @@ import (
 	"icebox/signal"
 )
 
-// caller is who sends a request, as far as the connection and believable headers tell.
+// caller describes the sender of a request, from its connection and the headers of trusted proxies.
 type caller struct {
-	addr   netip.Addr // invalid where the connection has no IP address
-	host   string     // by which it reached us: lower case, no port, no brackets; may be empty
-	scheme string     // by which it reached us; empty if a proxy doesn't say
-	port   string     // likewise, if it was said
-	// local: on a loopback listener, by a loopback name, and nothing hints at a proxy in between.
+	addr   netip.Addr // invalid if the connection has no IP address
+	host   string     // that the caller connected to: lower case, without port and brackets; may be empty
+	scheme string     // that the caller used: http or https; empty if a proxy does not pass it on
+	port   string     // that the caller connected to; empty if it is the default
+	// local is true on a loopback listener that the caller reached by a loopback name, without any sign of a proxy.
 	local bool
 }
 
-// addrKey is the address that limits count the caller by.
+// addrKey returns the address by which limits count the caller.
 func (c caller) addrKey() netip.Addr { return signal.AddrKey(c.addr) }
 
 // proxyHeaders are headers that proxies add.
@@ -57,8 +57,8 @@ func within(a netip.Addr, prefixes []netip.Prefix) bool {
 	return false
 }
 
-// forwardedFor walks X-Forwarded-For from the right, beginning at a trusted proxy, to the first address that
-// is no trusted proxy's.
+// forwardedFor walks X-Forwarded-For from the right, beginning with the trusted proxy of the connection. It returns the first address
+// that does not belong to a trusted proxy, or the last one before a malformed entry.
 func forwardedFor(lines []string, proxy netip.Addr, trusted []netip.Prefix) netip.Addr {
 	hop := proxy
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -89,7 +89,7 @@ func cutLast(list string) (rest, entry string, more bool) {
 	return list[:i], strings.TrimSpace(list[i+1:]), true
 }
 
-// last returns the right-most entry of a header, which is the nearest proxy's.
+// last returns the right-most entry of a header, which the nearest proxy has added.
 func last(lines []string) string {
 	if len(lines) == 0 {
 		return ""
@@ -98,8 +98,8 @@ func last(lines []string) string {
 	return entry
 }
 
-// plainAddr reads an address with or without port and brackets. It returns an IPv4 address for a mapped one,
-// no zone, and the invalid address for what is none.
+// plainAddr parses an address with or without port and brackets. It removes the zone, and returns an IPv4-mapped address as IPv4. For a
+// malformed address it returns the zero Addr.
 func plainAddr(s string) netip.Addr {
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil {
@@ -112,8 +112,8 @@ func plainAddr(s string) netip.Addr {
 	return a.Unmap().WithZone("")
 }
 
-// plainHost returns the host of a Host header in lower case and without port, brackets and final dot, or ""
-// where it holds what no host name holds.
+// plainHost returns the host of a Host header in lower case, without port, brackets and final dot. It returns "" if the host contains
+// characters that a host name cannot have.
 func plainHost(s string) string {
 	if h, _, err := net.SplitHostPort(s); err == nil {
 		s = h
@@ -129,7 +129,7 @@ func plainHost(s string) string {
 	return s
 }
 
-// plainPort returns the port of a Host header, if it says a number.
+// plainPort returns the port of a Host header, or "" if there is none or it is not a number.
 func plainPort(s string) string {
 	_, port, err := net.SplitHostPort(s)
 	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
@@ -138,7 +138,7 @@ func plainPort(s string) string {
 	return port
 }
 
-// base is the origin by which the caller reached us, or "".
+// base returns the origin that the caller connected to, such as https://turn.example.org, or "" if it is not known.
 func (c caller) base() string {
 	scheme := c.scheme
 	if scheme == "" && c.local {

@@ -10,14 +10,14 @@ import (
 	"icebox/signal/rate"
 )
 
-// connections counts WebSockets per address and in all.
+// connections counts connections, per address and in total.
 type connections struct {
 	mu    sync.Mutex
 	addrs map[netip.Addr]int
 	total int
 }
 
-// addConn counts a connection in, unless that would be one too many.
+// addConn counts a connection, unless a limit is reached.
 func (c *connections) addConn(a netip.Addr, l *signal.Limits) (refused reason, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,10 +41,10 @@ func (c *connections) removeConn(a netip.Addr) {
 	}
 }
 
-// maxMintBuckets bounds the memory of the limit on minting: some 6 MB at worst.
+// maxMintBuckets limits the memory of the limit on minting to about 6 MB.
 const maxMintBuckets = 1 << 16
 
-// mints limits how many credentials are minted, per address and in all.
+// mints limits how many credentials are minted, per address and in total.
 type mints struct {
 	addrs *rate.Table
 
@@ -52,7 +52,7 @@ type mints struct {
 	total rate.Bucket
 }
 
-// mintLimit is the refusal of a mint. It is a signal.ErrMintLimited.
+// mintLimit is the error of a mint above a limit. It wraps signal.ErrMintLimited.
 type mintLimit struct {
 	reason reason
 	wait   time.Duration
@@ -61,7 +61,7 @@ type mintLimit struct {
 func (e *mintLimit) Error() string { return fmt.Sprintf("too many credentials, wait %v", e.wait) }
 func (e *mintLimit) Unwrap() error { return signal.ErrMintLimited }
 
-// takeToken counts a credential, or says how long to wait.
+// takeToken counts a credential, or returns a *mintLimit with the time to wait.
 func (m *mints) takeToken(a netip.Addr, l *signal.Limits, now time.Time) error {
 	if l.MintsPerAddr > 0 {
 		if wait := m.addrs.Take(a, rate.PerMinute(l.MintsPerAddr), now); wait > 0 {

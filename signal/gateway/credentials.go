@@ -7,7 +7,7 @@ import (
 	"icebox/signal"
 )
 
-// source is where in a request a secret was found.
+// source is the place in a request where a secret was found.
 type source uint8
 
 const (
@@ -21,8 +21,8 @@ type secret struct {
 	from  source
 }
 
-// shownSecrets returns everything a request shows to be let in. A proxy that asks for a password of its own leaves
-// it in the request, so one secret more, which nobody here knows, must not do harm.
+// shownSecrets returns all secrets in a request. A proxy that asks for a password of its own leaves it in the request, so a secret that
+// is not known here must not have the request refused while another one is known.
 func shownSecrets(r *http.Request, param func(string) string) (secrets []secret) {
 	if _, password, ok := r.BasicAuth(); ok {
 		secrets = append(secrets, secret{password, inBasic})
@@ -39,7 +39,8 @@ func shownSecrets(r *http.Request, param func(string) string) (secrets []secret)
 	return secrets
 }
 
-// apiKey returns the name of the API key that a WebSocket's request shows, or that was found in it.
+// apiKey returns the name of the API key among the secrets of a WebSocket request and those in found. given is true if there is any
+// secret at all, known is true if one of them is an API key.
 func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, known bool) {
 	secrets := shownSecrets(req, req.URL.Query().Get)
 	for _, value := range found {
@@ -55,7 +56,7 @@ func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, 
 	return "", len(secrets) > 0, false
 }
 
-// iceUser returns for whom a request may have ICE servers.
+// iceUser returns the user for whom a request gets ICE servers, or the failure that refuses it.
 func (l *listener) iceUser(r *http.Request, c caller, rules *rules, p params) (string, *failure) {
 	refusal := failNoKey
 	for _, s := range shownSecrets(r, p.get) {

@@ -1,62 +1,68 @@
-// Package gateway is the front: it finds out who connects and from where, lets in who may come, and routes
-// requests. One [Gateway] serves all HTTP listeners of the daemon, because what it counts (connections and
-// minted credentials, per address and in total) must not depend on the listener that a client uses; [Gateway.Listener]
-// makes the handler of one of them.
+// Package gateway is the HTTP front of the hub. It identifies each caller and its address, decides whether the caller may
+// connect, and routes the request. One [Gateway] serves all HTTP listeners of the daemon, because its limits (connections and
+// minted credentials, per address and in total) must not depend on which listener a client uses. [Gateway.Listener] returns
+// the handler of one listener.
 //
-//	/  /ws                                  WebSocket upgrade: the native protocol for who asks for its
-//	                                        subprotocol, the classic one for everybody else
+//	/  /ws                                  WebSocket upgrade: the native protocol if the client asks for its subprotocol,
+//	                                        otherwise the classic one
 //	/v1/hello  /v1/events  /v1/send         the native protocol without WebSockets
-//	/ice  /turn  /api/turn                  ICE servers: our own, draft-uberti-behave-turn-rest-00
+//	/ice  /turn  /api/turn                  ICE servers: icebox's own path, and draft-uberti-behave-turn-rest-00
 //	/?service=turn                          the same at the root, as the draft has it
-//	/turn/credentials                       ICE servers as Janus asks for them
-//	/_matrix/client/{v3,r0}/voip/turnServer ICE servers as Matrix clients ask for them
-//	/2010-04-01/Accounts/ID/Tokens.json     ICE servers as Twilio's clients ask for them
-//	/v1/turn/keys/ID/credentials/...        generate-ice-servers and generate: as Cloudflare's do
-//	where a [Mount] says                    an adapter: the server side of others' clients
+//	/turn/credentials                       ICE servers for Janus
+//	/_matrix/client/{v3,r0}/voip/turnServer ICE servers for Matrix clients
+//	/2010-04-01/Accounts/ID/Tokens.json     ICE servers for clients of Twilio
+//	/v1/turn/keys/ID/credentials/...        generate-ice-servers and generate, for clients of Cloudflare
+//	the paths of a [Mount]                  a protocol of other projects
 //	anything else                           the pages
 //
-// All of these take GET and POST, and what they take in a URL, in a form or as JSON: ttl in seconds, which can only
-// lower ours, and username, which is appended to the key's name and by which quotas are counted. Twilio's Ttl and
-// Cloudflare's customIdentifier are other names for the two. The answer has the members of all conventions at once, but
-// for these: Twilio's and Cloudflare's have status 201; Twilio's has ttl as a string, and its refusals are its own
-// (code, message, more_info, status); Cloudflare's older generate has one object for iceServers. The ID in a path is
-// free, and is echoed as account_sid: who asks is known by the key, which is Twilio's auth token or Cloudflare's bearer.
+// The paths for ICE servers accept GET and POST. Parameters may be in the URL, in a form or in a JSON object: ttl in seconds,
+// which can only shorten the configured lifetime, and username, which is appended to the name of the API key and by which
+// quotas are counted. Twilio's Ttl and Cloudflare's customIdentifier are other names for these two. The response has the
+// members of all conventions at once, with these exceptions: for Twilio and Cloudflare its status is 201; for Twilio ttl is a
+// string and errors have Twilio's members (code, message, more_info, status); for Cloudflare's older generate iceServers is
+// one object. The ID in a path may be anything, and is returned as account_sid. The key identifies the caller: it is Twilio's
+// auth token or Cloudflare's bearer token.
 //
 // # Who is asking
 //
-// A connection's address counts, unless it is a trusted proxy's: then the right-most entry of X-Forwarded-For
-// that is no trusted proxy does, over all lines of the header. Where an entry makes no sense the last hop that
-// did is taken, so junk never opens a bucket of its own. X-Forwarded-Host and X-Forwarded-Proto are believed
-// from the same connections. Limits count an IPv6 client by its /64.
+// The caller's address is that of the connection. If that belongs to a trusted proxy, it is instead the right-most address in
+// X-Forwarded-For, over all lines of the header, that does not belong to a trusted proxy. If an entry is malformed, the
+// address to the right of it counts, so malformed entries never get a rate limit of their own. X-Forwarded-Host and
+// X-Forwarded-Proto are trusted on the same connections. Limits count an IPv6 client by its /64.
 //
 // # Origins
 //
-// A page may connect if it comes from the host it connects to, on any port, or if its origin is on the list. No
-// origin at all (what is no browser) and the origin "null" (pages from files) are let in only while access is
-// by key, or on a loopback listener that the client reached by a loopback name and without a trace of a proxy.
+// A page may connect if it comes from the host that it connects to, on any port, or if its origin is on the list. A request
+// without an origin (not from a browser) and one with the origin "null" (a page from a file) may connect only while access is
+// by key or token, or on a loopback listener that the client reached by a loopback name and without any sign of a proxy.
 //
 // # Access
 //
-// With access by key a WebSocket needs ?key=K on its URL, which clients can be given without a change to
-// their code, and by token ?token=T; a client signs in under the name in its token and no other. Clients of the
-// native protocol may show either in their hello instead. With access by token, API keys only get ICE servers, or
-// their holders could take any name. Names in other modes are for who comes first. ICE servers are for callers with an API key (query key, api or apiKey, Bearer, or the password
-// of Basic), for the bearer of a token while access is by token, for the bearer of a live sign-in (the token in the login's reply), and, only while access is
-// open, for requests of a page of this host. The last is told by what browsers say (Origin, Sec-Fetch-Site,
-// Referer), which any other program can say too: it keeps other sites' pages from using this server, and
-// nobody else.
+// With access by key, a WebSocket needs ?key=K in its URL, which needs no change to the client's code. With access by token it
+// needs ?token=T, and the client signs in under the name in its token and under no other. Clients of the native protocol may
+// instead show either of them in their hello. With access by token, API keys only get ICE servers, because a holder of a key
+// could otherwise take any name. In the other modes, the first client that asks for a name gets it.
 //
-// # Adapters
+// ICE servers are given to these callers:
 //
-// An adapter gets the requests below its path, and a [Access] for each. It asks it who calls, has it judge what the request shows
-// (with secrets that only the adapter can find, such as the key in PeerJS's URL), and counts connections in. Nobody is let in
-// otherwise; in what words a refusal is told is the adapter's. ICE servers for its sign-ins come from [Gateway.SignInICE].
-// cmd/icebox joins them to the gateway. No protocol imports this package, and this package imports no protocol.
+//   - one with an API key: as the parameter key, api or apiKey, as a Bearer token, or as the password of Basic;
+//   - one with a token of access, as a Bearer token, while access is by token;
+//   - one with the token of a live sign-in, which is in the reply to the login;
+//   - a page of this host, while access is open. Browsers show that by Origin, Sec-Fetch-Site and Referer. Any other program
+//     can send the same headers, so this keeps pages of other sites from using this server, and nothing else.
 //
-// # What is expected of the http.Server
+// # Mounts
 //
-// ReadHeaderTimeout (10 s), ReadTimeout (30 s), WriteTimeout (30 s), IdleTimeout (2 min) and MaxHeaderBytes
-// (16 KiB) or about that; none of them touches an upgraded connection, whose deadlines are package
-// websocket's. The server's Shutdown neither waits for upgraded connections nor closes them: call
-// [signal.Hub.Shutdown] after it. Request contexts are not used beyond the request.
+// A mounted protocol gets the requests below its paths, and an [Access] for each. With the Access it learns who the caller is,
+// checks the secrets of the request (including those that only the protocol can find, such as the key in PeerJS's URL), and
+// counts the connection. There is no other way to sign in. The protocol reports a refusal in its own format.
+// [Gateway.SignInICE] gives ICE servers to its sign-ins. cmd/icebox mounts the protocols: no protocol imports this package, and
+// this package imports no protocol.
+//
+// # Requirements on the http.Server
+//
+// The http.Server should have about these limits: ReadHeaderTimeout 10 s, ReadTimeout 30 s, WriteTimeout 30 s, IdleTimeout
+// 2 min, MaxHeaderBytes 16 KiB. They do not apply to an upgraded connection, whose deadlines package websocket sets. The
+// server's Shutdown neither waits for upgraded connections nor closes them: call [signal.Hub.Shutdown] after it. Request
+// contexts are not used after the request.
 package gateway

@@ -21,19 +21,19 @@ import (
 // Options are fixed for the life of a gateway.
 type Options struct {
 	Hub        *signal.Hub
-	ICE        signal.ICEProvider    // nil: there are no ICE servers to give
+	ICE        signal.ICEProvider    // nil: there are no ICE servers
 	Pages      http.Handler          // nil: there are no pages
-	Logger     *slog.Logger          // nil: discards
-	Registerer prometheus.Registerer // nil: no registration
+	Logger     *slog.Logger          // nil: nothing is logged
+	Registerer prometheus.Registerer // nil: there are no metrics
 }
 
-// Listener is what listeners may differ in.
+// Listener describes one listener.
 type Listener struct {
-	// Loopback: it is bound to a loopback address.
+	// Loopback is true if the listener is bound to a loopback address.
 	Loopback bool
-	// TLS: its connections are encrypted.
+	// TLS is true if its connections are encrypted.
 	TLS bool
-	// Mounts are the protocols. A request goes to the first one that it matches, and otherwise to ICE servers or pages.
+	// Mounts are the protocols. The first mount that matches a request gets it. Other requests are for ICE servers or pages.
 	Mounts []Mount
 }
 
@@ -47,10 +47,10 @@ type Gateway struct {
 	mints   mints
 }
 
-// New returns a Gateway. The limits are set as by SetLimits.
+// New returns a Gateway with limits l.
 func New(o Options, l signal.Limits) (*Gateway, error) {
 	if o.Hub == nil {
-		return nil, errors.New("make a gateway: there is no hub")
+		return nil, errors.New("create gateway: no hub")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -64,16 +64,16 @@ func New(o Options, l signal.Limits) (*Gateway, error) {
 		mints: mints{addrs: rate.NewTable(maxMintBuckets)},
 	}
 	if err := g.SetLimits(l); err != nil {
-		return nil, fmt.Errorf("make a gateway: %w", err)
+		return nil, fmt.Errorf("create gateway: %w", err)
 	}
 	var err error
 	if g.metrics, err = newMetrics(o.Registerer, &g.conns); err != nil {
-		return nil, fmt.Errorf("make a gateway: %w", err)
+		return nil, fmt.Errorf("create gateway: %w", err)
 	}
 	return g, nil
 }
 
-// SetLimits replaces the limits, the hub's included, or changes nothing and says what is wrong with them.
+// SetLimits replaces the limits of the gateway and of the hub. If they are invalid it changes nothing and returns all errors.
 func (g *Gateway) SetLimits(l signal.Limits) error {
 	set, err := g.PrepareLimits(l)
 	if err != nil {
@@ -83,7 +83,7 @@ func (g *Gateway) SetLimits(l signal.Limits) error {
 	return nil
 }
 
-// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+// PrepareLimits is SetLimits in two steps: PrepareLimits does everything that can fail, and set cannot fail.
 func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 	r, invalid := compile(l)
 	setHub, err := g.opts.Hub.PrepareLimits(l)
@@ -96,8 +96,8 @@ func (g *Gateway) PrepareLimits(l signal.Limits) (set func(), err error) {
 	}, nil
 }
 
-// CanAnswerInline reports whether a request is for a WebSocket and can be answered without asking anybody, such as who has the keys
-// of tokens.
+// CanAnswerInline reports whether a request is for a WebSocket and can be answered without blocking. With access by token it cannot,
+// because verifying a token may need a request for keys.
 func (g *Gateway) CanAnswerInline(r *http.Request) bool {
 	return WebSocketPath(r) && gorilla.IsWebSocketUpgrade(r) &&
 		g.rules.Load().limits.Access != signal.ByToken && !g.opts.Hub.Draining()
@@ -134,7 +134,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.opts.Pages.ServeHTTP(w, r)
 }
 
-// refusals is how a WebSocket's refusal is answered.
+// refusals has the HTTP response for each reason to refuse a WebSocket.
 var refusals = map[reason]struct {
 	status int
 	text   string
@@ -144,13 +144,13 @@ var refusals = map[reason]struct {
 	noKey:        {http.StatusUnauthorized, "connect with ?key= on the URL"},
 	badKey:       {http.StatusForbidden, "this key is not known here"},
 	noToken:      {http.StatusUnauthorized, "connect with ?token= on the URL"},
-	badToken:     {http.StatusForbidden, "this token is not good here"},
+	badToken:     {http.StatusForbidden, "this token is not valid here"},
 	connsPerAddr: {http.StatusTooManyRequests, "too many connections from your address"},
 	connsTotal:   {http.StatusServiceUnavailable, "too many connections"},
 	restarting:   {http.StatusServiceUnavailable, "the server is about to restart"},
 }
 
-// mayConnect judges a WebSocket's request by where it comes from.
+// mayConnect reports whether the origin of a WebSocket request is admitted while the hub accepts clients.
 func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reason, ok bool) {
 	switch {
 	case !gorilla.IsWebSocketUpgrade(r):
@@ -163,26 +163,26 @@ func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reas
 	return 0, true
 }
 
-// writeRefusal answers who may not come in.
+// writeRefusal writes the response to a refused request.
 func writeRefusal(w http.ResponseWriter, why reason) {
-	answer := refusals[why]
-	switch answer.status {
+	refused := refusals[why]
+	switch refused.status {
 	case http.StatusUpgradeRequired:
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "10")
 	}
-	http.Error(w, answer.text, answer.status)
+	http.Error(w, refused.text, refused.status)
 }
 
-// countRefusal counts a refusal and notes it. The URL stays out of the log: keys are in it.
+// countRefusal counts and logs a refusal. It does not log the URL, which may contain a key.
 func (g *Gateway) countRefusal(c caller, why reason) {
 	g.metrics.refused[why].Inc()
 	g.log.Debug("request refused", slog.Any("addr", c.addr), slog.String("reason", why.String()))
 }
 
-// mint asks the provider for ICE servers within the limits.
+// mint returns ICE servers from the provider, or a *mintLimit if a limit on minting is reached.
 func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, addrKey netip.Addr, v via) (signal.ICEServers, error) {
 	if g.opts.ICE == nil {
 		return signal.ICEServers{}, signal.ErrUnavailable
@@ -204,12 +204,12 @@ func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, addrKey netip.A
 	return s, err
 }
 
-// SignInICE is the provider for sign-ins, those of adapters too: Options.ICE within the limits on minting.
+// SignInICE is the ICEProvider for sign-ins of all protocols: Options.ICE within the limits on minting.
 func (g *Gateway) SignInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 	return g.mint(ctx, r, caller{addr: r.Addr}.addrKey(), viaSignIn)
 }
 
-// retryAfter is how many seconds to wait, at least one.
+// retryAfter returns d in whole seconds for a Retry-After header, at least 1.
 func retryAfter(d time.Duration) string {
 	return strconv.Itoa(max(1, int((d+time.Second-1)/time.Second)))
 }

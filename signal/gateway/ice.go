@@ -10,9 +10,8 @@ import (
 	"icebox/signal"
 )
 
-// iceResponse is one answer for everybody: RTCPeerConnection takes iceServers and iceTransportPolicy,
-// draft-uberti and Janus username, password, ttl and uris, Matrix the same, and Twilio's clients ice_servers.
-// All of them ignore the rest.
+// iceResponse is one response for all conventions. RTCPeerConnection reads iceServers and iceTransportPolicy; clients of draft-uberti,
+// Janus and Matrix read username, password, ttl and uris; Twilio's clients read ice_servers. All of them ignore the other members.
 type iceResponse struct {
 	ICEServers         []signal.RTCIceServer `json:"iceServers"`
 	ICETransportPolicy string                `json:"iceTransportPolicy"`
@@ -24,7 +23,7 @@ type iceResponse struct {
 	Flat               []flatServer          `json:"ice_servers"`
 }
 
-// flatServer has one URL, under its old name too.
+// flatServer is an ICE server with one URL, under both the old and the new name of that member.
 type flatServer struct {
 	URL        string `json:"url"`
 	URLs       string `json:"urls"`
@@ -33,25 +32,25 @@ type flatServer struct {
 }
 
 func newICEResponse(s signal.ICEServers) iceResponse {
-	a := iceResponse{
+	resp := iceResponse{
 		ICEServers: s.RTC(), ICETransportPolicy: "all", URIs: []string{}, Flat: []flatServer{},
 		Username: s.Username, Password: s.Password, TTL: int64(s.TTL.Seconds()),
 	}
 	if !s.Expires.IsZero() {
-		a.Expires = s.Expires.Unix()
+		resp.Expires = s.Expires.Unix()
 	}
-	for _, server := range a.ICEServers {
+	for _, server := range resp.ICEServers {
 		for _, u := range server.URLs {
-			a.Flat = append(a.Flat, flatServer{URL: u, URLs: u, Username: server.Username, Credential: server.Credential})
+			resp.Flat = append(resp.Flat, flatServer{URL: u, URLs: u, Username: server.Username, Credential: server.Credential})
 			if server.Credential != "" {
-				a.URIs = append(a.URIs, u)
+				resp.URIs = append(resp.URIs, u)
 			}
 		}
 	}
-	return a
+	return resp
 }
 
-// failure is what a request for ICE servers can meet with. Clients of Matrix decide by Matrix.
+// failure is an error response to a request for ICE servers. Clients of Matrix act on Matrix.
 type failure struct {
 	status  int
 	reason  reason
@@ -63,7 +62,7 @@ type failure struct {
 
 var (
 	failMethod   = &failure{http.StatusMethodNotAllowed, badMethod, "method-not-allowed", "M_UNRECOGNIZED", "use GET or POST", ""}
-	failBody     = &failure{http.StatusBadRequest, badRequest, "bad-request", "M_BAD_JSON", "the request can't be read", ""}
+	failBody     = &failure{http.StatusBadRequest, badRequest, "bad-request", "M_BAD_JSON", "the request is malformed", ""}
 	failService  = &failure{http.StatusBadRequest, badRequest, "bad-service", "M_INVALID_PARAM", "the service is turn, or left out", ""}
 	failTTL      = &failure{http.StatusBadRequest, badRequest, "bad-ttl", "M_INVALID_PARAM", "ttl is a number of seconds above 0", ""}
 	failUsername = &failure{http.StatusBadRequest, badRequest, "bad-name", "M_INVALID_PARAM", signal.ErrBadName.Message, ""}
@@ -89,7 +88,7 @@ func (l *listener) serveICE(w http.ResponseWriter, r *http.Request, d *iceFormat
 	reply(w, d.status, d.encode(servers, account))
 }
 
-// iceFor mints for whoever may have it.
+// iceFor returns ICE servers for a request, or the failure that refuses it.
 func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rules *rules) (signal.ICEServers, *failure) {
 	var none signal.ICEServers
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -122,8 +121,7 @@ func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rule
 	return servers, nil
 }
 
-// allowPages lets pages of admitted origins read the answer, and answers the question that browsers ask
-// beforehand.
+// allowPages sets the CORS headers for pages of admitted origins, and responds to a preflight request.
 func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, rules *rules, methods string) (preflight bool) {
 	h := w.Header()
 	h.Set("Vary", "Origin")
@@ -143,9 +141,9 @@ func (l *listener) allowPages(w http.ResponseWriter, r *http.Request, c caller, 
 	return true
 }
 
-// fail refuses a request, in the words of body.
+// fail writes an error response with the given body.
 func (l *listener) fail(w http.ResponseWriter, c caller, f *failure, body any) {
-	if f.reason < reasons { // a limit on minting has been counted where it was met
+	if f.reason < reasons { // a limit on minting has already been counted
 		l.countRefusal(c, f.reason)
 	}
 	if f.status == http.StatusUnauthorized {
@@ -158,9 +156,9 @@ func (l *listener) fail(w http.ResponseWriter, c caller, f *failure, body any) {
 }
 
 func reply(w http.ResponseWriter, status int, v any) {
-	b, _ := json.Marshal(v) // strings and numbers can't fail
+	b, _ := json.Marshal(v) // cannot fail for strings and numbers
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // who hung up doesn't need it
+	_, _ = w.Write(b) // an error means that the client has gone
 }

@@ -9,22 +9,22 @@ import (
 	"icebox/signal"
 )
 
-// iceFormat is a convention of asking for ICE servers over HTTP: which paths it has, and how answers look.
+// iceFormat is the format of responses of one convention for ICE servers over HTTP.
 type iceFormat struct {
-	// status of an answer that has ICE servers.
+	// status is the status of a successful response.
 	status int
-	// encode is what to encode; account is from the path, where the convention has one there.
+	// encode returns the body of a successful response, to be encoded as JSON. account is the ID in the path, if there is one.
 	encode func(s signal.ICEServers, account string) any
-	// encodeFailure is what to encode.
+	// encodeFailure returns the body of an error response, to be encoded as JSON.
 	encodeFailure func(f *failure) any
 }
 
 var (
-	// common has the members of all conventions that don't contradict each other.
+	// common has the members of all conventions that do not contradict each other.
 	common = &iceFormat{
 		http.StatusOK, func(s signal.ICEServers, _ string) any { return newICEResponse(s) }, func(f *failure) any { return f },
 	}
-	// cloudflare's clients look at the status of a refusal and no further.
+	// Clients of Cloudflare read only the status of an error response.
 	cloudflare    = &iceFormat{http.StatusCreated, common.encode, common.encodeFailure}
 	cloudflareOld = &iceFormat{http.StatusCreated, cloudflareOldResponse, common.encodeFailure}
 	twilio        = &iceFormat{http.StatusCreated, twilioResponse, twilioRefusal}
@@ -36,7 +36,7 @@ var commonPaths = map[string]bool{
 	"/_matrix/client/r0/voip/turnServer": true,
 }
 
-// matchICE returns the dialect of a request for ICE servers and the account in its path, or nil for any other request.
+// matchICE returns the format for a request for ICE servers, and the account in its path. It returns nil for any other request.
 func matchICE(r *http.Request) (d *iceFormat, account string) {
 	path := r.URL.Path
 	if commonPaths[path] || path == "/" && r.URL.RawQuery != "" && r.URL.Query().Has("service") {
@@ -58,7 +58,7 @@ func matchICE(r *http.Request) (d *iceFormat, account string) {
 	return nil, ""
 }
 
-// cloudflareOldResponse is Cloudflare's older answer, of which iceServers is one object that has all URLs.
+// cloudflareOldResponse returns Cloudflare's older response, in which iceServers is one object with all URLs.
 func cloudflareOldResponse(s signal.ICEServers, _ string) any {
 	one := signal.RTCIceServer{URLs: []string{}, Username: s.Username, Credential: s.Password}
 	for _, server := range s.RTC() {
@@ -69,12 +69,12 @@ func cloudflareOldResponse(s signal.ICEServers, _ string) any {
 	}{one}
 }
 
-// twilioToken is Twilio's Token resource: the common answer, but ttl is a string, and what its clients read besides.
+// twilioToken is Twilio's Token resource. It is the common response with ttl as a string and three more members.
 type twilioToken struct {
 	iceResponse
 	TTL     string `json:"ttl"`
 	Account string `json:"account_sid"`
-	Created string `json:"date_created"` // as in mail (RFC 2822), UTC
+	Created string `json:"date_created"` // in the format of RFC 2822, UTC
 	Updated string `json:"date_updated"`
 }
 
@@ -84,7 +84,7 @@ func twilioResponse(s signal.ICEServers, account string) any {
 	return twilioToken{iceResponse: a, TTL: strconv.FormatInt(a.TTL, 10), Account: account, Created: now, Updated: now}
 }
 
-// twilioCodes are Twilio's own numbers, by status; its clients show them, and decide by some.
+// twilioCodes are Twilio's error codes by HTTP status. Its clients display them and act on some of them.
 var twilioCodes = map[int]int{
 	http.StatusBadRequest: 20001, http.StatusUnauthorized: 20003, http.StatusForbidden: 20003,
 	http.StatusMethodNotAllowed: 20004, http.StatusTooManyRequests: 20429, http.StatusServiceUnavailable: 20503,

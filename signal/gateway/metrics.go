@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reason says why a request was refused, and is the metric label of it.
+// reason is why a request was refused. It is a metric label.
 type reason uint8
 
 const (
@@ -34,7 +34,7 @@ func (r reason) String() string {
 	}[min(r, reasons)]
 }
 
-// route is where a request goes, and a metric label too.
+// route is the part of the server that handles a request. It is a metric label.
 type route uint8
 
 const (
@@ -47,7 +47,7 @@ func (r route) String() string {
 	return [...]string{"ice", "pages", "unknown"}[min(r, routes)]
 }
 
-// via says what a credential was minted for, and is a metric label too.
+// via is the purpose for which a credential was minted. It is a metric label.
 type via uint8
 
 const (
@@ -61,7 +61,7 @@ func (v via) String() string { return [...]string{"sign_in", "call", "http", "un
 
 type metrics struct {
 	requests [routes]prometheus.Counter
-	routes   *prometheus.CounterVec // requests, to which mounts add their own
+	routes   *prometheus.CounterVec // the vector behind requests; mounts add labels of their own
 	refused  [reasons]prometheus.Counter
 	minted   [vias]prometheus.Counter
 }
@@ -71,9 +71,9 @@ func newMetrics(reg prometheus.Registerer, conns *connections) (*metrics, error)
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	}
 	var (
-		requests = counters("icebox_http_requests_total", "HTTP requests, by where they went.", "route")
-		refused  = counters("icebox_http_refused_total", "HTTP requests and mints that were refused, by why.", "reason")
-		minted   = counters("icebox_signal_credentials_total", "Credentials handed out, by what for.", "via")
+		requests = counters("icebox_http_requests_total", "HTTP requests, by the part of the server that handled them.", "route")
+		refused  = counters("icebox_http_refused_total", "HTTP requests and mints that were refused, by reason.", "reason")
+		minted   = counters("icebox_signal_credentials_total", "Credentials minted, by purpose.", "via")
 		open     = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "icebox_http_websockets", Help: "WebSockets that count against the limits on connections.",
 		}, func() float64 {

@@ -11,10 +11,10 @@ import (
 	"icebox/signal"
 )
 
-// maxBody is more than any of these requests needs.
+// maxBody is the longest body in bytes of a request for ICE servers.
 const maxBody = 8 << 10
 
-// params are what a request for ICE servers says, in its URL, as a form or as JSON.
+// params are the parameters of a request for ICE servers, from its URL, its form or its JSON object.
 type params struct {
 	values   url.Values
 	username string
@@ -25,7 +25,7 @@ func (p params) get(name string) string { return p.values.Get(name) }
 
 func readParams(w http.ResponseWriter, r *http.Request) (params, *failure) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil { // of the URL, and of a form
+	if err := r.ParseForm(); err != nil { // of the URL and of the form
 		return params{}, failBody
 	}
 	p := params{values: r.Form}
@@ -56,11 +56,10 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, *failure) {
 	return p, nil
 }
 
-// aliases are what Twilio (Ttl) and Cloudflare (customIdentifier) call what others call ttl and username.
+// aliases maps Twilio's Ttl and Cloudflare's customIdentifier to the common names of these parameters.
 var aliases = map[string]string{"Ttl": "ttl", "customIdentifier": "username"}
 
-// maxTTL, in seconds, only keeps the arithmetic from overflowing: how long a credential lives is for the
-// provider to bound.
+// maxTTL, in seconds, only prevents an overflow. The provider limits the lifetime of credentials.
 const maxTTL = 1 << 31
 
 // addJSON adds the members of a JSON object that are strings or numbers. A request may have no body at all.

@@ -12,7 +12,7 @@ import (
 	"icebox/signal"
 )
 
-// rules are limits made ready for use.
+// rules are limits prepared for use.
 type rules struct {
 	limits    signal.Limits
 	keys      []hashedKey
@@ -20,7 +20,7 @@ type rules struct {
 	anyOrigin bool
 }
 
-// hashedKey has a key's hash, so that comparing takes as long whatever the length of either side.
+// hashedKey is an API key by its hash, so that the time of a comparison does not depend on the lengths of the secrets.
 type hashedKey struct {
 	name string
 	sum  [sha256.Size]byte
@@ -50,7 +50,7 @@ func compile(l signal.Limits) (*rules, error) {
 	return r, errors.Join(errs...)
 }
 
-// key returns the name of the API key that the secret is.
+// key returns the name of the API key that equals secret.
 func (r *rules) key(secret string) (name string, ok bool) {
 	sum := sha256.Sum256([]byte(secret))
 	for _, k := range r.keys {
@@ -63,10 +63,10 @@ func (r *rules) key(secret string) (name string, ok bool) {
 
 const null = "null"
 
-// nullOrigin reports whether an origin stands for none: some browsers say file:// for pages from files.
+// nullOrigin reports whether an origin is that of a page from a file. Some browsers send file:// instead of null.
 func nullOrigin(o string) bool { return o == null || o == "file://" }
 
-// parseOrigin reads a scheme, a host and perhaps a port, and leaves out the port that goes without saying.
+// parseOrigin parses a scheme, a host and an optional port, and removes the default port of the scheme.
 func parseOrigin(s string) (*url.URL, bool) {
 	u, err := url.Parse(strings.ToLower(s))
 	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
@@ -93,7 +93,7 @@ func (r *rules) admitsPage(origin string, c caller) bool {
 		return false
 	}
 	host := plainHost(u.Host)
-	// A page of localhost that reaches us at 127.0.0.1 is as near as one of the same name.
+	// A page of localhost may connect to 127.0.0.1 although the names differ.
 	return r.origins[u.String()] || host == c.host && c.host != "" || c.local && loopbackHost(host)
 }
 
@@ -111,8 +111,8 @@ func (r *rules) admitsOrigin(headers []string, c caller) bool {
 	}
 }
 
-// fromOwnPage reports whether a request says of itself that a page of this host made it. Browsers don't let
-// pages lie about that; anything else can.
+// fromOwnPage reports whether the headers of a request say that a page of this host sent it. Pages in browsers cannot forge these
+// headers; other programs can.
 func (r *rules) fromOwnPage(req *http.Request, c caller) bool {
 	if origins := req.Header["Origin"]; len(origins) > 0 {
 		return len(origins) == 1 && r.admitsPage(origins[0], c)
@@ -120,7 +120,7 @@ func (r *rules) fromOwnPage(req *http.Request, c caller) bool {
 	if site := req.Header.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin"
 	}
-	// Browsers leave Sec-Fetch-Site out on plain http, and Origin out of plain GETs.
+	// Browsers send no Sec-Fetch-Site over http, and no Origin with simple GET requests.
 	u, err := url.Parse(req.Header.Get("Referer"))
 	return err == nil && u.Host != "" && plainHost(u.Host) == c.host &&
 		(c.scheme == "" || strings.EqualFold(u.Scheme, c.scheme))
