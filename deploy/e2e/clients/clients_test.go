@@ -65,6 +65,10 @@ func (s *scene) peerJS(t *testing.T) {
 	v.left.Click("#call")
 	v.waitForVideo()
 	waitForText(v.right, "hello from left")
+	// PeerJS reports the end of a call over a data channel of that call, which may open after the video is seen.
+	for _, b := range v.both() {
+		b.WaitFor("the channel that ends the call on the other side", `return window.closesOnRemote === true`, nil, patience)
+	}
 	v.left.Click("#hang-up")
 	waitForState(v.right, "hung up")
 	v.left.WaitFor("the error for the unknown name", `return failures.includes("peer-unavailable")`, nil, patience)

@@ -18,6 +18,7 @@ peer.on('connection', (channel) => channel.on('data', (data) => ($('text').value
 function useCall(one) {
   call = one;
   call.on('stream', show);
+  call.on('willCloseOnRemote', () => (window.closesOnRemote = true));
   call.on('close', () => {
     show(null);
     say('hung up');
