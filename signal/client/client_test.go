@@ -234,11 +234,31 @@ func TestSilentConnectionIsGivenUp(t *testing.T) {
 	hear(t, al, "1")
 }
 
+// forgets waits until the server has given up the session with the secret, and returns a back-off of no time.
+func (s *server) forgets(secret chan string) time.Duration {
+	token := <-secret
+	secret <- token
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+		if _, held := s.hub.ClientByToken(token); !held {
+			break
+		}
+	}
+	return 0
+}
+
 func TestSessionThatCantBeResumed(t *testing.T) {
 	transports(t, func(t *testing.T, over func(*client.Options)) {
-		s := start(t, func(l *signal.Limits) { l.ResumeWithin = 50 * time.Millisecond })
-		late := func(o *client.Options) { o.Backoff = func(int) time.Duration { return 200 * time.Millisecond } }
-		al := s.mustDial("al", over, late)
+		s := start(t)
+		secret := make(chan string, 1)
+		al := s.mustDial("al", over, func(o *client.Options) { o.Backoff = func(int) time.Duration { return s.forgets(secret) } })
+		secret <- al.Secret()
+		soon := *s.hub.Limits()
+		soon.ResumeWithin = time.Millisecond // set after the sign-in, because over events that is two requests
+		if err := s.hub.SetLimits(soon); err != nil {
+			t.Fatal(err)
+		}
 		s.cut()
 		for range al.Events() { // until it is over
 			continue
