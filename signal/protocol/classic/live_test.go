@@ -50,11 +50,7 @@ func (s *server) waitForName(name string) {
 func TestNameOfAHalfOpenConnectionIsTakenOver(t *testing.T) {
 	s := start(t, Options{})
 	old := s.dialSilent("al")
-	start := time.Now()
-	s.login("al")
-	if took := time.Since(start); took > 1500*time.Millisecond {
-		t.Errorf("taking over took %v, want about a second", took)
-	}
+	s.login("al") // the hub's own tests check how long that takes
 	_ = old.SetReadDeadline(time.Now().Add(patience))
 	if _, _, err := old.ReadMessage(); !gorilla.IsCloseError(err, gorilla.ClosePolicyViolation) {
 		t.Errorf("the old connection ended with %v", err)
