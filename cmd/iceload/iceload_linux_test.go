@@ -84,8 +84,9 @@ func TestTurn(t *testing.T) {
 	args := []string{"turn", "--server", server, "--user", testUser, "--password", testPass, "--pid", fmt.Sprint(os.Getpid()),
 		"--allocations", "3", "--rate", "1000", "--size", "100", "--burst", "2", "--duration", "200ms", "--warmup", "20ms"}
 	r := report[turnReport](t, args...)
-	if r.Relayed.Sent < 150 || r.Relayed.Lost != 0 || r.Relayed.Up.Latency.P50 <= 0 || r.Relayed.Down.Latency.P99 <= 0 {
-		t.Errorf("relayed %+v", r.Relayed)
+	// The generator skips the packets for which the machine makes it too late.
+	if r.Relayed.Sent+r.Generator.Skipped < 150 || r.Relayed.Lost != 0 || r.Relayed.Up.Latency.P50 <= 0 || r.Relayed.Down.Latency.P99 <= 0 {
+		t.Errorf("relayed %+v, skipped %d", r.Relayed, r.Generator.Skipped)
 	}
 	if r.SetUp.Allocations != 3 || r.SetUp.Requests["allocate"].P50 <= 0 || r.Server.CPUPerPacket <= 0 || r.Server.ResidentAfter == 0 || r.Generator.CPUPerPacket <= 0 {
 		t.Errorf("report %+v", r)
