@@ -76,7 +76,7 @@ func TestChannelKeepsItsPeerPermitted(t *testing.T) {
 		otherPort := network.peer(netip.AddrPortFrom(memoryPeer.Addr(), 10))
 		relayed := c.allocate(0)
 		start := time.Now()
-		at := func(seconds time.Duration) { time.Sleep(time.Until(start.Add(seconds * time.Second))) }
+		at := func(seconds int) { time.Sleep(time.Until(start.Add(time.Duration(seconds) * time.Second))) }
 		arrives := func(peer *memoryConn, data string) {
 			t.Helper()
 			synctest.Wait()
@@ -109,7 +109,7 @@ func TestChannelKeepsItsPeerPermitted(t *testing.T) {
 		}
 
 		c.must(c.bind(0x4000, memoryPeer), 0)
-		for _, seconds := range []time.Duration{1, 299, 301, 499} {
+		for _, seconds := range []int{1, 299, 301, 499} {
 			at(seconds)
 			passes()
 		}
