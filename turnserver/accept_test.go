@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// flakyListener fails as often as it is told, hands out the connections that it is
-// given, and ends when it is closed.
+// flakyListener fails a number of times, then returns the connections sent to conns until it is closed.
 type flakyListener struct {
 	failures int
 	conns    chan net.Conn
@@ -41,7 +40,7 @@ func (l *flakyListener) Close() error {
 	return nil
 }
 
-// addressed is a connection from an address.
+// addressed is a connection with a remote address of its own.
 type addressed struct {
 	net.Conn
 	remote net.Addr
@@ -49,8 +48,8 @@ type addressed struct {
 
 func (a addressed) RemoteAddr() net.Addr { return a.remote }
 
-// While Accept fails the listener rests, longer each time and never for more than a
-// second, says so, and then serves as if nothing had been.
+// While Accept fails, the server logs the error and waits before it tries again: longer each time, and at most a second. Then it
+// serves as usual.
 func TestAcceptRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const failures = 100
@@ -71,7 +70,7 @@ func TestAcceptRests(t *testing.T) {
 		}
 		(&client{t: t, conn: near, stream: true, user: testUser, password: testPass}).login()
 
-		// A connection that tells no address is none of ours.
+		// A connection without a TCP address is closed.
 		other, end := net.Pipe()
 		l.conns <- end
 		if _, err := other.Read(make([]byte, 1)); err == nil {
@@ -81,7 +80,7 @@ func TestAcceptRests(t *testing.T) {
 	})
 }
 
-// Close does not wait for a listener that rests.
+// Close does not wait for an accept loop that waits after an error.
 func TestCloseWhileAcceptRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ts := serveInMemory(t, newMemoryNet(), nil)

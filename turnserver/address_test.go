@@ -8,8 +8,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// loose is a client's socket that takes datagrams from anywhere, so that an answer
-// from another address than the one it asked is seen.
+// loose is a client's socket that accepts datagrams from any address, so that it also receives a reply that was sent from another
+// address than the one it asked.
 type loose struct {
 	*net.UDPConn
 	t  testing.TB
@@ -26,8 +26,8 @@ func (l *loose) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// One interface, two addresses: whatever leaves for a client leaves from the address
-// that the client talks to, and its relayed address is there too.
+// On an interface with two addresses, the server sends to a client from the address that the client sends to, and relays from that
+// address.
 func TestTwoAddressesOfAnInterface(t *testing.T) {
 	first, second := loopback4, netip.MustParseAddr("127.0.0.3")
 	ts := serve(t, func(o *Options, _ *Limits) {
@@ -45,7 +45,7 @@ func TestTwoAddressesOfAnInterface(t *testing.T) {
 		if err := ts.AddUDP(server, UDPOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{}) // not bound to an address: the kernel chooses
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{}) // not bound to an address, so the kernel chooses one
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestTwoAddressesOfAnInterface(t *testing.T) {
 	b.wantData(relays[first], "handed over")
 }
 
-// A client behind another port of one address is another client.
+// Two ports of one address are two clients.
 func TestOneSocketManyClients(t *testing.T) {
 	ts := serve(t, relayApart)
 	p := newPeer(t, loopback4)
@@ -103,7 +103,7 @@ func TestOneSocketManyClients(t *testing.T) {
 	}
 }
 
-// Ports that answer with ICMP, of peers and of clients that are gone, end nothing.
+// ICMP errors from the ports of peers and clients that have gone end no session.
 func TestClosedPortsEndNothing(t *testing.T) {
 	ts := serve(t, relayApart)
 	for _, transport := range []string{"udp4", "tcp4"} {
@@ -140,8 +140,7 @@ func TestClosedPortsEndNothing(t *testing.T) {
 	}
 }
 
-// Peers may come and go; a peer's packet of any size up to the longest is relayed
-// whole, a longer one is dropped whole.
+// A packet from a peer is relayed whole if it is at most as long as the limit, and otherwise dropped whole.
 func TestPacketSizes(t *testing.T) {
 	ts := serve(t, relayApart)
 	for _, transport := range []string{"udp4", "tcp4", "tls4", "dtls4"} {

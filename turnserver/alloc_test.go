@@ -8,21 +8,21 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// bench is a server with two clients, without a socket: their packets are received
-// and delivered by calls, so that nothing but the relay's own work is measured.
+// bench is a server with two clients and no socket. Their packets are received and delivered by function calls, so that only the
+// relay's own work is measured.
 type bench struct {
 	*testServer
 	a, b   *client
 	ra, rb netip.AddrPort
 	path   *memoryPath // of a, and b
 	packet *packetio.Packet
-	got    int // bytes that went to clients
+	got    int // bytes sent to clients
 }
 
 var (
 	homeA = netip.MustParseAddrPort("198.51.100.1:5000")
 	homeB = netip.MustParseAddrPort("198.51.100.2:5000")
-	peerP = netip.MustParseAddrPort("192.0.2.1:9") // with channel 0x4000 of a
+	peerP = netip.MustParseAddrPort("192.0.2.1:9") // bound to channel 0x4000 of client a
 	peerQ = netip.MustParseAddrPort("192.0.2.2:9") // without a channel
 )
 
@@ -34,7 +34,7 @@ func newBench(t testing.TB) *bench {
 	x.a.must(x.a.permit(peerQ), 0)
 	x.a.must(x.a.bind(0x4001, x.rb), 0)
 	x.b.must(x.b.permit(x.ra), 0)
-	// From now on what is sent is only counted.
+	// From now on, sent packets are only counted.
 	x.path = x.a.conn.(*memoryLink).path
 	x.path.sent = x.count
 	x.b.conn.(*memoryLink).path.sent = x.count
@@ -44,7 +44,7 @@ func newBench(t testing.TB) *bench {
 
 func (x *bench) count(_ netip.AddrPort, b []byte) { x.got += len(b) }
 
-// fill makes b the packet that was read last.
+// fill makes b the payload of the packet.
 func (x *bench) fill(b []byte) {
 	n := copy(x.packet.Buf[packetio.Headroom:], b)
 	x.packet.Off, x.packet.End = packetio.Headroom, packetio.Headroom+n
@@ -58,7 +58,7 @@ func channelFrame(number uint16, size int) []byte {
 
 func (x *bench) session() *session { return x.path.session(homeA) }
 
-// routes are the ways of a packet through the relay; each call takes one.
+// routes returns a function for each route of a packet through the relay. Each call relays one packet.
 func (x *bench) routes() map[string]func() {
 	const size = 1200
 	onChannel, inside := channelFrame(0x4000, size), channelFrame(0x4001, size)
@@ -91,7 +91,7 @@ func (x *bench) routes() map[string]func() {
 	}
 }
 
-// Nothing is allocated for a packet, whichever way it goes and wherever it ends.
+// The relay allocates no memory for a packet, on any route and for any reason to drop it.
 func TestPacketsAllocateNothing(t *testing.T) {
 	x := newBench(t)
 	for name, route := range x.routes() {
@@ -106,7 +106,7 @@ func TestPacketsAllocateNothing(t *testing.T) {
 		t.Errorf("the packets did not pass: %+v, %d bytes", i, x.got)
 	}
 
-	// Peers that were allowed once, and are no more.
+	// Peers that the policy allowed before and denies now.
 	tighter := testLimits(t)
 	tighter.Peers = nil
 	if err := x.SetLimits(tighter); err != nil {

@@ -12,7 +12,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// relayedOf returns every XOR-RELAYED-ADDRESS of an answer.
+// relayedOf returns every XOR-RELAYED-ADDRESS of a response.
 func relayedOf(t *testing.T, m *wire.Message) []netip.AddrPort {
 	t.Helper()
 	var list []netip.AddrPort
@@ -33,13 +33,13 @@ func additional(b *wire.Builder) {
 	b.Attribute(wire.AttrAdditionalAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
 }
 
-// RFC 8656 section 7.2: one allocation with an address of each family.
+// One allocation can have an address of each family (RFC 8656 section 7.2).
 func TestDualAllocation(t *testing.T) {
 	ts := serve(t, func(o *Options, _ *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: netip.MustParseAddr("2001:db8::7")}}
 	})
 	c, p4, d := ts.dial(t, "udp4"), newPeer(t, loopback4), ts.dial(t, "tcp6")
-	p6 := d.allocate(wire.IPv6) // a peer with an IPv6 address that is not the host's own
+	p6 := d.allocate(wire.IPv6) // a peer whose IPv6 address is not one of the host's
 	c.login()
 	m := c.do(wire.Allocate, additional)
 	c.must(m, 0)
@@ -57,7 +57,7 @@ func TestDualAllocation(t *testing.T) {
 	d.sendTo(relayed[1], "back")
 	c.wantChannel(0x4000, "back")
 
-	// Lifetime 0 with a family ends the address of that family alone.
+	// A lifetime of 0 with a family ends only the address of that family.
 	c.must(c.do(wire.Refresh, func(b *wire.Builder) {
 		b.Lifetime(0).Attribute(wire.AttrRequestedAddressFamily, []byte{byte(wire.IPv6), 0, 0, 0})
 	}), 0)
@@ -66,7 +66,7 @@ func TestDualAllocation(t *testing.T) {
 	p4.want(relayed[0], "still here")
 }
 
-// Clients of Debian's coturn ask for the second address under another number.
+// Clients of Debian's coturn ask for the second address with another attribute number.
 func TestDualAllocationOfOldClients(t *testing.T) {
 	ts := serve(t, func(o *Options, _ *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: loopback6}}
@@ -83,7 +83,7 @@ func TestDualAllocationOfOldClients(t *testing.T) {
 	}
 }
 
-// Of two families a client is told which one it can't have, and why.
+// If the server cannot give one of two families, the response names the family and the reason.
 func TestDualAllocationOfOneFamily(t *testing.T) {
 	taken := newPeer(t, loopback6).addr.Port()
 	four, six := RelayAddr{Local: own4, Advertised: own4}, RelayAddr{Local: loopback6, Advertised: loopback6}
@@ -134,7 +134,7 @@ func TestEvenPortAndReservation(t *testing.T) {
 		return func(b *wire.Builder) { udpTransport(b); b.Attribute(wire.AttrReservationToken, v) }
 	}
 	other.user = "bob"
-	other.must(other.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // not its own
+	other.must(other.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // the token of another user
 	b.must(b.do(wire.Allocate, withToken(make([]byte, 8))), wire.InsufficientCapacity)
 	m = b.do(wire.Allocate, withToken(value))
 	b.must(m, 0)
@@ -143,7 +143,7 @@ func TestEvenPortAndReservation(t *testing.T) {
 	}
 	c := ts.dial(t, "udp4")
 	c.login()
-	c.must(c.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // a token serves once
+	c.must(c.do(wire.Allocate, withToken(value)), wire.InsufficientCapacity) // a token can be redeemed once
 	m = c.do(wire.Allocate, even(0))
 	c.must(m, 0)
 	if _, ok := m.Get(wire.AttrReservationToken); ok || relayedOf(t, m)[0].Port()%2 != 0 {
@@ -151,7 +151,7 @@ func TestEvenPortAndReservation(t *testing.T) {
 	}
 }
 
-// EVEN-PORT with a range that has no pair left is a 508, and leaks nothing (coturn 4.17, EVEN-PORT leak).
+// EVEN-PORT gets 508 if the range has no pair left, and no port is lost.
 func TestEvenPortLeaksNothing(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		relayApart(o, l)
@@ -202,7 +202,7 @@ func TestReservationEnds(t *testing.T) {
 	})
 }
 
-// RFC 8656 section 11.3: DONT-FRAGMENT is obeyed, a datagram that would not fit is lost.
+// With DONT-FRAGMENT, a datagram that does not fit is lost (RFC 8656 section 11.3).
 func TestDontFragment(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
@@ -216,7 +216,7 @@ func TestDontFragment(t *testing.T) {
 
 func relayedOfSession(ts *testServer) netip.AddrPort { return ts.Sessions()[0].Relayed[0] }
 
-// RFC 8656 section 12 against RFC 5766 section 11.
+// RFC 5766 section 11 allows channel numbers that RFC 8656 section 12 does not.
 func TestChannelNumbers(t *testing.T) {
 	for name, strict := range map[string]bool{"as in RFC 5766": false, "as in RFC 8656": true} {
 		t.Run(name, func(t *testing.T) {

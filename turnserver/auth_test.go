@@ -13,7 +13,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// timeLimited returns username and password as the coturn world makes them.
+// timeLimited returns a time-limited username and its password in the format that coturn introduced.
 func timeLimited(secret, id string, expiry time.Time) (username, password string) {
 	username = fmt.Sprint(expiry.Unix())
 	if id != "" {
@@ -24,12 +24,12 @@ func timeLimited(secret, id string, expiry time.Time) (username, password string
 	return username, base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// forge is a request that its test signs as it likes.
+// forge describes a request with a signature of the test's choice.
 type forge struct {
 	user, realm, nonce string
 	without            wire.AttrType // left out
-	key                []byte        // nil: that of user, realm and testPass
-	before, behind     attrs         // the signature
+	key                []byte        // nil: the key of user, realm and testPass
+	before, behind     attrs         // attributes before and after the signature
 }
 
 func (f forge) write(b *wire.Builder) {
@@ -53,13 +53,13 @@ func (f forge) write(b *wire.Builder) {
 	}
 }
 
-// The answers to what does not authenticate, in the order of RFC 8489 section 9.2.4:
-// unsigned, and all but 400 with a nonce that serves.
+// A request that does not authenticate gets an unsigned error, by the order of RFC 8489 section 9.2.4. All but 400 contain a nonce that
+// works.
 func TestChallenges(t *testing.T) {
 	ts, other := serve(t, relayApart), serve(t, relayApart)
 	stranger := other.dial(t, "udp4")
 	stranger.login()
-	good := func(f forge) forge { // what f leaves out is right
+	good := func(f forge) forge { // the fields that f leaves empty are correct
 		if f.user == "" {
 			f.user = testUser
 		}
@@ -124,7 +124,7 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// unsigned is a request to which nothing is added.
+// unsigned returns a request without a signature.
 func unsigned(method wire.Method, add attrs) []byte {
 	b := wire.NewBuilder(nil, method, wire.Request, newID())
 	if add != nil {
@@ -133,7 +133,7 @@ func unsigned(method wire.Method, add attrs) []byte {
 	return b.Bytes()
 }
 
-// sharing are limits that know the test's users and those of shared secrets.
+// sharing returns limits with the test's static users and users of shared secrets.
 func sharing(t testing.TB, secrets ...string) Limits {
 	t.Helper()
 	o := credential.VerifierOptions{
@@ -149,8 +149,8 @@ func sharing(t testing.TB, secrets ...string) Limits {
 	return Limits{Credentials: verifier(t, o), Peers: allowLoopback}
 }
 
-// Static users, stored keys, credentials of our own and those of other applications
-// live side by side; a second secret verifies, a removed one does not.
+// Static users, stored keys, minted credentials and credentials of other applications work at the same time. Each of two secrets verifies,
+// and a removed one does not.
 func TestUsersSideBySide(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); *l = sharing(t, "first", "second") })
 	later := time.Now().Add(time.Hour)
@@ -194,7 +194,7 @@ func TestUsersSideBySide(t *testing.T) {
 	}
 }
 
-// A nonce is for an IP address, whatever the port and the transport.
+// A nonce is valid for an IP address, with any port and transport.
 func TestNonceIsForOneAddress(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "udp4")

@@ -13,22 +13,22 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// ferry carries packets from a client to its peer and back, allocating nothing itself.
+// ferry sends packets from a client to its peer and back. It allocates no memory itself.
 type ferry struct {
 	client, peer net.Conn
-	up, down     []byte // what the client and the peer send
+	up, down     []byte // the packets of the client and of the peer
 	in           []byte
-	upSize       int // of what arrives at the peer
-	downSize     int // of what arrives at the client
+	upSize       int // bytes of a packet that arrives at the peer
+	downSize     int // bytes of a packet that arrives at the client
 	lost         int // packets
 }
 
 const (
-	lostAfter = time.Second // a loaded machine loses packets, on loopback too
-	tolerable = 20          // losses, above which something is wrong
+	lostAfter = time.Second // a loaded machine loses packets even on loopback
+	tolerable = 20          // more lost packets than this are a fault
 )
 
-// newFerry connects a client over transport with a peer, through a channel or through indications.
+// newFerry connects a client over transport with a peer, through a channel or with indications.
 func newFerry(t testing.TB, ts *testServer, transport string, channel bool, size int) *ferry {
 	t.Helper()
 	c := ts.dial(t, transport)
@@ -55,7 +55,7 @@ func newFerry(t testing.TB, ts *testServer, transport string, channel bool, size
 	return f
 }
 
-// carry sends burst packets up, then as many down, and waits for each, but not for ever.
+// carry sends burst packets to the peer and then as many to the client. It waits for each of them, up to lostAfter.
 func (f *ferry) carry(t testing.TB, burst int) {
 	send := func(c net.Conn, b []byte) {
 		if err := c.SetWriteDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -88,7 +88,7 @@ func (f *ferry) carry(t testing.TB, burst int) {
 	await(f.client, f.downSize)
 }
 
-// serveOn is a server on a UDP socket of 127.0.0.1 with packets carried by io.
+// serveOn returns a server with a UDP socket on 127.0.0.1 whose packets io reads and writes.
 func serveOn(b *testing.B, io packetio.Loops) *testServer {
 	b.Helper()
 	s, err := New(Options{Realm: testRealm, RelayAddrs: []RelayAddr{{Local: own4, Advertised: own4}}}, testLimits(b))
@@ -107,8 +107,8 @@ func serveOn(b *testing.B, io packetio.Loops) *testServer {
 	return &testServer{Server: s, addrs: map[string]netip.AddrPort{"udp4": c.LocalAddr().(*net.UDPAddr).AddrPort()}}
 }
 
-// BenchmarkRelay carries bursts up and down through real sockets. The time is that of one packet
-// and includes both of its ends, which are the same for both implementations.
+// BenchmarkRelay relays bursts in both directions through real sockets. The time is that of one packet. It includes the client and the
+// peer, which are the same for both implementations.
 func BenchmarkRelay(b *testing.B) {
 	for _, shape := range []struct {
 		name        string
@@ -130,10 +130,10 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// BenchmarkSession makes and releases an allocation through real sockets. The time includes the client's.
+// BenchmarkSession creates and releases an allocation through real sockets. The time includes that of the client.
 func BenchmarkSession(b *testing.B) {
 	c := serveOn(b, packetio.New(1)).dial(b, "udp4")
-	c.login() // once: challenges are limited for each address
+	c.login() // once, because challenges are limited for each address
 	peer := netip.AddrPortFrom(loopback4, 9)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -145,10 +145,10 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// poolsForget tells that a sync.Pool can't be counted on.
+// poolsForget is true if a sync.Pool drops some of the values put into it.
 var poolsForget bool
 
-// Nothing is allocated for a packet that is relayed. DTLS is left out: its records are Pion's work.
+// The server allocates no memory for a relayed packet. DTLS is not tested, because Pion handles its records.
 func TestRelayAllocatesNothing(t *testing.T) {
 	for _, transport := range []string{"udp4", "udp6", "tcp4"} {
 		for name, channel := range map[string]bool{"channel": true, "indication": false} {

@@ -34,7 +34,7 @@ const (
 	testRealm = "icebox.test"
 	testUser  = "Al.ice@X"
 	testPass  = "correct horse"
-	// patience is how long a test waits for what has to come.
+	// patience is how long a test waits for an event that must happen.
 	patience = 10 * time.Second
 )
 
@@ -51,7 +51,7 @@ var (
 	}
 )
 
-// testServer is a server with a socket for each transport on 127.0.0.1 and ::1.
+// testServer is a server with a socket for each transport, on 127.0.0.1 and ::1.
 type testServer struct {
 	*Server
 	addrs map[string]netip.AddrPort // "udp4", "tcp6", "tls4", ...; DTLS shares the UDP socket
@@ -74,8 +74,8 @@ func testLimits(t testing.TB) Limits {
 	}
 }
 
-// serve starts a server; edit may change what it is made from. The own addresses
-// 127.0.0.1 and ::1 count as the host's only through RelayAddrs, which edit may move to 127.0.0.2.
+// serve starts a server whose options and limits edit may change. 127.0.0.1 and ::1 count as the host's own addresses only because they
+// are in RelayAddrs, which edit may change to 127.0.0.2.
 func serve(t testing.TB, edit func(*Options, *Limits)) *testServer {
 	t.Helper()
 	cert := testCertificate(t)
@@ -125,7 +125,7 @@ func serve(t testing.TB, edit func(*Options, *Limits)) *testServer {
 	return ts
 }
 
-// awaitDrop waits until do has had something dropped for reason.
+// awaitDrop calls do until the server has counted a drop for reason.
 func (ts *testServer) awaitDrop(t testing.TB, reason DropReason, do func()) {
 	t.Helper()
 	before := testutil.ToFloat64(ts.drops[reason])
@@ -156,18 +156,18 @@ func testCertificate(t testing.TB) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// client is a raw TURN client: it shows what the server sends, bit by bit.
+// client is a raw TURN client that shows every byte the server sends.
 type client struct {
 	t      testing.TB
 	conn   net.Conn
 	stream bool
-	// What requests are signed with, once there is a nonce.
+	// Requests are signed with these once there is a nonce.
 	user, password, nonce string
 	fingerprint           bool   // requests carry FINGERPRINT
-	rest                  []byte // of a stream, not yet cut
+	rest                  []byte // bytes of a stream that are not yet a whole message
 }
 
-// dial connects over transport ("udp4", "tls6", ...), in a fresh 5-tuple.
+// dial connects over transport ("udp4", "tls6", ...) with a new 5-tuple.
 func (ts *testServer) dial(t testing.TB, transport string) *client {
 	t.Helper()
 	return dial(t, transport, ts.addrs[transport])
@@ -212,13 +212,13 @@ func dialDTLS(addr netip.AddrPort) (net.Conn, error) {
 	return dtls.ClientWithOptions(c, net.UDPAddrFromAddrPort(addr), dtls.WithInsecureSkipVerify(true))
 }
 
-// transaction ids only have to differ.
+// newID returns a transaction ID. IDs only have to differ.
 func newID() (id [wire.TransactionIDSize]byte) {
 	_, _ = rand.Read(id[:]) // never fails
 	return id
 }
 
-// message builds a request with the attributes that add writes, signed if the client has a nonce.
+// message returns a request with the attributes that add writes. It is signed if the client has a nonce.
 func (c *client) message(method wire.Method, add func(*wire.Builder)) []byte {
 	b := wire.NewBuilder(nil, method, wire.Request, newID())
 	if add != nil {
@@ -283,7 +283,7 @@ func (c *client) tryRead() ([]byte, error) {
 	}
 }
 
-// do sends a request and returns the answer with its transaction id.
+// do sends a request and returns the response with the same transaction ID.
 func (c *client) do(method wire.Method, add func(*wire.Builder)) *wire.Message {
 	c.t.Helper()
 	return c.exchange(c.message(method, add))
@@ -300,7 +300,7 @@ func (c *client) exchange(request []byte) *wire.Message {
 	}
 }
 
-// code returns the error code of an answer, 0 for a success.
+// code returns the error code of a response, 0 for a success.
 func code(m *wire.Message) wire.Code {
 	v, ok := m.Get(wire.AttrErrorCode)
 	if !ok || m.Class != wire.Error {
@@ -309,7 +309,7 @@ func code(m *wire.Message) wire.Code {
 	return wire.Code(int(v[2])*100 + int(v[3]))
 }
 
-// login takes the nonce out of a challenge.
+// login gets a nonce from a challenge.
 func (c *client) login() {
 	c.t.Helper()
 	c.nonce = ""
@@ -341,7 +341,7 @@ func (c *client) allocate(family wire.Family) netip.AddrPort {
 	return a
 }
 
-// must asserts the code of an answer.
+// must asserts the code of a response.
 func (c *client) must(m *wire.Message, want wire.Code) {
 	c.t.Helper()
 	if got := code(m); got != want {
@@ -405,8 +405,8 @@ func (c *client) wantChannel(number uint16, data string) {
 	}
 }
 
-// wantNothing asserts that nothing but the answer to a Binding request, which any earlier
-// message would precede, comes from the server.
+// wantNothing asserts that the server has sent no message. It sends a Binding request: any earlier message would arrive before the
+// response.
 func (c *client) wantNothing() {
 	c.t.Helper()
 	request := wire.NewBuilder(nil, wire.Binding, wire.Request, newID()).Bytes()
@@ -417,7 +417,7 @@ func (c *client) wantNothing() {
 	}
 }
 
-// testPeer is a UDP peer.
+// testPeer is a peer with a UDP socket.
 type testPeer struct {
 	t    testing.TB
 	conn *net.UDPConn

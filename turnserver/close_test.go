@@ -18,7 +18,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Close ends every session, connection, socket and goroutine before it returns.
+// When Close returns, every session, connection, socket and goroutine has ended.
 func TestCloseEndsEverything(t *testing.T) {
 	unrelated := goleak.IgnoreCurrent()
 	ts := serve(t, relayApart)
@@ -26,7 +26,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	clients := make(map[string]*client)
 	for _, transport := range everyTransport() {
 		if transport == "dtls4" || transport == "dtls6" {
-			continue // the client's own library has goroutines
+			continue // the client's TLS library has goroutines of its own
 		}
 		c := ts.dial(t, transport)
 		c.allocate(0)
@@ -34,7 +34,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		clients[transport] = c
 		clients["idle "+transport] = ts.dial(t, transport)
 	}
-	silent, err := net.Dial("tcp", ts.addrs["tls4"].String()) // never shakes hands
+	silent, err := net.Dial("tcp", ts.addrs["tls4"].String()) // never starts its handshake
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// Whatever is handed over after Close is closed at once.
+// A socket, listener or connection that is passed to the server after Close is closed at once.
 func TestAfterClose(t *testing.T) {
 	ts := serve(t, relayApart)
 	if err := ts.Close(); err != nil {
@@ -86,7 +86,7 @@ func TestAfterClose(t *testing.T) {
 	c.wantClosed()
 }
 
-// What can't be served is refused, and closed.
+// A socket or listener that the server cannot serve is refused and closed.
 func TestAddRefuses(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l) })
 	wildcard, err := net.ListenUDP("udp4", &net.UDPAddr{})
@@ -113,7 +113,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-// Clients that stopped reading can't hold up Close one after the other.
+// Clients that do not read delay Close together, not one after the other.
 func TestCloseIsNotHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cert := testCertificate(t)
@@ -135,7 +135,7 @@ func TestCloseIsNotHeldUp(t *testing.T) {
 	})
 }
 
-// The server's sums never shrink, also while a session moves from the living to the past.
+// The counters of relayed traffic never decrease, even while a session is ending.
 func TestSumsNeverShrink(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), nil)
 	c := ts.link(t, memoryHome)
@@ -146,7 +146,7 @@ func TestSumsNeverShrink(t *testing.T) {
 	before := sums()
 	ts.mu.Lock()
 	living := ts.sessions
-	ts.sessions = make(map[uint64]*session) // between two of finish's steps
+	ts.sessions = make(map[uint64]*session) // as between two steps of finish
 	ts.mu.Unlock()
 	if got := sums(); got != before {
 		t.Errorf("before:\n%sin between:\n%s", before, got)
@@ -160,7 +160,7 @@ func TestSumsNeverShrink(t *testing.T) {
 	}
 }
 
-// gathered are the metrics of one name, as text.
+// gathered returns the metrics of one name as text.
 func gathered(t testing.TB, c prometheus.Collector, name string) string {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()

@@ -4,5 +4,5 @@ package turnserver
 
 import "time"
 
-// cpuTime is what this process has used; it is not measured here.
+// cpuTime returns 0, because it is not measured on this system.
 func cpuTime() time.Duration { return 0 }

@@ -14,7 +14,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// lasts asserts that the server closes c after d, counted from now.
+// lasts asserts that the server closes the connection after d from now, and not before.
 func (c *client) lasts(d time.Duration) {
 	c.t.Helper()
 	start := time.Now()
@@ -24,7 +24,7 @@ func (c *client) lasts(d time.Duration) {
 	}
 }
 
-// inBubble runs a test where time costs nothing.
+// inBubble runs a test in a synctest bubble, where waiting takes no time.
 func inBubble(t *testing.T, test func(t *testing.T, network *memoryNet, ts *testServer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -36,9 +36,9 @@ func inBubble(t *testing.T, test func(t *testing.T, network *memoryNet, ts *test
 	})
 }
 
-// Who says nothing is waited for half a minute, and whoever stops in the midst of a
-// message for ten seconds from its first byte, drips or not.
-func TestStrangersAreNotWaitedForLong(t *testing.T) {
+// The server closes the stream of a client that sends nothing after 30 s. It closes one that has begun a message 10 s after the first
+// byte, even if further bytes arrive slowly.
+func TestDeadlinesOfStrangers(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		ts.pipe(t, memoryHome, TCP).lasts(idleTimeout)
 
@@ -53,13 +53,13 @@ func TestStrangersAreNotWaitedForLong(t *testing.T) {
 		}
 
 		c = ts.pipe(t, memoryHome, TCP)
-		for _, b := range message(wire.Request, wire.Binding, nil)[:10] { // one byte each second, the last at 9 s
+		for _, b := range message(wire.Request, wire.Binding, nil)[:10] { // one byte each second, the last one after 9 s
 			c.writeRaw([]byte{b})
 			time.Sleep(time.Second)
 		}
 		c.lasts(0)
 
-		c = ts.pipe(t, memoryHome, TCP) // whole messages are welcome for ever
+		c = ts.pipe(t, memoryHome, TCP) // a client that sends whole messages may stay
 		for range 100 {
 			time.Sleep(idleTimeout - time.Second)
 			c.wantNothing()
@@ -68,7 +68,7 @@ func TestStrangersAreNotWaitedForLong(t *testing.T) {
 	})
 }
 
-// A frame's time begins with its first byte, also where it came together with the one before.
+// The 10 s of a frame begin with its first byte, also if that arrived together with the frame before it.
 func TestFrameBehindFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		c := ts.pipe(t, memoryHome, TCP)
@@ -83,8 +83,8 @@ func TestFrameBehindFrame(t *testing.T) {
 	})
 }
 
-// A client with an allocation may keep silent, but not stop in the midst of a frame.
-func TestClientsAreWaitedFor(t *testing.T) {
+// A client with an allocation may be silent between frames, but not within one.
+func TestClientsMayBeSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		c := ts.pipe(t, memoryHome, TCP)
 		c.allocate(0)
@@ -103,7 +103,7 @@ func TestClientsAreWaitedFor(t *testing.T) {
 			t.Error("no session ended as closed")
 		}
 
-		// After its allocation the client is a stranger again, whatever ended it.
+		// After its allocation has ended in any way, the client has 30 s again.
 		c = ts.pipe(t, memoryHome, TCP)
 		c.allocate(0)
 		c.lasts(defaultLifetime + idleTimeout)
@@ -114,7 +114,7 @@ func TestClientsAreWaitedFor(t *testing.T) {
 	})
 }
 
-// A TLS handshake has ten seconds, and is refused room once they are over.
+// A TLS handshake that takes longer than 10 s ends the connection.
 func TestHandshakeTimeout(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		ts.pipe(t, memoryHome, TLS).lasts(handshakeTimeout)
@@ -128,7 +128,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	})
 }
 
-// A client that stops reading loses packets, and at last its stream. Nobody waits for it.
+// A client that stops reading loses packets and finally its stream. The server never blocks because of it.
 func TestSlowReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		const packets, size = 2000, 1000
@@ -142,7 +142,7 @@ func TestSlowReader(t *testing.T) {
 		for i := range packets {
 			peer.send(relayed, binary.BigEndian.AppendUint32(make([]byte, size-4, size), uint32(i)))
 			if i == 0 {
-				synctest.Wait() // the writer has begun, so that it takes no more until it is read from
+				synctest.Wait() // the writer is blocked, so further messages are queued
 			}
 		}
 		peer.send(quick, []byte("at once"))
@@ -155,7 +155,7 @@ func TestSlowReader(t *testing.T) {
 		if lost == 0 || lost == packets {
 			t.Fatalf("%v of %d packets lost", lost, packets)
 		}
-		// It reads again, slowly: what comes is whole, in order, and none is missing but the lost.
+		// The client reads again, slowly. It gets whole messages in order, and only the dropped ones are missing.
 		const writeTimeout = 10 * time.Second // of streamio
 		last := -1
 		for i := range packets - int(lost) {
@@ -185,7 +185,7 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
-// A stranger that asks and does not read the answers is cut off before they are many.
+// A client without an allocation that sends requests and does not read the responses is disconnected before many are queued.
 func TestStrangerDoesNotRead(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		c := ts.pipe(t, memoryHome, TCP)
@@ -203,7 +203,7 @@ func TestStrangerDoesNotRead(t *testing.T) {
 	})
 }
 
-// A stream that ended keeps nothing back: its buffers and its place are free.
+// Streams that have ended are not counted any more.
 func TestManyStreamsComeAndGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *memoryNet, ts *testServer) {
 		for range 1000 {
@@ -211,7 +211,7 @@ func TestManyStreamsComeAndGo(t *testing.T) {
 			go near.Close()
 			ts.ServeConn(far, memoryHome, TCP)
 		}
-		if ts.connections.Len() != 0 || len(ts.closers) != 0 { // nobody else is there
+		if ts.connections.Len() != 0 || len(ts.closers) != 0 { // there are no other clients
 			t.Errorf("%d streams, %d closers left", ts.connections.Len(), len(ts.closers))
 		}
 	})

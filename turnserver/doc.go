@@ -1,38 +1,32 @@
 // Package turnserver relays packets for authenticated users within limits: it is a
 // STUN server (RFC 8489) and a TURN server (RFC 8656) over UDP, TCP, TLS and DTLS.
 //
-// # How a message travels
+// # The route of a message
 //
-// A [Server] is handed sockets, listeners and connections and owns them from then
-// on; it never listens itself. It is made of three parts.
+// A [Server] gets sockets, listeners and connections from its caller and owns them from then on. It never listens itself. It
+// has three parts.
 //
-// The front (udp.go, stream.go, dtls.go, request.go) reads datagrams, cuts streams into
-// messages and tells STUN, ChannelData and DTLS apart by the first byte. It
-// answers Binding requests, drops what is not well-formed, authenticates, and admits TURN
-// requests in the order that the RFCs give. A client without an allocation costs no
-// memory on UDP: nonces are signed, not stored, and so are the cookies of DTLS (package dtlsgate).
+// The front (udp.go, stream.go, dtls.go, request.go) reads datagrams, splits streams into messages and tells STUN, ChannelData
+// and DTLS apart by the first byte. It responds to Binding requests, drops malformed messages, authenticates, and admits TURN
+// requests in the order that the RFCs give. A client without an allocation costs no memory on UDP, because nonces and DTLS
+// cookies (package dtlsgate) are signed and not stored.
 //
-// The engine (package engine) is Pion's state machine of allocations,
-// permissions and channels, timers included. It is called with requests that the front has
-// vetted, and what it grants is mirrored in the session's flow table.
+// The engine (package engine) is Pion's state machine of allocations, permissions and channels, including their timers. It gets
+// only requests that the front has checked. The session's flow table mirrors its permissions and channels.
 //
-// The relay (relay.go, data.go) is icebox's own data plane. ChannelData, Send
-// indications and what peers send pass through no lock that sessions share, allocate
-// nothing and log nothing. A packet for a relayed address of this very server is
-// handed over inside the process, with the sender's advertised relayed address as its source.
+// The relay (relay.go, data.go) is icebox's own data plane. It takes no lock that sessions share, allocates nothing and logs
+// nothing for ChannelData, Send indications and packets from peers. A packet for a relayed address of this server is delivered
+// within the process, with the sender's advertised relayed address as its source.
 //
 // # Sessions
 //
-// A session is one 5-tuple with a live allocation: a plain value that belongs to a
-// path, the socket or stream its client came by. UDP sockets are read by the loops of
-// package packetio, on Linux as many as there is work for; the relay sockets of a UDP client belong to the worker of the
-// client's own socket, so that one goroutine at a time has all of its packets. One goroutine reads each
-// connection. The goroutine that has a message for a stream writes it at the end of its round; only while
-// a client is slow, a goroutine of its own waits for it. See package streamio.
+// A session is one 5-tuple with a live allocation. It belongs to a path, which is the socket or stream of its client. The loops
+// of package packetio read UDP sockets. The relay sockets of a UDP client belong to the same worker as the client's socket, so
+// one goroutine at a time handles all of its packets. Each stream has a goroutine that reads it. A goroutine that has a message
+// for a stream writes it at the end of its round; a slow client gets a goroutine of its own for that, see package streamio.
 //
-// A session keeps the key it was made with. It may be refreshed past the expiry of its
-// credential, and past the removal of its secret, until it is older than
-// Options.MaxSessionAge; only Allocate asks whether a credential has expired.
+// A session keeps the key that it was created with. It may be refreshed after its credential has expired or its secret has been
+// removed, until it is older than Options.MaxSessionAge. Only Allocate checks the expiry of a credential.
 //
 // # Address families
 //
@@ -43,7 +37,7 @@
 //
 // # Peers
 //
-// Exact live relayed addresses of this server are allowed as peers; every other
-// port of the host's own addresses is not; package peer decides about the rest. A
-// permission is for an IP address, so rules with ports act on ChannelBind and on each packet.
+// The live relayed addresses of this server are allowed as peers. Every other port of the host's own addresses is denied.
+// Package peer decides about all other addresses. A permission is for an IP address, so rules with ports apply to ChannelBind
+// and to each packet.
 package turnserver

@@ -15,7 +15,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// dtlsClient is a DTLS client whose socket is at hand, and outlives its connections.
+// dtlsClient is a DTLS client whose socket the test can use directly, and which stays open when a connection ends.
 type dtlsClient struct {
 	*client
 	raw    *net.UDPConn
@@ -34,7 +34,7 @@ func (ts *testServer) dialRawDTLS(t testing.TB) *dtlsClient {
 	return c
 }
 
-// connect makes a new connection from the same port.
+// connect opens a new connection from the same port.
 func (c *dtlsClient) connect(t testing.TB) {
 	t.Helper()
 	conn, err := dtls.ClientWithOptions(keptOpen{c.raw}, net.UDPAddrFromAddrPort(c.server), dtls.WithInsecureSkipVerify(true))
@@ -54,7 +54,7 @@ func (c *dtlsClient) inject(b []byte) {
 	}
 }
 
-// keptOpen is a socket that outlives its connections, whose goodbye gets lost.
+// keptOpen is a socket that stays open when its connection is closed. The close_notify alert is lost.
 type keptOpen struct{ *net.UDPConn }
 
 func (k keptOpen) Close() error { return k.SetReadDeadline(time.Now()) }
@@ -66,21 +66,21 @@ func (k keptOpen) WriteTo(b []byte, to net.Addr) (int, error) {
 	return k.UDPConn.WriteTo(b, to)
 }
 
-// plainRecord is a DTLS record that anybody can forge.
+// plainRecord returns an unencrypted DTLS record, which anyone can forge.
 func plainRecord(typ byte, number uint64, body ...byte) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{typ, 0xfe, 0xfd}, number)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
 	return append(b, body...)
 }
 
-// strangersHello is a ClientHello without a cookie.
+// strangersHello returns a ClientHello without a cookie.
 func strangersHello() []byte {
 	const size = 2 + 32 + 1 + 1 + 4 + 2
 	body := append([]byte{1, 0, 0, size, 0, 0, 0, 0, 0, 0, 0, size, 0xfe, 0xfd}, make([]byte, 32)...)
 	return plainRecord(22, 0, append(body, 0, 0, 0, 2, 0xc0, 0x2b, 1, 0)...)
 }
 
-// A ClientHello whose sender has not shown its address is answered, in fewer bytes than it has, and then forgotten.
+// The response to a ClientHello without a valid cookie is shorter than the ClientHello, and the server stores nothing about it.
 func TestDTLSStrangersAreForgotten(t *testing.T) {
 	ts := serve(t, relayApart)
 	hello := strangersHello()
@@ -101,12 +101,12 @@ func TestDTLSStrangersAreForgotten(t *testing.T) {
 	}
 }
 
-// Those answers are limited like all answers to strangers.
+// These responses count against the same limit as other replies to addresses that may be forged.
 func TestDTLSAnswersAreLimited(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.RepliesPerPrefix = 1 })
 	c := newPeer(t, loopback4)
 	ts.awaitDrop(t, DropReplyRate, func() {
-		for range 10 + 5 { // ten seconds' worth is the burst
+		for range 10 + 5 { // the burst is the replies of 10 s
 			if _, err := c.conn.WriteToUDPAddrPort(strangersHello(), ts.addrs["dtls4"]); err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestDTLSAnswersAreLimited(t *testing.T) {
 	})
 }
 
-// Once there is a connection, no plain datagram from its address ends it.
+// No unencrypted datagram from the address of a connection ends the connection.
 func TestDTLSForgedRecords(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dialRawDTLS(t)
@@ -136,8 +136,8 @@ func TestDTLSForgedRecords(t *testing.T) {
 	}
 }
 
-// A client that lost its connection gets another one at once; the session it had ends.
-func TestDTLSStartsAnew(t *testing.T) {
+// A client that has lost its connection gets a new one at once, and its old session ends.
+func TestDTLSReconnect(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dialRawDTLS(t)
 	for round := range 3 {
@@ -154,14 +154,14 @@ func TestDTLSStartsAnew(t *testing.T) {
 	}
 }
 
-// Pieces of handshakes beyond any handshake's size are dropped, and the session goes on.
+// Handshake fragments beyond the limit for a whole handshake are dropped, and the session continues.
 func TestDTLSHandshakeBytes(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dialRawDTLS(t)
 	c.allocate(0)
 	ts.awaitDrop(t, DropHandshake, func() {
 		for i := range dtlsHandshake/4000 + 1 {
-			c.inject(plainRecord(22, 1<<48+1000+uint64(i), make([]byte, 4000)...)) // epoch 1, sealed for all that we know
+			c.inject(plainRecord(22, 1<<48+1000+uint64(i), make([]byte, 4000)...)) // epoch 1: as far as the server can see it is encrypted
 		}
 	})
 	c.must(c.do(wire.Refresh, nil), 0)

@@ -59,7 +59,7 @@ func (d deliverTo) Oversized()                 {}
 func (d deliverTo) Lost(int)                   {}
 func (d deliverTo) Closed()                    {}
 
-// dialMemoryDTLS connects a client from remote.
+// dialMemoryDTLS connects a DTLS client at remote.
 func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *client {
 	t.Helper()
 	w := dtlsConn(t, network, remote)
@@ -77,7 +77,7 @@ func dialMemoryDTLS(t testing.TB, network *memoryNet, remote netip.AddrPort) *cl
 	return &client{t: t, conn: conn, user: testUser, password: testPass}
 }
 
-// clientHello is the first datagram of a DTLS client.
+// clientHelloOf returns the first datagram of a DTLS client.
 func clientHelloOf(t testing.TB) []byte {
 	t.Helper()
 	network := newMemoryNet()
@@ -90,7 +90,7 @@ func clientHelloOf(t testing.TB) []byte {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = conn.Handshake() // never answered
+		_ = conn.Handshake() // gets no response
 	}()
 	hello := <-server.in
 	conn.Close()
@@ -103,8 +103,8 @@ func home(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 5000)
 }
 
-// Datagrams of DTLS from nobody's client are dropped, unless one might begin a handshake.
-func TestDTLSFromNobody(t *testing.T) {
+// DTLS datagrams that belong to no connection are dropped, unless they begin a handshake.
+func TestDTLSWithoutConnection(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		u := ts.memoryUDP(t, network)
 		w := dtlsConn(t, network, memoryHome)
@@ -127,15 +127,15 @@ func TestDTLSFromNobody(t *testing.T) {
 	})
 }
 
-// halfOpen is how many handshakes are under way.
+// halfOpen returns the number of running handshakes.
 func (d *dtlsPaths) halfOpen() int {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return len(d.half)
 }
 
-// Handshakes that nobody goes on with, after the cookie was sent back: so many are
-// waited for, one more pushes out another, and those who are through are left alone.
+// The number of handshakes that stop after the cookie is limited. A further one ends a random other one, and never a connection whose
+// handshake is done.
 func TestDTLSHalfOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		const tooMany = 88
@@ -144,7 +144,7 @@ func TestDTLSHalfOpen(t *testing.T) {
 		live.allocate(0)
 		hello := clientHelloOf(t)
 		for i := range dtlsHalf + tooMany {
-			memoryWireOnce(network, home(i), ts.answered(t, hello, home(i)))
+			sendOnce(network, home(i), ts.answered(t, hello, home(i)))
 			synctest.Wait()
 		}
 		if out := testutil.ToFloat64(ts.drops[DropHandshake]); out != tooMany || u.dtls.halfOpen() != dtlsHalf {
@@ -160,7 +160,7 @@ func TestDTLSHalfOpen(t *testing.T) {
 	})
 }
 
-// answered is the ClientHello of a client at from who has got and sends back its cookie.
+// answered returns the second ClientHello of a client at from, with the cookie that the server sent.
 func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) []byte {
 	t.Helper()
 	h, ok := dtlsgate.Parse(hello)
@@ -169,23 +169,23 @@ func (ts *testServer) answered(t testing.TB, hello []byte, from netip.AddrPort) 
 	}
 	challenge := ts.gate.Challenge(h, from, time.Now())
 	cookie := challenge[len(challenge)-dtlsgate.CookieSize:]
-	const message, body = 13, 13 + 12 // where the headers of record and message end
+	const message, body = 13, 13 + 12 // the ends of the record header and the message header
 	at := body + 2 + 32 + 1 + int(hello[body+34])
 	b := append([]byte(nil), hello[:at]...)
 	b = append(append(append(b, dtlsgate.CookieSize), cookie...), hello[at+1:]...)
-	b[10], b[message+5] = 1, 1           // the second record and the second message
-	b[message-1] += dtlsgate.CookieSize  // the record's length
-	b[message+3] += dtlsgate.CookieSize  // the message's
-	b[message+11] += dtlsgate.CookieSize // and its fragment's
+	b[10], b[message+5] = 1, 1           // the numbers of the second record and the second message
+	b[message-1] += dtlsgate.CookieSize  // the length of the record
+	b[message+3] += dtlsgate.CookieSize  // the length of the message
+	b[message+11] += dtlsgate.CookieSize // the length of the fragment
 	return b
 }
 
-// memoryWireOnce sends one datagram from an address that reads nothing.
-func memoryWireOnce(network *memoryNet, from netip.AddrPort, b []byte) {
+// sendOnce sends one datagram from an address that reads no responses.
+func sendOnce(network *memoryNet, from netip.AddrPort, b []byte) {
 	(&memoryConn{net: network, addr: from}).send(memoryServer, b)
 }
 
-// Handshakes that turn into garbage end, and leave the others alone.
+// A handshake that turns into garbage ends, and others are not affected.
 func TestDTLSGarbage(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		u := ts.memoryUDP(t, network)
@@ -195,12 +195,12 @@ func TestDTLSGarbage(t *testing.T) {
 		for i := range len(hello) {
 			cut, bent := hello[:i], append([]byte(nil), hello...)
 			bent[i] ^= 0xFF
-			memoryWireOnce(network, home(2*i), cut)
-			memoryWireOnce(network, home(2*i+1), bent)
-			memoryWireOnce(network, home(2*i+1), cut)
-			// The same in the name of a client who is there.
-			memoryWireOnce(network, memoryHome, cut)
-			memoryWireOnce(network, memoryHome, bent)
+			sendOnce(network, home(2*i), cut)
+			sendOnce(network, home(2*i+1), bent)
+			sendOnce(network, home(2*i+1), cut)
+			// The same garbage from the address of a connected client.
+			sendOnce(network, memoryHome, cut)
+			sendOnce(network, memoryHome, bent)
 		}
 		synctest.Wait()
 		live.must(live.do(wire.Refresh, nil), 0)
@@ -213,7 +213,7 @@ func TestDTLSGarbage(t *testing.T) {
 	})
 }
 
-// DTLS clients are kept as long as those of streams.
+// DTLS clients have the same deadlines as clients of streams.
 func TestDTLSIdle(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		u := ts.memoryUDP(t, network)
@@ -245,7 +245,7 @@ func TestDTLSIdle(t *testing.T) {
 	})
 }
 
-// DTLS connections count as streams do.
+// DTLS connections count against the limits on streams.
 func TestDTLSCaps(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		u := ts.memoryUDP(t, network)
@@ -257,7 +257,7 @@ func TestDTLSCaps(t *testing.T) {
 		hello := clientHelloOf(t)
 		for port := range uint16(5) {
 			from := netip.AddrPortFrom(memoryHome.Addr(), 6000+port)
-			memoryWireOnce(network, from, ts.answered(t, hello, from))
+			sendOnce(network, from, ts.answered(t, hello, from))
 		}
 		synctest.Wait()
 		if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 3 || u.dtls.count() != 2 {

@@ -7,8 +7,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// An operator may end a session at any moment, the first included. Nothing of it
-// stays: its client can allocate again, its relayed address is nobody's.
+// An operator may end a session at any moment, even while it is being created. Afterwards its client can allocate again, and its relayed
+// address belongs to no session.
 func TestEndWhileItBegins(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), nil)
 	c := ts.link(t, memoryHome)
@@ -30,7 +30,7 @@ func TestEndWhileItBegins(t *testing.T) {
 		m := c.do(wire.Allocate, udpTransport)
 		c.must(m, 0)
 		for len(ts.Sessions()) > 0 {
-			// the killer is at it
+			// the other goroutine ends sessions
 		}
 		if sess := path.session(memoryHome); sess != nil {
 			t.Error("the client keeps a session that has ended")

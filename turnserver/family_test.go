@@ -8,7 +8,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// The address that a client gets follows from the address that it reached and from the family that it asked for.
+// The relay address of a client depends on the address that it sends to and on the family that it asks for.
 func TestFamilyOfRelayedAddress(t *testing.T) {
 	const none = ""
 	for name, tt := range map[string]struct {

@@ -9,10 +9,9 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// A stream client may send more at once than a Data indication can hold. Handed over
-// to another stream client it must not break the framing there: whoever could would
-// speak to that client in the server's name.
-func TestHandOverOfTooMuch(t *testing.T) {
+// A stream client can send more bytes in one message than a Data indication can hold. If the peer is another client of a stream, such a
+// message must not break the framing there, because its sender could then forge messages of the server.
+func TestHandOverOfLongMessage(t *testing.T) {
 	ts := serve(t, relayApart)
 	for _, transport := range []string{"tcp4", "tls4", "udp4", "dtls4"} {
 		t.Run(transport, func(t *testing.T) {
@@ -35,7 +34,7 @@ func TestHandOverOfTooMuch(t *testing.T) {
 	}
 }
 
-// An allocation may send to itself; its packets come back once and go round no further.
+// An allocation may send to its own relayed address. Each packet comes back once.
 func TestHandOverToOneself(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "tcp4")
@@ -49,7 +48,7 @@ func TestHandOverToOneself(t *testing.T) {
 	c.wantNothing()
 }
 
-// What is written around a payload in a stream's buffer must not touch the frames behind it.
+// Headers and padding that are written around a payload in a stream's buffer must not overwrite the next frame.
 func TestHandOverSparesTheNextFrame(t *testing.T) {
 	ts := serve(t, relayApart)
 	a, b := ts.dial(t, "tcp4"), ts.dial(t, "tcp4")
@@ -65,7 +64,7 @@ func TestHandOverSparesTheNextFrame(t *testing.T) {
 		wire.PutChannelHeader(frame, 0x4000, len(payload))
 		frame = append(frame, payload...)
 		for len(frame)%4 != 0 {
-			frame = append(frame, 0xFF) // padding is anything
+			frame = append(frame, 0xFF) // padding may have any value
 		}
 		frames.Write(frame)
 	}
@@ -75,7 +74,7 @@ func TestHandOverSparesTheNextFrame(t *testing.T) {
 	}
 }
 
-// A relayed address that is gone is a port of the host again, and closed.
+// A relayed address that has been released is an ordinary port of the host again, so it is denied as a peer.
 func TestHandOverToAnEndedSession(t *testing.T) {
 	ts := serve(t, relayApart)
 	a, b := ts.dial(t, "udp4"), ts.dial(t, "udp4")

@@ -25,17 +25,17 @@ func TestBandwidth(t *testing.T) {
 			relayed := c.allocate(0)
 			c.must(c.bind(0x4000, p.addr), 0)
 			data := strings.Repeat("x", 900)
-			c.sendOn(0x4000, data) // a quarter of a second's worth is 1,000 bytes
+			c.sendOn(0x4000, data) // the burst of a quarter of a second is 1,000 bytes
 			p.want(relayed, data)
 			ts.awaitDrop(t, DropBandwidth, func() { c.sendOn(0x4000, data) })
-			p.send(relayed, data) // the other direction has its own
+			p.send(relayed, data) // the other direction has its own limit
 			c.wantChannel(0x4000, data)
 			ts.awaitDrop(t, DropBandwidth, func() { p.send(relayed, data) })
 		})
 	}
 }
 
-// A Refresh that ended the session and is sent again gets its success again.
+// A retransmission of the Refresh that ended the session gets the same success response.
 func TestReleaseIsRepeated(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "udp4")
@@ -73,7 +73,7 @@ func TestFailedAuthenticationsAreLimited(t *testing.T) {
 	})
 }
 
-// An Allocate that was refused for want of room and is sent again is refused again: its client may have gone away.
+// A retransmission of an Allocate that was refused for lack of room is refused too, because its client may have left.
 func TestRefusalIsRepeated(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AllocationsPerUser = 1 })
 	first, c := ts.dial(t, "udp4"), ts.dial(t, "udp4")
@@ -94,7 +94,7 @@ func TestEndAndSetLimits(t *testing.T) {
 	c.sendOn(0x4000, "a")
 	p.want(relayed, "a")
 
-	// Rules that deny the peer act on a channel that is bound already.
+	// Rules that deny a peer apply to a channel that is already bound.
 	l := testLimits(t)
 	l.Peers = nil
 	if err := ts.SetLimits(l); err != nil {
@@ -109,7 +109,7 @@ func TestEndAndSetLimits(t *testing.T) {
 	c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch)
 }
 
-// A revoked credential loses its sessions at once and can't allocate again; another one of the same user can.
+// Revoking a credential ends its sessions at once, and it cannot allocate again. Another credential of the same user can.
 func TestRevoke(t *testing.T) {
 	secret := []byte("the daemon's own secret")
 	ts := serve(t, func(o *Options, l *Limits) {

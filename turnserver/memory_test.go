@@ -11,8 +11,8 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// memoryNet is a network of UDP sockets without a kernel, so that a server and its
-// peers may live in a synctest bubble, where waiting costs no time.
+// memoryNet is a network of UDP sockets in memory, so that a server and its peers can run in a synctest bubble, where waiting takes no
+// time.
 type memoryNet struct {
 	readers sync.WaitGroup
 	mu      sync.Mutex
@@ -21,7 +21,7 @@ type memoryNet struct {
 
 func newMemoryNet() *memoryNet { return &memoryNet{conns: make(map[netip.AddrPort]*memoryConn)} }
 
-// Listen and the rest implement packetio.Loops, for the io of a server on this network.
+// Listen and the other methods implement packetio.Loops for a server on this network.
 func (n *memoryNet) Listen(a netip.AddrPort, _, longest int, r packetio.Receiver) (packetio.Socket, error) {
 	return n.serve(a, longest, r), nil
 }
@@ -32,7 +32,7 @@ func (n *memoryNet) serve(a netip.AddrPort, longest int, r packetio.Receiver) *m
 	return c
 }
 
-// peer returns the socket of a peer, which reads from in.
+// peer returns the socket of a peer. The test reads its datagrams from in.
 func (n *memoryNet) peer(a netip.AddrPort) *memoryConn {
 	c := &memoryConn{net: n, addr: a, in: make(chan datagram, 4096), closed: make(chan struct{})}
 	n.mu.Lock()
@@ -60,7 +60,7 @@ type datagram struct {
 	payload []byte
 }
 
-// memoryConn is a packetio.Socket. What is sent to nobody is taken and lost, as in UDP.
+// memoryConn implements packetio.Socket. As with UDP, a datagram to an address without a socket is lost.
 type memoryConn struct {
 	net      *memoryNet
 	addr     netip.AddrPort
@@ -95,7 +95,7 @@ func (c *memoryConn) send(to netip.AddrPort, b []byte) {
 	if target := c.net.at(to); target != nil {
 		select {
 		case target.in <- datagram{c.addr, append([]byte(nil), b...)}:
-		default: // its queue is full
+		default: // the queue is full
 		}
 	}
 }
@@ -122,8 +122,7 @@ var (
 	memoryPeer   = netip.MustParseAddrPort("192.0.2.1:9")
 )
 
-// serveInMemory starts a server whose relay sockets are on net and that has no
-// other socket. Peers may be anywhere.
+// serveInMemory starts a server whose relay sockets are on network and that has no other sockets. Its policy allows all peers.
 func serveInMemory(t testing.TB, network *memoryNet, edit func(*Options, *Limits)) *testServer {
 	t.Helper()
 	o := Options{Realm: testRealm, RelayAddrs: []RelayAddr{{Local: memoryRelay, Advertised: memoryRelay}}}
@@ -145,7 +144,7 @@ func serveInMemory(t testing.TB, network *memoryNet, edit func(*Options, *Limits
 	return &testServer{Server: s}
 }
 
-// pipe connects a client to a stream of its own, that ends with the test.
+// pipe connects a client through a stream in memory, which is closed with the test.
 func (ts *testServer) pipe(t testing.TB, remote netip.AddrPort, transport Transport) *client {
 	t.Helper()
 	near, far := net.Pipe()
@@ -161,12 +160,12 @@ func (ts *testServer) pipe(t testing.TB, remote netip.AddrPort, transport Transp
 	return &client{t: t, conn: near, stream: true, user: testUser, password: testPass}
 }
 
-// memoryPath is a path without a socket: what the server sends goes to sent.
+// memoryPath is a path without a socket. The server's messages go to sent.
 type memoryPath struct {
 	server *Server
 	kind   Transport
 	at     netip.AddrPort
-	sent   func(remote netip.AddrPort, b []byte) // b is used up when it returns
+	sent   func(remote netip.AddrPort, b []byte) // b is valid until sent returns
 
 	mu       sync.RWMutex
 	sessions map[netip.AddrPort]*session
@@ -202,8 +201,7 @@ func (m *memoryPath) detach(sess *session) {
 	}
 }
 
-// memoryLink is a client's connection over a memoryPath: what it writes is
-// received by the server before Write returns.
+// memoryLink is a client's connection over a memoryPath. When Write returns, the server has handled the message.
 type memoryLink struct {
 	path   *memoryPath
 	remote netip.AddrPort
@@ -211,7 +209,7 @@ type memoryLink struct {
 	packet *packetio.Packet
 }
 
-// link connects a client with datagrams.
+// link connects a client that sends datagrams.
 func (ts *testServer) link(t testing.TB, remote netip.AddrPort) *client {
 	l := &memoryLink{remote: remote, in: make(chan []byte, 4096), packet: packetio.NewPacket(datagramSize)}
 	l.path = newMemoryPath(ts.Server, func(_ netip.AddrPort, b []byte) { l.in <- append([]byte(nil), b...) })

@@ -20,7 +20,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Every series is there from the start, at 0, and no label grows with users.
+// Every series exists with 0 from the start, and no label has a value for each user.
 func TestMetricsStartAtZero(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	serve(t, func(o *Options, l *Limits) { relayApart(o, l); o.Registerer = registry })
@@ -56,7 +56,7 @@ func TestMetricsStartAtZero(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log to look at.
+// syncBuffer is a log that the test can read.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -74,7 +74,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// A session's end is one line with its totals; a challenge is none; nothing secret is in any.
+// The end of a session is one log line with its totals, a challenge is none, and no line contains a secret.
 func TestLog(t *testing.T) {
 	minted, err := credential.NewMinter([]byte("own")).Mint("ann", time.Hour, time.Now())
 	if err != nil {
@@ -126,8 +126,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// Strangers' answers are limited for each address, over UDP; whoever shows that it
-// got an answer is not limited.
+// Over UDP, replies to clients that have not proved their address are limited for each address. A client that returns a nonce has proved
+// it and is not limited.
 func TestReplyRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond, burst = 50, 500 // the defaults

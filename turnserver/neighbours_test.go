@@ -12,14 +12,14 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// neighbour is a program that mints credentials by the secret that it shares with us, as of the version named.
+// neighbour is a program that mints credentials with the secret that it shares with icebox, in the version named.
 type neighbour struct {
 	username func(now time.Time) string
 	lives    time.Duration
-	counts   string // whom quotas count, "" the whole username
+	counts   string // the user that quotas count; "" means the whole username
 }
 
-// neighbours are those of deploy/clients.md. All of them sign alike, see sharedPassword; their usernames differ.
+// neighbours are the programs in deploy/clients.md. They differ in their usernames and sign in the same way, see sharedPassword.
 var neighbours = map[string]neighbour{
 	// Talk 20, lib/Config.php: a random word of 16 characters, base64's.
 	"Nextcloud Talk": {func(now time.Time) string {
@@ -50,14 +50,14 @@ var neighbours = map[string]neighbour{
 	"draft-uberti, other order": {func(now time.Time) string { return fmt.Sprintf("web:%d", now.Unix()+86400) }, 24 * time.Hour, "web"},
 }
 
-// sharedPassword is the standard alphabet of base64 with its padding, which is always one "=" here.
+// sharedPassword returns the password for a username: an HMAC in standard base64 with its padding, which is always one "=" here.
 func sharedPassword(enc *base64.Encoding, secret, username string) string {
 	mac := hmac.New(sha1.New, []byte(secret))
 	mac.Write([]byte(username))
 	return enc.EncodeToString(mac.Sum(nil))
 }
 
-// What each of these programs mints allocates for as long as it lives, and counts as its user.
+// Credentials of each of these programs can allocate until they expire, and count for their user.
 func TestNeighbours(t *testing.T) {
 	const secret = "one secret for all of them"
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); *l = sharing(t, "another one", secret) })

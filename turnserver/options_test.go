@@ -9,7 +9,7 @@ import (
 	"icebox/turnserver/peer"
 )
 
-// Options and limits that can't be meant are refused by New, all of them in one error.
+// New refuses invalid options and limits, and returns all of them in one error.
 func TestNewRefuses(t *testing.T) {
 	addr := netip.MustParseAddr
 	tests := map[string]struct {

@@ -11,7 +11,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// What is not supported is refused in the way the RFCs give, and nothing is announced.
+// The server refuses unsupported features as the RFCs require, and announces none of them.
 func TestUnsupported(t *testing.T) {
 	const (
 		changeRequest     = 0x0003 // RFC 5780
@@ -32,12 +32,12 @@ func TestUnsupported(t *testing.T) {
 	if m.Has(mobilityTicket) {
 		t.Error("a mobility ticket is given")
 	}
-	// MESSAGE-INTEGRITY-SHA256 behind MESSAGE-INTEGRITY is ignored; alone it does not authenticate.
+	// MESSAGE-INTEGRITY-SHA256 after MESSAGE-INTEGRITY is ignored. Alone it does not authenticate.
 	d := ts.dial(t, "udp4")
 	d.must(d.do(wire.Allocate, with(udpTransport, attr(wire.AttrMessageIntegritySHA256, make([]byte, 32)...))), wire.Unauthorized)
 }
 
-// Answers leave from the address that the request went to, on a host with several.
+// On a host with several addresses, responses are sent from the address that the request was sent to.
 func TestTwoAddresses(t *testing.T) {
 	ts := serve(t, relayApart)
 	second, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 3)})
@@ -48,12 +48,12 @@ func TestTwoAddresses(t *testing.T) {
 	if err := ts.AddUDP(second, UDPOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c := ts.dial(t, "udp4") // connected: it hears 127.0.0.3 alone
+	c := ts.dial(t, "udp4") // connected, so it receives only from 127.0.0.3
 	c.must(c.do(wire.Binding, nil), 0)
 	c.allocate(0)
 }
 
-// A peer whose port is closed answers with ICMP, which must not end the session.
+// The ICMP error from a closed port of a peer must not end the session.
 func TestClosedPeerPort(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, gone, p := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback4)

@@ -13,7 +13,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// One bad peer, and none of the request's peers is permitted.
+// If one peer of a request is refused, none of them is permitted.
 func TestPermissionsAreAllOrNothing(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
@@ -37,7 +37,7 @@ func TestPermissionsAreAllOrNothing(t *testing.T) {
 	p.want(relayed, "permitted")
 }
 
-// A channel stands for one peer, and a peer for one channel; a refused bind changes nothing.
+// A channel has one peer, and a peer has one channel. A refused ChannelBind changes nothing.
 func TestRebinding(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p, q := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback4)
@@ -139,7 +139,7 @@ func TestChannelKeepsItsPeerPermitted(t *testing.T) {
 	})
 }
 
-// An allocation holds so many permissions and channels; what it holds may be refreshed.
+// The permissions and channels of an allocation are limited. At the limit, existing ones can still be refreshed.
 func TestCapsOfAnAllocation(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.Permissions, l.Channels = 3, 2 })
 	c := ts.dial(t, "udp4")
@@ -157,8 +157,7 @@ func TestCapsOfAnAllocation(t *testing.T) {
 	c.must(c.bind(0x4001, at(2)), 0)
 }
 
-// A request may name as many peers as an allocation may hold, in either family, and
-// the same one many times.
+// A request may name as many peers of one family as an allocation may have permissions, and may name one peer many times.
 func TestPermissionsForMany(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), func(o *Options, l *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: memoryRelay, Advertised: memoryRelay}, {Local: memoryRelay6, Advertised: memoryRelay6}}
@@ -190,7 +189,7 @@ func TestPermissionsForMany(t *testing.T) {
 	}
 }
 
-// Peers that nobody has allowed: each is a 403, never silence, and named in a metric.
+// By default these peers are refused with 403, and counted in a metric by rule.
 func TestForbiddenPeers(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: own4, Advertised: own4}, {Local: loopback6, Advertised: netip.MustParseAddr("2606:4700::7")}}
@@ -218,7 +217,7 @@ func TestForbiddenPeers(t *testing.T) {
 		}
 		i++
 	}
-	// The relay address itself may be a peer, for other clients are there; its other ports may not.
+	// The relay address may be permitted, because other clients are there. Its other ports are refused.
 	for _, a := range []netip.Addr{own4, loopback6, netip.MustParseAddr("2606:4700::7")} {
 		service := netip.AddrPortFrom(a, 53)
 		c.must(c.permit(service), 0)
@@ -232,8 +231,8 @@ func TestForbiddenPeers(t *testing.T) {
 	}
 }
 
-// A rule with ports: the address may be permitted, the port is refused to
-// ChannelBind and to each packet, and new rules act on what is there already.
+// With a rule for ports, the address can be permitted, and the denied port is refused by ChannelBind and for each packet. New rules apply
+// to existing permissions and channels.
 func TestRulesWithPorts(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p, q := ts.dial(t, "udp4"), newPeer(t, loopback4), newPeer(t, loopback4)

@@ -13,7 +13,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// dialFrom connects over UDP from an address of the test's choice.
+// dialFrom connects over UDP from the given address.
 func (ts *testServer) dialFrom(t testing.TB, ip string) *client {
 	t.Helper()
 	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(ip)}, net.UDPAddrFromAddrPort(ts.addrs["udp4"]))
@@ -23,15 +23,14 @@ func (ts *testServer) dialFrom(t testing.TB, ip string) *client {
 	return newClient(t, conn)
 }
 
-// Allocations are counted for each user (486), each address (486) and in total (508),
-// and what ends makes room.
+// Allocations are limited for each user (486), each address (486) and in total (508). One that ends makes room.
 func TestQuotas(t *testing.T) {
 	tests := map[string]struct {
 		edit     func(*Limits)
 		fits     [][2]string // user and address
-		user, ip string      // one too many
+		user, ip string      // of one allocation above the limit
 		want     wire.Code
-		other    [2]string // still welcome; nobody where empty
+		other    [2]string // who still gets an allocation; empty if there is none
 	}{
 		"user": {
 			func(l *Limits) { l.AllocationsPerUser = 2 },
@@ -78,7 +77,7 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
-// Quotas hold when many come at once, and nothing stays reserved.
+// Quotas hold when many clients allocate at once. When all have ended, the counts are 0.
 func TestQuotaUnderRush(t *testing.T) {
 	const limit, rush = 5, 40
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); l.AllocationsPerUser = limit })
@@ -108,9 +107,9 @@ func TestQuotaUnderRush(t *testing.T) {
 	}
 }
 
-// A range without a free port is a 508, and nothing leaks.
+// An Allocate without a free port gets 508, and no port is lost.
 func TestRelayPortsRunOut(t *testing.T) {
-	taken := newPeer(t, own4) // another process has this port
+	taken := newPeer(t, own4) // as if another process used this port
 	ts := serve(t, func(o *Options, l *Limits) {
 		relayApart(o, l)
 		o.RelayPorts = PortRange{taken.addr.Port(), taken.addr.Port()}
@@ -132,7 +131,7 @@ func TestRelayPortsRunOut(t *testing.T) {
 	d.must(d.do(wire.Allocate, udpTransport), wire.InsufficientCapacity)
 }
 
-// Drain refuses new allocations with 508, lets the others be, and returns when the last has ended.
+// Drain refuses new allocations with 508, does not affect the others, and returns when the last one has ended.
 func TestDrain(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, d, p := ts.dial(t, "udp4"), ts.dial(t, "tcp4"), newPeer(t, loopback4)
@@ -161,7 +160,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// Credentials that were minted for one address share its bandwidth wherever they are used.
+// Credentials that were minted for one address share the bandwidth of that address, wherever they are used.
 func TestBandwidthOfOrigin(t *testing.T) {
 	q, l := newQuota(), &limits{Limits: Limits{AllocationsTotal: 9, AllocationsPerUser: 9, AllocationsPerAddr: 9, BandwidthPerAddr: 4000}}
 	reserve := func(user, origin string, client netip.Addr) *quotaEntry {

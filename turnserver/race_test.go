@@ -2,5 +2,5 @@
 
 package turnserver
 
-// The race detector has a sync.Pool drop some of what it is given.
+// With the race detector, a sync.Pool drops some of the values put into it.
 func init() { poolsForget = true }

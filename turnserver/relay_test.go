@@ -7,7 +7,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// own4 keeps the test's peers, which are on 127.0.0.1, from being the server's own address.
+// own4 is the server's own address. The test's peers are on 127.0.0.1, so they are not on the server's address.
 var own4 = netip.MustParseAddr("127.0.0.2")
 
 func relayApart(o *Options, _ *Limits) {
@@ -46,7 +46,7 @@ func TestRelay(t *testing.T) {
 			c.sendTo(p.addr, "indications still work")
 			p.want(relayed, "indications still work")
 
-			c.wantNothing() // and so everything has been counted
+			c.wantNothing() // so the server has counted everything
 			info := ts.Sessions()
 			if len(info) != 1 || info[0].User != testUser || info[0].Relayed[0] != relayed || info[0].ToPeerPackets != 7 || info[0].FromPeerPackets != 7 {
 				t.Errorf("sessions: %+v", info)
@@ -73,13 +73,13 @@ func TestRelayIPv6(t *testing.T) {
 	}
 }
 
-// Two clients whose relayed addresses are both ours meet inside the process: with
-// the advertised address as source, and by the receiver's permissions.
+// A packet between two clients of one server stays within the process. Its source is the sender's advertised relayed address, and the
+// receiver's permissions apply.
 func TestHandOver(t *testing.T) {
 	private, public := loopback4, netip.MustParseAddr("203.0.113.7")
 	ts := serve(t, func(o *Options, l *Limits) {
 		o.RelayAddrs = []RelayAddr{{Local: private, Advertised: public}}
-		l.Peers = nil // the default policy: a live relayed address of ours is allowed wherever it lies
+		l.Peers = nil // the default policy, which allows a live relayed address of the server on any network
 	})
 	for _, transports := range [][2]string{{"udp4", "udp4"}, {"udp4", "tcp4"}, {"tcp4", "dtls4"}, {"tls4", "udp6"}, {"dtls6", "tls6"}} {
 		t.Run(transports[0]+" to "+transports[1], func(t *testing.T) {
@@ -100,13 +100,13 @@ func TestHandOver(t *testing.T) {
 			b.sendOn(0x4001, "back")
 			a.wantChannel(0x4000, "back")
 
-			// The private form of the same address leads there as well.
+			// The private address of the relay leads there as well.
 			inner := netip.AddrPortFrom(private, rb.Port())
 			a.must(a.permit(inner), 0)
 			a.sendTo(inner, "in private")
 			b.wantChannel(0x4001, "in private")
 
-			// The port of nobody: denied, as every other port of our own address.
+			// A port without an allocation is denied, like every other port of the server's own address.
 			free := netip.AddrPortFrom(public, rb.Port()^1)
 			if sess, _ := ts.liveRelay(free); sess == nil {
 				a.must(a.bind(0x4002, free), wire.Forbidden)

@@ -9,7 +9,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// A situation is what a client has done before the request that a test is about.
+// situation is what a client has done before the request under test.
 type situation int
 
 const (
@@ -23,7 +23,7 @@ var (
 	forbidden4 = netip.MustParseAddrPort("169.254.169.254:80")
 )
 
-// attrs writes one request's attributes.
+// attrs writes the attributes of a request.
 type attrs func(*wire.Builder)
 
 func with(list ...attrs) attrs {
@@ -51,10 +51,9 @@ func protocol(p byte) attrs { return attr(wire.AttrRequestedTransport, p, 0, 0, 
 func number(n uint16) attrs { return attr(wire.AttrChannelNumber, byte(n>>8), byte(n), 0, 0) }
 func alien() attrs          { return attr(0x7001, 1, 2, 3) }
 
-// Every error that an authenticated request can meet, and the order in which they are
-// looked for (RFC 8489 sections 6.3 and 9.2.4, RFC 8656 sections 5, 7.2, 8.2, 10.2 and 12.2).
-// Each answer must be signed with the requester's key, say nothing about the
-// software and have FINGERPRINT where the request had it.
+// These are all errors that an authenticated request can get, in the order in which the server checks for them (RFC 8489 sections 6.3 and
+// 9.2.4, RFC 8656 sections 5, 7.2, 8.2, 10.2 and 12.2). Each response must be signed with the client's key, must not name the software,
+// and must have FINGERPRINT if the request had it.
 func TestAdmission(t *testing.T) {
 	tests := map[string]struct {
 		state  situation
@@ -136,7 +135,7 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// wellMade asserts what every answer to an authenticated request has in common.
+// wellMade asserts the properties that all responses to authenticated requests have in common.
 func (c *client) wellMade(m *wire.Message, method wire.Method) {
 	c.t.Helper()
 	if m.Method != method {
@@ -156,7 +155,7 @@ func (c *client) wellMade(m *wire.Message, method wire.Method) {
 	}
 }
 
-// 442 for every protocol but UDP.
+// Every transport protocol except UDP gets 442.
 func TestRequestedTransport(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "tcp4")
@@ -171,7 +170,7 @@ func TestRequestedTransport(t *testing.T) {
 	}
 }
 
-// UNKNOWN-ATTRIBUTES is two bytes a type; here they are read without our own decoder.
+// UNKNOWN-ATTRIBUTES has two bytes for each type. The test decodes them itself.
 func TestUnknownAttributes(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "udp4")
@@ -189,8 +188,8 @@ func TestUnknownAttributes(t *testing.T) {
 	}
 }
 
-// What a stranger may draw out of the server with a forged address: IP and UDP
-// headers counted, 1.5 times what it sent for Binding, 2.2 times for a challenge.
+// A request with a forged source address makes the server send at most 1.5 times its size for Binding, and 2.2 times for a challenge,
+// including the IP and UDP headers.
 func TestAmplification(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		relayApart(o, l)

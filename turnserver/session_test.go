@@ -14,7 +14,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// Whoever sends a request twice gets the same bytes twice, and it is done once.
+// A request that is sent twice gets the same bytes twice, and is executed once.
 func TestRetransmission(t *testing.T) {
 	ts := serve(t, relayApart)
 	for transport, kind := range map[string]Transport{"udp4": UDP, "tcp4": TCP} {
@@ -51,8 +51,7 @@ func TestRetransmission(t *testing.T) {
 	}
 }
 
-// An allocation belongs to the username that made it. Others learn so, signed with
-// their own key, and change nothing.
+// An allocation belongs to the user who created it. Other users get an error that is signed with their own key, and change nothing.
 func TestOtherUsersOnA5Tuple(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, p := ts.dial(t, "udp4"), newPeer(t, loopback4)
@@ -89,7 +88,7 @@ func TestOtherUsersOnA5Tuple(t *testing.T) {
 	c.must(c.do(wire.Refresh, nil), 0)
 }
 
-// Lifetimes are clamped to 600 to 3599 s, and what is answered is what is kept.
+// Lifetimes are limited to the range from 600 s to 3599 s. The lifetime in the response is the one that applies.
 func TestLifetimes(t *testing.T) {
 	lifetime := func(s uint32) attrs { return attr(wire.AttrLifetime, binary.BigEndian.AppendUint32(nil, s)...) }
 	ts := serve(t, relayApart)
@@ -131,7 +130,7 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// What stands behind MESSAGE-INTEGRITY is nobody's word.
+// The server ignores attributes after MESSAGE-INTEGRITY, because they are not signed.
 func TestAttributesBehindIntegrity(t *testing.T) {
 	ts := serve(t, relayApart)
 	c := ts.dial(t, "udp4")
@@ -148,8 +147,8 @@ func TestAttributesBehindIntegrity(t *testing.T) {
 	}
 }
 
-// Time, in a bubble: nonces serve an hour, allocations as long as they are refreshed,
-// credentials until Allocate, and nobody longer than MaxSessionAge.
+// A nonce is valid for an hour. An allocation lives as long as it is refreshed, even after its credential has expired, but no longer than
+// MaxSessionAge.
 func TestTimePasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ts := serveInMemory(t, newMemoryNet(), func(o *Options, l *Limits) {
@@ -176,21 +175,21 @@ func TestTimePasses(t *testing.T) {
 			}
 			c.must(m, 0)
 		}
-		if stale != 2 && stale != 1 { // every hour, at the next refresh
+		if stale != 2 && stale != 1 { // at the first refresh after each hour
 			t.Errorf("%d stale nonces in two hours", stale)
 		}
 		if n := len(ts.Sessions()); n != 0 || testutil.ToFloat64(ts.ended[EndTooOld]) != 1 {
 			t.Errorf("%d sessions, %v ended for their age", n, testutil.ToFloat64(ts.ended[EndTooOld]))
 		}
 		c.login()
-		c.must(c.do(wire.Allocate, udpTransport), wire.Unauthorized) // the credential has expired long ago
+		c.must(c.do(wire.Allocate, udpTransport), wire.Unauthorized) // the credential has expired
 
-		// A session that nobody refreshes ends, and so do its packets.
+		// A session that is not refreshed ends, and its packets are dropped.
 		c.user, c.password = testUser, testPass
 		c.login()
 		c.must(c.do(wire.Allocate, udpTransport), 0)
 		time.Sleep(599*time.Second + 500*time.Millisecond)
-		c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch) // too late to be sure of
+		c.must(c.do(wire.Refresh, nil), wire.AllocationMismatch) // too close to the expiry
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if n := len(ts.Sessions()); n != 0 || testutil.ToFloat64(ts.ended[EndExpired]) != 1 {
@@ -200,7 +199,7 @@ func TestTimePasses(t *testing.T) {
 	})
 }
 
-// Limits change while calls go on: what is removed keeps its sessions, but makes no new ones.
+// Limits change during calls: users and secrets that are removed keep their sessions, but cannot create new ones.
 func TestSecretsRotate(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) { relayApart(o, l); *l = sharing(t, "first") })
 	p := newPeer(t, loopback4)

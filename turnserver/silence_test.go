@@ -19,8 +19,8 @@ func message(class wire.Class, method wire.Method, add attrs) []byte {
 
 func data(s string) attrs { return func(b *wire.Builder) { b.Text(wire.AttrData, s) } }
 
-// What has no answer is met with silence and one counter, on every transport, with
-// or without an allocation, and the session goes on.
+// The server drops these messages without a response and counts one drop for each, on every transport, with or without an allocation.
+// The session continues.
 func TestSilence(t *testing.T) {
 	const uncounted = dropReasons
 	binding := message(wire.Request, wire.Binding, nil)
@@ -31,7 +31,7 @@ func TestSilence(t *testing.T) {
 		state    situation
 		datagram []byte
 		want     DropReason
-		streams  bool // streams take it too: it is well framed
+		streams  bool // also valid on streams, because its framing is right
 	}{
 		"empty":                           {loggedIn, []byte{}, DropMalformed, false},
 		"one byte":                        {loggedIn, []byte{0}, DropMalformed, false},
@@ -103,7 +103,7 @@ func dropCounts(ts *testServer) (n [dropReasons]float64) {
 	return n
 }
 
-// Attributes of an indication come in any order, padded or not, and DATA may be empty.
+// The attributes of an indication may be in any order, with any padding, and DATA may be empty.
 func TestSendIndications(t *testing.T) {
 	ts := serve(t, relayApart)
 	for _, transport := range []string{"udp4", "tcp4", "tls4", "dtls4"} {

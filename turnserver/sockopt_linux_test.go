@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A client socket outlasts a pause of its reader's better than others.
+// The server enlarges the receive buffer of a client socket, which bridges pauses of its reader.
 func TestReceiveBuffer(t *testing.T) {
 	ts := serve(t, relayApart)
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := c.File() // c itself is the server's from AddUDP on
+	same, err := c.File() // AddUDP takes ownership of c
 	if err != nil {
 		t.Fatal(err)
 	}

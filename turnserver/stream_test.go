@@ -13,8 +13,8 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// conversation is what a client with channel 0x4000 to memoryPeer writes, and how many
-// payloads and answers come of it.
+// conversation returns the messages that a client with channel 0x4000 to memoryPeer writes, the payloads that the peer gets, and the
+// number of responses.
 func (c *client) conversation() (b []byte, payloads []string, answers int) {
 	for _, p := range []string{"", "a", "ab", "abc", "abcd", strings.Repeat("x", 1200)} {
 		payloads = append(payloads, p)
@@ -29,7 +29,7 @@ func (c *client) conversation() (b []byte, payloads []string, answers int) {
 	return b, append(payloads, "sent"), 2
 }
 
-// However TCP cuts a stream into pieces, the server cuts it into the same messages.
+// The server finds the same messages in a stream, whatever segments TCP delivers it in.
 func TestStreamFraming(t *testing.T) {
 	network := newMemoryNet()
 	ts := serveInMemory(t, network, nil)
@@ -41,7 +41,7 @@ func TestStreamFraming(t *testing.T) {
 		t.Helper()
 		b, payloads, answers := c.conversation()
 		read := make(chan struct{})
-		go func() { // a pipe has no buffer: read while writing
+		go func() { // a pipe has no buffer, so the test must read while it writes
 			defer close(read)
 			for range answers {
 				c.read()
@@ -81,7 +81,7 @@ func TestStreamFraming(t *testing.T) {
 	}
 }
 
-// writeRaw writes bytes as they are.
+// writeRaw writes bytes without framing them.
 func (c *client) writeRaw(b []byte) {
 	c.t.Helper()
 	if _, err := c.conn.Write(b); err != nil {
@@ -89,7 +89,7 @@ func (c *client) writeRaw(b []byte) {
 	}
 }
 
-// Streams that start no message end at once; nobody else does.
+// A stream that begins with something other than a message is closed at once. Others are not affected.
 func TestStreamGarbage(t *testing.T) {
 	ts := serve(t, relayApart)
 	long := func(n int) []byte {
@@ -113,7 +113,7 @@ func TestStreamGarbage(t *testing.T) {
 				good.login()
 				ts.awaitDrop(t, DropMalformed, func() { bad.writeRaw(b) })
 				bad.wantClosed()
-				behind.login() // garbage comes in one piece with what is well-formed
+				behind.login() // the garbage is in one piece with a well-formed message
 				ts.awaitDrop(t, DropMalformed, func() { behind.writeRaw(append(message(wire.Indication, wire.Binding, nil), b...)) })
 				behind.wantClosed()
 				good.must(good.do(wire.Allocate, udpTransport), 0)
@@ -129,7 +129,7 @@ func TestStreamGarbage(t *testing.T) {
 	c.wantNothing()
 }
 
-// Garbage on a client's stream ends its session, with the reason.
+// Garbage on the stream of a client with an allocation ends its session, and the reason is counted.
 func TestStreamGarbageEndsTheSession(t *testing.T) {
 	ts := serve(t, relayApart)
 	for i, transport := range []string{"tcp4", "tls6"} {
@@ -167,7 +167,7 @@ func (ts *testServer) awaitClosed(t testing.TB, n int) {
 	}
 }
 
-// A session ends with its stream, however that ends.
+// A session ends when its stream ends, for whatever reason.
 func TestStreamEndsSession(t *testing.T) {
 	ts := serve(t, relayApart)
 	for i, transport := range []string{"tcp4", "tls4", "dtls4"} {
@@ -188,7 +188,7 @@ func TestStreamEndsSession(t *testing.T) {
 	ts.awaitNoSession(t)
 }
 
-// A client that says all it has to say and closes its side still gets its answers.
+// A client that sends its last requests and closes its sending side still gets the responses.
 func TestAnswersToHalfClosedStream(t *testing.T) {
 	const requests = 100
 	ts := serve(t, relayApart)
@@ -207,7 +207,7 @@ func TestAnswersToHalfClosedStream(t *testing.T) {
 	}
 }
 
-// Connections are capped for each address, /64 in IPv6, and in all; those that end make room.
+// Connections are limited for each address (a /64 in IPv6) and in total. Those that end make room.
 func TestStreamCaps(t *testing.T) {
 	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = 2, 4 })
 	dial := func(ip string) *client { return ts.pipe(t, netip.AddrPortFrom(netip.MustParseAddr(ip), 5000), TCP) }
@@ -215,29 +215,29 @@ func TestStreamCaps(t *testing.T) {
 	a.allocate(0)
 	dial("198.51.100.1").allocate(0)
 	dial("198.51.100.1").wantClosed()
-	dial("::ffff:198.51.100.1").wantClosed() // the same
+	dial("::ffff:198.51.100.1").wantClosed() // the same address
 	dial("2001:db8:1:2::1").allocate(0)
 	dial("2001:db8:1:2:ffff::2").allocate(0)
 	dial("2001:db8:1:2::3").wantClosed()
-	dial("198.51.100.2").wantClosed() // one too many in all
+	dial("198.51.100.2").wantClosed() // above the total
 	if n := testutil.ToFloat64(ts.drops[DropConnections]); n != 4 {
 		t.Errorf("%v connections refused", n)
 	}
 	a.conn.Close()
 	ts.awaitStreams(t, 3)
-	welcome(dial("198.51.100.2"))
+	isServed(dial("198.51.100.2"))
 }
 
-// A crowd without allocations that holds all connections keeps nobody out: a newcomer takes the place of one of them, and
-// never that of a client with an allocation.
-func TestStrangersGiveWay(t *testing.T) {
+// When clients without allocations have all connections, a new connection replaces one of theirs, and never that of a client with an
+// allocation.
+func TestStrangersAreReplaced(t *testing.T) {
 	const total = 10
 	ts := serveInMemory(t, newMemoryNet(), func(_ *Options, l *Limits) { l.StreamsPerAddr, l.StreamsTotal = total, total })
 	dial := func(ip string) *client { return ts.pipe(t, netip.AddrPortFrom(netip.MustParseAddr(ip), 5000), TCP) }
 	served := dial("198.51.100.1")
 	served.allocate(0)
 	for range total - 1 {
-		welcome(dial("203.0.113.1"))
+		isServed(dial("203.0.113.1"))
 	}
 	for i := range 3 {
 		dial("198.51.100.2").allocate(0)
@@ -247,7 +247,7 @@ func TestStrangersGiveWay(t *testing.T) {
 		ts.awaitStreams(t, total)
 	}
 	served.must(served.do(wire.Refresh, nil), 0)
-	// One that has released its allocation is a stranger again.
+	// A connection whose allocation was released can be replaced again.
 	served.must(served.do(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }), 0)
 	for range total - 3 {
 		dial("198.51.100.3").allocate(0)
@@ -256,8 +256,8 @@ func TestStrangersGiveWay(t *testing.T) {
 	dial("198.51.100.4").wantClosed()
 }
 
-// welcome asserts that c is served.
-func welcome(c *client) *client {
+// isServed asserts that the server responds to c.
+func isServed(c *client) *client {
 	c.t.Helper()
 	c.login()
 	return c

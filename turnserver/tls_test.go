@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// A connection that fails its handshake, or never begins it, is closed and makes room.
+// A connection whose handshake fails or never begins is closed, and is not counted any more.
 func TestTLSHandshake(t *testing.T) {
 	ts := serve(t, relayApart)
 	addr := ts.addrs["tls4"].String()
 	try := func(edit func(*tls.Config)) (tls.ConnectionState, error) {
-		config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a certificate of the test's own
+		config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the certificate is made by the test
 		edit(config)
 		conn, err := tls.Dial("tcp", addr, config)
 		if err != nil {

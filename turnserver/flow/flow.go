@@ -1,11 +1,9 @@
-// Package flow is the forwarding state of one allocation: which peers may send to
-// it and be sent to (permissions, RFC 8656 section 9), and which channel stands for
-// which peer (RFC 8656 section 12).
+// Package flow holds the forwarding state of one allocation: the permitted peers (RFC 8656 section 9) and the channels
+// bound to peers (RFC 8656 section 12).
 //
-// A [Table] mirrors what the TURN state machine has granted, with the times at
-// which it ends, for a reader that asks for every packet: looking up takes no lock and
-// allocates nothing. Whoever writes pays: a new permission or channel copies the
-// small maps. Ended entries are not seen by readers and go at the next write.
+// A [Table] mirrors the permissions and channels of the TURN state machine, with their expiry times. The relay looks them
+// up for every packet, so a lookup takes no lock and allocates nothing. A write copies the small maps instead. Lookups
+// ignore expired entries, and the next write removes them.
 //
 // A permission never ends before a channel to its address does. RFC 8656 lets the
 // permission end first, 300 s after the last request that named the peer. Some clients
@@ -32,7 +30,7 @@ type Permission struct {
 type Channel struct {
 	Number uint16
 	Peer   netip.AddrPort
-	// Allowed is for the packet path's own use: the policy it last found the peer allowed by.
+	// Allowed belongs to the packet path. It stores the policy that last allowed the peer.
 	Allowed atomic.Value
 
 	until atomic.Int64
@@ -44,7 +42,7 @@ type Table struct {
 	mu    sync.Mutex // held by writers
 }
 
-// state is never changed once it is stored, but for the times inside of its entries.
+// state does not change after it is stored, except for the times in its entries.
 type state struct {
 	permissions map[netip.Addr]*Permission
 	numbers     map[uint16]*Channel
@@ -64,8 +62,8 @@ func (t *Table) Bound(number uint16, now int64) (*Channel, bool) {
 	return c, true
 }
 
-// From tells how a packet between peer and the client is treated: permitted is
-// false if it must be dropped; c is the channel it goes through, nil for an indication.
+// From looks up a packet between peer and the client. permitted is false if it must be dropped. c is the channel that carries it, or nil
+// if an indication does.
 func (t *Table) From(peer netip.AddrPort, now int64) (c *Channel, permitted bool) {
 	s := t.state.Load()
 	if s == nil {
@@ -107,7 +105,7 @@ func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until int64) {
 	t.state.Store(s)
 }
 
-// RoomFor tells whether peers may be permitted without more than limit permissions being alive.
+// RoomFor reports whether peers may be permitted without exceeding limit live permissions.
 func (t *Table) RoomFor(peers []netip.Addr, now int64, limit int) bool {
 	s := t.state.Load()
 	if s == nil {
@@ -127,7 +125,7 @@ func (t *Table) RoomFor(peers []netip.Addr, now int64, limit int) bool {
 	return alive <= limit
 }
 
-// RoomForChannel tells whether number may be bound without more than limit channels being alive.
+// RoomForChannel reports whether number may be bound without exceeding limit live channels.
 func (t *Table) RoomForChannel(number uint16, now int64, limit int) bool {
 	s := t.state.Load()
 	if s == nil {
@@ -142,7 +140,7 @@ func (t *Table) RoomForChannel(number uint16, now int64, limit int) bool {
 	return alive <= limit
 }
 
-// copy returns a state to write to, without what has ended by now.
+// copy returns a copy of the state to write to, without the entries that have expired.
 func (t *Table) copy(now int64) *state {
 	old := t.state.Load()
 	if old == nil {
@@ -163,7 +161,7 @@ func (t *Table) copy(now int64) *state {
 	return s
 }
 
-// permit extends the permission of a to until, unless it lasts longer already. The table's mu is held.
+// permit extends the permission of a to until, unless it lasts longer already. The caller holds the table's mu.
 func (s *state) permit(a netip.Addr, until int64) {
 	p, ok := s.permissions[a]
 	if !ok {

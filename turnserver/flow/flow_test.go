@@ -50,7 +50,7 @@ func TestChannelPermitsItsPeer(t *testing.T) {
 	var tab Table
 	tab.Bind(0x4000, peer1, 0, 600)
 	tab.Permit(addrs(peer2), 10, 310)
-	tab.Permit(addrs(peer3), 400, 700) // a write, which forgets what has ended
+	tab.Permit(addrs(peer3), 400, 700) // a write, which removes expired entries
 	look(t, &tab, peer1, 0x4000, 599, true, true)
 	look(t, &tab, peer2, 0x4001, 599, true, false)
 	look(t, &tab, peer1, 0x4000, 600, false, false)
