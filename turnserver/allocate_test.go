@@ -151,7 +151,7 @@ func TestEvenPortAndReservation(t *testing.T) {
 	}
 }
 
-// EVEN-PORT gets 508 if the range has no pair left, and no port is lost.
+// EVEN-PORT is answered with 508 when no pair is left, and no port is lost.
 func TestEvenPortLeaksNothing(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		relayApart(o, l)

@@ -23,12 +23,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(childEnv); spec != "" {
-		os.Exit(childMain(spec)) // see childmain_test.go
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	testRealm = "icebox.test"

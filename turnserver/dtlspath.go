@@ -20,8 +20,8 @@ import (
 // Sizes of DTLS connections.
 const (
 	dtlsRecord = 8192 // the longest record in bytes that is read
-	// dtlsHandshake is how many bytes of handshake messages a client may send in all. Pion stores the fragments of incomplete
-	// messages, up to 2 MB for each connection.
+	// dtlsHandshake is how many bytes of handshake messages a client may send in all. It bounds the memory that a handshake
+	// can take; pion/dtls v3 alone allows 2 MB for each connection.
 	dtlsHandshake = 64 << 10
 )
 
@@ -51,8 +51,8 @@ func newDTLSPath(d *dtlsPaths, remote netip.AddrPort, h *dtlsgate.Hello, b []byt
 	return p
 }
 
-// receive queues a datagram from the client. After the handshake it drops unencrypted records, because anyone may have forged them and
-// Pion would end the connection.
+// receive queues a datagram from the client. After the handshake it drops unencrypted records, because they may be forged: with
+// pion/dtls v3 alone, a third party can end the connection.
 func (p *dtlsPath) receive(b []byte) {
 	s, size := p.paths.server, len(b)
 	if p.secure.Load() != nil {

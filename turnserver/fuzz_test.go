@@ -12,7 +12,7 @@ import (
 )
 
 // seeds are messages in the shape in which browsers, coturn's client and libnice
-// send them, and those that have hurt other servers.
+// send them, and malformed ones.
 func seeds() [][]byte {
 	const (
 		priority, useCandidate, iceControlling, networkInfo = 0x0024, 0x0025, 0x802A, 0xC057
@@ -51,11 +51,11 @@ func seeds() [][]byte {
 		request(wire.Refresh, family(1), sign, fingerprint),
 		message(wire.Indication, wire.Binding, fingerprint),
 		message(wire.Success, wire.Binding, attr(responseOrigin, 0, 1, 0, 9, 1, 2, 3, 4)),
-		// Harmful ones.
-		message(wire.Indication, wire.Send, with(data("01234567"), attr(wire.AttrXORPeerAddress))),
-		request(wire.CreatePermission, attr(wire.AttrXORPeerAddress), sign),
-		{0, 1, 0xFF, 0xEC, 0x21, 0x12, 0xA4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		{0x40, 0, 0xFF, 0xFC, 0, 0, 0, 0, 0},
+		// Malformed: an address of the wrong length, and lengths beyond the end of the message.
+		message(wire.Indication, wire.Send, with(data("01234567"), attr(wire.AttrXORPeerAddress, 0, 1, 0x12, 0x34))),
+		request(wire.CreatePermission, attr(wire.AttrXORPeerAddress, 0, 1, 0x12, 0x34, 1, 2, 3, 4, 5), sign),
+		{0, 1, 0x0F, 0x00, 0x21, 0x12, 0xA4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		{0x40, 0, 0x0F, 0x00, 0, 0, 0, 0, 0},
 		// What shares the port: RTP, DTLS.
 		{0x80, 0x60, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 2, 3},
 		{22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1},

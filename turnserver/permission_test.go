@@ -24,7 +24,7 @@ func TestPermissionsAreAllOrNothing(t *testing.T) {
 	}{
 		"forbidden":    {peers(p.addr, forbidden4), wire.Forbidden},
 		"other family": {peers(p.addr, elsewhere6), wire.PeerFamilyMismatch},
-		"malformed":    {with(peers(p.addr), attr(wire.AttrXORPeerAddress, 0, 1)), wire.BadRequest},
+		"malformed":    {with(peers(p.addr), attr(wire.AttrXORPeerAddress, 0, 1, 2, 3)), wire.BadRequest},
 		"unknown":      {with(peers(p.addr), alien()), wire.UnknownAttribute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestForbiddenPeers(t *testing.T) {
 		"198.97.190.53", "2606:4700::53", // own
 		"::ffff:198.97.190.53", "64:ff9b::198.97.190.53", // own, in disguise
 		"::", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "2001:db8::1",
-		"::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe",
+		"::ffff:192.0.2.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe",
 	} {
 		addr := netip.AddrPortFrom(netip.MustParseAddr(a), 53)
 		for name, m := range map[string]*wire.Message{"CreatePermission": c.permit(addr), "ChannelBind": c.bind(i, addr)} {

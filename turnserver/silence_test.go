@@ -57,7 +57,7 @@ func TestSilence(t *testing.T) {
 		"channel data, not bound":         {allocated, []byte{0x4F, 0xFF, 0, 4, 1, 2, 3, 4}, DropNoChannel, true},
 		"send without data":               {allocated, message(wire.Indication, wire.Send, peers(p.addr)), DropMalformed, true},
 		"send without peer":               {allocated, message(wire.Indication, wire.Send, data("x")), DropMalformed, true},
-		"send to an empty peer":           {allocated, message(wire.Indication, wire.Send, with(attr(wire.AttrXORPeerAddress), data("x"))), DropMalformed, true},
+		"send to half an address":         {allocated, message(wire.Indication, wire.Send, with(attr(wire.AttrXORPeerAddress, 0, 1, 0x12, 0x34), data("x"))), DropMalformed, true},
 		"send without permission":         {allocated, message(wire.Indication, wire.Send, with(peers(elsewhere4), data("x"))), DropNoPermission, true},
 		"send to another family":          {allocated, message(wire.Indication, wire.Send, with(peers(elsewhere6), data("x"))), DropNoPermission, true},
 		"send, unknown attribute":         {allocated, message(wire.Indication, wire.Send, with(peers(p.addr), data("x"), alien())), DropUnknownAttribute, true},

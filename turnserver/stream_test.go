@@ -104,7 +104,7 @@ func TestStreamGarbage(t *testing.T) {
 		"channel 0x8000":            {0x80, 0, 0, 4, 1, 2, 3, 4},
 		"rtp":                       {0x80, 0x60, 0, 1, 0, 0, 0, 1},
 		"longer than for strangers": long(strangerFrame + 4),
-		"channel data of 64 KiB":    {0x40, 0, 0xFF, 0xFF},
+		"channel data of 60 KiB":    {0x40, 0, 0xF0, 0x00},
 	}
 	for name, b := range tests {
 		for _, transport := range []string{"tcp4", "tls4"} {

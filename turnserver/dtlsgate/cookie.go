@@ -9,9 +9,9 @@ import (
 
 // SetCookie makes conn expect the given cookie from its client.
 //
-// Pion draws a cookie for each handshake, keeps it in a private field and has no option for it. A server built on it
-// therefore keeps a connection for every ClientHello, forged ones included. The cookie cannot be exchanged on the way
-// either, because both sides sign it. So SetCookie writes the private field.
+// Pion draws a cookie for each handshake, keeps it in a private field and has no option for it. It can therefore check a
+// client's address only after it has made a connection. The cookie cannot be exchanged on the way either, because both
+// sides sign it. So SetCookie writes the private field.
 //
 // It must be called by the goroutine in which Pion writes its HelloVerifyRequest, before Pion reads the cookie again; see
 // [PacketConn]. A pinned version of Pion and a test guard that the field exists.

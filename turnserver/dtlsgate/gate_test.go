@@ -135,7 +135,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestSealed(t *testing.T) {
-	plain := []byte{23, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 1, 2}
+	plain := []byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 13, 16, 0, 0, 9, 0, 5, 0, 0, 0, 0, 0, 1, 7} // part of a handshake
 	data := []byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 3}
 	finished := []byte{22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 2, 0, 3, 4, 5, 6}
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

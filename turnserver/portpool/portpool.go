@@ -7,11 +7,10 @@
 // RFC 8656 section 7.2 wants relayed ports from 49152-65535, hard to guess (RFC
 // 6056) and not used again for some time. So the free ports are a queue that
 // begins as a random permutation; a port that is given back goes to the tail,
-// and a port is drawn at random from the oldest quarter of the queue. Drawing
-// only the oldest would let a client that churns through the pool learn the
-// order and with it the ports of others to come (compare CVE-2025-69217). Thus a
-// port rests until three quarters of the free ports have been drawn; yet none is
-// ever refused because it is recent: Take fails only if no port is free.
+// and a port is drawn at random from the oldest quarter of the queue, so that
+// no client can predict the ports of others. A port rests until three quarters of
+// the free ports have been drawn. None is refused because it is recent: Take fails
+// only if no port is free.
 //
 // # Pairs
 //

@@ -145,7 +145,7 @@ func TestTakePort(t *testing.T) {
 	}
 }
 
-// TestPairs includes coturn's leak of the second port of a pair.
+// Both ports of a pair are taken together, and each can be given back on its own.
 func TestPairs(t *testing.T) {
 	p := New(50001, 50008, nil) // 50001, three pairs, 50008 alone
 	var evens []uint16

@@ -14,7 +14,6 @@
 // signs the message as it is so far.
 //
 // The engine that keeps the TURN state uses Pion's own codec; this one stands in
-// front of it because github.com/pion/stun/v2 trusts attribute lengths it should
-// not (a zero-length XOR-PEER-ADDRESS panics), keeps attributes behind
-// MESSAGE-INTEGRITY and allocates for every message.
+// front of it because github.com/pion/stun/v2 v2.0.0 can panic on malformed
+// messages, does not apply RFC 8489 section 14.5 and allocates for every message.
 package wire

@@ -16,7 +16,7 @@ const MinFrame = ChannelHeaderSize
 // FrameSize returns the size of the message at the start of a stream (RFC 8489
 // section 6.2.2, RFC 8656 section 12.5): the message itself is b[:size], the next one starts at
 // b[padded]. b has at least [MinFrame] bytes. The result is at least 4 and at most
-// limit, or the error is [ErrFrame]; all sums are ints, so that lengths near 65,535 can't wrap.
+// limit, or the error is [ErrFrame]. All sums are ints and can't overflow.
 func FrameSize(b []byte, limit int) (size, padded int, err error) {
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	switch {

@@ -69,14 +69,16 @@ func TestMethodAndClassSurvive(t *testing.T) {
 	}
 }
 
-// An attribute behind MESSAGE-INTEGRITY is not signed and must not be seen (RFC 8489 section 14.5).
+// Attributes that RFC 8489 section 14.5 wants ignored are not visible.
 func TestAttributesBehindIntegrityAreIgnored(t *testing.T) {
 	key := []byte("key")
-	raw := NewBuilder(nil, CreatePermission, Request, testID).Integrity(key).
-		XORAddress(AttrXORPeerAddress, netip.MustParseAddrPort("192.0.2.1:1")).Fingerprint().Bytes()
+	raw := NewBuilder(nil, Refresh, Request, testID).Integrity(key).Text(AttrSoftware, "late").Fingerprint().Bytes()
 	m := parse(t, raw)
-	if _, ok := m.Get(AttrXORPeerAddress); ok {
-		t.Error("XOR-PEER-ADDRESS behind MESSAGE-INTEGRITY is visible")
+	if m.Has(AttrSoftware) {
+		t.Error("SOFTWARE behind MESSAGE-INTEGRITY is visible")
+	}
+	for typ := range m.Attributes() {
+		t.Errorf("attribute %#x is visible", typ)
 	}
 	if !m.CheckIntegrity(key) || !m.Fingerprint {
 		t.Error("integrity or fingerprint not accepted")
@@ -139,9 +141,14 @@ func TestXORAddress(t *testing.T) {
 		}
 	}
 	m := parse(t, NewBuilder(nil, Binding, Request, testID).Bytes())
-	for _, v := range [][]byte{nil, {0}, {0, 1}, make([]byte, 8), {0, 1, 0, 0, 1, 2, 3}, {0, 2, 0, 0, 1, 2, 3, 4}, append([]byte{0, 1}, make([]byte, 18)...)} {
-		if _, ok := m.XORAddress(v); ok {
-			t.Errorf("%x is taken for an address", v)
+	for _, family := range []Family{0, IPv4, IPv6, 3} {
+		for size := 4; size <= 32; size++ {
+			v := make([]byte, size)
+			v[1] = byte(family)
+			want := family == IPv4 && size == 8 || family == IPv6 && size == 20
+			if _, ok := m.XORAddress(v); ok != want {
+				t.Errorf("%x is an address: %v, want %v", v, ok, want)
+			}
 		}
 	}
 }
@@ -195,17 +202,19 @@ func TestFrameSize(t *testing.T) {
 		size, padded int
 		err          error
 	}{
-		"stun":                {header(1, 8), 28, 28, nil},
-		"stun, 4 bytes seen":  {header(1, 8)[:4], 28, 28, nil},
-		"channel data":        {header(0x4000, 5), 9, 12, nil},
-		"empty channel data":  {header(0x4000, 0), 4, 4, nil},
-		"wraps 16 bits, stun": {header(3, 0xFFEC), 0, 0, ErrFrame},
-		"wraps 16 bits, data": {header(0x4000, 0xFFFC), 0, 0, ErrFrame},
-		"length not by four":  {header(1, 7), 0, 0, ErrFrame},
-		"no cookie":           {make([]byte, 8), 0, 0, ErrFrame},
-		"tls":                 {[]byte{0x16, 3, 1, 0, 200, 1, 0, 0}, 0, 0, ErrFrame},
-		"http":                {[]byte("GET / HTTP/1.1\r\n"), 0, 0, ErrFrame},
-		"channel 0x8000":      {header(0x8000, 8), 0, 0, ErrFrame},
+		"stun":               {header(1, 8), 28, 28, nil},
+		"stun, 4 bytes seen": {header(1, 8)[:4], 28, 28, nil},
+		"channel data":       {header(0x4000, 5), 9, 12, nil},
+		"empty channel data": {header(0x4000, 0), 4, 4, nil},
+		"stun at the limit":  {header(1, 2028), 2048, 2048, nil},
+		"stun above it":      {header(1, 2032), 0, 0, ErrFrame},
+		"data at the limit":  {header(0x4000, 2041), 2045, 2048, nil},
+		"data above it":      {header(0x4000, 2045), 0, 0, ErrFrame},
+		"length not by four": {header(1, 7), 0, 0, ErrFrame},
+		"no cookie":          {make([]byte, 8), 0, 0, ErrFrame},
+		"tls":                {[]byte{0x16, 3, 1, 0, 200, 1, 0, 0}, 0, 0, ErrFrame},
+		"http":               {[]byte("GET / HTTP/1.1\r\n"), 0, 0, ErrFrame},
+		"channel 0x8000":     {header(0x8000, 8), 0, 0, ErrFrame},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -214,6 +223,19 @@ func TestFrameSize(t *testing.T) {
 				t.Errorf("FrameSize = %d, %d, %v", size, padded, err)
 			}
 		})
+	}
+}
+
+// Whatever length a header announces, the sum with the header's own size is right.
+func TestFrameSizeAddsUp(t *testing.T) {
+	const limit = 1 << 20 // above every frame
+	for length := 0; length < 1<<16; length += 4 {
+		for first, header := range map[byte]int{0x00: HeaderSize, 0x40: ChannelHeaderSize} {
+			b := []byte{first, 1, byte(length >> 8), byte(length)}
+			if size, padded, err := FrameSize(b, limit); size != header+length || padded != size || err != nil {
+				t.Fatalf("FrameSize(%x) = %d, %d, %v", b, size, padded, err)
+			}
+		}
 	}
 }
 
