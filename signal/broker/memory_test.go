@@ -161,7 +161,7 @@ func TestRouteFindsTheNode(t *testing.T) {
 	}
 	wantErr(t, b2.Route(t.Context(), Addr{Node: NewID(), Client: bob}, Message{}), ErrOffline)
 	wantErr(t, b2.Route(t.Context(), Addr{Node: a.Node, Client: NewID()}, Message{}), ErrOffline)
-	_, err = b2.Find(t.Context(), "constructor")
+	_, err = b2.Find(t.Context(), "nobody")
 	wantErr(t, err, ErrOffline)
 }
 

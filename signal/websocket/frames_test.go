@@ -88,7 +88,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(masked(opText, []byte("a")), append(masked(finalBit|opPing, nil), masked(finalBit, []byte("b"))...)...), uint8(3))
 	f.Add(append(text, masked(finalBit|opText, bytes.Repeat([]byte("x"), 70_000))...), uint8(200))
 	f.Add(masked(finalBit|opClose, []byte{3, 232}), uint8(2))
-	f.Add([]byte{0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, uint8(1))
+	f.Add([]byte{0x81, 0xFF, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0}, uint8(1))
 	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
 	if err != nil {
 		f.Fatal(err)

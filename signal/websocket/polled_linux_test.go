@@ -139,7 +139,7 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 			"text in a text":     {[]byte{0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
 			"bad close code":     {[]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED}, gorilla.CloseProtocolError},
 			"short close":        {[]byte{0x88, 0x81, 0, 0, 0, 0, 3}, gorilla.CloseProtocolError},
-			"endless":            {[]byte{0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"2 GiB":              {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseProtocolError},
 			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxFragments)...), gorilla.CloseProtocolError},
 			"too large":          {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseMessageTooBig},
 			"no UTF-8":           {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, gorilla.CloseInvalidFramePayloadData},

@@ -198,7 +198,7 @@ func TestAcceptIsRetried(t *testing.T) {
 func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(handshakeText))
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
-	f.Add([]byte(strings.Replace(handshakeText, "\r\n\r\n", "\r\nhost : b\r\n\r\n", 1)))
+	f.Add([]byte(strings.Replace(handshakeText, "\r\n\r\n", "\r\nho(st: b\r\n\r\n", 1)))
 	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
 	f.Fuzz(func(t *testing.T, head []byte) {
 		r, ok := parseHandshake(head, from)

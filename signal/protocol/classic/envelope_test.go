@@ -18,7 +18,7 @@ var captured = []string{
 	`null`, `{`, `{}`, `[]`, `[1,{"type":"leave"}]`, `""`, `"type"`, `0`, `-1.5e+300`, `true`, ``, ` `, "\xff", "\"\xff\"",
 	` { "type" : "login" , "name" : "a\"b\\c" } `, "\t{\"type\"\r\n:\n\"x\"}\n",
 	`{"\u0074ype":"login","n\u0061me":"\ud83e\udd8a"}`, `{"type":"a","type":"b"}`, `{"":1,"a":[{"type":"x"},"}"],"type":"y"}`,
-	`{"__proto__":{"type":"leave"},"constructor":1}`, `{"name":"\ud800"}`, `{"type":"login",}`, `{"offer":"\"}{","name":1}`,
+	`{"other":{"type":"leave"},"one":1}`, `{"name":"\ud800"}`, `{"type":"login",}`, `{"offer":"\"}{","name":1}`,
 	`{"a\\":1,"type":"t"}`, `{"a":"\\","type":"t"}`, `{"type":1}{"type":2}`,
 	strings.Repeat("[", 1000), strings.Repeat(`{"offer":`, 100) + "1" + strings.Repeat("}", 100),
 }

@@ -13,7 +13,7 @@ var samples = []string{
 	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\n"},"type":"media","connectionId":"mc_8ksd0h4tbh6","metadata":{"a":[1,null]}},"dst":"1c8cbb04-5d0c-4b26-a8c4-2a8e3bb3d2d4"}`,
 	`{"type":"ANSWER","payload":{"sdp":{"type":"answer","sdp":"v=0\r\n"},"type":"data","connectionId":"dc_3x0o7oqjkcl"},"dst":"alice"}`,
 	`{"type":"CANDIDATE","payload":{"candidate":{"candidate":"candidate:2724 1 udp 2113937151 7f0c.local 51111 typ host generation 0 ufrag Wq1x network-cost 999","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"Wq1x"},"type":"data","connectionId":"dc_3x0o7oqjkcl"},"dst":"bob"}`,
-	`null`, `{`, `{"type":"LEAVE"}`, `{"type":"EXPIRE","src":"a","dst":"b"}`, `{"dst":"a","dst":"b","payload":{},"payload":[],"type":"OFFER"}`,
+	`[]`, `{}`, `{"type":"OPEN"}`, `{"dst":"a","dst":"b","payload":{},"payload":[],"type":"OFFER"}`,
 }
 
 // A message that is passed on is JSON, has the sender's name and nobody else's, and its payload is as it was.
@@ -42,6 +42,18 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q became %q", text, frame)
 		}
 	})
+}
+
+// Only what clients say to each other is passed on, and nothing that only a server says.
+func TestForwardedTypes(t *testing.T) {
+	for kind, want := range map[string]bool{
+		"OFFER": true, "ANSWER": true, "CANDIDATE": true, "HEARTBEAT": false, "OPEN": false, "LEAVE": false, "EXPIRE": false,
+		"ERROR": false, "ID-TAKEN": false, "INVALID-KEY": false, "offer": false, "": false,
+	} {
+		if got := isForwarded(kind); got != want {
+			t.Errorf("%q is forwarded: %v, want %v", kind, got, want)
+		}
+	}
 }
 
 func BenchmarkForward(b *testing.B) {

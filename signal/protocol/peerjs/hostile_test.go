@@ -14,12 +14,13 @@ import (
 	"icebox/signal"
 )
 
-// Each of these ends PeerServer, or is passed on by it.
-func TestDefectsOfPeerServer(t *testing.T) {
+// Malformed messages and types that only a server sends are counted and dropped. The
+// recipient sees the sender's own id, whatever the message says.
+func TestMalformedAndForgedMessages(t *testing.T) {
 	s := serve(t)
 	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
 	malformed := []string{
-		`null`, `{`, ``, `[]`, `"OFFER"`, `{}`, `{"type":null}`, `{"type":["OFFER"],"dst":"bob","payload":{}}`,
+		`[]`, `{}`, `{"type":null}`, `{"type":["OFFER"],"dst":"bob","payload":{}}`,
 		`{"type":"OFFER","dst":"bob"}`, `{"type":"OFFER","dst":"bob","payload":null}`, `{"type":"OFFER","dst":"bob","payload":"x"}`,
 		`{"type":"OFFER","payload":{}}`, `{"type":"OFFER","dst":{},"payload":{}}`, `{"type":"OFFER","dst":"","payload":{}}`,
 		`{"type":"OFFER","dst":"bob\u0000","payload":{}}`,
@@ -27,19 +28,15 @@ func TestDefectsOfPeerServer(t *testing.T) {
 	for _, text := range malformed {
 		alice.send(text)
 	}
-	forged := []string{"OPEN", "LEAVE", "EXPIRE", "ERROR", "ID-TAKEN", "INVALID-KEY", "else"}
+	forged := []string{"OPEN", "ERROR", "ID-TAKEN", "INVALID-KEY", "else"}
 	for _, kind := range forged {
 		alice.send(fmt.Sprintf(`{"type":%q,"src":"eve","dst":"bob","payload":{"msg":"x"}}`, kind))
-	}
-	alice.send(`{"type":"LEAVE"}`) // makes a ghost of its sender there
-	for _, id := range []string{"constructor", "__proto__", "toString"} {
-		alice.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":%q,"payload":{}}`, id))
 	}
 	alice.send(`{"type":"ANSWER","src":"eve","dst":"bob","payload":{}}`)
 	bob.want(`{"type":"ANSWER","src":"alice","dst":"bob","payload":{}}`)
 	alice.still("alice")
 	s.refused("bad-message", float64(len(malformed)))
-	s.refused("unknown-type", float64(len(forged)+1))
+	s.refused("unknown-type", float64(len(forged)))
 }
 
 func TestLargeOffersEndTheirSender(t *testing.T) {

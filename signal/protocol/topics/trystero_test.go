@@ -15,7 +15,7 @@ var trysteroSamples = []string{
 	`{"type":"publish","topic":"4fr1k2a3t6h9s0q7","payload":"{\"peerId\":\"Sx3vTnpQqXo1XkqVZb8n\"}"}`,
 	`{"type":"publish","topic":"1k0ds9f8a7s6d5f4","payload":"{\"peerId\":\"Sx3vTnpQqXo1XkqVZb8n\",\"offer\":\"c2RwIGlzIGVuY3J5cHRlZA==\"}"}`,
 	`{"type":"publish","topic":"1k0ds9f8a7s6d5f4","payload":{"peerId":"a","answer":"x"}}`,
-	`null`, `{`, `{"topic":"a","payload":1,"payload":2}`,
+	`[]`, `{}`, `{"topic":"a","payload":1,"payload":2}`,
 }
 
 // A publication is JSON, for the same topic, with its payload as it was.

@@ -18,7 +18,7 @@ var ywebrtcSamples = []string{
 	`{"type":"publish","topic":"a room","data":{"to":"1","from":"2","type":"signal","token":1764374400000.123,"signal":{"type":"candidate","candidate":{"candidate":"candidate:1 1 udp 2 192.0.2.1 9 typ host","sdpMLineIndex":0,"sdpMid":"0"}}}}`,
 	`{"type":"publish","topic":"a room","data":"dQdBRVMtR0NNDGFiY2RlZmdoaWprbA=="}`,
 	`{"type":"ping"}`,
-	`null`, `{`, `{"topic":"a","clients":7}  `, ` {"a":{"clients":1},"topic":"}"}`,
+	`null`, `[]`, `{"topic":"a","clients":7}  `, ` {"a":{"clients":1},"topic":"}"}`,
 }
 
 // A publication is the same object for its subscribers, but for the number of clients.
