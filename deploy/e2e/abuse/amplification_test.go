@@ -13,14 +13,14 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// Bytes of IP and UDP headers.
+// Bytes of the IP and UDP headers.
 const (
 	headers4 = 20 + 8
 	headers6 = 40 + 8
 )
 
-// What anybody may send from a forged address draws few bytes: 1.5 times as many in answer to a Binding request, 2.2
-// times in answer to anything else, with a realm of sixteen bytes.
+// A message that may come from a forged address draws few bytes: at most 1.5 times its size for a Binding request, and
+// 2.2 times for any other message, with a realm of 16 bytes.
 func TestAmplification(t *testing.T) {
 	b := start(t, settings{})
 	for name, tt := range map[string]struct {
@@ -28,29 +28,29 @@ func TestAmplification(t *testing.T) {
 		most    float64
 		silent  bool
 	}{
-		"binding":                       {request: stun.Build(stun.Binding, stun.NewID()), most: 1.5},
-		"binding, unknown attribute":    {request: stun.Build(stun.Binding, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 1.5},
-		"binding, 12 unknown":           {request: stun.Build(stun.Binding, stun.NewID(), unknown(12)...), most: 1.5},
-		"binding, CHANGE-REQUEST":       {request: stun.Build(stun.Binding, stun.NewID(), stun.Uint32(0x0003, 6)), most: 1.5},
-		"allocate":                      {request: bareAllocate(), most: 2.2},
-		"allocate, transport":           {request: stun.Build(stun.Allocate, stun.NewID(), stun.UDPTransport()), most: 2.2},
-		"allocate, unknown attribute":   {request: stun.Build(stun.Allocate, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 2.2},
-		"allocate, empty signature":     {request: stun.Sign(bareAllocate(), nil), most: 2.2},
-		"allocate, made-up nonce":       {request: forged(), most: 2.2},
-		"refresh":                       {request: stun.Build(stun.Refresh, stun.NewID()), most: 2.2},
-		"permission":                    {request: stun.Build(stun.CreatePermission, stun.NewID()), most: 2.2},
-		"channel":                       {request: stun.Build(stun.ChannelBind, stun.NewID()), most: 2.2},
-		"connect (RFC 6062)":            {request: stun.Build(0x000A, stun.NewID()), silent: true},
-		"send":                          {request: stun.Build(stun.Send, stun.NewID()), silent: true},
-		"binding indication":            {request: stun.Build(0x0011, stun.NewID()), silent: true},
-		"an answer":                     {request: stun.Build(stun.Binding+stun.Success, stun.NewID()), silent: true},
-		"channel data":                  {request: stun.ChannelData(0x4000, []byte("1234")), silent: true},
-		"empty":                         {request: nil, silent: true},
-		"one byte":                      {request: []byte{0}, silent: true},
-		"19 bytes":                      {request: bareAllocate()[:19], silent: true},
-		"text":                          {request: []byte("GET / HTTP/1.1\r\n\r\n"), silent: true},
-		"RFC 3489 (no cookie)":          {request: make([]byte, 20), silent: true},
-		"ClientHello on the plain port": {request: clientHello(), silent: true},
+		"binding":                        {request: stun.Build(stun.Binding, stun.NewID()), most: 1.5},
+		"binding, unknown attribute":     {request: stun.Build(stun.Binding, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 1.5},
+		"binding, 12 unknown attributes": {request: stun.Build(stun.Binding, stun.NewID(), unknown(12)...), most: 1.5},
+		"binding, CHANGE-REQUEST":        {request: stun.Build(stun.Binding, stun.NewID(), stun.Uint32(0x0003, 6)), most: 1.5},
+		"allocate":                       {request: bareAllocate(), most: 2.2},
+		"allocate, transport":            {request: stun.Build(stun.Allocate, stun.NewID(), stun.UDPTransport()), most: 2.2},
+		"allocate, unknown attribute":    {request: stun.Build(stun.Allocate, stun.NewID(), stun.Attr{Type: 0x7F00}), most: 2.2},
+		"allocate, empty signature":      {request: stun.Sign(bareAllocate(), nil), most: 2.2},
+		"allocate, made-up nonce":        {request: forged(), most: 2.2},
+		"refresh":                        {request: stun.Build(stun.Refresh, stun.NewID()), most: 2.2},
+		"permission":                     {request: stun.Build(stun.CreatePermission, stun.NewID()), most: 2.2},
+		"channel":                        {request: stun.Build(stun.ChannelBind, stun.NewID()), most: 2.2},
+		"connect (RFC 6062)":             {request: stun.Build(0x000A, stun.NewID()), silent: true},
+		"send":                           {request: stun.Build(stun.Send, stun.NewID()), silent: true},
+		"binding indication":             {request: stun.Build(0x0011, stun.NewID()), silent: true},
+		"a response":                     {request: stun.Build(stun.Binding+stun.Success, stun.NewID()), silent: true},
+		"channel data":                   {request: stun.ChannelData(0x4000, []byte("1234")), silent: true},
+		"empty":                          {request: nil, silent: true},
+		"one byte":                       {request: []byte{0}, silent: true},
+		"19 bytes":                       {request: bareAllocate()[:19], silent: true},
+		"text":                           {request: []byte("GET / HTTP/1.1\r\n\r\n"), silent: true},
+		"RFC 3489 (no cookie)":           {request: make([]byte, 20), silent: true},
+		"ClientHello on the plain port":  {request: clientHello(), silent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for family, ip := range map[string]netip.Addr{"IPv4": here4, "IPv6": here6} {
@@ -64,23 +64,23 @@ func TestAmplification(t *testing.T) {
 					got += len(r) + overhead
 				}
 				factor := float64(got) / float64(len(tt.request)+overhead)
-				t.Logf("%s over %s: %d bytes draw %d, %.3f times (payload: %d draw %d)", name, family, len(tt.request)+overhead, got,
+				t.Logf("%s over %s: %d bytes draw %d bytes, a factor of %.3f (payload: %d draw %d)", name, family, len(tt.request)+overhead, got,
 					factor, len(tt.request), got-len(replies)*overhead)
 				if factor > tt.most || len(replies) > 1 || tt.silent == (len(replies) > 0) {
-					t.Errorf("%s: %d replies, %.3f times the bytes, want %.1f at most", family, len(replies), factor, tt.most)
+					t.Errorf("%s: %d replies, %.3f times as many bytes, want at most %.1f", family, len(replies), factor, tt.most)
 				}
 			}
 		})
 	}
 }
 
-// One ClientHello draws one HelloVerifyRequest and no retransmission of it (RFC 6347 section 4.2.1).
+// A ClientHello draws one HelloVerifyRequest, which is never retransmitted (RFC 6347 section 4.2.1).
 func TestAmplificationDTLS(t *testing.T) {
 	b := start(t, settings{})
 	for _, ip := range []netip.Addr{here4, here6} {
 		c := connect(t, b.at(turn.DTLS, ip))
 		send(t, c, clientHello())
-		deadline := time.Now().Add(4 * time.Second) // three retransmissions of 1 s
+		deadline := time.Now().Add(4 * time.Second) // long enough for three retransmissions, one a second
 		var got [][]byte
 		for {
 			r := receive(t, c, deadline)
@@ -90,13 +90,14 @@ func TestAmplificationDTLS(t *testing.T) {
 			got = append(got, r)
 		}
 		if len(got) != 1 || len(got[0]) > len(clientHello()) {
-			t.Errorf("%d answers to one ClientHello: %x", len(got), got)
+			t.Errorf("one ClientHello draws %d datagrams: %x", len(got), got)
 			continue
 		}
 		t.Logf("%v: a ClientHello of %d bytes draws %d bytes", ip, len(clientHello()), len(got[0]))
 	}
 }
 
+// unknown returns n attributes that the daemon does not know and must understand.
 func unknown(n int) []stun.Attr {
 	var attrs []stun.Attr
 	for i := range n {
@@ -105,13 +106,13 @@ func unknown(n int) []stun.Attr {
 	return attrs
 }
 
-// forged is an Allocate with everything that one has, but none of it is true.
+// forged is an Allocate that has every attribute of a signed one, with invalid values.
 func forged() []byte {
 	return stun.Sign(stun.Build(stun.Allocate, stun.NewID(), stun.UDPTransport(), stun.Text(stun.Username, "u"),
 		stun.Text(stun.Realm, "sixteen-b.realm!"), stun.Text(stun.Nonce, "n")), []byte("k"))
 }
 
-// provoke sends a request and then a Binding request, and returns what came before the answer to that.
+// provoke sends a request and then a Binding request. It returns the replies that came before the Binding response.
 func provoke(t *testing.T, to netip.AddrPort, request []byte) (replies [][]byte) {
 	t.Helper()
 	c := connect(t, to)
@@ -122,7 +123,7 @@ func provoke(t *testing.T, to netip.AddrPort, request []byte) (replies [][]byte)
 	for {
 		r := receive(t, c, deadline)
 		if r == nil {
-			t.Fatal("the daemon does not answer any more")
+			t.Fatal("the daemon no longer responds")
 		}
 		if len(r) >= 20 && bytes.Equal(r[8:20], last[8:20]) {
 			return replies
@@ -131,6 +132,7 @@ func provoke(t *testing.T, to netip.AddrPort, request []byte) (replies [][]byte)
 	}
 }
 
+// connect opens a UDP socket to an address. It is closed when the test ends.
 func connect(t *testing.T, to netip.AddrPort) net.Conn {
 	t.Helper()
 	var d net.Dialer
@@ -149,7 +151,7 @@ func send(t *testing.T, c net.Conn, b []byte) {
 	}
 }
 
-// receive returns a datagram, nil when none comes.
+// receive returns the next datagram, or nil if none arrives before the deadline.
 func receive(t *testing.T, c net.Conn, deadline time.Time) []byte {
 	t.Helper()
 	if err := c.SetReadDeadline(deadline); err != nil {

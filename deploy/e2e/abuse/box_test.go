@@ -25,14 +25,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// raiseFiles takes all the open files that the hard limit allows, for this process and for the daemons it starts.
+// raiseFiles raises the soft limit of open files to the hard limit, for this process and for the daemons that it starts.
 func raiseFiles() error {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return fmt.Errorf("read the limit of open files: %w", err)
 	}
 	if l.Max < 20000 {
-		return fmt.Errorf("the hard limit of open files is %d, 20000 are needed (ulimit -Hn)", l.Max)
+		return fmt.Errorf("the hard limit of open files is %d, but the tests need 20000 (ulimit -Hn)", l.Max)
 	}
 	l.Cur = l.Max
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
@@ -43,35 +43,35 @@ func raiseFiles() error {
 
 const (
 	secret = "sixteen bytes that the tests share"
-	// patience is how long a test waits for what has to come, on a busy machine.
+	// patience is how long a test waits for an expected event. It allows for a busy machine.
 	patience = 40 * time.Second
 )
 
 var (
-	here4 = netip.MustParseAddr("127.0.0.1") // the daemon
+	here4 = netip.MustParseAddr("127.0.0.1") // where the daemon listens
 	here6 = netip.MustParseAddr("::1")
-	// honest is the first address of honest clients; no attacker is near it.
+	// honest is the first address of honest clients. No attacker uses an address in their networks.
 	honest = netip.MustParseAddr("127.200.0.7")
-	// echoAddr is where peers live.
+	// echoAddr is the address of the echo peers.
 	echoAddr = netip.MustParseAddr("127.201.0.9")
 )
 
-// box is a running daemon and where it listens.
+// box is a running daemon and the addresses where it listens.
 type box struct {
 	*server.Icebox
 	plain, secure netip.AddrPort // UDP and TCP; TLS and DTLS
 	http          netip.AddrPort
 }
 
-// settings are what differs from test to test, as YAML.
+// settings are the parts of the configuration that differ between tests, in YAML.
 type settings struct {
-	limits string // of turn.limits, in flow style
-	peers  string // of turn.peers; default: loopback is allowed
-	realm  string // default: sixteen bytes
+	limits string // turn.limits, in flow style
+	peers  string // turn.peers; the default allows loopback
+	realm  string // the default has 16 bytes
 	extra  string // top-level keys
 }
 
-// start starts a daemon that listens on and relays from the loopback addresses.
+// start starts a daemon that listens on the loopback addresses and relays from them.
 func start(t *testing.T, s settings) *box {
 	t.Helper()
 	files := pki.Make(t, "localhost")
@@ -110,7 +110,7 @@ shutdown: {drain: 100ms}
 	return b
 }
 
-// at is where the daemon takes clients of a transport, at its address of from's family.
+// at returns the address where the daemon serves a transport, in the family of from.
 func (b *box) at(tr turn.Transport, from netip.Addr) netip.AddrPort {
 	a := b.plain
 	if tr == turn.TLS || tr == turn.DTLS {
@@ -122,7 +122,7 @@ func (b *box) at(tr turn.Transport, from netip.Addr) netip.AddrPort {
 	return a
 }
 
-// dial connects a client that is closed when the test ends.
+// dial connects a client. It is closed when the test ends.
 func (b *box) dial(t *testing.T, tr turn.Transport, from netip.Addr, user string) *turn.Client {
 	t.Helper()
 	c, err := b.tryDial(tr, from, user)
@@ -133,13 +133,14 @@ func (b *box) dial(t *testing.T, tr turn.Transport, from netip.Addr, user string
 	return c
 }
 
+// tryDial connects a client, which the caller closes.
 func (b *box) tryDial(tr turn.Transport, from netip.Addr, user string) (*turn.Client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return turn.Connect(ctx, tr, from, b.at(tr, from), turn.Mint(secret, user))
 }
 
-// allocate dials and allocates.
+// allocate connects a client and makes an allocation. It returns the relayed address.
 func (b *box) allocate(t *testing.T, tr turn.Transport, from netip.Addr, user string) (*turn.Client, netip.AddrPort) {
 	t.Helper()
 	c := b.dial(t, tr, from, user)
@@ -150,7 +151,7 @@ func (b *box) allocate(t *testing.T, tr turn.Transport, from netip.Addr, user st
 	return c, a
 }
 
-// memory, cpu and files are the daemon's own.
+// memory, cpu and files return the memory, the processor time and the number of open files of the daemon's process.
 func (b *box) memory(t *testing.T) int        { return must(t)(procfs.Memory(b.PID())) }
 func (b *box) files(t *testing.T) int         { return must(t)(procfs.Files(b.PID())) }
 func (b *box) cpu(t *testing.T) time.Duration { return time.Duration(must(t)(cpu(b.PID()))) }
@@ -160,6 +161,7 @@ func cpu(pid int) (int, error) {
 	return int(d), err
 }
 
+// must returns a function that passes a number on and fails the test on an error.
 func must(t *testing.T) func(int, error) int {
 	return func(n int, err error) int {
 		t.Helper()
@@ -170,7 +172,7 @@ func must(t *testing.T) func(int, error) int {
 	}
 }
 
-// eventually asks until ok says nil.
+// eventually calls ok until it returns nil, and fails the test when that takes too long.
 func eventually(t *testing.T, within time.Duration, ok func() error) {
 	t.Helper()
 	deadline := time.After(within)
@@ -182,12 +184,12 @@ func eventually(t *testing.T, within time.Duration, ok func() error) {
 		case <-tick.C:
 			err = ok()
 		case <-deadline:
-			t.Fatalf("after %s: %v", within, err)
+			t.Fatalf("still not so after %s: %v", within, err)
 		}
 	}
 }
 
-// wantCode asserts that err is an answer with that code, 0 for none.
+// wantCode asserts that err carries an error code; want 0 means success.
 func wantCode(t *testing.T, what string, err error, want int) {
 	t.Helper()
 	if got := codeOf(err); got != want {
@@ -195,7 +197,7 @@ func wantCode(t *testing.T, what string, err error, want int) {
 	}
 }
 
-// codeOf is the code of an answer, 0 for a success and -1 for anything else.
+// codeOf returns the error code that err carries, 0 for success, or -1 for any other error.
 func codeOf(err error) int {
 	var refused *turn.Refused
 	switch {
@@ -207,7 +209,7 @@ func codeOf(err error) int {
 	return -1
 }
 
-// startEcho starts a peer that sends every packet back.
+// startEcho starts a peer that sends every packet back, and returns its address.
 func startEcho(t *testing.T) netip.AddrPort {
 	t.Helper()
 	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(echoAddr, 0)))
@@ -223,7 +225,7 @@ func startEcho(t *testing.T) netip.AddrPort {
 			if err != nil {
 				return
 			}
-			_, _ = c.WriteToUDPAddrPort(b[:n], from) // a lost echo shows as a lost round trip
+			_, _ = c.WriteToUDPAddrPort(b[:n], from) // a lost echo counts as a lost round trip
 		}
 	}()
 	t.Cleanup(func() {

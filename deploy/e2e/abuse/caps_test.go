@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	capTotal = 300
-	capEach  = 100
+	capTotal = 300 // connections of all addresses
+	capEach  = 100 // connections of one address
 )
 
-// An address holds as many connections as it may. When all together hold as many as they may, newcomers are still
-// served, in place of connections without an allocation.
+// The daemon enforces the limit of connections for one address. When the limit for all addresses is reached, it still
+// serves newcomers and closes connections without an allocation in exchange.
 func TestConnectionCaps(t *testing.T) {
 	for name, tr := range map[string]turn.Transport{"TCP": turn.TCP, "TLS": turn.TLS} {
 		t.Run(name, func(t *testing.T) {
@@ -26,14 +26,14 @@ func TestConnectionCaps(t *testing.T) {
 			o := b.observe(t)
 			before, files := o.during(func() {}), b.files(t)
 			addrs := flood.Addresses(crowdAddr, 4)
-			o.unharmed("clients at the cap", before, func() {
+			o.unharmed("clients at the limit", before, func() {
 				for i, attempts := range []int{capEach + 50, capEach, capEach + 50} {
 					if n := len(b.press(t, tr, addrs[i], attempts)); n != capEach {
-						t.Errorf("%v holds %d connections after %d attempts, want %d", addrs[i], n, attempts, capEach)
+						t.Errorf("%v has %d connections after %d attempts, want %d", addrs[i], n, attempts, capEach)
 					}
 				}
-				if n := len(b.press(t, tr, addrs[3], 50)); n < 40 { // some push out each other
-					t.Errorf("%d of 50 newcomers are served", n)
+				if n := len(b.press(t, tr, addrs[3], 50)); n < 40 { // some of them replace each other
+					t.Errorf("%d of 50 newcomers are served, want at least 40", n)
 				}
 			})
 			eventually(t, patience, func() error {
@@ -47,7 +47,7 @@ func TestConnectionCaps(t *testing.T) {
 	}
 }
 
-// Connections with allocations stay, and their end makes room.
+// Connections with allocations are never closed for newcomers. When one ends, there is room for another.
 func TestConnectionCapsWithAllocations(t *testing.T) {
 	b := start(t, settings{limits: fmt.Sprintf("{connections: %d, connections_per_address: %d}", capTotal, capEach)})
 	addrs := flood.Addresses(crowdAddr, 4)
@@ -72,7 +72,7 @@ func TestConnectionCapsWithAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(b.press(t, turn.TCP, addrs[3], 50)); n != 0 {
-		t.Errorf("%d connections beyond the total", n)
+		t.Errorf("%d connections were accepted beyond the limit", n)
 	}
 	for _, c := range clients {
 		if _, err := c.Request(stun.Refresh); err != nil {
@@ -91,7 +91,7 @@ func TestConnectionCapsWithAllocations(t *testing.T) {
 	})
 }
 
-// press attempts n connections and returns those that are served. They are open until the test ends.
+// press attempts n connections and returns those that the daemon serves. They stay open until the test ends.
 func (b *box) press(t *testing.T, tr turn.Transport, from netip.Addr, n int) (alive []net.Conn) {
 	t.Helper()
 	conns := make([]net.Conn, n)
@@ -99,7 +99,7 @@ func (b *box) press(t *testing.T, tr turn.Transport, from netip.Addr, n int) (al
 		if c, err := turn.Dial(t.Context(), tr, from, b.at(tr, from)); err == nil && served(c) {
 			conns[i] = c
 		}
-		return nil // to be refused is no error
+		return nil // a refused connection is not an error
 	})
 	for _, c := range conns {
 		if c != nil {
@@ -116,7 +116,7 @@ func closeAll(conns []net.Conn) {
 	}
 }
 
-// served tells whether a Binding request is answered; c is closed where it is not.
+// served reports whether the daemon answers a Binding request on c. It closes c otherwise.
 func served(c net.Conn) bool {
 	err := c.SetDeadline(time.Now().Add(patience))
 	if err == nil {
@@ -131,8 +131,8 @@ func served(c net.Conn) bool {
 	return err == nil
 }
 
-// Whatever the number of ClientHellos from everywhere, an honest DTLS client gets through with its retransmissions, and
-// others do not notice.
+// During a flood of ClientHellos from many addresses, an honest DTLS client connects with the help of its
+// retransmissions, and other clients are not affected.
 func TestHalfOpenDTLS(t *testing.T) {
 	for _, rate := range []int{500, 5000, 20000} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
@@ -148,14 +148,15 @@ func TestHalfOpenDTLS(t *testing.T) {
 			var r flood.Result
 			o.unharmed("ClientHellos", before, func() { r, peak = b.endureDTLS(t, done, &n) })
 			cpu = b.cpu(t) - cpu
-			t.Logf("%.0f ClientHellos a second: %.0f a second answered; %.0f%% of a processor; memory %.1f MiB before, %.1f MiB at most",
+			t.Logf("%.0f ClientHellos a second, %.0f of them answered; %.0f%% of a processor; memory %.1f MiB before, %.1f MiB at most",
 				r.Rate(), float64(r.Replies)/r.Took.Seconds(), 100*cpu.Seconds()/r.Took.Seconds(), mib(memory), mib(peak))
 			n.log(t)
 		})
 	}
 }
 
-// endureDTLS lets honest DTLS clients come, one after the other, until the flood is over.
+// endureDTLS connects honest DTLS clients, one after the other, until the flood is over. peak is the highest memory use
+// of the daemon during the flood.
 func (b *box) endureDTLS(t *testing.T, done <-chan flood.Result, n *newcomers) (r flood.Result, peak int) {
 	t.Helper()
 	addrs := flood.Addresses(honest, 200)
@@ -171,16 +172,16 @@ func (b *box) endureDTLS(t *testing.T, done <-chan flood.Result, n *newcomers) (
 		begin := time.Now()
 		c, err := b.tryDial(turn.DTLS, addrs[i%len(addrs)], "dtls")
 		if err != nil {
-			t.Errorf("an honest client after %s: %v", time.Since(begin), err)
+			t.Errorf("connect an honest client, %s after its first packet: %v", time.Since(begin), err)
 			continue
 		}
 		if _, err := c.Allocate(); err != nil {
-			t.Errorf("an honest client after %s: %v", time.Since(begin), err)
+			t.Errorf("allocate for an honest client, %s after its first packet: %v", time.Since(begin), err)
 		}
 		n.took, n.sends = append(n.took, time.Since(begin)), append(n.sends, c.Sends)
 		c.Close()
 	}
 }
 
-// helloCounter is in the random bytes of a ClientHello.
+// helloCounter is an offset within the random bytes of a ClientHello.
 const helloCounter = 13 + 12 + 2 + 8

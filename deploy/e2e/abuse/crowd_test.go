@@ -16,22 +16,23 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// crowdAddr is the first address of those who come in crowds.
+// crowdAddr is the first address of the clients that connect in crowds.
 var crowdAddr = netip.MustParseAddr("127.20.0.5")
 
-// perAddress is how many of a crowd share an address; the daemon allows 250.
+// perAddress is the number of clients in a crowd that share an address. The daemon allows 250.
 const perAddress = 100
 
-// crowd is many connections of clients that are up to no good.
+// crowd is a large number of connections of abusive clients.
 type crowd struct {
 	conns  []net.Conn
-	since  []time.Time     // when each was connected
-	lasted []time.Duration // until the daemon closed it, once watched
-	open   atomic.Int64    // of those that are watched
+	since  []time.Time     // when each connection was made
+	lasted []time.Duration // how long each connection lasted; set by watch
+	open   atomic.Int64    // watched connections that are still open
 	wg     sync.WaitGroup
 }
 
-// gather connects n clients, a few at a time. skip leaves out addresses that another crowd uses.
+// gather connects n clients, a few at a time. skip is the number of addresses to leave out because another crowd uses
+// them.
 func (b *box) gather(t *testing.T, tr turn.Transport, n, skip int) *crowd {
 	t.Helper()
 	addrs := flood.Addresses(crowdAddr, skip+(n+perAddress-1)/perAddress)[skip:]
@@ -60,7 +61,7 @@ func (c *crowd) close() {
 	c.wg.Wait()
 }
 
-// watch notes when the daemon closes each connection. What it sends is thrown away.
+// watch records when the daemon closes each connection. It discards all data that the daemon sends.
 func (c *crowd) watch() *crowd {
 	c.lasted = make([]time.Duration, len(c.conns))
 	c.open.Store(int64(len(c.conns)))
@@ -74,7 +75,8 @@ func (c *crowd) watch() *crowd {
 	return c
 }
 
-// awaitEnd waits until the daemon has closed every connection, and returns how long the first and the last one lasted.
+// awaitEnd waits until the daemon has closed every connection. It returns the shortest and the longest time that a
+// connection lasted.
 func (c *crowd) awaitEnd(t *testing.T, within time.Duration) (first, last time.Duration) {
 	t.Helper()
 	eventually(t, within, func() error {
@@ -87,7 +89,7 @@ func (c *crowd) awaitEnd(t *testing.T, within time.Duration) (first, last time.D
 	return slices.Min(c.lasted), slices.Max(c.lasted)
 }
 
-// ended waits until c is closed, by the other side as a rule.
+// ended waits until c is closed, normally by the other side. It reports false if that has not happened at the deadline.
 func ended(c net.Conn, deadline time.Time) bool {
 	err := c.SetReadDeadline(deadline)
 	for b := make([]byte, 64); err == nil; {
@@ -97,7 +99,7 @@ func ended(c net.Conn, deadline time.Time) bool {
 	return !errors.As(err, &ne) || !ne.Timeout()
 }
 
-// parallel runs do for 0 to n-1, sixteen at a time, and stops early at an error.
+// parallel calls do with 0 to n-1, in sixteen goroutines. After an error it starts no further calls.
 func parallel(n int, do func(i int) error) error {
 	var next, failed atomic.Int64
 	errs := make([]error, 16)

@@ -1,12 +1,13 @@
-// Package abuse attacks a running icebox the way the Internet does, and shows that its honest clients do not notice:
-// floods from many addresses, idle and broken connections by the thousand, exhausted file descriptors, quotas under
-// races, peers that are none of a relay's business, and a long soak after which nothing may be left over.
+// Package abuse attacks a running icebox as attackers on the Internet would, and shows that its honest clients are not
+// affected. It sends floods from many addresses, opens thousands of idle and broken connections, uses up the file
+// descriptors, lets clients race for quotas, asks for forbidden peers, and ends with a long soak that must leave nothing
+// behind. It holds no input that harms other software.
 //
-// The daemon is the real binary in a process of its own (ICEBOX_BIN, else one built here), so that its memory, its
-// descriptors and its processor time can be read from /proc. Every packet goes over loopback addresses: Linux lets anyone
-// send from all of 127.0.0.0/8, which is as good as forged sources. No root is needed, but for the 20,000 open files that
-// the hard limit has to allow.
+// The daemon is the real binary in its own process: the one that ICEBOX_BIN names, or one that the tests build. Its
+// memory, file descriptors and processor time are read from /proc. Every packet goes over loopback addresses, because
+// Linux lets any process send from all of 127.0.0.0/8, as forged source addresses would. The tests need no root, but
+// their hard limit of open files must be at least 20,000.
 //
-// Floods are paced and end after seconds. The soak runs for SOAK_FOR, a duration: 10m where LONG=1, else 5s, a smoke
-// test. From ten minutes on it demands 200,000 allocations as well.
+// Floods are paced and end after seconds. SOAK_FOR sets the duration of the soak. Its default is 10m with LONG=1 and 5s
+// otherwise, which is a smoke test. A soak of ten minutes or more must make at least 200,000 allocations.
 package abuse

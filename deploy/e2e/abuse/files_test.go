@@ -12,8 +12,8 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// When connections have used up all file descriptors, running calls go on, an Allocate is refused with 508, and all
-// service comes back with the descriptors.
+// When connections have used up all file descriptors of the daemon, running calls go on and an Allocate is refused with
+// 508. When the connections are closed, the daemon serves all transports again.
 func TestFileExhaustion(t *testing.T) {
 	b := start(t, settings{})
 	o := b.observe(t)
@@ -24,7 +24,7 @@ func TestFileExhaustion(t *testing.T) {
 	}
 	var held []net.Conn
 	o.unharmed("file exhaustion", before, func() {
-		for range 90 { // more than fit: the kernel takes some that the daemon can't accept
+		for range 90 { // more than fit, so that some connections wait in the kernel
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			c, err := turn.Dial(ctx, turn.TCP, crowdAddr, b.plain)
 			cancel()
@@ -59,9 +59,9 @@ func TestFileExhaustion(t *testing.T) {
 			_, err = c.Allocate()
 			return err
 		})
-		t.Logf("allocated over %s again %s after the release", tr, time.Since(released).Round(time.Millisecond))
+		t.Logf("allocation over %s succeeded %s after the descriptors were released", tr, time.Since(released).Round(time.Millisecond))
 	}
-	if n := b.Metric("icebox_turn_sessions", `transport="udp"`); n < 1 { // over HTTP, which has recovered too
+	if n := b.Metric("icebox_turn_sessions", `transport="udp"`); n < 1 { // Metric uses HTTP, which works again too
 		t.Errorf("%v sessions over UDP", n)
 	}
 }

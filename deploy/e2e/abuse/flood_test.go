@@ -15,20 +15,21 @@ import (
 const (
 	floodRate = 50000
 	floodFor  = 10 * time.Second
-	// repliesInTotal, repliesPerPrefix and repliesBurst are the daemon's defaults.
+	// repliesInTotal and repliesPerPrefix are the daemon's default limits of replies a second, and repliesBurst is the
+	// burst that one prefix may use.
 	repliesInTotal   = 25000
 	repliesPerPrefix = 50
 	repliesBurst     = 500
-	// guessesPerSecond and guessesBurst are how often an address may be wrong about a user.
+	// guessesPerSecond and guessesBurst limit how many failed authentications the daemon answers for one address.
 	guessesPerSecond = 10
 	guessesBurst     = 100
-	// idCounter is where a transaction id has room for a counter.
+	// idCounter is an offset within the transaction id of a message. The counter there makes each message unique.
 	idCounter = 12
 )
 
 var attacker = netip.MustParseAddr("127.10.0.66")
 
-// openFlood opens sources that are closed when the test ends.
+// openFlood opens sources for a flood. They are closed when the test ends.
 func openFlood(t *testing.T, server netip.AddrPort, from []netip.Addr) *flood.Sources {
 	t.Helper()
 	s, err := flood.Open(server, from)
@@ -43,7 +44,7 @@ func openFlood(t *testing.T, server netip.AddrPort, from []netip.Addr) *flood.So
 	return s
 }
 
-// unleash runs a flood beside the test, to the test's end at most.
+// unleash starts a flood in a goroutine. The flood ends with the test at the latest.
 func unleash(t *testing.T, s *flood.Sources, message []byte, counter, rate int, d time.Duration) <-chan flood.Result {
 	t.Helper()
 	result, over := make(chan flood.Result, 1), make(chan struct{})
@@ -55,7 +56,7 @@ func unleash(t *testing.T, s *flood.Sources, message []byte, counter, rate int, 
 	return result
 }
 
-// botnet is the addresses of a flood: 600 networks, and twelve ports at each address.
+// botnet returns the source addresses of a flood: 600 addresses in as many networks, each twelve times.
 func botnet() (out []netip.Addr) {
 	for range 12 {
 		out = append(out, flood.Addresses(attacker, 600)...)
@@ -63,11 +64,11 @@ func botnet() (out []netip.Addr) {
 	return out
 }
 
-// bareAllocate is the cheapest Allocate, 20 bytes.
+// bareAllocate returns the shortest possible Allocate, which has 20 bytes.
 func bareAllocate() []byte { return stun.Build(stun.Allocate, stun.NewID()) }
 
-// In a flood of 50,000 requests a second without credentials, from 600 networks, new honest clients get through with
-// their retransmissions, and the daemon's memory stays where it was.
+// During a flood of 50,000 requests a second without credentials, from 600 networks, new honest clients can allocate with
+// the help of their retransmissions, and the daemon's memory does not grow.
 func TestFlood(t *testing.T) {
 	for name, message := range map[string][]byte{
 		"allocate": bareAllocate(),
@@ -75,7 +76,7 @@ func TestFlood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, settings{})
-			c, _ := b.allocate(t, turn.UDP, honest, "before") // warms up
+			c, _ := b.allocate(t, turn.UDP, honest, "before") // warms the daemon up
 			if err := c.Release(); err != nil {
 				t.Fatal(err)
 			}
@@ -88,16 +89,16 @@ func TestFlood(t *testing.T) {
 			lost := must(t)(procfs.Lost(b.plain))
 			limited = b.Metric("icebox_turn_dropped_total", `reason="reply_rate"`) - limited
 			rate := float64(r.Replies) / r.Took.Seconds()
-			t.Logf("%.0f a second sent for %s, %.0f a second answered; %.0f over the limit, %d lost before the socket",
+			t.Logf("%.0f requests a second for %s, %.0f a second answered; %.0f above the reply limit, %d lost before the socket",
 				r.Rate(), r.Took.Round(time.Millisecond), rate, limited, lost)
-			t.Logf("daemon: %.0f%% of a processor, %.1f us a request; memory %.1f MiB before, %.1f MiB at most", 100*used.Seconds()/r.Took.Seconds(),
+			t.Logf("daemon: %.0f%% of a processor, %.1f us for each request; memory %.1f MiB before, %.1f MiB at most", 100*used.Seconds()/r.Took.Seconds(),
 				float64(used.Microseconds())/float64(r.Sent-lost), mib(memory), mib(peak))
 			honest.log(t)
 			if r.Rate() < floodRate/2 {
-				t.Errorf("the flood was %.0f a second: this machine is too busy to tell", r.Rate())
+				t.Errorf("the flood had only %.0f requests a second: this machine is too busy for the test", r.Rate())
 			}
 			if rate > repliesInTotal*1.1 {
-				t.Errorf("%.0f replies a second, want %d at most", rate, repliesInTotal)
+				t.Errorf("%.0f replies a second, want at most %d", rate, repliesInTotal)
 			}
 			if peak-memory > 16<<20 {
 				t.Errorf("memory grew from %.1f MiB to %.1f MiB", mib(memory), mib(peak))
@@ -108,16 +109,16 @@ func TestFlood(t *testing.T) {
 
 func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
 
-// newcomers are honest clients that arrived during a flood.
+// newcomers are the results of honest clients that connected during a flood.
 type newcomers struct {
-	took  []time.Duration // from the first packet to the relayed address
-	sends []int           // requests, of which two are needed
+	took  []time.Duration // time from the first packet to the relayed address
+	sends []int           // requests sent; two are needed
 }
 
 func (n *newcomers) log(t *testing.T) {
 	t.Helper()
 	if len(n.took) == 0 {
-		t.Error("no honest client came during the flood")
+		t.Error("no honest client connected during the flood")
 		return
 	}
 	slices.Sort(n.took)
@@ -126,8 +127,8 @@ func (n *newcomers) log(t *testing.T) {
 		n.took[len(n.took)/2].Round(time.Microsecond), n.took[len(n.took)-1].Round(time.Microsecond), n.sends[len(n.sends)/2], n.sends[len(n.sends)-1])
 }
 
-// endure lets honest clients come, one after the other and each from a network of its own, until the flood is over. peak is
-// the most memory that the daemon had meanwhile.
+// endure connects honest clients, one after the other and each from another network, until the flood is over. peak is the
+// highest memory use of the daemon during the flood.
 func (b *box) endure(t *testing.T, done <-chan flood.Result) (r flood.Result, peak int, n newcomers) {
 	t.Helper()
 	addrs := flood.Addresses(honest, 200)
@@ -143,7 +144,7 @@ func (b *box) endure(t *testing.T, done <-chan flood.Result) (r flood.Result, pe
 		start := time.Now()
 		c := b.dial(t, turn.UDP, addrs[i%len(addrs)], "newcomer")
 		if _, err := c.Allocate(); err != nil {
-			t.Errorf("an honest client from %v after %d requests and %s: %v", c.Local(), c.Sends, time.Since(start), err)
+			t.Errorf("allocate for an honest client at %v, after %d requests and %s: %v", c.Local(), c.Sends, time.Since(start), err)
 			continue
 		}
 		n.took, n.sends = append(n.took, time.Since(start)), append(n.sends, c.Sends)
@@ -153,7 +154,7 @@ func (b *box) endure(t *testing.T, done <-chan flood.Result) (r flood.Result, pe
 	}
 }
 
-// One address, whatever it sends, draws 50 replies a second after a burst of 500; its neighbours in the /24 share them.
+// One address draws at most 50 replies a second after a burst of 500. All addresses of its /24 share this limit.
 func TestFloodOfOneAddress(t *testing.T) {
 	const rate, seconds = 4000, 4
 	for name, from := range map[string][]netip.Addr{
@@ -166,18 +167,19 @@ func TestFloodOfOneAddress(t *testing.T) {
 			b := start(t, settings{})
 			r := openFlood(t, b.at(turn.UDP, from[0]), from).Run(t.Context(), bareAllocate(), idCounter, rate, seconds*time.Second)
 			most := repliesBurst + repliesPerPrefix*(r.Took.Seconds()+1)
-			t.Logf("%d requests in %s: %d replies (at most %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
+			t.Logf("%d requests in %s: %d replies (limit %.0f)", r.Sent, r.Took.Round(time.Millisecond), r.Replies, most)
 			if float64(r.Replies) > most || r.Replies < repliesBurst {
 				t.Errorf("%d replies, want %d to %.0f", r.Replies, repliesBurst, most)
 			}
 			c, _ := b.allocate(t, turn.UDP, honest, "neighbour")
 			if c.Sends != 2 {
-				t.Errorf("a client from elsewhere needed %d requests", c.Sends)
+				t.Errorf("a client in another network needed %d requests, want 2", c.Sends)
 			}
 		})
 	}
 }
 
+// sevenFrom returns seven consecutive addresses.
 func sevenFrom(a netip.Addr) (out []netip.Addr) {
 	for range 7 {
 		out = append(out, a)
@@ -186,8 +188,8 @@ func sevenFrom(a netip.Addr) (out []netip.Addr) {
 	return out
 }
 
-// Somebody who guesses passwords, 20,000 a second, from an address that is its own and has a nonce, finds none and is no
-// burden to others.
+// A client with a valid nonce that guesses 20,000 passwords a second gets answers to only a few of them, and does not
+// affect other clients.
 func TestPasswordGuessing(t *testing.T) {
 	const rate, d = 20000, 4 * time.Second
 	b := start(t, settings{})
@@ -212,12 +214,12 @@ func TestPasswordGuessing(t *testing.T) {
 	o.unharmed("password guesses", before, func() { r = <-done })
 	used := b.cpu(t) - cpu
 	wrong = b.Metric("icebox_turn_error_responses_total", `code="401"`) - wrong
-	t.Logf("%.0f guesses a second, %.0f answered with 401: %.0f%% of a processor with the observer's traffic", r.Rate(), wrong, 100*used.Seconds()/r.Took.Seconds())
+	t.Logf("%.0f guesses a second, %.0f answered with 401: %.0f%% of a processor including the observer's traffic", r.Rate(), wrong, 100*used.Seconds()/r.Took.Seconds())
 	if most := guessesBurst + guessesPerSecond*(r.Took.Seconds()+1); wrong > most {
-		t.Errorf("%.0f guesses were answered, want %.0f at most", wrong, most)
+		t.Errorf("%.0f guesses were answered, want at most %.0f", wrong, most)
 	}
 	if n := b.Metric("icebox_turn_sessions"); n != 1 {
-		t.Errorf("%v sessions, one is the observer's", n)
+		t.Errorf("%v sessions, want only the observer's", n)
 	}
 	c := b.dial(t, turn.UDP, attacker, "neighbour")
 	if _, err := c.Allocate(); err != nil {

@@ -13,7 +13,7 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// latency is what round trips through the relay took.
+// latency summarizes the round trips through the relay.
 type latency struct {
 	median, p99 time.Duration
 	made, lost  int
@@ -23,14 +23,14 @@ func (l latency) String() string {
 	return fmt.Sprintf("median %s, p99 %s, %d of %d lost", l.median.Round(time.Microsecond), l.p99.Round(time.Microsecond), l.lost, l.made)
 }
 
-// near tells whether l is at most twice what it was before, or 5 ms more, and no more than one in 500 took over a
-// second: on a busy machine, whole processes stand still that long.
+// near reports whether l is at most twice the latency before, or at most 5 ms above it, and whether at most one round
+// trip in 500 was lost. A round trip counts as lost after 1 s, because a busy machine can stop a process that long.
 func (l latency) near(before latency) bool {
 	ok := func(now, then time.Duration) bool { return now <= max(2*then, then+5*time.Millisecond) }
 	return ok(l.median, before.median) && ok(l.p99, before.p99) && l.lost <= l.made/500
 }
 
-// roundTrips makes n round trips over a channel to the echo peer.
+// roundTrips measures n round trips over a channel to the echo peer.
 func roundTrips(c *turn.Client, number uint16, n int) (latency, error) {
 	var times []time.Duration
 	l := latency{made: n}
@@ -49,21 +49,21 @@ func roundTrips(c *turn.Client, number uint16, n int) (latency, error) {
 			if err != nil {
 				return l, err
 			}
-			if strings.HasSuffix(string(b), payload) { // else a late one
+			if strings.HasSuffix(string(b), payload) { // otherwise it is the echo of an earlier packet
 				times = append(times, time.Since(start))
 				break
 			}
 		}
 	}
 	if len(times) == 0 {
-		return l, fmt.Errorf("all of %d round trips were lost", n)
+		return l, fmt.Errorf("all %d round trips were lost", n)
 	}
 	slices.Sort(times)
 	l.median, l.p99 = times[len(times)/2], times[len(times)*99/100]
 	return l, nil
 }
 
-// observer is a UDP client whose round trips are measured all the time, in windows.
+// observer is a UDP client that measures round trips continuously, in windows of windowSize round trips.
 type observer struct {
 	t    *testing.T
 	stop chan struct{}
@@ -113,22 +113,22 @@ func (o *observer) run(c *turn.Client) {
 	}
 }
 
-// during returns what round trips are like while do runs, and for six windows at least: the lower quartile of the
-// windows, for what harms lasts and what other programs on the machine do comes and goes.
+// during returns the latency while do runs, over at least six windows. It takes the lower quartile of the windows,
+// because an attack that works affects all of them, and other programs on the machine affect only a few.
 func (o *observer) during(do func()) latency {
 	o.t.Helper()
-	from := o.count() + 1 // the one under way began before
+	from := o.count() + 1 // the current window began before do
 	do()
 	eventually(o.t, patience, func() error {
 		if n := o.count(); n < from+6 {
-			return fmt.Errorf("%d windows", n-from)
+			return fmt.Errorf("only %d windows were measured", n-from)
 		}
 		return nil
 	})
 	return o.since(from)
 }
 
-// since sums up the windows from one on.
+// since returns the latency over the windows with index from and later.
 func (o *observer) since(from int) latency {
 	o.mu.Lock()
 	seen := slices.Clone(o.windows[from:])
@@ -148,7 +148,7 @@ func (o *observer) since(from int) latency {
 	return l
 }
 
-// count is how many windows there are.
+// count returns the number of measured windows.
 func (o *observer) count() int {
 	o.t.Helper()
 	o.mu.Lock()
@@ -159,7 +159,8 @@ func (o *observer) count() int {
 	return len(o.windows)
 }
 
-// settle waits until round trips are what they were before, but for no more than the patience: the caller judges.
+// settle waits until the latency is near the one before, or until patience has passed. The caller checks the latency
+// afterwards.
 func (o *observer) settle(before latency) {
 	o.t.Helper()
 	deadline := time.After(patience)
@@ -177,12 +178,12 @@ func (o *observer) settle(before latency) {
 	}
 }
 
-// unharmed runs do and asserts that round trips are meanwhile like those before.
+// unharmed runs do and asserts that the latency stays near the one before.
 func (o *observer) unharmed(what string, before latency, do func()) {
 	o.t.Helper()
 	l := o.during(do)
 	o.t.Logf("round trips, %s: %v (before: %v)", what, l, before)
 	if !l.near(before) {
-		o.t.Errorf("round trips suffer from %s", what)
+		o.t.Errorf("latency increased during %s", what)
 	}
 }

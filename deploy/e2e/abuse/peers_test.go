@@ -11,12 +11,11 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// public is the daemon's address as the world sees it. It is no special-purpose address, so only the rule about own
-// addresses can deny it; nothing is ever sent there.
+// public is the daemon's public address. It is not a special-purpose address, so only the rule about own addresses can
+// deny it. No packet is sent there.
 const public = "193.0.14.7"
 
-// forbidden4 and forbidden6 are what attackers ask a relay for: every special-purpose network, and every way to write an
-// IPv4 address into an IPv6 one.
+// forbidden4 and forbidden6 have addresses of every special-purpose network, and IPv4 addresses in each IPv6 notation.
 var (
 	forbidden4 = []string{
 		"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.254", "127.0.0.1", "127.0.0.2", "127.255.255.254",
@@ -26,7 +25,7 @@ var (
 	}
 	forbidden6 = []string{
 		"::", "::1", "::2", "::127.0.0.1", "::10.0.0.1", "::8.8.8.8", // IPv4-compatible
-		"::ffff:127.0.0.1", "::ffff:0.0.0.0", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "::ffff:" + public, // mapped
+		"::ffff:192.0.2.1", "::ffff:198.51.100.1", "::ffff:203.0.113.1", "::ffff:8.8.8.8", "::ffff:" + public, // mapped
 		"::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8", // translated
 		"64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::" + public, "64:ff9b:1::127.0.0.1", "64:ff9b:1:ffff::10.0.0.1", // NAT64
 		"2002:7f00:1::", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "2002:a00:1::1", // 6to4
@@ -36,8 +35,8 @@ var (
 	}
 )
 
-// Each bypass is refused with 403, in answer to both requests, on relays of both families, over UDP and TCP.
-func TestPeerBypasses(t *testing.T) {
+// CreatePermission and ChannelBind for a forbidden peer get 403, on relays of both families, over UDP and TCP.
+func TestForbiddenPeers(t *testing.T) {
 	b := start(t, settings{peers: "[]", extra: fmt.Sprintf("external_ip: [{public: %s, private: 127.0.0.1}]", public)})
 	own4, own6 := interfaces(t)
 	for name, tt := range map[string]struct {
@@ -45,7 +44,7 @@ func TestPeerBypasses(t *testing.T) {
 		family    byte
 		from      netip.Addr
 		peers     []string
-		other     []string // of the other family
+		other     []string // peers of the other family
 	}{
 		"IPv4 relay":                 {turn.UDP, 1, crowdAddr, append(own4, forbidden4...), forbidden6},
 		"IPv6 relay":                 {turn.UDP, 2, here6, append(own6, forbidden6...), forbidden4},
@@ -72,8 +71,8 @@ func TestPeerBypasses(t *testing.T) {
 	}
 }
 
-// probe asks for a permission and for a channel. CreatePermission says yes to the relay's own address, for other live
-// relayed addresses may be there; TestOwnPorts shows what comes of it.
+// probe asks for a permission and for a channel, and wants both refused. CreatePermission allows the relay's own
+// address, because relayed addresses of other clients may be there. TestOwnPorts shows that this is harmless.
 func probe(t *testing.T, c *turn.Client, peer string, want int, relay netip.Addr) {
 	t.Helper()
 	a := netip.MustParseAddr(peer)
@@ -93,13 +92,13 @@ func probe(t *testing.T, c *turn.Client, peer string, want int, relay netip.Addr
 	}
 }
 
-// ports are all on which the daemon listens.
+// ports returns all ports on which the daemon listens.
 func (b *box) ports() []uint16 {
 	admin := netip.MustParseAddrPort(b.Admin)
 	return []uint16{b.plain.Port(), b.secure.Port(), b.http.Port(), admin.Port()}
 }
 
-// interfaces are this host's own addresses, which no relay here was made from.
+// interfaces returns the addresses of this host that are not loopback addresses. The daemon does not relay from them.
 func interfaces(t *testing.T) (own4, own6 []string) {
 	t.Helper()
 	list, err := net.InterfaceAddrs()
@@ -119,16 +118,16 @@ func interfaces(t *testing.T) (own4, own6 []string) {
 	return own4, own6
 }
 
-// With a permission for the daemon's own address, and a rule that allows it, nothing but live relayed addresses can be
-// reached there.
+// A permission for the daemon's own address, and a rule that allows it, let a client reach relayed addresses there, and no
+// other port.
 func TestOwnPorts(t *testing.T) {
 	b := start(t, settings{})
-	victim, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(here4, 0)))
+	service, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(here4, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer victim.Close()
-	target := victim.LocalAddr().(*net.UDPAddr).AddrPort()
+	defer service.Close()
+	target := service.LocalAddr().(*net.UDPAddr).AddrPort()
 	c, _ := b.allocate(t, turn.UDP, crowdAddr, "prober")
 	other, relayed := b.allocate(t, turn.UDP, honest, "other")
 	wantCode(t, "a permission for the relay's address", c.Permit(target), 0)
@@ -149,31 +148,31 @@ func TestOwnPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := other.Receive(patience); err != nil {
-		t.Errorf("the other relay's client gets %x, %v", got, err)
+		t.Errorf("the other client received %x, %v", got, err)
 	}
 	if n := b.Metric("icebox_turn_dropped_total", `reason="peer_denied"`) - denied; n != 3*packets {
 		t.Errorf("%v packets were denied, want %d", n, 3*packets)
 	}
-	// What arrived before this is an attack that worked.
+	// This must be the first packet that the service receives.
 	last := []byte("the last one")
-	if _, err := victim.WriteToUDPAddrPort(last, target); err != nil {
+	if _, err := service.WriteToUDPAddrPort(last, target); err != nil {
 		t.Fatal(err)
 	}
-	if err := victim.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := service.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 100)
-	if n, from, err := victim.ReadFromUDPAddrPort(got); err != nil || string(got[:n]) != string(last) {
-		t.Errorf("a port of the daemon's host got %x from %v, %v", got[:n], from, err)
+	if n, from, err := service.ReadFromUDPAddrPort(got); err != nil || string(got[:n]) != string(last) {
+		t.Errorf("the service on the daemon's host received %x from %v, %v", got[:n], from, err)
 	}
 }
 
-// Peer addresses that are no addresses are refused with 400, not taken for others.
+// Malformed peer addresses are refused with 400.
 func TestMalformedPeers(t *testing.T) {
 	b := start(t, settings{})
 	c, _ := b.allocate(t, turn.UDP, crowdAddr, "prober")
 	for name, value := range map[string][]byte{
-		"empty":                  {},
+		"family and port only":   {0, 1, 1, 2},
 		"family 0":               {0, 0, 1, 2, 3, 4, 5, 6},
 		"family 3":               {0, 3, 1, 2, 3, 4, 5, 6},
 		"IPv4 with IPv6's size":  append([]byte{0, 1}, make([]byte, 18)...),

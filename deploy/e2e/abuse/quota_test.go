@@ -11,7 +11,8 @@ import (
 	"icebox/deploy/e2e/abuse/turn"
 )
 
-// Whoever asks for more permissions and channels than fit gets 508 for the rest, and others their own.
+// A client that asks for more permissions or channels than its limit gets 508 for the rest. Other clients have limits of
+// their own.
 func TestPermissionAndChannelFloods(t *testing.T) {
 	const most, asked = 64, 2000
 	b := start(t, settings{})
@@ -39,11 +40,11 @@ func TestPermissionAndChannelFloods(t *testing.T) {
 				}
 			})
 			if granted != most {
-				t.Errorf("%d of %d were granted, want %d", granted, asked, most)
+				t.Errorf("%d of %d requests were granted, want %d", granted, asked, most)
 			}
-			wantCode(t, "one that is there already", ask(c, 0), 0)
+			wantCode(t, "a request for an existing one", ask(c, 0), 0)
 			other, _ := b.allocate(t, turn.UDP, crowdAddr.Next(), name)
-			wantCode(t, "one of another client", ask(other, most), 0)
+			wantCode(t, "a request of another client", ask(other, most), 0)
 		})
 	}
 	t.Run("many peers in one request", func(t *testing.T) {
@@ -52,21 +53,21 @@ func TestPermissionAndChannelFloods(t *testing.T) {
 		for i := range most + 1 {
 			peers = append(peers, somebody(i))
 		}
-		wantCode(t, "65 at once", c.Permit(peers...), 508)
-		wantCode(t, "64 at once", c.Permit(peers[1:]...), 0)
-		wantCode(t, "the one left out", c.Permit(peers[0]), 508)
+		wantCode(t, "65 peers at once", c.Permit(peers...), 508)
+		wantCode(t, "64 peers at once", c.Permit(peers[1:]...), 0)
+		wantCode(t, "the 65th peer", c.Permit(peers[0]), 508)
 	})
 	if grown := b.memory(t) - memory; grown > 16<<20 {
 		t.Errorf("memory grew by %.1f MiB", mib(grown))
 	}
 }
 
-// somebody is the i-th of many allowed peers.
+// somebody returns the i-th of many allowed peers.
 func somebody(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 210, byte(i >> 8), byte(i)}), 4000)
 }
 
-// 200 Allocates at the same time never get more than the quota, however they race and whatever they come over.
+// Of 200 simultaneous Allocates, over all transports, exactly as many succeed as the quota allows.
 func TestQuotaRaces(t *testing.T) {
 	const racers = 200
 	b := start(t, settings{})
@@ -107,7 +108,7 @@ func TestQuotaRaces(t *testing.T) {
 	}
 }
 
-// race has all clients allocate at the same time and returns those who could. The others got 486.
+// race lets all clients allocate at the same time. It returns the clients that succeeded; all others must get 486.
 func race(t *testing.T, clients []*turn.Client) (granted []*turn.Client) {
 	t.Helper()
 	ready, gun := make(chan struct{}, len(clients)), make(chan struct{})
@@ -138,13 +139,13 @@ func race(t *testing.T, clients []*turn.Client) (granted []*turn.Client) {
 			granted = append(granted, clients[i])
 		case 486:
 		default:
-			t.Errorf("client %d: code %d", i, code)
+			t.Errorf("Allocate of client %d: code %d", i, code)
 		}
 	}
 	return granted
 }
 
-// Clients that allocate and release all the time never hold more than the quota at any moment.
+// Clients that allocate and release continuously never have more allocations than the quota at the same time.
 func TestQuotaWhileReleasing(t *testing.T) {
 	const quota, clients, rounds = 10, 30, 60
 	b := start(t, settings{limits: fmt.Sprintf("{allocations_per_user: %d}", quota)})
@@ -172,17 +173,17 @@ func TestQuotaWhileReleasing(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("%d allocations at once at most, %d refused", most.Load(), refused.Load())
+	t.Logf("at most %d simultaneous allocations, %d refused", most.Load(), refused.Load())
 	if err != nil || most.Load() != quota || refused.Load() == 0 {
-		t.Errorf("%d allocations at once, want %d, and some refused; %v", most.Load(), quota, err)
+		t.Errorf("at most %d simultaneous allocations, want %d, and some refused; %v", most.Load(), quota, err)
 	}
 	if n := b.Metric("icebox_turn_sessions"); n != 0 {
 		t.Errorf("%v sessions are left", n)
 	}
 }
 
-// hold keeps an allocation for a few requests and then releases it. held counts it later than the daemon does, and gives it
-// up earlier.
+// hold keeps an allocation for a few requests and then releases it. It adds the allocation to held after the daemon has
+// counted it, and takes it off before the daemon does, so that held is never above the daemon's count.
 func hold(c *turn.Client, held, most *atomic.Int64) error {
 	n := held.Add(1)
 	for old := most.Load(); n > old && !most.CompareAndSwap(old, n); {

@@ -17,30 +17,30 @@ import (
 
 const (
 	soakWorkers = 12
-	soakRate    = 500             // allocations a second at most, to leave others some of the machine
-	soakBrief   = 5 * time.Second // without SOAK_FOR
-	soakLong    = 10 * time.Minute
-	soakLongMin = 200000 // allocations of a long one
+	soakRate    = 500              // the most allocations a second, to leave processor time for other programs
+	soakBrief   = 5 * time.Second  // the default
+	soakLong    = 10 * time.Minute // the default with LONG=1
+	soakLongMin = 200000           // the fewest allocations of a long soak
 )
 
-// soak is clients that come, talk and go.
+// soak runs clients that connect, exchange packets and leave.
 type soak struct {
 	b     *box
 	echo  netip.AddrPort
 	addrs []netip.Addr
-	turns chan struct{} // one for each allocation
+	turns chan struct{} // one element starts one client
 
-	next  atomic.Int64
-	done  atomic.Int64 // allocations that came and went
-	trips atomic.Int64 // packets that came back
-	lost  atomic.Int64 // and that did not
+	next  atomic.Int64 // number of the last client
+	done  atomic.Int64 // allocations made and used
+	trips atomic.Int64 // packets that were echoed
+	lost  atomic.Int64 // packets that were not
 
 	mu     sync.Mutex
 	failed []error
 }
 
-// Allocations come and go by the hundred thousand over all transports, with traffic. In the end the daemon has the
-// goroutines, the descriptors and the memory that it had in the beginning, and no session.
+// After hundreds of thousands of allocations over all transports, with traffic, the daemon has no more goroutines,
+// descriptors and memory than at the start, and no session.
 func TestSoak(t *testing.T) {
 	d := soakFor(t)
 	least := int64(0)
@@ -49,7 +49,7 @@ func TestSoak(t *testing.T) {
 	}
 	b := start(t, settings{limits: "{connections_per_address: 2000, allocations_per_user: 200, allocations_per_address: 2000}"})
 	s := &soak{b: b, echo: startEcho(t), addrs: flood.Addresses(crowdAddr, 150), turns: make(chan struct{})}
-	s.run(t, 2*time.Second+d/60, 0) // warms up
+	s.run(t, 2*time.Second+d/60, 0) // warms the daemon up
 	s.idle(t, b.files(t)+20, 1e6)
 	files, goroutines, warm := b.files(t), b.Metric("go_goroutines"), s.done.Load()
 
@@ -62,7 +62,7 @@ func TestSoak(t *testing.T) {
 	slices.Sort(early)
 	slices.Sort(late)
 	first, last := early[len(early)/2], late[len(late)/2]
-	t.Logf("%d allocations in %s (%.0f a second); %d packets came back, %d did not; %.2f ms of processor time for each allocation",
+	t.Logf("%d allocations in %s (%.0f a second); %d packets were echoed, %d were not; %.2f ms of processor time for each allocation",
 		n, took.Round(time.Second), float64(n)/took.Seconds(), s.trips.Load(), s.lost.Load(), 1000*cpu.Seconds()/float64(n))
 	t.Logf("memory %.1f MiB in the first fifth, %.1f MiB in the last; files %d before, %d after; goroutines %v before, %v after",
 		mib(first), mib(last), files, b.files(t), goroutines, b.Metric("go_goroutines"))
@@ -74,6 +74,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
+// soakFor returns the duration of the soak.
 func soakFor(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SOAK_FOR")
@@ -90,7 +91,8 @@ func soakFor(t *testing.T) time.Duration {
 	return d
 }
 
-// run lets clients come for a time, and until so many allocations have gone. It returns samples of the daemon's memory.
+// run runs clients for the duration d, and longer if needed to make at least least allocations. It returns samples of the
+// daemon's memory use.
 func (s *soak) run(t *testing.T, d time.Duration, least int64) (memory []int) {
 	t.Helper()
 	s.turns = make(chan struct{})
@@ -130,19 +132,19 @@ func (s *soak) run(t *testing.T, d time.Duration, least int64) (memory []int) {
 	return append(memory, s.b.memory(t))
 }
 
-// idle waits until no session is left, and no more descriptors and goroutines than those.
+// idle waits until no session is left, and no more descriptors and goroutines than files and goroutines.
 func (s *soak) idle(t *testing.T, files int, goroutines float64) {
 	t.Helper()
 	eventually(t, 2*patience, func() error {
 		n, f, g := s.b.Metric("icebox_turn_sessions"), s.b.files(t), s.b.Metric("go_goroutines")
-		if n > 0 || f > files || g > goroutines+2 { // the two are of the request for the metrics
+		if n > 0 || f > files || g > goroutines+2 { // the request for the metrics has two
 			return fmt.Errorf("%v sessions, %d files (%d before), %v goroutines (%v before)", n, f, files, g, goroutines)
 		}
 		return nil
 	})
 }
 
-// client is one that comes, talks and goes: one in a hundred over DTLS, in twenty over TLS, in five over TCP.
+// client runs the i-th client. One client in 100 uses DTLS, one in 20 TLS, and one in 5 TCP.
 func (s *soak) client(i int) error {
 	tr := turn.UDP
 	switch {
@@ -166,7 +168,7 @@ func (s *soak) client(i int) error {
 	}
 	s.done.Add(1)
 	if i%2 == 0 && tr != turn.UDP {
-		return nil // gone without a word
+		return nil // leaves without releasing its allocation
 	}
 	if err := c.Release(); err != nil {
 		return fmt.Errorf("client %d: release over %s: %w", i, tr, err)
@@ -174,7 +176,7 @@ func (s *soak) client(i int) error {
 	return nil
 }
 
-// talk exchanges some packets with the echo peer, over a channel or in indications.
+// talk exchanges three packets with the echo peer, over a channel or in indications.
 func (s *soak) talk(c *turn.Client, i int) error {
 	payload := make([]byte, 200+4*(i%200))
 	var say func() error
@@ -196,7 +198,7 @@ func (s *soak) talk(c *turn.Client, i int) error {
 			return err
 		}
 		if _, err := c.Receive(2 * time.Second); err != nil {
-			s.lost.Add(1) // a busy machine loses datagrams
+			s.lost.Add(1) // a busy machine may lose datagrams
 			continue
 		}
 		s.trips.Add(1)

@@ -1,5 +1,5 @@
-// Package flood sends datagrams from many addresses at a steady rate, as a botnet or forged sources would, and counts
-// what comes back. It is bounded: a run has a rate and an end.
+// Package flood sends datagrams from many addresses at a steady rate, as a botnet would, and counts the replies. Every run
+// has a limited rate and duration.
 package flood
 
 import (
@@ -14,22 +14,23 @@ import (
 )
 
 const (
-	perCall = 50 // the most datagrams of one system call, all from one source
+	perCall = 50 // the most datagrams in one system call, all from one source
 	tick    = time.Millisecond
-	// arrears bounds what is made up for when the scheduler was late, so that no burst overruns the receiver.
+	// arrears is the most datagrams that are sent late, after a delay of the scheduler. More would be a burst that
+	// overruns the receiver.
 	arrears = 40 * perCall
 	reply   = 2048 // the longest reply that is counted in full
 )
 
-// Sources are sockets that talk to one server. They are for one goroutine.
+// Sources are sockets that are connected to one server. They are not safe for concurrent use.
 type Sources struct {
-	// PerCall is how many datagrams a source sends before it is the next one's turn, 50 at most.
+	// PerCall is how many datagrams a source sends before the next source sends. It is at most 50.
 	PerCall int
 	fds     []int
 	next    int
 }
 
-// Open binds a socket to each address, at any port, and connects it to the server.
+// Open binds a socket to each address, on any free port, and connects it to the server.
 func Open(server netip.AddrPort, from []netip.Addr) (*Sources, error) {
 	s := &Sources{PerCall: perCall}
 	for _, a := range from {
@@ -66,17 +67,17 @@ func (s *Sources) Close() error {
 	return errors.Join(errs...)
 }
 
-// Result is what a run did.
+// Result is the result of a run.
 type Result struct {
 	Sent, Replies, ReplyBytes int
 	Took                      time.Duration
 }
 
-// Rate is datagrams sent a second.
+// Rate returns the number of datagrams that were sent a second.
 func (r Result) Rate() float64 { return float64(r.Sent) / r.Took.Seconds() }
 
-// Run sends message at a rate a second, for a time or until ctx ends. Eight of its bytes, from offset counter on, are
-// different each time.
+// Run sends rate copies of message a second, for the duration d or until ctx ends. The eight bytes at the offset counter
+// differ in each copy.
 func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d time.Duration) Result {
 	out, in := newBatch(perCall, len(message)), newBatch(perCall, reply)
 	for _, b := range out.bufs {
@@ -86,7 +87,7 @@ func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d 
 	start := time.Now()
 	t := time.NewTicker(tick)
 	defer t.Stop()
-	scheduled := 0 // what should have been sent, but for what was let off
+	scheduled := 0 // datagrams that were due so far, including those that were skipped
 	for ctx.Err() == nil && time.Since(start) < d {
 		<-t.C
 		due := int(time.Since(start).Seconds()*float64(rate)) - scheduled
@@ -110,6 +111,7 @@ func (s *Sources) Run(ctx context.Context, message []byte, counter, rate int, d 
 	return r
 }
 
+// drain counts the replies that wait at a socket.
 func (r *Result) drain(in *batch, fd int) {
 	for {
 		n, bytes := in.receive(fd)
@@ -121,7 +123,7 @@ func (r *Result) drain(in *batch, fd int) {
 	}
 }
 
-// Addresses returns n IPv4 addresses, each in a /24 of its own, from first on.
+// Addresses returns n IPv4 addresses. They begin with first, and each is in the /24 after that of the one before.
 func Addresses(first netip.Addr, n int) []netip.Addr {
 	b := first.As4()
 	base := binary.BigEndian.Uint32(b[:])

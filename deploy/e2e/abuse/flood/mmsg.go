@@ -13,7 +13,7 @@ type mmsghdr struct {
 	_    [4]byte
 }
 
-// batch is the memory of one system call: as many datagrams as it carries at once.
+// batch has the memory for the datagrams of one system call.
 type batch struct {
 	headers []mmsghdr
 	vectors []unix.Iovec
@@ -35,7 +35,7 @@ func newBatch(n, size int) *batch {
 // send sends the first n buffers on a connected socket and returns how many the kernel took.
 func (b *batch) send(fd, n int) int { return b.call(unix.SYS_SENDMMSG, fd, n) }
 
-// receive fills up to all buffers with what waits at a socket and returns how many it were, and their bytes.
+// receive reads the datagrams that wait at a socket, at most one for each buffer. It returns their number and total size.
 func (b *batch) receive(fd int) (n, bytes int) {
 	n = b.call(unix.SYS_RECVMMSG, fd, len(b.headers))
 	for i := range n {
@@ -47,7 +47,7 @@ func (b *batch) receive(fd int) (n, bytes int) {
 func (b *batch) call(trap uintptr, fd, n int) int {
 	done, _, errno := unix.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&b.headers[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
-		return 0 // EAGAIN: nothing there, or no room
+		return 0 // EAGAIN: no datagram waits, or the send buffer is full
 	}
 	return int(done)
 }

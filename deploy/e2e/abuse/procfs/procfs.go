@@ -1,5 +1,5 @@
-// Package procfs reads what Linux knows about a process: memory, processor time, open files, and the datagrams that its
-// sockets lost.
+// Package procfs reads the memory, the processor time, the number of open files and the lost datagrams of a process from
+// Linux's /proc.
 package procfs
 
 import (
@@ -17,7 +17,7 @@ import (
 // ticks is USER_HZ, which is 100 on every Linux that Go runs on.
 const ticks = 100
 
-// Memory returns the resident memory in bytes.
+// Memory returns the resident memory of a process in bytes.
 func Memory(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -32,13 +32,13 @@ func Memory(pid int) (int, error) {
 	return 0, errors.New("no VmRSS")
 }
 
-// CPU returns the processor time used so far, by the process and by the kernel for it.
+// CPU returns the processor time that a process has used so far, including time in the kernel.
 func CPU(pid int) (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	_, after, ok := strings.Cut(string(b), ") ") // the name may hold anything
+	_, after, ok := strings.Cut(string(b), ") ") // the name of the process may contain any character
 	f := strings.Fields(after)
 	if !ok || len(f) < 13 {
 		return 0, fmt.Errorf("unknown format: %s", b)
@@ -48,13 +48,13 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
 }
 
-// Files returns how many descriptors are open.
+// Files returns the number of open file descriptors of a process.
 func Files(pid int) (int, error) {
 	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(list), err
 }
 
-// Lost returns how many datagrams the kernel dropped at the IPv4 UDP socket that is bound to a, for want of room.
+// Lost returns how many datagrams the kernel dropped because the buffer of the IPv4 UDP socket bound to a was full.
 func Lost(a netip.AddrPort) (int, error) {
 	f, err := os.Open("/proc/net/udp")
 	if err != nil {

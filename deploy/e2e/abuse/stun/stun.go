@@ -1,5 +1,5 @@
-// Package stun writes and reads STUN messages (RFC 8489) byte by byte. It shares no code with the server, so that the
-// two can't agree on a mistake, and it writes whatever an attacker would.
+// Package stun writes and reads STUN messages (RFC 8489). It shares no code with the server, so that both can't have the
+// same bug. It writes invalid messages as well, if the caller asks for them.
 package stun
 
 import (
@@ -11,7 +11,7 @@ import (
 	"net/netip"
 )
 
-// Types of messages: method and class in one (RFC 8489 section 5).
+// Message types, which combine method and class (RFC 8489 section 5).
 const (
 	Binding          = 0x0001
 	Allocate         = 0x0003
@@ -25,7 +25,7 @@ const (
 	Failure = 0x0110
 )
 
-// Attributes.
+// Attribute types.
 const (
 	Username               = 0x0006
 	MessageIntegrity       = 0x0008
@@ -53,37 +53,37 @@ const (
 // ID is a transaction id.
 type ID [12]byte
 
-// NewID returns a fresh one.
+// NewID returns a random transaction id.
 func NewID() (id ID) {
 	_, _ = rand.Read(id[:]) // never fails
 	return id
 }
 
-// Attr is an attribute. Addr, where it is valid, is written as an XOR address in place of Value.
+// Attr is an attribute. If Addr is valid, Build writes it as an XOR address instead of Value.
 type Attr struct {
 	Type  uint16
 	Value []byte
 	Addr  netip.AddrPort
 }
 
-// Text is an attribute that is text.
+// Text returns an attribute with a text as its value.
 func Text(typ uint16, value string) Attr { return Attr{Type: typ, Value: []byte(value)} }
 
-// Uint32 is an attribute of four bytes.
+// Uint32 returns an attribute with a value of four bytes.
 func Uint32(typ uint16, value uint32) Attr {
 	return Attr{Type: typ, Value: binary.BigEndian.AppendUint32(nil, value)}
 }
 
-// Peer is XOR-PEER-ADDRESS.
+// Peer returns XOR-PEER-ADDRESS.
 func Peer(a netip.AddrPort) Attr { return Attr{Type: XORPeerAddress, Addr: a} }
 
-// Channel is CHANNEL-NUMBER.
+// Channel returns CHANNEL-NUMBER.
 func Channel(number uint16) Attr { return Uint32(ChannelNumber, uint32(number)<<16) }
 
-// UDPTransport is the REQUESTED-TRANSPORT of every Allocate.
+// UDPTransport returns the REQUESTED-TRANSPORT of an Allocate.
 func UDPTransport() Attr { return Uint32(RequestedTransport, 17<<24) }
 
-// Build writes a message.
+// Build returns a message.
 func Build(typ uint16, id ID, attrs ...Attr) []byte {
 	b := binary.BigEndian.AppendUint16(nil, typ)
 	b = append(b, 0, 0)
@@ -98,7 +98,7 @@ func Build(typ uint16, id ID, attrs ...Attr) []byte {
 	return b
 }
 
-// Sign adds MESSAGE-INTEGRITY.
+// Sign returns b with MESSAGE-INTEGRITY appended.
 func Sign(b, key []byte) []byte {
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)-headerSize+4+sha1.Size))
 	mac := hmac.New(sha1.New, key)
@@ -106,7 +106,7 @@ func Sign(b, key []byte) []byte {
 	return add(b, Attr{Type: MessageIntegrity, Value: mac.Sum(nil)})
 }
 
-// add appends an attribute and brings the length up to date.
+// add appends an attribute and updates the length in the header.
 func add(b []byte, a Attr) []byte {
 	b = binary.BigEndian.AppendUint16(b, a.Type)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(a.Value)))
@@ -118,7 +118,7 @@ func add(b []byte, a Attr) []byte {
 	return b
 }
 
-// address is the value of an address attribute before it is XORed (RFC 8489 section 14.1).
+// address returns the value of an address attribute before the XOR (RFC 8489 section 14.1).
 func address(a netip.AddrPort) []byte {
 	family := byte(1)
 	if a.Addr().Is6() {
@@ -129,7 +129,7 @@ func address(a netip.AddrPort) []byte {
 	return append(b, a.Addr().AsSlice()...)
 }
 
-// xor covers or uncovers the value of an XOR address in the message that starts with header.
+// xor encodes or decodes the value of an XOR address in the message that starts with header.
 func xor(value, header []byte) []byte {
 	out := append([]byte(nil), value...)
 	out[2] ^= header[4]
@@ -140,7 +140,7 @@ func xor(value, header []byte) []byte {
 	return out
 }
 
-// Message is one that was read.
+// Message is a parsed message.
 type Message struct {
 	Type  uint16
 	ID    ID
@@ -150,7 +150,7 @@ type Message struct {
 
 var errShort = errors.New("not a whole STUN message")
 
-// Parse reads a message.
+// Parse parses a message.
 func Parse(b []byte) (Message, error) {
 	if len(b) < headerSize || b[0] >= 0x40 || binary.BigEndian.Uint32(b[4:]) != cookie ||
 		int(binary.BigEndian.Uint16(b[2:])) != len(b)-headerSize {
@@ -172,7 +172,7 @@ func Parse(b []byte) (Message, error) {
 	return m, nil
 }
 
-// Get returns the value of the first attribute of a type; nil without one.
+// Get returns the value of the first attribute of a type, or nil if there is none.
 func (m *Message) Get(typ uint16) []byte {
 	for _, a := range m.Attrs {
 		if a.Type == typ {
@@ -182,7 +182,7 @@ func (m *Message) Get(typ uint16) []byte {
 	return nil
 }
 
-// Address returns an XOR address.
+// Address returns the XOR address in the first attribute of a type.
 func (m *Message) Address(typ uint16) (netip.AddrPort, bool) {
 	v := m.Get(typ)
 	if len(v) != 8 && len(v) != 20 {
@@ -193,7 +193,7 @@ func (m *Message) Address(typ uint16) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(v[2:])), ok
 }
 
-// Code returns the error code of an answer; 0 for a success.
+// Code returns the error code of a response, or 0 for a success.
 func (m *Message) Code() int {
 	v := m.Get(ErrorCode)
 	if m.Type&0x0110 != Failure || len(v) < 4 {
@@ -202,7 +202,7 @@ func (m *Message) Code() int {
 	return int(v[2])*100 + int(v[3])
 }
 
-// ChannelData writes a ChannelData message, padded for streams (RFC 8656 section 12.4).
+// ChannelData returns a ChannelData message with the padding that streams need (RFC 8656 section 12.4).
 func ChannelData(number uint16, data []byte) []byte {
 	b := binary.BigEndian.AppendUint16(nil, number)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(data)))
@@ -213,7 +213,7 @@ func ChannelData(number uint16, data []byte) []byte {
 	return b
 }
 
-// Frame tells how long the message at the start of b is, padding included; 0 if b does not tell yet.
+// Frame returns the length of the message at the start of b, including padding, or 0 if b is too short to know.
 func Frame(b []byte) int {
 	if len(b) < 4 {
 		return 0

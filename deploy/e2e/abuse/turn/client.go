@@ -1,7 +1,7 @@
-// Package turn is a TURN client (RFC 8656) that does what it is told and nothing on its own: it keeps no timers,
-// refreshes nothing and shows every code that the server answers. Over UDP it retransmits as RFC 8489 section 6.2.1 says.
+// Package turn is a TURN client (RFC 8656) for tests. It sends only the requests that its caller asks for, has no timers,
+// refreshes nothing, and returns every error code. Over UDP it retransmits as RFC 8489 section 6.2.1 says.
 //
-// A Client belongs to one goroutine.
+// A Client is not safe for concurrent use.
 package turn
 
 import (
@@ -22,39 +22,39 @@ const (
 	lastWait = 16 * rto
 )
 
-// patience is how long an answer over a reliable transport may take.
+// patience is how long a response over a reliable transport may take.
 const patience = 20 * time.Second
 
-// Refused is an answer with an error code.
+// Refused is a response with an error code.
 type Refused struct{ Code int }
 
-func (r *Refused) Error() string { return fmt.Sprintf("the relay answers %d", r.Code) }
+func (r *Refused) Error() string { return fmt.Sprintf("the relay refuses with code %d", r.Code) }
 
-// ErrSilence is no answer at all.
-var ErrSilence = errors.New("the relay does not answer")
+// ErrSilence means that no response came in time.
+var ErrSilence = errors.New("the relay does not respond")
 
-// Client is one 5-tuple.
+// Client is a client on one 5-tuple.
 type Client struct {
-	Sends  int // of requests so far, retransmissions included
+	Sends  int // number of requests sent so far, including retransmissions
 	conn   net.Conn
-	stream bool // messages have to be cut out of it
-	lossy  bool // requests may have to be sent again
+	stream bool // conn is a byte stream, in which messages follow one another
+	lossy  bool // conn may lose requests, so they are sent again
 	login  Login
 	realm  string
 	nonce  string
 	key    []byte
-	rest   []byte   // of a stream, not yet cut
-	data   [][]byte // what came while an answer was awaited
+	rest   []byte   // bytes of a stream that belong to the next messages
+	data   [][]byte // messages that arrived while a response was awaited
 	buf    []byte
 }
 
-// New makes a client of a connection to a relay, which it owns from then on.
+// New returns a client that uses the connection c to a relay. Closing the client closes c.
 func New(c net.Conn, login Login) *Client {
 	_, stream := c.RemoteAddr().(*net.TCPAddr)
 	return &Client{conn: c, stream: stream, lossy: !stream, login: login, buf: make([]byte, 4096)}
 }
 
-// Connect dials and makes a client.
+// Connect dials a relay and returns a client.
 func Connect(ctx context.Context, t Transport, from netip.Addr, to netip.AddrPort, login Login) (*Client, error) {
 	c, err := Dial(ctx, t, from, to)
 	if err != nil {
@@ -63,13 +63,14 @@ func Connect(ctx context.Context, t Transport, from netip.Addr, to netip.AddrPor
 	return New(c, login), nil
 }
 
-// Close closes the connection. The relay notices at once on a stream, and not at all over UDP.
+// Close closes the connection. The relay notices this on a stream, but not over UDP.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Local is the client's own address.
+// Local returns the client's own address.
 func (c *Client) Local() net.Addr { return c.conn.LocalAddr() }
 
-// Request runs one transaction, signed once the relay has given a nonce. An error code is a *Refused.
+// Request runs one transaction. It signs the request if the relay has sent a nonce. For a response with an error code, the
+// error is a *Refused.
 func (c *Client) Request(typ uint16, attrs ...stun.Attr) (stun.Message, error) {
 	if c.nonce != "" {
 		attrs = append(attrs, stun.Text(stun.Username, c.login.User), stun.Text(stun.Realm, c.realm), stun.Text(stun.Nonce, c.nonce))
@@ -86,7 +87,7 @@ func (c *Client) Request(typ uint16, attrs ...stun.Attr) (stun.Message, error) {
 	return m, err
 }
 
-// transact sends a request until it is answered.
+// transact sends a request and retransmits it until a response arrives.
 func (c *Client) transact(b []byte, id stun.ID) (stun.Message, error) {
 	sends, wait := maxSends, rto
 	if !c.lossy {
@@ -109,7 +110,7 @@ func (c *Client) transact(b []byte, id stun.ID) (stun.Message, error) {
 	return stun.Message{}, ErrSilence
 }
 
-// await reads until the answer to id; other messages are kept for Receive.
+// await reads until the response with the transaction id arrives. It keeps other messages for Receive.
 func (c *Client) await(id stun.ID, until time.Time) (stun.Message, error) {
 	if err := c.conn.SetReadDeadline(until); err != nil {
 		return stun.Message{}, err
@@ -129,6 +130,7 @@ func (c *Client) await(id stun.ID, until time.Time) (stun.Message, error) {
 	}
 }
 
+// silence wraps a timeout in ErrSilence.
 func silence(err error) error {
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
@@ -157,13 +159,13 @@ func (c *Client) read() ([]byte, error) {
 	}
 }
 
-// Signed returns the bytes of a request as Request would send it after SignIn.
+// Signed returns a signed request, as Request would send it after SignIn.
 func (c *Client) Signed(typ uint16, attrs ...stun.Attr) []byte {
 	attrs = append(attrs, stun.Text(stun.Username, c.login.User), stun.Text(stun.Realm, c.realm), stun.Text(stun.Nonce, c.nonce))
 	return stun.Sign(stun.Build(typ, stun.NewID(), attrs...), c.key)
 }
 
-// SignIn takes realm and nonce from a challenge.
+// SignIn sends an unsigned Allocate and takes realm and nonce from the challenge.
 func (c *Client) SignIn() error {
 	c.nonce = ""
 	m, err := c.Request(stun.Allocate, stun.UDPTransport())
@@ -176,7 +178,7 @@ func (c *Client) SignIn() error {
 	return nil
 }
 
-// Family asks for a relayed address of a family: 1 is IPv4, 2 is IPv6.
+// Family returns REQUESTED-ADDRESS-FAMILY: 1 is IPv4, 2 is IPv6.
 func Family(family byte) stun.Attr {
 	return stun.Uint32(stun.RequestedAddressFamily, uint32(family)<<24)
 }
@@ -192,7 +194,7 @@ func (c *Client) Allocate(attrs ...stun.Attr) (netip.AddrPort, error) {
 	}
 	a, ok := m.Address(stun.XORRelayedAddress)
 	if !ok {
-		return a, errors.New("a success without a relayed address")
+		return a, errors.New("the success has no relayed address")
 	}
 	return a, nil
 }
@@ -219,19 +221,19 @@ func (c *Client) Release() error {
 	return err
 }
 
-// SendOn sends on a channel.
+// SendOn sends data on a channel.
 func (c *Client) SendOn(number uint16, data []byte) error {
 	_, err := c.conn.Write(stun.ChannelData(number, data))
 	return err
 }
 
-// SendTo sends an indication.
+// SendTo sends data to a peer in a Send indication.
 func (c *Client) SendTo(peer netip.AddrPort, data []byte) error {
 	_, err := c.conn.Write(stun.Build(stun.Send, stun.NewID(), stun.Peer(peer), stun.Attr{Type: stun.DataValue, Value: data}))
 	return err
 }
 
-// Receive returns the next message that is no answer to a request: ChannelData or a Data indication.
+// Receive returns the next message that is not a response: ChannelData or a Data indication.
 func (c *Client) Receive(within time.Duration) ([]byte, error) {
 	if len(c.data) > 0 {
 		b := c.data[0]

@@ -3,7 +3,7 @@ package turn
 import (
 	"crypto/hmac"
 	"crypto/md5"  //nolint:gosec // RFC 8489 section 9.2.2
-	"crypto/sha1" //nolint:gosec // the REST API of the TURN world
+	"crypto/sha1" //nolint:gosec // the REST API for TURN credentials
 	"encoding/base64"
 	"fmt"
 	"time"
@@ -20,7 +20,7 @@ func Mint(secret, user string) Login {
 	return Login{name, base64.StdEncoding.EncodeToString(mac.Sum(nil))}
 }
 
-// key is what requests are signed with.
+// key returns the key that signs requests.
 func (l Login) key(realm string) []byte {
 	sum := md5.Sum([]byte(l.User + ":" + realm + ":" + l.Password)) //nolint:gosec // as above
 	return sum[:]

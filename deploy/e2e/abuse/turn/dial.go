@@ -10,10 +10,10 @@ import (
 	"github.com/pion/dtls/v3"
 )
 
-// Transport is the way to a relay.
+// Transport is the transport between a client and its relay.
 type Transport string
 
-// The ways.
+// The transports.
 const (
 	UDP  Transport = "udp"
 	TCP  Transport = "tcp"
@@ -21,7 +21,7 @@ const (
 	DTLS Transport = "dtls"
 )
 
-// Dial connects to a relay from an address of this host; the handshakes of TLS and DTLS are over when it returns.
+// Dial connects to a relay from an address of this host. It returns after the handshake of TLS or DTLS.
 func Dial(ctx context.Context, t Transport, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
 	switch t {
 	case UDP:
@@ -35,16 +35,16 @@ func Dial(ctx context.Context, t Transport, from netip.Addr, to netip.AddrPort) 
 		if err != nil {
 			return nil, err
 		}
-		c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of the test's own
+		c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test made the certificate itself
 		if err := c.HandshakeContext(ctx); err != nil {
-			_ = raw.Close() // it was never used
+			_ = raw.Close() // the connection was never used
 			return nil, err
 		}
 		return c, nil
 	case DTLS:
 		return dialDTLS(ctx, from, to)
 	}
-	return nil, fmt.Errorf("no transport %q", t)
+	return nil, fmt.Errorf("unknown transport %q", t)
 }
 
 func dialDTLS(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
@@ -54,12 +54,12 @@ func dialDTLS(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn
 	}
 	c, err := SecureUDP(ctx, raw, to)
 	if err != nil {
-		_ = raw.Close() // it was never used
+		_ = raw.Close() // the socket was never used
 	}
 	return c, err
 }
 
-// SecureUDP runs a DTLS handshake over a socket. The socket is closed with the connection.
+// SecureUDP runs a DTLS handshake over a socket. Closing the connection closes the socket.
 func SecureUDP(ctx context.Context, raw net.PacketConn, to netip.AddrPort) (net.Conn, error) {
 	c, err := dtls.ClientWithOptions(raw, net.UDPAddrFromAddrPort(to), dtls.WithInsecureSkipVerify(true))
 	if err != nil {
