@@ -11,8 +11,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// seeds are messages in the shape in which browsers, coturn's client and libnice
-// send them, and malformed ones.
+// seeds returns messages as browsers, coturn's client and libnice send them, and malformed ones.
 func seeds() [][]byte {
 	const (
 		priority, useCandidate, iceControlling, networkInfo = 0x0024, 0x0025, 0x802A, 0xC057
@@ -56,7 +55,7 @@ func seeds() [][]byte {
 		request(wire.CreatePermission, attr(wire.AttrXORPeerAddress, 0, 1, 0x12, 0x34, 1, 2, 3, 4, 5), sign),
 		{0, 1, 0x0F, 0x00, 0x21, 0x12, 0xA4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		{0x40, 0, 0x0F, 0x00, 0, 0, 0, 0, 0},
-		// What shares the port: RTP, DTLS.
+		// Other protocols on the same port: RTP, DTLS.
 		{0x80, 0x60, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 2, 3},
 		{22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1},
 	}
@@ -66,13 +65,13 @@ func seeds() [][]byte {
 	return list
 }
 
-// fuzzed is a server with a victim, who must notice nothing, and two who send what
-// the fuzzer says: a client with an allocation, and a stranger.
+// fuzzed is a server with three clients. A client with an allocation and a client without one send the messages of the fuzzer. The third
+// one, the bystander, must not be affected.
 type fuzzed struct {
-	*bench    // a is the client, b the victim
+	*bench    // a is the client with an allocation, b the bystander
 	stranger  *client
 	strangers *memoryPath
-	answered  int // bytes for the stranger
+	answered  int // bytes sent to the client without an allocation
 }
 
 func newFuzzed(f *testing.F) *fuzzed {
@@ -85,13 +84,13 @@ func newFuzzed(f *testing.F) *fuzzed {
 	x.stranger = x.link(f, netip.MustParseAddrPort("198.51.100.3:5000"))
 	x.stranger.login()
 	x.strangers = x.stranger.conn.(*memoryLink).path
-	x.strangers.kind = TCP // no limit on replies: they are to be looked at
+	x.strangers.kind = TCP // replies over TCP are not limited, so all of them are checked
 	x.strangers.sent = func(_ netip.AddrPort, b []byte) { x.answered += len(b) }
 	return x
 }
 
-// resigned gives a request with the attributes of b the credentials of c, so that
-// the fuzzer comes past authentication. nil if b is no request.
+// resigned returns the request b with its attributes signed by c, so that the fuzzer also tests the code after authentication. It returns
+// nil if b is not a request.
 func resigned(c *client, b []byte) []byte {
 	var m wire.Message
 	if wire.Parse(b, &m) != nil || m.Class != wire.Request {
@@ -103,7 +102,7 @@ func resigned(c *client, b []byte) []byte {
 		switch typ {
 		case wire.AttrUsername, wire.AttrRealm, wire.AttrNonce:
 			continue
-		case wire.AttrXORPeerAddress: // has to be masked anew
+		case wire.AttrXORPeerAddress: // has to be masked with the new transaction ID
 			if a, ok := m.XORAddress(v); ok {
 				r.XORAddress(typ, a)
 				continue
@@ -118,7 +117,7 @@ func resigned(c *client, b []byte) []byte {
 	return r.Bytes()
 }
 
-// give has one message received.
+// give makes the server receive one message.
 func (x *fuzzed) give(path *memoryPath, remote netip.AddrPort, b []byte) {
 	if len(b) <= datagramSize {
 		x.fill(b)
@@ -126,15 +125,15 @@ func (x *fuzzed) give(path *memoryPath, remote netip.AddrPort, b []byte) {
 	}
 }
 
-// unharmed asserts that the victim is relayed, to a peer and to its client.
+// unharmed asserts that the packets of the bystander are relayed in both directions.
 func (x *fuzzed) unharmed(t *testing.T) {
 	t.Helper()
 	path := x.b.conn.(*memoryLink).path
 	sess := path.session(homeB)
 	if sess == nil {
-		t.Fatal("the victim's session is gone")
+		t.Fatal("the bystander's session is gone")
 	}
-	// A long run outlives permissions and allocations.
+	// In a long run, permissions and allocations expire.
 	now := x.now()
 	if err := sess.allocation.Refresh(defaultLifetime); err != nil {
 		t.Fatal(err)
@@ -147,7 +146,7 @@ func (x *fuzzed) unharmed(t *testing.T) {
 	x.fill([]byte("x"))
 	x.deliver(sess, x.packet, netip.AddrPortFrom(x.ra.Addr(), 9), true)
 	if after := sess.info(0); after.FromPeerPackets != before.FromPeerPackets+1 {
-		t.Fatal("the victim is not relayed")
+		t.Fatal("the bystander is not relayed")
 	}
 }
 
@@ -172,7 +171,7 @@ func FuzzReceive(f *testing.F) {
 		if sess := x.strangers.session(x.stranger.conn.(*memoryLink).remote); sess != nil {
 			x.End(withID(sess.id))
 		}
-		if x.session() == nil { // released
+		if x.session() == nil { // the fuzzer has released it
 			x.give(x.path, homeA, x.a.message(wire.Allocate, udpTransport))
 			if x.session() == nil {
 				t.Fatal("the client can't allocate again")
@@ -182,7 +181,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// FuzzStream cuts what the fuzzer says into pieces of step bytes, for a stranger or a client.
+// FuzzStream sends the fuzzer's bytes in pieces of step bytes, as a client with or without an allocation.
 func FuzzStream(f *testing.F) {
 	for i, b := range seeds() {
 		f.Add(append(append([]byte(nil), b...), seeds()[(i+1)%len(seeds())]...), uint8(i), i%2 == 0)
@@ -216,7 +215,7 @@ func FuzzStream(f *testing.F) {
 		}()
 		for piece := range slices.Chunk(b, int(step)+1) {
 			if _, err := near.Write(piece); err != nil {
-				break // closed by the server, as it should where it can't read on
+				break // the server has closed the stream, as it does when the framing is wrong
 			}
 		}
 		near.Close()

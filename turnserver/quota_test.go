@@ -30,7 +30,7 @@ func TestQuotas(t *testing.T) {
 		fits     [][2]string // user and address
 		user, ip string      // of one allocation above the limit
 		want     wire.Code
-		other    [2]string // who still gets an allocation; empty if there is none
+		other    [2]string // user and address that can still allocate; empty if none can
 	}{
 		"user": {
 			func(l *Limits) { l.AllocationsPerUser = 2 },

@@ -51,7 +51,7 @@ func TestTLSHandshake(t *testing.T) {
 	}
 	defer garbage.Close()
 	ts.awaitDrop(t, DropHandshake, func() {
-		if _, err := garbage.Write([]byte("this is no handshake")); err != nil {
+		if _, err := garbage.Write([]byte("not a handshake")); err != nil {
 			t.Fatal(err)
 		}
 	})
