@@ -267,7 +267,7 @@ func TestHashesAreSlow(t *testing.T) {
 		}
 		wait := func(want int) *sync.WaitGroup {
 			var all sync.WaitGroup
-			for range maxWaiting {
+			for range maxPending {
 				all.Go(func() {
 					if status := s.signsIn(identity, password); status != want {
 						t.Errorf("who had to wait: %d, want %d", status, want)
@@ -292,11 +292,11 @@ func TestHashesAreSlow(t *testing.T) {
 
 // A stranger takes as long as somebody who is known.
 func TestStrangersAreCompared(t *testing.T) {
-	a, err := compile(Accounts{Users: []User{{"al", "plain"}, {"bo", hashOf(t, "hashed")}}}, newSigner(secret))
+	a, err := compileAccounts(Accounts{Users: []User{{"al", "plain"}, {"bo", hashOf(t, "hashed")}}}, newSigner(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.decoy.hash == nil || !a.slow() {
+	if a.decoy.hash == nil || !a.usesBcrypt() {
 		t.Error("strangers are compared with nothing")
 	}
 	for _, identity := range []string{"", "cy"} {
@@ -304,8 +304,8 @@ func TestStrangersAreCompared(t *testing.T) {
 			t.Errorf("%q is the decoy", identity)
 		}
 	}
-	fast, _ := compile(Accounts{Users: []User{{"al", "plain"}}}, newSigner(secret))
-	if _, ok := fast.check("cy", ""); ok || fast.slow() {
+	fast, _ := compileAccounts(Accounts{Users: []User{{"al", "plain"}}}, newSigner(secret))
+	if _, ok := fast.check("cy", ""); ok || fast.usesBcrypt() {
 		t.Error("without hashes nothing is slow")
 	}
 }
@@ -316,7 +316,7 @@ func TestRate(t *testing.T) {
 		defer s.shutdown()
 		s.access.from("192.0.2.50")
 		p := s.open()
-		for range sharers*10 - 1 {
+		for range addrRateFactor*10 - 1 {
 			p.must("GET", serversPath, "")
 		}
 		p.refused("GET", serversPath, "", 429, tooFast)
@@ -344,8 +344,8 @@ func TestDoorIsShut(t *testing.T) {
 		why    reason
 	}{
 		signal.ErrConnLimit: {429, tooManyStreams},
-		fmt.Errorf("at the gateway: %w", signal.ErrRestarting): {503, stopping},
-		errors.Join(errors.New("both"), signal.ErrRestarting):  {503, stopping},
+		fmt.Errorf("at the gateway: %w", signal.ErrRestarting): {503, restarting},
+		errors.Join(errors.New("both"), signal.ErrRestarting):  {503, restarting},
 	} {
 		s.access.mu.Lock()
 		s.access.admitErr = err

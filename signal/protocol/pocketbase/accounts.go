@@ -60,12 +60,12 @@ type accounts struct {
 	decoy  *account // whom those are compared with who don't exist
 }
 
-func compile(a Accounts, s *signer) (*accounts, error) {
+func compileAccounts(a Accounts, s *signer) (*accounts, error) {
 	all := &accounts{anyone: a.Anyone, users: make(map[string]*account), decoy: &account{}}
 	var errs []error
 	slowest := 0
 	for _, u := range a.Users {
-		if !plain(u.Identity, maxIdentity) {
+		if !isPrintable(u.Identity, maxIdentity) {
 			errs = append(errs, fmt.Errorf("identity %q is not 1 to %d bytes that can be printed", u.Identity, maxIdentity))
 			continue
 		}
@@ -74,7 +74,7 @@ func compile(a Accounts, s *signer) (*accounts, error) {
 			continue
 		}
 		n := &account{person: person{
-			user: idOf(s.mac("user", u.Identity)), identity: u.Identity,
+			user: idFromHash(s.mac("user", u.Identity)), identity: u.Identity,
 			account: hex.EncodeToString(s.mac("account", u.Identity, u.Password)[:8]),
 		}}
 		if bcryptHash.MatchString(u.Password) {
@@ -113,7 +113,7 @@ func (a *accounts) check(identity, password string) (person, bool) {
 }
 
 // slow reports whether a check takes so much of a core that only few may run at a time.
-func (a *accounts) slow() bool { return a.decoy.hash != nil }
+func (a *accounts) usesBcrypt() bool { return a.decoy.hash != nil }
 
 // isValid reports whether the bearer of a token may still be who it says.
 func (a *accounts) isValid(p person) bool {

@@ -18,8 +18,8 @@ import (
 const (
 	maxRates = 1 << 16 // addresses whose requests are counted
 	// requestUnit is how many bytes of a request count as another one against the rate.
-	requestUnit = 16 << 10
-	sharers     = 4 // clients at one address that may all send as fast as one client may
+	requestUnit    = 16 << 10
+	addrRateFactor = 4 // clients at one address that may all send as fast as one client may
 
 	maxSignIn    = 4 << 10  // bytes of a request
 	maxCandidate = 16 << 10 // bytes of a request
@@ -55,113 +55,113 @@ var actions = map[string]map[string]action{
 	"collections/" + calls + "/" + records + "/*": {
 		http.MethodGet: (*request).readCall, http.MethodPatch: (*request).updateCall, http.MethodDelete: (*request).deleteCall,
 	},
-	"collections/" + offerCandidates + "/" + records:  {http.MethodPost: func(x *request) ([]byte, *problem) { return x.createCandidate(offering) }},
-	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(x *request) ([]byte, *problem) { return x.createCandidate(answering) }},
+	"collections/" + offerCandidates + "/" + records:  {http.MethodPost: func(req *request) ([]byte, *problem) { return req.createCandidate(offering) }},
+	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(req *request) ([]byte, *problem) { return req.createCandidate(answering) }},
 }
 
 // Serve answers a request for a path below /api.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Access) {
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	w.Header().Set("Cache-Control", "no-store")
-	if d.AllowCORS(w, methods) {
+	if a.AllowCORS(w, methods) {
 		return
 	}
-	x := &request{Handler: h, w: w, r: r, access: d, visitor: d.Caller()}
-	body, refused := x.act()
+	req := &request{Handler: h, w: w, r: r, access: a, visitor: a.Caller()}
+	body, refused := req.handle()
 	switch {
 	case refused != nil:
-		x.writeProblem(refused)
+		req.writeProblem(refused)
 	case body != nil:
-		x.writeJSON(http.StatusOK, body)
+		req.writeJSON(http.StatusOK, body)
 	}
 }
 
 // act finds out what is asked for and does it. If it returns neither a body nor a problem the answer has been given.
-func (x *request) act() ([]byte, *problem) {
-	if wait := x.rates.Take(x.addrKey(), ratesOf(x.hub.Limits()), time.Now()); wait > 0 {
-		return nil, waiting(problemRate, wait)
+func (req *request) handle() ([]byte, *problem) {
+	if wait := req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now()); wait > 0 {
+		return nil, withRetryAfter(problemTooFast, wait)
 	}
-	do, id, refused := find(x.r.Method, x.r.URL.Path)
+	do, id, refused := findAction(req.r.Method, req.r.URL.Path)
 	if refused != nil {
-		if refused == problemMethod {
-			x.w.Header().Set("Allow", methods)
+		if refused == problemBadMethod {
+			req.w.Header().Set("Allow", methods)
 		}
 		return nil, refused
 	}
-	x.id = id
-	return do(x)
+	req.id = id
+	return do(req)
 }
 
 // find returns the action of a request, and the ID of the record in its path.
-func find(method, path string) (do action, id string, refused *problem) {
+func findAction(method, path string) (do action, id string, refused *problem) {
 	path, ok := strings.CutPrefix(path, apiPath)
 	if !ok {
-		return nil, "", problemMissing
+		return nil, "", problemNotFound
 	}
 	if parts := strings.Split(path, "/"); len(parts) == 4 && parts[2] == records {
 		if id = parts[3]; !validID(id) {
-			return nil, "", problemMissing
+			return nil, "", problemNotFound
 		}
 		path = strings.Join(append(parts[:3:3], "*"), "/")
 	}
 	byMethod, ok := actions[path]
 	if !ok {
-		return nil, "", problemMissing
+		return nil, "", problemNotFound
 	}
 	if do = byMethod[method]; do == nil {
-		return nil, "", problemMethod
+		return nil, "", problemBadMethod
 	}
 	return do, id, nil
 }
 
 // ratesOf is how fast requests may come from an address.
 func ratesOf(l *signal.Limits) rate.Rate {
-	return rate.Rate{PerSecond: sharers * l.MessagesPerSecond, Burst: sharers * float64(l.MessageBurst)}
+	return rate.Rate{PerSecond: addrRateFactor * l.MessagesPerSecond, Burst: addrRateFactor * float64(l.MessageBurst)}
 }
 
 // addrKey is the address that limits count by.
-func (x *request) addrKey() netip.Addr { return signal.AddrKey(x.visitor.Addr) }
+func (req *request) addrKey() netip.Addr { return signal.AddrKey(req.visitor.Addr) }
 
-func waiting(p *problem, wait time.Duration) *problem {
+func withRetryAfter(p *problem, wait time.Duration) *problem {
 	n := *p
-	n.wait = strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
+	n.retryAfter = strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 	return &n
 }
 
-func (x *request) writeJSON(status int, body []byte) {
-	x.w.Header().Set("Content-Type", "application/json")
-	x.w.Header().Set("X-Content-Type-Options", "nosniff")
-	x.w.WriteHeader(status)
-	_, _ = x.w.Write(body) // who hung up doesn't need it
+func (req *request) writeJSON(status int, body []byte) {
+	req.w.Header().Set("Content-Type", "application/json")
+	req.w.Header().Set("X-Content-Type-Options", "nosniff")
+	req.w.WriteHeader(status)
+	_, _ = req.w.Write(body) // who hung up doesn't need it
 }
 
-func (x *request) writeProblem(p *problem) {
-	x.metrics.refused[p.reason].Inc()
-	x.log.Debug("request refused", slog.Any("addr", x.visitor.Addr), slog.String("reason", p.reason.String()))
-	if p.wait != "" {
-		x.w.Header().Set("Retry-After", p.wait)
+func (req *request) writeProblem(p *problem) {
+	req.metrics.refused[p.reason].Inc()
+	req.log.Debug("request refused", slog.Any("addr", req.visitor.Addr), slog.String("reason", p.reason.String()))
+	if p.retryAfter != "" {
+		req.w.Header().Set("Retry-After", p.retryAfter)
 	}
-	x.writeJSON(p.status, p.body(nil))
+	req.writeJSON(p.status, p.body(nil))
 }
 
 // read returns the request's body.
-func (x *request) read(limit int64) ([]byte, *problem) {
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+func (req *request) read(limit int64) ([]byte, *problem) {
+	body, err := io.ReadAll(http.MaxBytesReader(req.w, req.r.Body, limit))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, problemLarge
+		return nil, problemTooLarge
 	case err != nil:
-		return nil, problemBody
+		return nil, problemBadRequest
 	}
 	for range len(body) / requestUnit { // to be paid before the next one
-		x.rates.Take(x.addrKey(), ratesOf(x.hub.Limits()), time.Now())
+		req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now())
 	}
 	return body, nil
 }
 
 // requestToken returns the token that a request shows. The SDK sends nothing in front of it.
-func (x *request) requestToken() string {
-	token := x.r.Header.Get("Authorization")
+func (req *request) requestToken() string {
+	token := req.r.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		token = strings.TrimSpace(rest)
 	}
@@ -171,100 +171,100 @@ func (x *request) requestToken() string {
 // authenticate returns who has a token, as long as it is good.
 func (h *Handler) authenticate(token string) (person, time.Time, *problem) {
 	if token == "" {
-		return person{}, time.Time{}, problemToken
+		return person{}, time.Time{}, problemNoToken
 	}
 	p, until, err := h.signer.verify(token)
 	if err != nil || !h.accounts.Load().isValid(p) {
-		return person{}, time.Time{}, problemToken
+		return person{}, time.Time{}, problemNoToken
 	}
 	return p, until, nil
 }
 
 // listServers lists what a page makes an RTCPeerConnection of that has no place for credentials.
-func (x *request) listServers() ([]byte, *problem) {
-	if _, _, refused := x.authenticate(x.requestToken()); refused != nil {
+func (req *request) listServers() ([]byte, *problem) {
+	if _, _, refused := req.authenticate(req.requestToken()); refused != nil {
 		return nil, refused
 	}
-	q := x.r.URL.Query()
-	page, perPage := number(q.Get("page"), 1), number(q.Get("perPage"), 30)
-	return iceRecords(x.stun(x.visitor.Host), page, perPage, time.Now()), nil
+	q := req.r.URL.Query()
+	page, perPage := positiveParam(q.Get("page"), 1), positiveParam(q.Get("perPage"), 30)
+	return iceServersPage(req.stun(req.visitor.Host), page, perPage, time.Now()), nil
 }
 
 // number reads a parameter of 1 to 1000.
-func number(text string, usual int) int {
+func positiveParam(text string, fallback int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return usual
+		return fallback
 	}
 	return min(n, 1000)
 }
 
-func (x *request) createCall() ([]byte, *problem) {
-	p, d, refused := x.description()
+func (req *request) createCall() ([]byte, *problem) {
+	p, d, refused := req.description()
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.makeCall(p, x.addrKey(), d)
+	return req.book.createCall(p, req.addrKey(), d)
 }
 
-func (x *request) updateCall() ([]byte, *problem) {
-	p, d, refused := x.description()
+func (req *request) updateCall() ([]byte, *problem) {
+	p, d, refused := req.description()
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.updateCall(p, x.id, d)
+	return req.book.updateCall(p, req.id, d)
 }
 
-func (x *request) description() (p person, d descriptions, refused *problem) {
-	p, body, refused := x.authorized(x.hub.Limits().MaxMessage)
+func (req *request) description() (p person, d descriptions, refused *problem) {
+	p, body, refused := req.authorized(req.hub.Limits().MaxMessage)
 	if refused != nil {
 		return p, d, refused
 	}
 	d, ok := decodeCall(body)
 	if !ok {
-		return p, d, problemBody
+		return p, d, problemBadRequest
 	}
 	return p, d, nil
 }
 
 // authorized returns who sends a request and what.
-func (x *request) authorized(limit int64) (person, []byte, *problem) {
-	p, _, refused := x.authenticate(x.requestToken())
+func (req *request) authorized(limit int64) (person, []byte, *problem) {
+	p, _, refused := req.authenticate(req.requestToken())
 	if refused != nil {
 		return p, nil, refused
 	}
-	body, refused := x.read(limit)
+	body, refused := req.read(limit)
 	return p, body, refused
 }
 
-func (x *request) readCall() ([]byte, *problem) {
-	p, _, refused := x.authenticate(x.requestToken())
+func (req *request) readCall() ([]byte, *problem) {
+	p, _, refused := req.authenticate(req.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
-	return x.book.readCall(p, x.id)
+	return req.book.readCall(p, req.id)
 }
 
-func (x *request) deleteCall() ([]byte, *problem) {
-	p, _, refused := x.authenticate(x.requestToken())
+func (req *request) deleteCall() ([]byte, *problem) {
+	p, _, refused := req.authenticate(req.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := x.book.hangUp(p, x.id); refused != nil {
+	if refused := req.book.hangUp(p, req.id); refused != nil {
 		return nil, refused
 	}
-	x.w.WriteHeader(http.StatusNoContent)
+	req.w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }
 
-func (x *request) createCandidate(side int) ([]byte, *problem) {
-	p, body, refused := x.authorized(maxCandidate)
+func (req *request) createCandidate(side int) ([]byte, *problem) {
+	p, body, refused := req.authorized(maxCandidate)
 	if refused != nil {
 		return nil, refused
 	}
 	call, data, ok := decodeCandidate(body)
 	if !ok {
-		return nil, problemBody
+		return nil, problemBadRequest
 	}
-	return x.book.addCandidate(p, side, call, data)
+	return req.book.addCandidate(p, side, call, data)
 }

@@ -18,7 +18,7 @@ var (
 const (
 	maxAttemptKeys = 1 << 14 // buckets of each kind
 	maxChecks      = 2       // slow comparisons at a time
-	maxWaiting     = 16      // who wait for one
+	maxPending     = 16      // who wait for one
 	waitForCheck   = 5 * time.Second
 )
 
@@ -26,7 +26,7 @@ const (
 type attemptLimiter struct {
 	addrs, identities *rate.Table
 	checks            chan struct{}
-	waiting           atomic.Int32
+	pending           atomic.Int32
 }
 
 func newAttemptLimiter() *attemptLimiter {
@@ -71,12 +71,12 @@ func hashToAddr(identity string) netip.Addr {
 
 // checkPassword compares a password, when there is time for that.
 func (l *attemptLimiter) checkPassword(a *accounts, s credentials) (p person, right, busy bool) {
-	if !a.slow() {
+	if !a.usesBcrypt() {
 		p, right = a.check(s.identity, s.password)
 		return p, right, false
 	}
-	defer l.waiting.Add(-1)
-	if l.waiting.Add(1) > maxWaiting {
+	defer l.pending.Add(-1)
+	if l.pending.Add(1) > maxPending {
 		return person{}, false, true
 	}
 	t := time.NewTimer(waitForCheck)

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	absenceLimit  = time.Minute     // without a stream of its maker, after which a call ends
+	absenceLimit  = time.Minute     // without a stream of its creator, after which a call ends
 	maxAge        = 24 * time.Hour  // of a call that was answered
 	endedFor      = 2 * time.Minute // for which the parties of an ended call are still told when they come back
-	replaceAfter  = 5 * time.Second // after which a call whose maker has no stream may be replaced
+	replaceAfter  = 5 * time.Second // after which a call whose creator has no stream may be replaced
 	overhead      = 256             // bytes of a record beside what is in it
 	maxEndedCalls = 10_000          // calls that have ended
-	share         = 16              // one user or address has at most one in so many of all calls that may be, or
+	shareDivisor  = 16              // one user or address has at most one in so many of all calls that may be, or
 	minShare      = 64              // this many, if that is more
 )
 
@@ -29,8 +29,8 @@ type book struct {
 	active          int
 	endedCalls      int
 	bytes           int
-	sizes           map[string]int                      // bytes of calls, by their makers' addresses
-	counts          map[string]int                      // of calls that are alive, by session, user and address
+	bytesByAddr     map[string]int                      // bytes of calls, by their makers' addresses
+	activeByKey     map[string]int                      // of calls that are alive, by session, user and address
 	callsBySignIn   map[string]map[*call]struct{}       // by session
 	streams         map[string]*subscriber              // by ID
 	streamsBySignIn map[string]map[*subscriber]struct{} // by session
@@ -38,60 +38,60 @@ type book struct {
 
 func newBook(limits func() signal.CallLimits, m *metrics) *book {
 	return &book{
-		limits: limits, metrics: m, calls: make(map[string]*call), counts: make(map[string]int), sizes: make(map[string]int),
+		limits: limits, metrics: m, calls: make(map[string]*call), activeByKey: make(map[string]int), bytesByAddr: make(map[string]int),
 		callsBySignIn: make(map[string]map[*call]struct{}), streams: make(map[string]*subscriber), streamsBySignIn: make(map[string]map[*subscriber]struct{}),
 	}
 }
 
-// makeCall makes a call, perhaps with an offer.
-func (b *book) makeCall(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
+// createCall makes a call, perhaps with an offer.
+func (b *book) createCall(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
 	l, now := b.limits(), time.Now()
 	c := &call{
-		id: newID(), made: now, changed: now, absent: now, maker: p, offer: d.offer,
-		counted: [3]string{"session " + p.signInID, "user " + p.user, "address " + from.String()},
+		id: newID(), created: now, updated: now, absentSince: now, creator: p, offer: d.offer,
+		countKeys: [3]string{"session " + p.signInID, "user " + p.user, "address " + from.String()},
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for !b.allows(c, l) {
+	for !b.withinCallLimits(c, l) {
 		old := b.replaceableCall(p, now)
 		if old == nil {
-			return nil, problemCalls
+			return nil, problemTooManyCalls
 		}
 		b.endCall(old, replaced)
 	}
-	if refused := b.grow(c, len(d.offer)+overhead, l, problemBig); refused != nil {
+	if refused := b.reserveBytes(c, len(d.offer)+overhead, l, problemTooManyBytes); refused != nil {
 		return nil, refused
 	}
-	for _, key := range c.counted {
-		b.counts[key]++
+	for _, key := range c.countKeys {
+		b.activeByKey[key]++
 	}
 	b.active++
 	b.calls[c.id] = c
-	c.timer = time.AfterFunc(absenceLimit, func() { b.expire(c) })
-	c.rearm(l)
+	c.timer = time.AfterFunc(absenceLimit, func() { b.onTimer(c) })
+	c.resetTimer(l)
 	b.addParty(c, p)
 	b.updateAbsence(c)
-	b.metrics.made.Inc()
+	b.metrics.created.Inc()
 	b.metrics.calls.Inc()
 	return c.record(), nil
 }
 
-// allows reports whether there may be one more call of this maker.
-func (b *book) allows(c *call, l signal.CallLimits) bool {
-	most := max(minShare, l.Total/share)
+// withinCallLimits reports whether there may be one more call of this maker.
+func (b *book) withinCallLimits(c *call, l signal.CallLimits) bool {
+	most := max(minShare, l.Total/shareDivisor)
 	ofUser := most
 	if l.OnePerUser {
 		ofUser = 1
 	}
-	return (l.Total == 0 || b.active < l.Total) && b.counts[c.counted[0]] < l.PerClient && b.counts[c.counted[1]] < ofUser &&
-		b.counts[c.counted[2]] < most
+	return (l.Total == 0 || b.active < l.Total) && b.activeByKey[c.countKeys[bySignIn]] < l.PerClient && b.activeByKey[c.countKeys[byUser]] < ofUser &&
+		b.activeByKey[c.countKeys[byAddr]] < most
 }
 
 // replaceableCall returns the oldest call of somebody who has made it and gone, as a page that was reloaded has.
 func (b *book) replaceableCall(p person, now time.Time) (oldest *call) {
 	for _, c := range b.calls {
-		gone := !c.ended && !c.absent.IsZero() && now.Sub(c.absent) >= replaceAfter
-		if gone && c.maker.same(p) && (oldest == nil || c.made.Before(oldest.made)) {
+		gone := !c.ended && !c.absentSince.IsZero() && now.Sub(c.absentSince) >= replaceAfter
+		if gone && c.creator.same(p) && (oldest == nil || c.created.Before(oldest.created)) {
 			oldest = c
 		}
 	}
@@ -104,7 +104,7 @@ func (b *book) readCall(p person, id string) ([]byte, *problem) {
 	defer b.mu.Unlock()
 	c := b.calls[id]
 	if c == nil || c.ended || !b.addParty(c, p) {
-		return nil, problemMissing
+		return nil, problemNotFound
 	}
 	return c.record(), nil
 }
@@ -117,13 +117,13 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 	c := b.calls[id]
 	switch {
 	case c == nil || c.ended:
-		return nil, problemMissing
+		return nil, problemNotFound
 	case d.answer != nil && c.answerer != nil && p.signInID != c.answerer.signInID:
-		return nil, problemAnswered
+		return nil, problemAlreadyAnswered
 	case !b.addParty(c, p):
-		return nil, problemMissing
-	case d.offer != nil && !p.same(c.maker):
-		return nil, problemRole
+		return nil, problemNotFound
+	case d.offer != nil && !p.same(c.creator):
+		return nil, problemNotAllowed
 	}
 	more := 0
 	if d.offer != nil {
@@ -132,10 +132,10 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 	if d.answer != nil {
 		more += len(d.answer) - len(c.answer)
 	}
-	if refused := b.grow(c, more, l, problemBig); refused != nil {
+	if refused := b.reserveBytes(c, more, l, problemTooManyBytes); refused != nil {
 		return nil, refused
 	}
-	c.changed = time.Now()
+	c.updated = time.Now()
 	if d.offer != nil {
 		c.offer = d.offer
 	}
@@ -144,13 +144,13 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 		first := c.answer == nil
 		if first {
 			gone, freed := c.setAnswerer(p)
-			b.shrink(c, freed)
+			b.freeBytes(c, freed)
 			b.removeParties(c, gone)
 		}
 		c.answer = d.answer
 		if first {
 			waited = c.candidateEvents(create, answering)
-			c.rearm(l)
+			c.resetTimer(l)
 		}
 	}
 	// The answer goes before the candidates that waited for it.
@@ -166,16 +166,16 @@ func (b *book) addCandidate(p person, side int, id string, data []byte) ([]byte,
 	c := b.calls[id]
 	switch {
 	case c == nil || c.ended || !b.addParty(c, p):
-		return nil, problemCall
-	case side == offering && !p.same(c.maker):
-		return nil, problemRole
+		return nil, problemNoSuchCall
+	case side == offering && !p.same(c.creator):
+		return nil, problemNotAllowed
 	case len(c.candidates[side]) >= maxCandidates:
-		return nil, problemCrowded
+		return nil, problemTooManyCandidates
 	}
-	if refused := b.grow(c, len(data)+overhead, l, problemCrowded); refused != nil {
+	if refused := b.reserveBytes(c, len(data)+overhead, l, problemTooManyCandidates); refused != nil {
 		return nil, refused
 	}
-	k := candidate{id: newID(), made: time.Now(), signInID: p.signInID, data: data}
+	k := candidate{id: newID(), created: time.Now(), signInID: p.signInID, data: data}
 	c.candidates[side] = append(c.candidates[side], k)
 	if side == answering && c.answer == nil {
 		b.metrics.held.Inc()
@@ -194,7 +194,7 @@ func (b *book) hangUp(p person, id string) *problem {
 	case c == nil || c.ended:
 		return nil
 	case !b.addParty(c, p):
-		return problemRole
+		return problemNotAllowed
 	}
 	b.endCall(c, hungUp)
 	return nil
@@ -205,7 +205,7 @@ func (b *book) hangUp(p person, id string) *problem {
 func (b *book) endCall(c *call, why endReason) {
 	c.ended = true
 	if len(c.candidates[offering]) == 0 {
-		c.candidates[offering] = []candidate{{id: newID(), made: c.made, data: []byte("null")}}
+		c.candidates[offering] = []candidate{{id: newID(), created: c.created, data: []byte("null")}}
 	}
 	var events []event
 	for side := range c.candidates {
@@ -214,11 +214,11 @@ func (b *book) endCall(c *call, why endReason) {
 		}
 	}
 	b.sendEvents(c, person{}, append(events, c.event(remove))...)
-	b.shrink(c, c.bytes)
+	b.freeBytes(c, c.bytes)
 	b.active--
-	for _, key := range c.counted {
-		if b.counts[key]--; b.counts[key] <= 0 {
-			delete(b.counts, key)
+	for _, key := range c.countKeys {
+		if b.activeByKey[key]--; b.activeByKey[key] <= 0 {
+			delete(b.activeByKey, key)
 		}
 	}
 	b.metrics.calls.Dec()
@@ -242,7 +242,7 @@ func (b *book) forgetCall(c *call) {
 }
 
 // expire is what a call's timer does.
-func (b *book) expire(c *call) {
+func (b *book) onTimer(c *call) {
 	l := b.limits()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -253,31 +253,31 @@ func (b *book) expire(c *call) {
 		}
 		return
 	}
-	if when, why := c.due(l); !time.Now().Before(when) {
+	if when, why := c.deadline(l); !time.Now().Before(when) {
 		b.endCall(c, why)
 		return
 	}
-	c.rearm(l)
+	c.resetTimer(l)
 }
 
 // grow counts more bytes of a call, which may be below 0, or refuses them.
-func (b *book) grow(c *call, more int, l signal.CallLimits, full *problem) *problem {
+func (b *book) reserveBytes(c *call, more int, l signal.CallLimits, full *problem) *problem {
 	switch {
 	case more > 0 && c.bytes+more > l.KeptBytes:
 		return full
 	case more > 0 && l.KeptTotal > 0 && b.bytes+more > l.KeptTotal,
-		more > 0 && l.KeptPerAddr > 0 && b.sizes[c.counted[2]]+more > l.KeptPerAddr:
-		return problemStore
+		more > 0 && l.KeptPerAddr > 0 && b.bytesByAddr[c.countKeys[byAddr]]+more > l.KeptPerAddr:
+		return problemStoreFull
 	}
-	b.shrink(c, -more)
+	b.freeBytes(c, -more)
 	return nil
 }
 
-func (b *book) shrink(c *call, by int) {
+func (b *book) freeBytes(c *call, by int) {
 	c.bytes -= by
 	b.bytes -= by
-	if b.sizes[c.counted[2]] -= by; b.sizes[c.counted[2]] == 0 {
-		delete(b.sizes, c.counted[2])
+	if b.bytesByAddr[c.countKeys[byAddr]] -= by; b.bytesByAddr[c.countKeys[byAddr]] == 0 {
+		delete(b.bytesByAddr, c.countKeys[byAddr])
 	}
 	b.metrics.bytes.Sub(float64(by))
 }

@@ -13,6 +13,13 @@ const (
 	answering = 1
 )
 
+// Indexes of call.countKeys.
+const (
+	bySignIn = iota
+	byUser
+	byAddr
+)
+
 // collectionOf is where the candidates of a side are.
 var collectionOf = [2]string{offering: offerCandidates, answering: answerCandidates}
 
@@ -24,35 +31,35 @@ const (
 // candidate is a record of a side.
 type candidate struct {
 	id       string
-	made     time.Time
+	created  time.Time
 	signInID string // that made it
 	data     []byte
 }
 
 // call is a record and the candidates that hang from it. The book's lock guards it.
 type call struct {
-	id            string
-	made, changed time.Time
-	counted       [3]string // what it counts against, see Book.counts
+	id               string
+	created, updated time.Time
+	countKeys        [3]string // what it counts against, see Book.counts
 
-	maker    person
+	creator  person
 	answerer *person
-	parties  []person // who is told, the maker first; as long as there is no answer, everybody who has read the call
+	parties  []person // who is told, the creator first; as long as there is no answer, everybody who has read the call
 
 	offer, answer []byte
 	candidates    [2][]candidate
 	bytes         int // of all that parties have written
 
-	absent time.Time // since when no stream of the maker is there; zero while one is
-	timer  *time.Timer
-	ended  bool // it is kept for who has yet to hear of its end
+	absentSince time.Time // since when no stream of the creator is there; zero while one is
+	timer       *time.Timer
+	ended       bool // it is kept for who has yet to hear of its end
 }
 
 // record is the call as clients see it.
 func (c *call) record() []byte {
 	b := make([]byte, 0, 300+len(c.offer)+len(c.answer))
-	b = appendRecord(b, calls, c.id, c.made, c.changed)
-	b = appendMember(b, "user_id", quote(c.maker.user))
+	b = appendRecord(b, calls, c.id, c.created, c.updated)
+	b = appendMember(b, "user_id", quote(c.creator.user))
 	b = appendMember(b, "offer", c.offer)
 	return append(appendMember(b, "answer", c.answer), '}')
 }
@@ -63,7 +70,7 @@ func (c *call) event(action string) event {
 
 func (c *call) candidateRecord(side int, k candidate) []byte {
 	b := make([]byte, 0, 250+len(k.data))
-	b = appendRecord(b, collectionOf[side], k.id, k.made, k.made)
+	b = appendRecord(b, collectionOf[side], k.id, k.created, k.created)
 	b = appendMember(b, "call_id", quote(c.id))
 	return append(appendMember(b, "data", k.data), '}')
 }
@@ -88,7 +95,7 @@ func (c *call) candidateEvents(action string, side int) []event {
 // addParty notes that somebody who knows the call's ID asks for it, and reports whether it may: anybody as long as there is no answer,
 // then the maker and the answerer. Whoever has been forgotten for it is among gone.
 func (c *call) addParty(p person) (gone []person, ok bool) {
-	if c.answerer != nil && !p.same(c.maker) && !p.same(*c.answerer) {
+	if c.answerer != nil && !p.same(c.creator) && !p.same(*c.answerer) {
 		return nil, false
 	}
 	if slices.ContainsFunc(c.parties, func(known person) bool { return known.signInID == p.signInID }) {
@@ -106,36 +113,36 @@ func (c *call) addParty(p person) (gone []person, ok bool) {
 func (c *call) setAnswerer(p person) (gone []person, freed int) {
 	c.answerer = &p
 	c.parties = slices.DeleteFunc(c.parties, func(other person) bool {
-		strange := !other.same(c.maker) && !other.same(p)
-		if strange {
+		unrelated := !other.same(c.creator) && !other.same(p)
+		if unrelated {
 			gone = append(gone, other)
 		}
-		return strange
+		return unrelated
 	})
 	c.candidates[answering] = slices.DeleteFunc(c.candidates[answering], func(k candidate) bool {
-		strange := k.signInID != p.signInID
-		if strange {
+		unrelated := k.signInID != p.signInID
+		if unrelated {
 			freed += len(k.data) + overhead
 		}
-		return strange
+		return unrelated
 	})
 	return gone, freed
 }
 
 // due is when the call ends if nothing happens, and why.
-func (c *call) due(l signal.CallLimits) (when time.Time, why endReason) {
-	when, why = c.made.Add(maxAge), tooOld
+func (c *call) deadline(l signal.CallLimits) (when time.Time, why endReason) {
+	when, why = c.created.Add(maxAge), tooOld
 	if c.answer == nil {
-		when, why = c.made.Add(l.Unjoined), unanswered
+		when, why = c.created.Add(l.Unjoined), unanswered
 	}
-	if gone := c.absent.Add(absenceLimit); !c.absent.IsZero() && gone.Before(when) {
+	if gone := c.absentSince.Add(absenceLimit); !c.absentSince.IsZero() && gone.Before(when) {
 		when, why = gone, deserted
 	}
 	return when, why
 }
 
-// rearm sets the timer.
-func (c *call) rearm(l signal.CallLimits) {
-	when, _ := c.due(l)
+// resetTimer sets the timer.
+func (c *call) resetTimer(l signal.CallLimits) {
+	when, _ := c.deadline(l)
 	c.timer.Reset(time.Until(when))
 }

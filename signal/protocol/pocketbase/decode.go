@@ -20,7 +20,7 @@ const (
 
 // fields calls f for the members of a request's body, with values that have no needless space, and so no line breaks. It reports
 // whether the body is a JSON object of a sensible depth in UTF-8.
-func fields(body []byte, f func(name string, value []byte)) bool {
+func eachMember(body []byte, f func(name string, value []byte)) bool {
 	if !utf8.Valid(body) || tooDeep(body) {
 		return false
 	}
@@ -52,7 +52,7 @@ func tooDeep(text []byte) bool {
 type credentials struct{ identity, password string }
 
 func decodeCredentials(body []byte) (s credentials, ok bool) {
-	ok = fields(body, func(name string, value []byte) {
+	ok = eachMember(body, func(name string, value []byte) {
 		switch name {
 		case "identity":
 			s.identity, _ = rawjson.String(value)
@@ -60,11 +60,11 @@ func decodeCredentials(body []byte) (s credentials, ok bool) {
 			s.password, _ = rawjson.String(value)
 		}
 	})
-	return s, ok && plain(s.identity, maxIdentity) && s.password != "" && len(s.password) <= maxPassword
+	return s, ok && isPrintable(s.identity, maxIdentity) && s.password != "" && len(s.password) <= maxPassword
 }
 
 // plain reports whether a text has 1 to limit bytes, none of them a control character.
-func plain(s string, limit int) bool {
+func isPrintable(s string, limit int) bool {
 	return s != "" && len(s) <= limit && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7F })
 }
 
@@ -74,7 +74,7 @@ type descriptions struct{ offer, answer []byte }
 // decodeCall reads the body of a request that makes or changes a call.
 func decodeCall(body []byte) (d descriptions, ok bool) {
 	good := true
-	ok = fields(body, func(name string, value []byte) {
+	ok = eachMember(body, func(name string, value []byte) {
 		var to *[]byte
 		switch name {
 		case "offer":
@@ -110,7 +110,7 @@ func isDescription(value []byte) bool {
 
 // decodeCandidate reads the body of a request that makes a record in one of the collections of candidates.
 func decodeCandidate(body []byte) (call string, data []byte, ok bool) {
-	ok = fields(body, func(name string, value []byte) {
+	ok = eachMember(body, func(name string, value []byte) {
 		switch name {
 		case "call_id":
 			call, _ = rawjson.String(value)
@@ -135,7 +135,7 @@ func compact(value []byte) []byte {
 // decodeSubscriptions reads the body of a request that says what a stream wants to hear of.
 func decodeSubscriptions(body []byte) (stream string, topics []topic, ok bool) {
 	good := true
-	ok = fields(body, func(name string, value []byte) {
+	ok = eachMember(body, func(name string, value []byte) {
 		switch name {
 		case "clientId":
 			stream, _ = rawjson.String(value)
@@ -156,7 +156,7 @@ func decodeTopics(value []byte) (topics []topic, ok bool) {
 	}
 	for _, e := range elements {
 		text, ok := rawjson.String(e)
-		if !ok || !plain(text, maxTopic) {
+		if !ok || !isPrintable(text, maxTopic) {
 			return nil, false
 		}
 		if t := parseTopic(text); !slices.Contains(topics, t) {
@@ -180,6 +180,6 @@ func parseTopic(text string) topic {
 	return topic{text: text, collection: collection, id: id}
 }
 
-func (t topic) wants(e event) bool {
+func (t topic) matches(e event) bool {
 	return t.collection == e.collection && (t.id == "" || t.id == e.id)
 }

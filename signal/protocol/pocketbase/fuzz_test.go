@@ -98,7 +98,7 @@ func FuzzPath(f *testing.F) {
 		f.Add("POST", path)
 	}
 	f.Fuzz(func(t *testing.T, method, path string) {
-		do, id, refused := find(method, path)
+		do, id, refused := findAction(method, path)
 		if refused == nil && (do == nil || id != "" && !validID(id)) {
 			t.Errorf("%s %q: %q", method, path, id)
 		}

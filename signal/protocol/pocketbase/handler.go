@@ -36,7 +36,7 @@ type Access interface {
 	// Authorize says whether somebody who shows this secret may sign in, by the access that is for all protocols.
 	Authorize(secrets ...string) (signal.Visitor, error)
 	// Admit counts a connection, until leave is called. The error is signal.ErrConnLimit or ErrRestarting inside.
-	Admit() (leave func(), err error)
+	Admit() (release func(), err error)
 	// AllowCORS lets pages read the answer. It reports whether it has answered the request, because that asked for nothing else.
 	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
 }
@@ -96,7 +96,7 @@ func (h *Handler) SetAccounts(a Accounts) error {
 
 // PrepareAccounts is SetAccounts in two steps: all that can fail, and set, which can't.
 func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
-	all, err := compile(a, h.signer)
+	all, err := compileAccounts(a, h.signer)
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,12 @@ func TestLifetimes(t *testing.T) {
 		ends              time.Duration // the call
 		why               endReason
 	}{
-		"a maker who never listens":      {ends: absenceLimit, why: deserted},
+		"a creator who never listens":    {ends: absenceLimit, why: deserted},
 		"answered, never listens":        {answered: true, ends: absenceLimit, why: deserted},
 		"nobody answers":                 {listens: true, ends: time.Hour, why: unanswered},
-		"the maker goes":                 {listens: true, leaves: 10 * time.Minute, ends: 11 * time.Minute, why: deserted},
-		"the maker goes from a call":     {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absenceLimit, why: deserted},
-		"the maker is back in time":      {listens: true, answered: true, leaves: time.Hour, returns: 59 * time.Second, ends: maxAge, why: tooOld},
+		"the creator goes":               {listens: true, leaves: 10 * time.Minute, ends: 11 * time.Minute, why: deserted},
+		"the creator goes from a call":   {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absenceLimit, why: deserted},
+		"the creator is back in time":    {listens: true, answered: true, leaves: time.Hour, returns: 59 * time.Second, ends: maxAge, why: tooOld},
 		"a call that goes on for a day":  {listens: true, answered: true, ends: maxAge, why: tooOld},
 		"back in time, and nobody there": {listens: true, leaves: time.Minute, returns: 50 * time.Second, ends: time.Hour, why: unanswered},
 	} {
@@ -67,8 +67,8 @@ func TestLifetimes(t *testing.T) {
 				time.Sleep(endedFor + time.Second)
 				synctest.Wait()
 				b := s.handler.book
-				if len(b.calls) != 0 || len(b.callsBySignIn) != 0 || len(b.counts) != 0 || b.bytes != 0 || b.endedCalls != 0 || b.active != 0 {
-					t.Errorf("something is left: %d calls, %d sessions, %v, %d bytes, %d graves", len(b.calls), len(b.callsBySignIn), b.counts, b.bytes, b.endedCalls)
+				if len(b.calls) != 0 || len(b.callsBySignIn) != 0 || len(b.activeByKey) != 0 || b.bytes != 0 || b.endedCalls != 0 || b.active != 0 {
+					t.Errorf("something is left: %d calls, %d sessions, %v, %d bytes, %d graves", len(b.calls), len(b.callsBySignIn), b.activeByKey, b.bytes, b.endedCalls)
 				}
 			})
 		})

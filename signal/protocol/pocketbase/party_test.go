@@ -195,7 +195,7 @@ func TestReaders(t *testing.T) {
 	last.answer(id)
 	last.answerCandidate(id, 1)
 	if !contains(hears.text(), "candidate:1") {
-		t.Error("the maker hears nothing")
+		t.Error("the creator hears nothing")
 	}
 	caller.hangUp(id)
 }

@@ -4,13 +4,13 @@ import "net/http"
 
 // problem is an answer that refuses. Clients get the message, and what is said of a field, in the words and the shape of PocketBase.
 type problem struct {
-	status  int
-	reason  reason
-	message string
-	field   string // "" for none
-	code    string // of the field
-	detail  string // of the field
-	wait    string // seconds, for Retry-After
+	status     int
+	reason     reason
+	message    string
+	field      string // "" for none
+	code       string // of the field
+	detail     string // of the field
+	retryAfter string // seconds, for Retry-After
 }
 
 const (
@@ -19,32 +19,32 @@ const (
 )
 
 var (
-	problemBody     = &problem{status: http.StatusBadRequest, reason: badRequest, message: "Failed to read the submitted data."}
-	problemLarge    = &problem{status: http.StatusRequestEntityTooLarge, reason: tooLarge, message: "The request is too large."}
-	problemMethod   = &problem{status: http.StatusMethodNotAllowed, reason: badMethod, message: "Method not allowed."}
-	problemMissing  = &problem{status: http.StatusNotFound, reason: notFound, message: "The requested resource wasn't found."}
-	problemToken    = &problem{status: http.StatusUnauthorized, reason: noToken, message: "The request requires valid record authorization token to be set."}
-	problemPassword = &problem{status: http.StatusBadRequest, reason: wrongPassword, message: "Failed to authenticate."}
-	problemAttempts = &problem{status: http.StatusTooManyRequests, reason: tooManyAttempts, message: "Too many attempts to sign in: try again later."}
-	problemChecks   = &problem{status: http.StatusServiceUnavailable, reason: checksBusy, message: "Too many sign-ins are under way: try again later.", wait: "5"}
-	problemAccess   = &problem{status: http.StatusForbidden, reason: accessDenied, message: "You may not sign in here: not from a page of this origin, or not with this password."}
-	problemRate     = &problem{status: http.StatusTooManyRequests, reason: tooFast, message: "Too many requests: try again later."}
-	problemRole     = &problem{status: http.StatusForbidden, reason: notAllowed, message: "You are not allowed to perform this request."}
-	problemStop     = &problem{status: http.StatusServiceUnavailable, reason: stopping, message: "The server is about to restart.", wait: "2"}
-	problemStreams  = &problem{status: http.StatusTooManyRequests, reason: tooManyStreams, message: "Too many connections: try again later.", wait: "10"}
-	problemStream   = &problem{status: http.StatusNotFound, reason: noStream, message: "Missing or invalid client id."}
-	problemUser     = &problem{status: http.StatusForbidden, reason: otherUser, message: "The current and the previous request authorization don't match."}
+	problemBadRequest      = &problem{status: http.StatusBadRequest, reason: badRequest, message: "Failed to read the submitted data."}
+	problemTooLarge        = &problem{status: http.StatusRequestEntityTooLarge, reason: tooLarge, message: "The request is too large."}
+	problemBadMethod       = &problem{status: http.StatusMethodNotAllowed, reason: badMethod, message: "Method not allowed."}
+	problemNotFound        = &problem{status: http.StatusNotFound, reason: notFound, message: "The requested resource wasn't found."}
+	problemNoToken         = &problem{status: http.StatusUnauthorized, reason: noToken, message: "The request requires valid record authorization token to be set."}
+	problemPassword        = &problem{status: http.StatusBadRequest, reason: wrongPassword, message: "Failed to authenticate."}
+	problemTooManyAttempts = &problem{status: http.StatusTooManyRequests, reason: tooManyAttempts, message: "Too many attempts to sign in: try again later."}
+	problemChecksBusy      = &problem{status: http.StatusServiceUnavailable, reason: checksBusy, message: "Too many sign-ins are under way: try again later.", retryAfter: "5"}
+	problemAccessDenied    = &problem{status: http.StatusForbidden, reason: accessDenied, message: "You may not sign in here: not from a page of this origin, or not with this password."}
+	problemTooFast         = &problem{status: http.StatusTooManyRequests, reason: tooFast, message: "Too many requests: try again later."}
+	problemNotAllowed      = &problem{status: http.StatusForbidden, reason: notAllowed, message: "You are not allowed to perform this request."}
+	problemRestarting      = &problem{status: http.StatusServiceUnavailable, reason: restarting, message: "The server is about to restart.", retryAfter: "2"}
+	problemTooManyStreams  = &problem{status: http.StatusTooManyRequests, reason: tooManyStreams, message: "Too many connections: try again later.", retryAfter: "10"}
+	problemNoStream        = &problem{status: http.StatusNotFound, reason: noStream, message: "Missing or invalid client id."}
+	problemOtherUser       = &problem{status: http.StatusForbidden, reason: otherUser, message: "The current and the previous request authorization don't match."}
 
-	problemCalls = &problem{status: http.StatusBadRequest, reason: tooManyCalls, message: wrongCreate,
+	problemTooManyCalls = &problem{status: http.StatusBadRequest, reason: tooManyCalls, message: wrongCreate,
 		field: "user_id", code: "validation_too_many", detail: "Too many calls: end one, or try again later."}
-	problemStore = &problem{status: http.StatusServiceUnavailable, reason: storeFull, message: "The server keeps as much as it may: try again later.", wait: "30"}
-	problemCall  = &problem{status: http.StatusBadRequest, reason: notFound, message: wrongCreate,
+	problemStoreFull  = &problem{status: http.StatusServiceUnavailable, reason: storeFull, message: "The server keeps as much as it may: try again later.", retryAfter: "30"}
+	problemNoSuchCall = &problem{status: http.StatusBadRequest, reason: notFound, message: wrongCreate,
 		field: "call_id", code: "validation_missing_rel_records", detail: "Failed to find all relation records with the provided ids."}
-	problemCrowded = &problem{status: http.StatusBadRequest, reason: callFull, message: wrongCreate,
+	problemTooManyCandidates = &problem{status: http.StatusBadRequest, reason: callFull, message: wrongCreate,
 		field: "data", code: "validation_too_many", detail: "The call keeps as much as it may."}
-	problemBig = &problem{status: http.StatusBadRequest, reason: callFull, message: wrongUpdate,
+	problemTooManyBytes = &problem{status: http.StatusBadRequest, reason: callFull, message: wrongUpdate,
 		field: "offer", code: "validation_json_size_limit", detail: "The call keeps as much as it may."}
-	problemAnswered = &problem{status: http.StatusBadRequest, reason: notAllowed, message: wrongUpdate,
+	problemAlreadyAnswered = &problem{status: http.StatusBadRequest, reason: notAllowed, message: wrongUpdate,
 		field: "answer", code: "validation_not_unique", detail: "Somebody else has answered the call."}
 )
 

@@ -36,50 +36,50 @@ func (c *streamConn) noteAlive(err error) error {
 }
 
 // stream serves an event stream for as long as it lasts.
-func (x *request) stream() ([]byte, *problem) {
-	leave, err := x.access.Admit()
+func (req *request) stream() ([]byte, *problem) {
+	release, err := req.access.Admit()
 	switch {
 	case errors.Is(err, signal.ErrRestarting):
-		return nil, problemStop
+		return nil, problemRestarting
 	case err != nil:
-		return nil, problemStreams
+		return nil, problemTooManyStreams
 	}
-	defer leave()
-	conn := &streamConn{Stream: sse.New(x.w)}
-	client, err := x.hub.Connect(conn, x.profile, x.visitor)
+	defer release()
+	conn := &streamConn{Stream: sse.New(req.w)}
+	client, err := req.hub.Connect(conn, req.profile, req.visitor)
 	if err != nil {
-		return nil, problemStop
+		return nil, problemRestarting
 	}
 	conn.client.Store(client)
 	defer conn.Finish()
 	defer client.Close()
 	conn.Start()
-	l := x.book.addStream(rand.Text(), client)
-	defer x.book.removeStream(l)
-	client.Send(connected(l.id))
-	t := time.AfterFunc(subscribeWait, func() { x.book.endUnsubscribed(l) })
+	s := req.book.addStream(rand.Text(), client)
+	defer req.book.removeStream(s)
+	client.Send(connectEvent(s.id))
+	t := time.AfterFunc(subscribeWait, func() { req.book.endUnsubscribed(s) })
 	defer t.Stop()
-	conn.Wait(x.r.Context()) // which is the connection's, here
+	conn.Wait(req.r.Context()) // which is the connection's, here
 	return nil, nil
 }
 
 // subscribe says what a stream wants to hear of.
-func (x *request) subscribe() ([]byte, *problem) {
-	p, until, refused := x.authenticate(x.requestToken())
+func (req *request) subscribe() ([]byte, *problem) {
+	p, until, refused := req.authenticate(req.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
-	body, refused := x.read(x.hub.Limits().MaxMessage)
+	body, refused := req.read(req.hub.Limits().MaxMessage)
 	if refused != nil {
 		return nil, refused
 	}
 	stream, topics, ok := decodeSubscriptions(body)
 	if !ok {
-		return nil, problemBody
+		return nil, problemBadRequest
 	}
-	if refused := x.book.subscribe(p, until, stream, topics); refused != nil {
+	if refused := req.book.subscribe(p, until, stream, topics); refused != nil {
 		return nil, refused
 	}
-	x.w.WriteHeader(http.StatusNoContent)
+	req.w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }

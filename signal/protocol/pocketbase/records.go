@@ -48,8 +48,8 @@ func newID() string {
 	return string(id[:])
 }
 
-// idOf returns an ID made of a hash.
-func idOf(sum []byte) string {
+// idFromHash returns an ID made of a hash.
+func idFromHash(sum []byte) string {
 	var id [idLen]byte
 	for i := range id {
 		id[i] = idLetters[int(sum[i])%len(idLetters)]
@@ -108,8 +108,8 @@ func quote(s string) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// iceRecords is a page of the list of STUN servers, whose IDs follow from their place: the list is made anew for each request.
-func iceRecords(urls []string, page, perPage int, now time.Time) []byte {
+// iceServersPage is a page of the list of STUN servers, whose IDs follow from their place: the list is made anew for each request.
+func iceServersPage(urls []string, page, perPage int, now time.Time) []byte {
 	b := append([]byte(`{"page":`), strconv.Itoa(page)...)
 	b = append(append(b, `,"perPage":`...), strconv.Itoa(perPage)...)
 	b = append(b, `,"totalItems":-1,"totalPages":-1,"items":[`...)
@@ -160,6 +160,6 @@ func (e event) appendTo(b []byte, stream, topic string) []byte {
 }
 
 // connected is the first event of a stream, which the SDK takes the stream's ID from.
-func connected(stream string) []byte {
+func connectEvent(stream string) []byte {
 	return []byte("id:" + stream + "\nevent:PB_CONNECT\ndata:{\"clientId\":\"" + stream + "\"}\n\n")
 }

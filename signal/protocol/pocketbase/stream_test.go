@@ -21,7 +21,7 @@ func TestShutdown(t *testing.T) {
 	for _, h := range hears {
 		h.ends()
 	}
-	p.refused("GET", streamPath, "", 503, stopping)
+	p.refused("GET", streamPath, "", 503, restarting)
 	if n := s.access.admitted(); n != 0 {
 		t.Errorf("%d connections haven't left", n)
 	}

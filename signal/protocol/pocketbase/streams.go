@@ -13,7 +13,7 @@ import (
 type subscriber struct {
 	id     string
 	client client
-	who    *person // nil until it has said what it wants
+	person *person // nil until it has said what it wants
 	topics []topic
 	began  time.Time
 	expiry *time.Timer // ends it with the token that it was subscribed with
@@ -30,46 +30,46 @@ type client interface {
 
 // addStream adds a stream, which hears of nothing yet.
 func (b *book) addStream(id string, c client) *subscriber {
-	l := &subscriber{id: id, client: c, began: time.Now()}
+	s := &subscriber{id: id, client: c, began: time.Now()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.streams[id] = l
-	return l
+	b.streams[id] = s
+	return s
 }
 
 // removeStream removes a stream.
-func (b *book) removeStream(l *subscriber) {
+func (b *book) removeStream(s *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.streams, l.id)
-	b.unbindStream(l)
-	if l.expiry != nil {
-		l.expiry.Stop()
+	delete(b.streams, s.id)
+	b.unbindStream(s)
+	if s.expiry != nil {
+		s.expiry.Stop()
 	}
 }
 
 // unbindStream takes a stream out of its session's.
-func (b *book) unbindStream(l *subscriber) {
-	if l.who == nil {
+func (b *book) unbindStream(s *subscriber) {
+	if s.person == nil {
 		return
 	}
-	signIn := l.who.signInID
+	signIn := s.person.signInID
 	all := b.streamsBySignIn[signIn]
-	if delete(all, l); len(all) == 0 {
+	if delete(all, s); len(all) == 0 {
 		delete(b.streamsBySignIn, signIn)
 	}
-	l.who = nil
+	s.person = nil
 	for c := range b.callsBySignIn[signIn] {
 		b.updateAbsence(c)
 	}
 }
 
 // endUnsubscribed ends a stream that has not said what it wants.
-func (b *book) endUnsubscribed(l *subscriber) {
+func (b *book) endUnsubscribed(s *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l.who == nil {
-		l.client.End(signal.SignInTimeout)
+	if s.person == nil {
+		s.client.End(signal.SignInTimeout)
 	}
 }
 
@@ -77,9 +77,9 @@ func (b *book) endUnsubscribed(l *subscriber) {
 func (b *book) endInvalid(good func(person) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, l := range b.streams {
-		if l.who != nil && !good(*l.who) {
-			l.client.End(signal.Expired)
+	for _, s := range b.streams {
+		if s.person != nil && !good(*s.person) {
+			s.client.End(signal.Expired)
 		}
 	}
 }
@@ -88,29 +88,29 @@ func (b *book) endInvalid(good func(person) bool) {
 func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l := b.streams[id]
+	s := b.streams[id]
 	switch {
-	case l == nil:
-		return problemStream
-	case l.who != nil && l.who.user != p.user:
-		return problemUser
+	case s == nil:
+		return problemNoStream
+	case s.person != nil && s.person.user != p.user:
+		return problemOtherUser
 	}
-	fresh := slices.DeleteFunc(slices.Clone(topics), func(t topic) bool { return slices.Contains(l.topics, t) })
-	if l.who != nil && l.who.signInID != p.signInID {
-		b.unbindStream(l)
+	added := slices.DeleteFunc(slices.Clone(topics), func(t topic) bool { return slices.Contains(s.topics, t) })
+	if s.person != nil && s.person.signInID != p.signInID {
+		b.unbindStream(s)
 	}
-	l.who, l.topics = &p, topics
-	if l.expiry != nil {
-		l.expiry.Stop()
+	s.person, s.topics = &p, topics
+	if s.expiry != nil {
+		s.expiry.Stop()
 	}
-	l.expiry = time.AfterFunc(time.Until(until), func() { l.client.End(signal.Expired) })
-	b.bindStream(l)
+	s.expiry = time.AfterFunc(time.Until(until), func() { s.client.End(signal.Expired) })
+	b.bindStream(s)
 	for _, t := range topics {
 		if c := b.calls[t.id]; t.collection == calls && c != nil && !c.ended {
 			b.addParty(c, p) // who may not simply hears nothing
 		}
 	}
-	b.replay(l, fresh)
+	b.replay(s, added)
 	for c := range b.callsBySignIn[p.signInID] {
 		b.updateAbsence(c)
 	}
@@ -118,15 +118,15 @@ func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *
 }
 
 // bindStream puts a stream among its session's, whose oldest ones end if there are too many: it is probably what a lost connection has left.
-func (b *book) bindStream(l *subscriber) {
-	all := b.streamsBySignIn[l.who.signInID]
+func (b *book) bindStream(s *subscriber) {
+	all := b.streamsBySignIn[s.person.signInID]
 	if all == nil {
 		all = make(map[*subscriber]struct{})
-		b.streamsBySignIn[l.who.signInID] = all
+		b.streamsBySignIn[s.person.signInID] = all
 	}
-	all[l] = struct{}{}
+	all[s] = struct{}{}
 	for len(all) > maxStreams {
-		oldest := l
+		oldest := s
 		for other := range all {
 			if other.began.Before(oldest.began) {
 				oldest = other
@@ -142,27 +142,27 @@ func (b *book) updateAbsence(c *call) {
 	if c.ended {
 		return
 	}
-	attended := b.makerPresent(c)
+	attended := b.creatorPresent(c)
 	switch {
-	case attended == c.absent.IsZero():
+	case attended == c.absentSince.IsZero():
 		return
 	case attended:
-		c.absent = time.Time{}
+		c.absentSince = time.Time{}
 	default:
-		c.absent = time.Now()
+		c.absentSince = time.Now()
 	}
-	c.rearm(b.limits())
+	c.resetTimer(b.limits())
 }
 
-// makerPresent reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
+// creatorPresent reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
 // tab's sign-in may have replaced the maker's token.
-func (b *book) makerPresent(c *call) bool {
+func (b *book) creatorPresent(c *call) bool {
 	for _, p := range c.parties {
-		if !p.same(c.maker) {
+		if !p.same(c.creator) {
 			continue
 		}
-		for l := range b.streamsBySignIn[p.signInID] {
-			if p.signInID == c.maker.signInID || slices.ContainsFunc(l.topics, func(t topic) bool { return t.collection == calls && t.id == c.id }) {
+		for s := range b.streamsBySignIn[p.signInID] {
+			if p.signInID == c.creator.signInID || slices.ContainsFunc(s.topics, func(t topic) bool { return t.collection == calls && t.id == c.id }) {
 				return true
 			}
 		}
@@ -172,10 +172,10 @@ func (b *book) makerPresent(c *call) bool {
 
 // sendEvents tells the parties of a call what has happened, in order. The caller holds mu.
 func (b *book) sendEvents(c *call, by person, events ...event) {
-	from := sender(by.signInID)
+	from := senderID(by.signInID)
 	for _, p := range c.parties {
-		for l := range b.streamsBySignIn[p.signInID] {
-			if text := l.text(l.topics, events); text != nil && l.client.Forward(from, text) != nil {
+		for s := range b.streamsBySignIn[p.signInID] {
+			if text := s.encode(s.topics, events); text != nil && s.client.Forward(from, text) != nil {
 				b.metrics.unheard.Inc()
 			}
 		}
@@ -184,15 +184,15 @@ func (b *book) sendEvents(c *call, by person, events ...event) {
 
 // replay tells a stream of the records that its new topics are about: whoever comes late has missed them. An answer comes before the
 // candidates that need it, and of a call that has ended comes the end.
-func (b *book) replay(l *subscriber, fresh []topic) {
-	if len(fresh) == 0 {
+func (b *book) replay(s *subscriber, added []topic) {
+	if len(added) == 0 {
 		return
 	}
-	in := make([]*call, 0, len(b.callsBySignIn[l.who.signInID]))
-	for c := range b.callsBySignIn[l.who.signInID] {
+	in := make([]*call, 0, len(b.callsBySignIn[s.person.signInID]))
+	for c := range b.callsBySignIn[s.person.signInID] {
 		in = append(in, c)
 	}
-	slices.SortFunc(in, func(x, y *call) int { return x.made.Compare(y.made) })
+	slices.SortFunc(in, func(x, y *call) int { return x.created.Compare(y.created) })
 	for _, c := range in {
 		var events []event
 		switch {
@@ -205,18 +205,18 @@ func (b *book) replay(l *subscriber, fresh []topic) {
 			events = append(events, c.candidateEvents(create, offering)...)
 			events = append(events, c.candidateEvents(create, answering)...)
 		}
-		if text := l.text(fresh, events); text != nil {
-			_ = l.client.Forward(broker.ID{}, text) // who doesn't take it is being cut off, and comes again
+		if text := s.encode(added, events); text != nil {
+			_ = s.client.Forward(broker.ID{}, text) // who doesn't take it is being cut off, and comes again
 			b.metrics.replays.Inc()
 		}
 	}
 }
 
 // text has the events that the topics want, nil if there are none.
-func (s *subscriber) text(topics []topic, events []event) (b []byte) {
+func (s *subscriber) encode(topics []topic, events []event) (b []byte) {
 	for _, e := range events {
 		for _, t := range topics {
-			if t.wants(e) {
+			if t.matches(e) {
 				b = e.appendTo(b, s.id, t.text)
 			}
 		}
@@ -225,7 +225,7 @@ func (s *subscriber) text(topics []topic, events []event) (b []byte) {
 }
 
 // sender is whom the queues of others count a session's events by.
-func sender(signIn string) (id broker.ID) {
+func senderID(signIn string) (id broker.ID) {
 	if signIn != "" {
 		sum := sha256.Sum256([]byte(signIn))
 		copy(id[:], sum[:])
