@@ -11,28 +11,30 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// User may sign in. A password that looks like a hash of bcrypt is one.
+// User is a configured user. Identity is a user name or email address of 1 to 255 bytes. Password is either a plain password
+// of 1 to 72 bytes or a bcrypt hash, which is recognized by its form.
 type User struct{ Identity, Password string }
 
-// Accounts say who may sign in. They may be replaced while the daemon runs: tokens of users who are gone, or have another password,
-// are no longer good then.
+// Accounts define who may sign in. They can be replaced while the daemon runs: tokens of users who were removed or whose
+// password was changed are no longer valid then.
 type Accounts struct {
 	Users []User
-	// Anyone: who is let in by the access of the hub's other protocols signs in under any other identity. See the package comment.
+	// Anyone lets clients that signal.access admits sign in under any identity that is not in Users. See the package comment.
 	Anyone bool
 }
 
-// MaxCost is the highest cost of a hash: it takes a second of a core or so.
+// MaxCost is the highest bcrypt cost that is accepted. One comparison at this cost takes about one second of CPU time.
 const MaxCost = 14
 
-// bcryptHash has the form of a hash that bcrypt makes.
+// bcryptHash matches a bcrypt hash.
 var bcryptHash = regexp.MustCompile(`^\$2[aby]?\$\d\d\$[./A-Za-z0-9]{53}$`)
 
-// CheckPassword reports what is wrong with the password of a User.
+// CheckPassword returns an error if a User may not have this password: if it is empty or longer than 72 bytes, or if it is a
+// bcrypt hash whose cost is out of range.
 func CheckPassword(password string) error {
 	if !bcryptHash.MatchString(password) {
 		if password == "" || len(password) > maxPassword {
-			return fmt.Errorf("want 1 to %d bytes, got %d", maxPassword, len(password))
+			return fmt.Errorf("has %d bytes, want 1 to %d", len(password), maxPassword)
 		}
 		return nil
 	}
@@ -41,36 +43,39 @@ func CheckPassword(password string) error {
 		return err
 	}
 	if cost > MaxCost {
-		return fmt.Errorf("a bcrypt cost of %d is too slow: want %d or less", cost, MaxCost)
+		return fmt.Errorf("bcrypt cost %d is too slow, want %d or less", cost, MaxCost)
 	}
 	return nil
 }
 
-// account is a user made ready.
+// account is a User in the form in which passwords are compared.
 type account struct {
-	person person            // without a session
-	sum    [sha256.Size]byte // of the password, if there is no hash
-	hash   []byte
+	person person            // its signInID is empty
+	sum    [sha256.Size]byte // SHA-256 of the password; unused if hash is set
+	hash   []byte            // bcrypt hash of the password, or nil
 }
 
-// accounts are Accounts made ready.
+// accounts is the compiled form of Accounts. It is immutable.
 type accounts struct {
 	anyone bool
-	users  map[string]*account
-	decoy  *account // whom those are compared with who don't exist
+	users  map[string]*account // by identity
+	// decoy is an account without an identity. A password for an unknown identity is compared with it, so that the response
+	// time does not reveal whether the identity exists. It has the slowest hash of all users, if any user has a hash.
+	decoy *account
 }
 
+// compileAccounts validates accounts. Its error lists all invalid users.
 func compileAccounts(a Accounts, s *signer) (*accounts, error) {
 	all := &accounts{anyone: a.Anyone, users: make(map[string]*account), decoy: &account{}}
 	var errs []error
 	slowest := 0
 	for _, u := range a.Users {
 		if !isPrintable(u.Identity, maxIdentity) {
-			errs = append(errs, fmt.Errorf("identity %q is not 1 to %d bytes that can be printed", u.Identity, maxIdentity))
+			errs = append(errs, fmt.Errorf("identity %q is not 1 to %d printable bytes", u.Identity, maxIdentity))
 			continue
 		}
 		if err := CheckPassword(u.Password); err != nil {
-			errs = append(errs, fmt.Errorf("password of %q: %w", u.Identity, err))
+			errs = append(errs, fmt.Errorf("password of user %q: %w", u.Identity, err))
 			continue
 		}
 		n := &account{person: person{
@@ -90,8 +95,9 @@ func compileAccounts(a Accounts, s *signer) (*accounts, error) {
 	return all, errors.Join(errs...)
 }
 
-// check returns the user with this identity and password. It does the same work whoever is asked for: a comparison, and one by bcrypt
-// where any user has a hash. Costs that differ from user to user show nevertheless.
+// check returns the user with this identity and reports whether the password is right. It does the same work for known and
+// unknown identities: one SHA-256 comparison and, if any user has a bcrypt hash, one bcrypt comparison. If users have hashes
+// of different costs, the time still depends on the identity.
 func (a *accounts) check(identity, password string) (person, bool) {
 	u, known := a.users[identity]
 	if !known {
@@ -112,10 +118,11 @@ func (a *accounts) check(identity, password string) (person, bool) {
 	return u.person, right && known
 }
 
-// slow reports whether a check takes so much of a core that only few may run at a time.
+// usesBcrypt reports whether check needs enough CPU time that its concurrency must be limited.
 func (a *accounts) usesBcrypt() bool { return a.decoy.hash != nil }
 
-// isValid reports whether the bearer of a token may still be who it says.
+// isValid reports whether a token that was issued to p is still valid: whether its user still exists with the same password
+// or, for a visitor without an account, whether anyone may still sign in.
 func (a *accounts) isValid(p person) bool {
 	if p.account == "" {
 		return a.anyone

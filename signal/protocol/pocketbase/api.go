@@ -16,34 +16,35 @@ import (
 )
 
 const (
-	maxRates = 1 << 16 // addresses whose requests are counted
-	// requestUnit is how many bytes of a request count as another one against the rate.
-	requestUnit    = 16 << 10
-	addrRateFactor = 4 // clients at one address that may all send as fast as one client may
+	maxRates       = 1 << 16  // addresses whose request rates are tracked at the same time
+	requestUnit    = 16 << 10 // every full unit of a request's body, in bytes, counts as one more request
+	addrRateFactor = 4        // an address may send this many times the rate of one client
 
-	maxSignIn    = 4 << 10  // bytes of a request
-	maxCandidate = 16 << 10 // bytes of a request
+	// Limits on the bodies of requests, in bytes. The other requests are limited by signal.Limits.MaxMessage.
+	maxSignIn    = 4 << 10
+	maxCandidate = 16 << 10
 
 	apiPath = "/api/"
 	records = "records"
 	methods = "GET, POST, PATCH, DELETE"
 )
 
-// request is a request and its answer. Nothing in it looks at the request's context: the SDK cuts off requests whose work is wanted all
-// the same.
+// request is one HTTP request and its response. Apart from the event stream, no action stops when the request's context
+// ends, because the SDK aborts requests that must take effect nevertheless; see the package comment.
 type request struct {
 	*Handler
 	w       http.ResponseWriter
 	r       *http.Request
 	access  Access
 	visitor signal.Visitor
-	id      string // of the record that the path names
+	id      string // ID of the record in the path, or ""
 }
 
-// action answers a request: with a body, or with none.
+// action serves a request. It returns the body of the response or the problem that the client is told. If it returns
+// neither, it has already written the response.
 type action func(*request) (body []byte, refused *problem)
 
-// actions are by path, behind that of the API, and by method. An asterisk is a record's ID.
+// actions maps a path below apiPath, then a method, to its action. An asterisk stands for the ID of a record.
 var actions = map[string]map[string]action{
 	"realtime": {http.MethodGet: (*request).stream, http.MethodPost: (*request).subscribe},
 
@@ -59,7 +60,8 @@ var actions = map[string]map[string]action{
 	"collections/" + answerCandidates + "/" + records: {http.MethodPost: func(req *request) ([]byte, *problem) { return req.createCandidate(answering) }},
 }
 
-// Serve answers a request for a path below /api.
+// Serve serves a request whose path begins with /api/. It blocks until the response is complete; for an event stream, until
+// the stream ends.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	w.Header().Set("Cache-Control", "no-store")
 	if a.AllowCORS(w, methods) {
@@ -75,7 +77,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	}
 }
 
-// act finds out what is asked for and does it. If it returns neither a body nor a problem the answer has been given.
+// handle checks the request rate of the client's address, then runs the action. Its results are those of an action.
 func (req *request) handle() ([]byte, *problem) {
 	if wait := req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now()); wait > 0 {
 		return nil, withRetryAfter(problemTooFast, wait)
@@ -91,7 +93,8 @@ func (req *request) handle() ([]byte, *problem) {
 	return do(req)
 }
 
-// find returns the action of a request, and the ID of the record in its path.
+// findAction returns the action for a method and path, and the ID of the record in the path. The ID is "" if the path names
+// no record.
 func findAction(method, path string) (do action, id string, refused *problem) {
 	path, ok := strings.CutPrefix(path, apiPath)
 	if !ok {
@@ -113,14 +116,15 @@ func findAction(method, path string) (do action, id string, refused *problem) {
 	return do, id, nil
 }
 
-// ratesOf is how fast requests may come from an address.
+// ratesOf returns the rate limit for the requests of one address.
 func ratesOf(l *signal.Limits) rate.Rate {
 	return rate.Rate{PerSecond: addrRateFactor * l.MessagesPerSecond, Burst: addrRateFactor * float64(l.MessageBurst)}
 }
 
-// addrKey is the address that limits count by.
+// addrKey returns the client's address as the key for limits: for IPv6, its /64.
 func (req *request) addrKey() netip.Addr { return signal.AddrKey(req.visitor.Addr) }
 
+// withRetryAfter returns a copy of the problem that asks the client to wait. The wait is rounded up to whole seconds.
 func withRetryAfter(p *problem, wait time.Duration) *problem {
 	n := *p
 	n.retryAfter = strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
@@ -131,7 +135,7 @@ func (req *request) writeJSON(status int, body []byte) {
 	req.w.Header().Set("Content-Type", "application/json")
 	req.w.Header().Set("X-Content-Type-Options", "nosniff")
 	req.w.WriteHeader(status)
-	_, _ = req.w.Write(body) // who hung up doesn't need it
+	_, _ = req.w.Write(body) // fails only if the client has disconnected
 }
 
 func (req *request) writeProblem(p *problem) {
@@ -143,7 +147,8 @@ func (req *request) writeProblem(p *problem) {
 	req.writeJSON(p.status, p.body(nil))
 }
 
-// read returns the request's body.
+// read returns the request's body, which may have up to limit bytes. A large body is charged against the rate after it was
+// read, so it slows down the requests that follow.
 func (req *request) read(limit int64) ([]byte, *problem) {
 	body, err := io.ReadAll(http.MaxBytesReader(req.w, req.r.Body, limit))
 	var large *http.MaxBytesError
@@ -153,13 +158,14 @@ func (req *request) read(limit int64) ([]byte, *problem) {
 	case err != nil:
 		return nil, problemBadRequest
 	}
-	for range len(body) / requestUnit { // to be paid before the next one
+	for range len(body) / requestUnit {
 		req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now())
 	}
 	return body, nil
 }
 
-// requestToken returns the token that a request shows. The SDK sends nothing in front of it.
+// requestToken returns the token in the Authorization header, or "". The SDK sends the token alone; other clients send
+// "Bearer" before it.
 func (req *request) requestToken() string {
 	token := req.r.Header.Get("Authorization")
 	if scheme, rest, ok := strings.Cut(token, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -168,7 +174,8 @@ func (req *request) requestToken() string {
 	return token
 }
 
-// authenticate returns who has a token, as long as it is good.
+// authenticate returns the owner of a token and the token's expiry. It refuses a token that is missing, forged or expired,
+// or whose account is no longer valid.
 func (h *Handler) authenticate(token string) (person, time.Time, *problem) {
 	if token == "" {
 		return person{}, time.Time{}, problemNoToken
@@ -180,7 +187,7 @@ func (h *Handler) authenticate(token string) (person, time.Time, *problem) {
 	return p, until, nil
 }
 
-// listServers lists what a page makes an RTCPeerConnection of that has no place for credentials.
+// listServers lists STUN servers only, because the records have no members for the credentials that a TURN server needs.
 func (req *request) listServers() ([]byte, *problem) {
 	if _, _, refused := req.authenticate(req.requestToken()); refused != nil {
 		return nil, refused
@@ -190,7 +197,7 @@ func (req *request) listServers() ([]byte, *problem) {
 	return iceServersPage(req.stun(req.visitor.Host), page, perPage, time.Now()), nil
 }
 
-// number reads a parameter of 1 to 1000.
+// positiveParam returns the number in a query parameter, at most 1000. If there is no positive number, it returns fallback.
 func positiveParam(text string, fallback int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -215,6 +222,7 @@ func (req *request) updateCall() ([]byte, *problem) {
 	return req.book.updateCall(p, req.id, d)
 }
 
+// description returns the sender of a request that writes a call, and the offer or answer in its body.
 func (req *request) description() (p person, d descriptions, refused *problem) {
 	p, body, refused := req.authorized(req.hub.Limits().MaxMessage)
 	if refused != nil {
@@ -227,7 +235,7 @@ func (req *request) description() (p person, d descriptions, refused *problem) {
 	return p, d, nil
 }
 
-// authorized returns who sends a request and what.
+// authorized returns the sender of a request and its body, which may have up to limit bytes.
 func (req *request) authorized(limit int64) (person, []byte, *problem) {
 	p, _, refused := req.authenticate(req.requestToken())
 	if refused != nil {

@@ -9,20 +9,21 @@ import (
 	"icebox/signal/rate"
 )
 
-// Wrong passwords, of an address and for an identity. Right ones cost nothing.
+// Limits on wrong passwords. A successful sign-in is refunded.
 var (
 	attemptsPerAddr     = rate.PerMinute(30)
 	attemptsPerIdentity = rate.Rate{PerSecond: 1, Burst: 100}
 )
 
 const (
-	maxAttemptKeys = 1 << 14 // buckets of each kind
-	maxChecks      = 2       // slow comparisons at a time
-	maxPending     = 16      // who wait for one
-	waitForCheck   = 5 * time.Second
+	maxAttemptKeys = 1 << 14         // addresses, and identities, that are counted at the same time
+	maxChecks      = 2               // bcrypt comparisons that run at the same time
+	maxPending     = 16              // sign-ins that run a bcrypt comparison or wait for one
+	waitForCheck   = 5 * time.Second // how long a sign-in waits for its comparison to start
 )
 
-// attemptLimiter keeps passwords from being guessed, and from costing too much to compare.
+// attemptLimiter limits how many passwords a client can guess and how much CPU time their comparison takes. It is safe for
+// concurrent use.
 type attemptLimiter struct {
 	addrs, identities *rate.Table
 	checks            chan struct{}
@@ -35,14 +36,16 @@ func newAttemptLimiter() *attemptLimiter {
 	}
 }
 
-// attempt is one that has been allowed.
+// attempt is a sign-in attempt that was counted.
 type attempt struct {
 	limiter              *attemptLimiter
 	addrKey, identityKey netip.Addr
-	proven               bool
+	proven               bool // not counted for the identity
 }
 
-// allowAttempt counts an attempt unless there were too many. Who has proven to be this user already isn't kept out by what others try.
+// allowAttempt counts a sign-in attempt for the address and the identity, and reports whether it is within the limits. If
+// proven is true, the client has already shown a token of this identity; it is then not counted for the identity, so that it
+// cannot be locked out by attempts from other addresses.
 func (l *attemptLimiter) allowAttempt(addr netip.Addr, identity string, proven bool) (attempt, bool) {
 	now := time.Now()
 	n := attempt{limiter: l, addrKey: addr, identityKey: hashToAddr(identity), proven: proven}
@@ -55,7 +58,7 @@ func (l *attemptLimiter) allowAttempt(addr netip.Addr, identity string, proven b
 	return n, true
 }
 
-// refund gives back an attempt that was not a wrong password.
+// refund undoes the counting of an attempt whose password was not wrong.
 func (a attempt) refund() {
 	a.limiter.addrs.Refund(a.addrKey, attemptsPerAddr)
 	if !a.proven {
@@ -63,13 +66,15 @@ func (a attempt) refund() {
 	}
 }
 
-// hashToAddr makes an identity one of the things that tables count by.
+// hashToAddr turns an identity into an address, because addresses are the keys of a rate.Table.
 func hashToAddr(identity string) netip.Addr {
 	sum := sha256.Sum256([]byte(identity))
 	return netip.AddrFrom16([16]byte(sum[:16]))
 }
 
-// checkPassword compares a password, when there is time for that.
+// checkPassword returns the user and reports whether the password is right. If bcrypt is needed, it blocks until a
+// comparison may run. busy is true if too many sign-ins are pending or the wait was too long; then nothing has been
+// compared.
 func (l *attemptLimiter) checkPassword(a *accounts, s credentials) (p person, right, busy bool) {
 	if !a.usesBcrypt() {
 		p, right = a.check(s.identity, s.password)

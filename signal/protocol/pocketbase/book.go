@@ -9,31 +9,34 @@ import (
 )
 
 const (
-	absenceLimit  = time.Minute     // without a stream of its creator, after which a call ends
-	maxAge        = 24 * time.Hour  // of a call that was answered
-	endedFor      = 2 * time.Minute // for which the parties of an ended call are still told when they come back
-	replaceAfter  = 5 * time.Second // after which a call whose creator has no stream may be replaced
-	overhead      = 256             // bytes of a record beside what is in it
-	maxEndedCalls = 10_000          // calls that have ended
-	shareDivisor  = 16              // one user or address has at most one in so many of all calls that may be, or
-	minShare      = 64              // this many, if that is more
+	absenceLimit  = time.Minute     // a call ends when its creator has had no stream for this long
+	maxAge        = 24 * time.Hour  // an answered call ends at this age
+	endedFor      = 2 * time.Minute // how long an answered call is remembered after its end, to tell parties that subscribe late
+	replaceAfter  = 5 * time.Second // a new call may replace one whose creator has had no stream for this long
+	overhead      = 256             // what a record counts beyond its content, in bytes
+	maxEndedCalls = 10_000          // ended calls that are remembered at the same time
+
+	// One user or one address may have 1/shareDivisor of the permitted calls, or minShare if that is more.
+	shareDivisor = 16
+	minShare     = 64
 )
 
-// book has all calls of a process, and who hears of them. Its methods may be called by any goroutine; what they return is the caller's.
+// book holds all calls of this process and the event streams that subscribe to them. Its methods lock mu, unless their
+// comments say that the caller holds it. Slices that they return belong to the caller.
 type book struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 
 	mu              sync.Mutex
 	calls           map[string]*call
-	active          int
-	endedCalls      int
-	bytes           int
-	bytesByAddr     map[string]int                      // bytes of calls, by their makers' addresses
-	activeByKey     map[string]int                      // of calls that are alive, by session, user and address
-	callsBySignIn   map[string]map[*call]struct{}       // by session
-	streams         map[string]*subscriber              // by ID
-	streamsBySignIn map[string]map[*subscriber]struct{} // by session
+	active          int                                 // calls that have not ended
+	endedCalls      int                                 // ended calls that are remembered
+	bytes           int                                 // what the records of all calls count, in bytes
+	bytesByAddr     map[string]int                      // the same by the address of the creator
+	activeByKey     map[string]int                      // calls that have not ended, by call.countKeys
+	callsBySignIn   map[string]map[*call]struct{}       // the calls that a sign-in is a party to, by sign-in ID
+	streams         map[string]*subscriber              // by stream ID
+	streamsBySignIn map[string]map[*subscriber]struct{} // streams that have subscribed, by sign-in ID
 }
 
 func newBook(limits func() signal.CallLimits, m *metrics) *book {
@@ -43,7 +46,8 @@ func newBook(limits func() signal.CallLimits, m *metrics) *book {
 	}
 }
 
-// createCall makes a call, perhaps with an offer.
+// createCall creates a call from the address from, with the offer in d if there is one, and returns its record. At a limit,
+// it first ends calls that the creator has abandoned.
 func (b *book) createCall(p person, from netip.Addr, d descriptions) ([]byte, *problem) {
 	l, now := b.limits(), time.Now()
 	c := &call{
@@ -76,7 +80,7 @@ func (b *book) createCall(p person, from netip.Addr, d descriptions) ([]byte, *p
 	return c.record(), nil
 }
 
-// withinCallLimits reports whether there may be one more call of this maker.
+// withinCallLimits reports whether the new call c stays within the limits on the number of calls. The caller holds mu.
 func (b *book) withinCallLimits(c *call, l signal.CallLimits) bool {
 	most := max(minShare, l.Total/shareDivisor)
 	ofUser := most
@@ -87,18 +91,19 @@ func (b *book) withinCallLimits(c *call, l signal.CallLimits) bool {
 		b.activeByKey[c.countKeys[byAddr]] < most
 }
 
-// replaceableCall returns the oldest call of somebody who has made it and gone, as a page that was reloaded has.
+// replaceableCall returns the oldest call that p created and abandoned, as a page does when it is reloaded, or nil. The
+// caller holds mu.
 func (b *book) replaceableCall(p person, now time.Time) (oldest *call) {
 	for _, c := range b.calls {
-		gone := !c.ended && !c.absentSince.IsZero() && now.Sub(c.absentSince) >= replaceAfter
-		if gone && c.creator.same(p) && (oldest == nil || c.created.Before(oldest.created)) {
+		abandoned := !c.ended && !c.absentSince.IsZero() && now.Sub(c.absentSince) >= replaceAfter
+		if abandoned && c.creator.same(p) && (oldest == nil || c.created.Before(oldest.created)) {
 			oldest = c
 		}
 	}
 	return oldest
 }
 
-// readCall returns a call to who knows its ID, and so becomes a party.
+// readCall returns the record of a call and makes p a party to it: knowing the ID of an unanswered call is sufficient.
 func (b *book) readCall(p person, id string) ([]byte, *problem) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,7 +114,7 @@ func (b *book) readCall(p person, id string) ([]byte, *problem) {
 	return c.record(), nil
 }
 
-// updateCall writes an offer or an answer.
+// updateCall writes an offer or an answer. The first answer makes p the answerer.
 func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem) {
 	l := b.limits()
 	b.mu.Lock()
@@ -143,9 +148,9 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 	if d.answer != nil {
 		first := c.answer == nil
 		if first {
-			gone, freed := c.setAnswerer(p)
+			displaced, freed := c.setAnswerer(p)
 			b.freeBytes(c, freed)
-			b.removeParties(c, gone)
+			b.removeParties(c, displaced)
 		}
 		c.answer = d.answer
 		if first {
@@ -153,12 +158,13 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 			c.resetTimer(l)
 		}
 	}
-	// The answer goes before the candidates that waited for it.
+	// The answer is sent before the candidates that waited for it.
 	b.sendEvents(c, p, append([]event{c.event(update)}, waited...)...)
 	return c.record(), nil
 }
 
-// addCandidate makes a candidate.
+// addCandidate adds a candidate to one side of a call. A candidate of the answering side is not announced before the call is
+// answered.
 func (b *book) addCandidate(p person, side int, id string, data []byte) ([]byte, *problem) {
 	l := b.limits()
 	b.mu.Lock()
@@ -185,7 +191,7 @@ func (b *book) addCandidate(p person, side int, id string, data []byte) ([]byte,
 	return c.candidateRecord(side, k), nil
 }
 
-// hangUp ends a call. That it has ended already is what its party wants.
+// hangUp ends a call. If the call has already ended, or never existed, hangUp succeeds, because the page has what it wants.
 func (b *book) hangUp(p person, id string) *problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -200,8 +206,8 @@ func (b *book) hangUp(p person, id string) *problem {
 	return nil
 }
 
-// endCall ends a call and tells its parties as PocketBase's cascade does. Answerers take the end of an offer's candidate for a hang-up, so
-// there is always one. The caller holds mu.
+// endCall ends a call and announces the deletion of its records, as PocketBase's cascading delete does. The demo's answerer
+// recognizes a hang-up by the deletion of an offer candidate, so endCall makes one up if there is none. The caller holds mu.
 func (b *book) endCall(c *call, why endReason) {
 	c.ended = true
 	if len(c.candidates[offering]) == 0 {
@@ -228,20 +234,21 @@ func (b *book) endCall(c *call, why endReason) {
 		b.forgetCall(c)
 		return
 	}
-	// Who is just about to listen would never hear of the end.
+	// Remember the call and one candidate: an answerer that subscribes just now would otherwise never learn of the end.
 	c.offer, c.answer, c.candidates = nil, nil, [2][]candidate{offering: c.candidates[offering][:1]}
 	c.candidates[offering][0].data = []byte("null")
 	b.endedCalls++
 	c.timer.Reset(endedFor)
 }
 
-// forgetCall forgets a call that has ended.
+// forgetCall removes an ended call. The caller holds mu.
 func (b *book) forgetCall(c *call) {
 	delete(b.calls, c.id)
 	b.removeParties(c, c.parties)
 }
 
-// expire is what a call's timer does.
+// onTimer runs when a call's timer fires. It forgets a call that has ended, and ends a call that is due. It sets the timer
+// again if the deadline has moved in the meantime.
 func (b *book) onTimer(c *call) {
 	l := b.limits()
 	b.mu.Lock()
@@ -260,7 +267,8 @@ func (b *book) onTimer(c *call) {
 	c.resetTimer(l)
 }
 
-// grow counts more bytes of a call, which may be below 0, or refuses them.
+// reserveBytes adds to the bytes that a call counts, or refuses: with the given problem if the call is full, with
+// problemStoreFull if all calls or those of the creator's address are. more may be negative. The caller holds mu.
 func (b *book) reserveBytes(c *call, more int, l signal.CallLimits, full *problem) *problem {
 	switch {
 	case more > 0 && c.bytes+more > l.KeptBytes:
@@ -273,6 +281,7 @@ func (b *book) reserveBytes(c *call, more int, l signal.CallLimits, full *proble
 	return nil
 }
 
+// freeBytes subtracts from the bytes that a call counts. The caller holds mu.
 func (b *book) freeBytes(c *call, by int) {
 	c.bytes -= by
 	b.bytes -= by
@@ -282,13 +291,14 @@ func (b *book) freeBytes(c *call, by int) {
 	b.metrics.bytes.Sub(float64(by))
 }
 
-// addParty is call.admit, and notes who is in which call.
+// addParty makes p a party to a call, if it may be, and keeps callsBySignIn up to date; see call.addParty. The caller holds
+// mu.
 func (b *book) addParty(c *call, p person) bool {
-	gone, ok := c.addParty(p)
+	displaced, ok := c.addParty(p)
 	if !ok {
 		return false
 	}
-	b.removeParties(c, gone)
+	b.removeParties(c, displaced)
 	in := b.callsBySignIn[p.signInID]
 	if in == nil {
 		in = make(map[*call]struct{})
@@ -298,7 +308,7 @@ func (b *book) addParty(c *call, p person) bool {
 	return true
 }
 
-// removeParties notes that a call is no longer theirs.
+// removeParties removes a call from callsBySignIn for persons who are no longer parties to it. The caller holds mu.
 func (b *book) removeParties(c *call, gone []person) {
 	for _, p := range gone {
 		in := b.callsBySignIn[p.signInID]

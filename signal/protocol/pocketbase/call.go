@@ -20,42 +20,44 @@ const (
 	byAddr
 )
 
-// collectionOf is where the candidates of a side are.
+// collectionOf names the collection that holds the candidates of a side.
 var collectionOf = [2]string{offering: offerCandidates, answering: answerCandidates}
 
 const (
-	maxCandidates = 128 // of one side
-	maxReaders    = 8   // who have read an unanswered call; the first of them are forgotten
+	maxCandidates = 128 // per side of a call
+	maxReaders    = 8   // parties to an unanswered call beside its creator; a further one displaces the earliest
 )
 
-// candidate is a record of a side.
+// candidate is an ICE candidate of one side of a call.
 type candidate struct {
 	id       string
 	created  time.Time
-	signInID string // that made it
-	data     []byte
+	signInID string // of the client that sent it
+	data     []byte // a JSON object
 }
 
-// call is a record and the candidates that hang from it. The book's lock guards it.
+// call is a call record and its candidates. The book's mu guards it.
 type call struct {
 	id               string
 	created, updated time.Time
-	countKeys        [3]string // what it counts against, see Book.counts
+	countKeys        [3]string // the keys in book.activeByKey that the call counts for
 
 	creator  person
 	answerer *person
-	parties  []person // who is told, the creator first; as long as there is no answer, everybody who has read the call
+	// parties receive the call's events. The creator is the first. Until the call is answered, everyone who has read it is a
+	// party.
+	parties []person
 
 	offer, answer []byte
 	candidates    [2][]candidate
-	bytes         int // of all that parties have written
+	bytes         int // what the records count, overhead included
 
-	absentSince time.Time // since when no stream of the creator is there; zero while one is
-	timer       *time.Timer
-	ended       bool // it is kept for who has yet to hear of its end
+	absentSince time.Time   // when the creator's last stream ended; zero while the creator has a stream
+	timer       *time.Timer // calls book.onTimer at the deadline
+	ended       bool        // the call has ended and is remembered for parties that do not know it yet
 }
 
-// record is the call as clients see it.
+// record returns the call as clients see it.
 func (c *call) record() []byte {
 	b := make([]byte, 0, 300+len(c.offer)+len(c.answer))
 	b = appendRecord(b, calls, c.id, c.created, c.updated)
@@ -79,8 +81,8 @@ func (c *call) candidateEvent(action string, side int, k candidate) event {
 	return event{action: action, collection: collectionOf[side], id: k.id, record: c.candidateRecord(side, k)}
 }
 
-// candidateEvents are those of a side that may be heard of: an answerer's have to wait for the answer, without which
-// they can't be applied.
+// candidateEvents returns an event for each candidate of a side. For the answering side there are none before the answer,
+// because a browser cannot apply a candidate without it.
 func (c *call) candidateEvents(action string, side int) []event {
 	if side == answering && c.answer == nil {
 		return nil
@@ -92,9 +94,10 @@ func (c *call) candidateEvents(action string, side int) []event {
 	return events
 }
 
-// addParty notes that somebody who knows the call's ID asks for it, and reports whether it may: anybody as long as there is no answer,
-// then the maker and the answerer. Whoever has been forgotten for it is among gone.
-func (c *call) addParty(p person) (gone []person, ok bool) {
+// addParty makes p a party to the call and reports whether p may be one. Before the call is answered, everyone may who knows
+// its ID; afterwards only the creator and the answerer. If there are too many readers, the earliest is displaced and
+// returned.
+func (c *call) addParty(p person) (displaced []person, ok bool) {
 	if c.answerer != nil && !p.same(c.creator) && !p.same(*c.answerer) {
 		return nil, false
 	}
@@ -102,20 +105,21 @@ func (c *call) addParty(p person) (gone []person, ok bool) {
 		return nil, true
 	}
 	if len(c.parties) > maxReaders {
-		gone = []person{c.parties[1]}
+		displaced = []person{c.parties[1]}
 		c.parties = slices.Delete(c.parties, 1, 2)
 	}
 	c.parties = append(c.parties, p)
-	return gone, true
+	return displaced, true
 }
 
-// setAnswerer makes p the answerer: who else has read the call is nobody any more, nor are its candidates, which had so many bytes.
-func (c *call) setAnswerer(p person) (gone []person, freed int) {
+// setAnswerer makes p the answerer and drops all other readers and their candidates. It returns the dropped readers and the
+// number of bytes that their candidates counted.
+func (c *call) setAnswerer(p person) (displaced []person, freed int) {
 	c.answerer = &p
 	c.parties = slices.DeleteFunc(c.parties, func(other person) bool {
 		unrelated := !other.same(c.creator) && !other.same(p)
 		if unrelated {
-			gone = append(gone, other)
+			displaced = append(displaced, other)
 		}
 		return unrelated
 	})
@@ -126,22 +130,22 @@ func (c *call) setAnswerer(p person) (gone []person, freed int) {
 		}
 		return unrelated
 	})
-	return gone, freed
+	return displaced, freed
 }
 
-// due is when the call ends if nothing happens, and why.
+// deadline returns when the call ends if nothing else happens, and for which reason.
 func (c *call) deadline(l signal.CallLimits) (when time.Time, why endReason) {
 	when, why = c.created.Add(maxAge), tooOld
 	if c.answer == nil {
 		when, why = c.created.Add(l.Unjoined), unanswered
 	}
-	if gone := c.absentSince.Add(absenceLimit); !c.absentSince.IsZero() && gone.Before(when) {
-		when, why = gone, deserted
+	if limit := c.absentSince.Add(absenceLimit); !c.absentSince.IsZero() && limit.Before(when) {
+		when, why = limit, deserted
 	}
 	return when, why
 }
 
-// resetTimer sets the timer.
+// resetTimer sets the timer to the deadline of the call.
 func (c *call) resetTimer(l signal.CallLimits) {
 	when, _ := c.deadline(l)
 	c.timer.Reset(time.Until(when))

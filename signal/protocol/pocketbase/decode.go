@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	maxDepth    = 32   // of what a request has in it
+	maxDepth    = 32   // nested arrays and objects in a request's body
 	maxIdentity = 255  // bytes
-	maxPassword = 72   // bytes: bcrypt ignores what is behind them
-	maxTopics   = 32   // of one stream
-	maxTopic    = 1024 // bytes of one, options included
+	maxPassword = 72   // bytes; bcrypt does not use more
+	maxTopics   = 32   // per stream
+	maxTopic    = 1024 // bytes of one topic, options included
 )
 
-// fields calls f for the members of a request's body, with values that have no needless space, and so no line breaks. It reports
-// whether the body is a JSON object of a sensible depth in UTF-8.
+// eachMember calls f for each member of a request's body. It reports whether the body is a JSON object, is UTF-8, and is
+// nested no deeper than maxDepth.
 func eachMember(body []byte, f func(name string, value []byte)) bool {
 	if !utf8.Valid(body) || tooDeep(body) {
 		return false
@@ -27,7 +27,7 @@ func eachMember(body []byte, f func(name string, value []byte)) bool {
 	return rawjson.Members(body, func(name, value []byte) { f(string(name), value) })
 }
 
-// tooDeep reports whether brackets are nested deeper than maxDepth in what may be JSON.
+// tooDeep reports whether a text, which need not be valid JSON, nests brackets deeper than maxDepth.
 func tooDeep(text []byte) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -63,15 +63,15 @@ func decodeCredentials(body []byte) (s credentials, ok bool) {
 	return s, ok && isPrintable(s.identity, maxIdentity) && s.password != "" && len(s.password) <= maxPassword
 }
 
-// plain reports whether a text has 1 to limit bytes, none of them a control character.
+// isPrintable reports whether a string is 1 to limit bytes of UTF-8 without control characters.
 func isPrintable(s string, limit int) bool {
 	return s != "" && len(s) <= limit && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7F })
 }
 
-// descriptions are what of a call its parties write. nil is left as it is.
+// descriptions are the session descriptions in a request that creates or updates a call. Those that are nil stay unchanged.
 type descriptions struct{ offer, answer []byte }
 
-// decodeCall reads the body of a request that makes or changes a call.
+// decodeCall decodes the body of a request that creates or updates a call.
 func decodeCall(body []byte) (d descriptions, ok bool) {
 	good := true
 	ok = eachMember(body, func(name string, value []byte) {
@@ -94,7 +94,8 @@ func decodeCall(body []byte) (d descriptions, ok bool) {
 	return d, ok && good
 }
 
-// isDescription reports whether a value is a session description: anything else would throw where it is applied.
+// isDescription reports whether a value has the form of a session description. Any other value would throw in the browser
+// that applies it.
 func isDescription(value []byte) bool {
 	var kind, sdp bool
 	ok := rawjson.Members(value, func(name, value []byte) {
@@ -108,7 +109,7 @@ func isDescription(value []byte) bool {
 	return ok && kind && sdp
 }
 
-// decodeCandidate reads the body of a request that makes a record in one of the collections of candidates.
+// decodeCandidate decodes the body of a request that creates a candidate. data is a JSON object.
 func decodeCandidate(body []byte) (call string, data []byte, ok bool) {
 	ok = eachMember(body, func(name string, value []byte) {
 		switch name {
@@ -124,15 +125,16 @@ func decodeCandidate(body []byte) (call string, data []byte, ok bool) {
 	return call, data, ok && data != nil
 }
 
-// compact copies a value without needless space.
+// compact returns a copy of a JSON value without insignificant whitespace. It therefore has no line breaks, which would end
+// an SSE data line.
 func compact(value []byte) []byte {
 	var b bytes.Buffer
 	b.Grow(len(value))
-	_ = json.Compact(&b, value) // it is valid already
+	_ = json.Compact(&b, value) // cannot fail, because the value is valid JSON
 	return slices.Clip(b.Bytes())
 }
 
-// decodeSubscriptions reads the body of a request that says what a stream wants to hear of.
+// decodeSubscriptions decodes the body of a request that replaces the topics of a stream.
 func decodeSubscriptions(body []byte) (stream string, topics []topic, ok bool) {
 	good := true
 	ok = eachMember(body, func(name string, value []byte) {
@@ -166,11 +168,12 @@ func decodeTopics(value []byte) (topics []topic, ok bool) {
 	return topics, true
 }
 
-// topic is what a stream wants to hear of: the record with an ID, or all of a collection. Its text is echoed in events.
+// topic selects events: those of the record with the given ID or, if id is "", those of all records in the collection.
+// Events are named after the topic's text.
 type topic struct{ text, collection, id string }
 
-// parseTopic reads a topic. SDK 0.19 calls all of a collection by its name, later ones add /*, and may put options behind a
-// question mark, which change nothing here.
+// parseTopic parses a topic. For all records of a collection, SDK 0.19 writes the collection's name alone, and later
+// versions add /*. They may also append options after a question mark, which are ignored.
 func parseTopic(text string) topic {
 	path, _, _ := strings.Cut(text, "?")
 	collection, id, _ := strings.Cut(path, "/")

@@ -1,83 +1,120 @@
-// Package pocketbase serves the unmodified call-by-ID demo of PocketBase: pages that make, answer and hang up a call by records in its
-// collections, with its SDK (0.19 to 0.28). There is no database; what the SDK asks for is answered out of memory.
+// Package pocketbase lets the PocketBase demo of calls by ID work unmodified: its pages create, answer and end a call by
+// writing records to collections through the PocketBase SDK (0.19 to 0.28). There is no database. The package keeps calls in
+// memory and serves only the endpoints that the demo needs:
 //
 //	POST   /api/collections/users/auth-with-password     {"identity","password"} -> {"token","record"}
-//	POST   /api/collections/users/auth-refresh           -> the same
+//	POST   /api/collections/users/auth-refresh           -> {"token","record"}
 //	GET    /api/collections/ice_servers/records          -> a page of {"url":"stun:..."}
-//	POST   /api/collections/calls/records                {"user_id"}, perhaps an offer -> the call, whose id is for who shall answer
+//	POST   /api/collections/calls/records                {"user_id"}, optionally with an offer -> the call with its ID
 //	PATCH  /api/collections/calls/records/ID             {"offer":{type,sdp}} or {"answer":{type,sdp}} -> the call
 //	GET    /api/collections/calls/records/ID             -> the call
-//	DELETE /api/collections/calls/records/ID             the hang-up; 204, also if the call has ended already
-//	POST   /api/collections/offer_candidates/records     {"call_id","data":{candidate,...}} -> the record, of the caller's candidate
-//	POST   /api/collections/answer_candidates/records    likewise, of the answerer's
-//	GET    /api/realtime                                 an event stream, which begins with PB_CONNECT and the stream's ID
+//	DELETE /api/collections/calls/records/ID             hangs up; 204, even if the call has already ended
+//	POST   /api/collections/offer_candidates/records     {"call_id","data":{candidate,...}} -> the record; a candidate of the creator
+//	POST   /api/collections/answer_candidates/records    the same for a candidate of the answerer
+//	GET    /api/realtime                                 an event stream; its first event, PB_CONNECT, carries the stream's ID
 //	POST   /api/realtime                                 {"clientId","subscriptions":["calls/ID","answer_candidates/*"]} -> 204
 //
-// All but the sign-in and the stream want the token in Authorization, as it is or as a Bearer. Errors are {"code","message","data"}. Topics
-// are calls/ID, and a collection's name, with /* (SDK 0.20 and later) or without (0.19), and perhaps ?options=, which change nothing. Events
-// are called by the topic as it was written. Members that are not known here are ignored.
+// The creator of a call gives its ID to the user who is to answer it.
 //
-// # What is mended
+// Every request except the sign-in and the opening of a stream needs the token in its Authorization header, either alone or
+// as a Bearer token. Errors are {"code","message","data"}. Unknown members of a request are ignored.
 //
-// The demo loses calls on PocketBase itself. Here, without a change to its pages:
+// A topic is calls/ID, or the name of a collection with /* (SDK 0.20 and later) or without it (SDK 0.19). It may end with
+// ?options=..., which is ignored. An event is named after the topic exactly as the client wrote it.
 //
-//   - The answerer subscribes when the caller's candidates have long been there. Who subscribes to a topic is told at once of the records
-//     that are there, as if they had just been made. (Twice is harmless: a page takes no second answer, and a candidate once.)
-//   - Candidates of the answerer that come before its answer can't be applied, and are lost. They wait for the answer.
-//   - The SDK aborts a request as soon as it begins another one of the same kind, and so most candidates. Those that have been sent count,
-//     whether or not anybody waits for the answer. What the SDK aborts in the same moment never leaves the browser, and is lost; a page of
-//     another origin loses more, because browsers ask first whether they may, until they have been told (Access-Control-Max-Age). So the
-//     best place for the page is the host that serves /api, with HTTP/2; where a line can be changed, pb.autoCancellation(false) ends it.
-//   - A hang-up is heard by the end of a candidate of the caller. If there is none, one ends that never was. Who is between two streams
-//     meanwhile hears of it within two minutes.
-//   - Everybody who is signed in is told of everybody's calls. Here, of its own: see below.
+// # Races of the demo that this package closes
 //
-// # Who hears of a call
+// On PocketBase itself the demo loses calls. Here it does not, although its pages are unchanged:
 //
-// A call's ID can't be guessed: who knows it and is signed in may read and answer the call, and is told of it from then on. (The eight
-// who came last, that is, beside the caller.) The first answer stands. From then on the call is the caller's and the answerer's, and the
-// candidates of others are dropped. Sessions count, which are sign-ins with what their tokens were refreshed to; users count as well in
-// what parties do, since two tabs of one browser share the place where the SDK keeps its token, and a sign-in in one replaces the other's. As
-// in the tutorial, all pages may be one user: then knowing the ID is all there is.
+//   - The answerer subscribes long after the caller's candidates were created. A new subscription is therefore sent the
+//     existing records, as if they had just been created. Repetition is harmless: a page accepts one answer, and each
+//     candidate once.
+//   - The browser cannot apply a candidate of the answerer before it has the answer, so the candidate would be lost. The
+//     server holds it back until the answer has been sent.
+//   - The SDK aborts a request when it starts another one of the same kind, so it aborts most requests that create
+//     candidates. A request that reaches the server takes effect even if the client no longer waits for the response. A
+//     request that the SDK aborts before the browser sends it is lost. More are lost by pages of another origin, because the
+//     browser first sends a preflight request until it has cached the result (Access-Control-Max-Age). So serve the page
+//     from the host that serves /api, over HTTP/2; if you can change one line of the page, pb.autoCancellation(false) avoids
+//     the problem.
+//   - The answerer recognizes a hang-up by the deletion of one of the creator's candidates. If the creator has sent none,
+//     the server announces the deletion of a candidate that never existed. An answerer that is reconnecting at that moment
+//     is told if it subscribes again within two minutes.
+//   - On PocketBase, every user who is signed in receives the events of all calls. Here each user receives those of its own
+//     calls only; see the next section.
 //
-// The name space is this package's own: no client of another protocol reaches these, or the other way.
+// # Reading and answering a call
 //
-// # Who signs in
+// A call's ID cannot be guessed. Any user who is signed in and knows the ID may read and answer the call, and receives its
+// events from then on. Apart from the creator, only the eight most recent of these readers receive events. The first answer
+// is final: from then on the call belongs to its creator and its answerer, and candidates from other readers are dropped.
 //
-// Users are the configuration's, by password or by its bcrypt hash; they sign in whatever signal.access is for other protocols, from pages of
-// any admitted origin and from programs. With anyone: true, everybody whom signal.access lets in signs in as well, under any identity
-// that is not a user's:
+// Sign-ins tell clients apart. A token that was refreshed belongs to the same sign-in as the original. Two sign-ins of the
+// same user may act for each other, because two tabs of one browser share the place where the SDK keeps its token, so that a
+// sign-in in one tab replaces the token of the other. In the demo all pages may sign in as one user; then knowing the ID is
+// the only protection.
+//
+// Clients of other protocols can neither reach these calls nor be reached from them.
+//
+// # Signing in
+//
+// The users in the configuration sign in with a password, which the configuration holds in plain text or as a bcrypt hash.
+// They may sign in from programs and from pages of any admitted origin, whatever signal.access requires of the other
+// protocols.
+//
+// With anyone: true, every client that signal.access admits may sign in too, under any identity that does not belong to one
+// of those users:
 //
 //	open   with any password, from a page of an admitted origin
 //	key    with an API key as the password
-//	jwt    with a token as the password; its name counts, not the identity, and it must not be limited to certain calls
+//	jwt    with a JSON Web Token as the password. The name in the token counts, not the identity. A token that is limited to certain calls
+//	       is refused.
 //
-// Such a user is the same for the same identity, password and address (IPv6: /64); there is no account, so it must not be relied on that
-// nobody else is.
+// With open or key, sign-ins with the same identity and password from the same address (IPv6: the same /64) are the same
+// user. There is no account behind such a user, so do not rely on its being a single person.
 //
-// A token is signed with a key derived from the daemon's secret, good for 24 hours (of a JWT: no longer than that), and outlives restarts. It
-// ends when the user is taken out of the configuration or gets another password. Streams end with the token. Refreshing works for users,
-// while others get the same end.
+// Tokens are signed with a key derived from the daemon's secret, so they survive restarts. They expire after 24 hours, and
+// at the latest when the JSON Web Token that was used to sign in expires. A token also becomes invalid when its user is
+// removed from the configuration or gets another password. A stream ends with the token that it subscribed with. Refreshing
+// gives a configured user another 24 hours; any other user gets a token with the same expiry as before.
 //
-// Wrong passwords are limited to 30 a minute from an address and 100, then one a second, for an identity; who shows an earlier token of
-// that user, as the SDK does by itself, is not kept out by what others guess. Two hashes are compared at a time, sixteen wait.
+// Failed sign-ins are limited to 30 a minute for an address, and to 1 a second after the first 100 for an identity. A client
+// that also sends an earlier token of the user, as the SDK does by itself, is exempt from the limit of the identity, so
+// nobody can lock it out by guessing. At most two bcrypt hashes are compared at a time, while at most 14 more sign-ins wait
+// for up to 5 s each; any other sign-in gets 503.
 //
-// # The relay
+// # TURN
 //
-// The page makes its RTCPeerConnection of URLs alone, which throws with turn: URLs, so ice_servers has stun: only. The line that gives a page
-// the relay replaces `const servers = ...`:
+// The demo creates its RTCPeerConnection from URLs alone. The constructor throws if a turn: URL has no credential, so
+// ice_servers lists only stun: URLs. To use the relay, replace the page's line `const servers = ...` by:
 //
 //	const servers = await (await fetch("https://turn.example.org/ice", {headers: {Authorization: "Bearer " + pb.authStore.token}})).json();
 //
-// It is good with every access: a token of this package is enough (see [Handler.Bearer]).
+// A token of this package is sufficient, whatever signal.access is (see [Handler.Bearer]).
 //
-// # Ends and limits
+// # When calls end
 //
-// A call ends with a hang-up of either party, when its maker has had no stream for a minute, when nobody has answered for
-// signal.calls.unjoined, and after a day. It counts against signal.calls: total, per_client (of a session), one_per_user, kept (bytes of a
-// call's records, 256 for each record included), kept_total and kept_per_address (of all calls that were made there, apart from what native
-// calls keep); a user and an address have at most a sixteenth of total, or 64. A page that is reloaded leaves a call behind: at a limit, calls
-// whose maker has gone make room. A side has 128 candidates at most. An address sends four times as fast as signal.limits allows one
-// client, and 16 KiB of a request count as one more. Streams count as connections, eight are heard in a session; one that doesn't say within 30 s what it wants is ended, and so is one that is read too
-// slowly (see package signal). The SDK opens another one. Calls are this process's: after a restart, running calls go on without hang-up.
+// A call ends when either party hangs up, when its creator has had no stream for one minute, when nobody has answered it for
+// signal.calls.unjoined, and 24 hours after its creation. Calls live in one process. After a restart, media continues to
+// flow, but a hang-up no longer reaches the other side.
+//
+// # Limits
+//
+// The limits of signal.calls apply to these calls separately from those of the native protocol:
+//
+//	total             calls in all; one user and one address may each have 1/16 of it, or 64 if that is more
+//	per_client        calls of one sign-in
+//	one_per_user      limits each user to one call
+//	kept              bytes of one call's records; each record counts 256 bytes more than its content
+//	kept_total        bytes of all calls
+//	kept_per_address  bytes of all calls that were created from one address
+//
+// A page that is reloaded leaves its call behind. At a limit, a new call therefore replaces the oldest call of the same user
+// whose creator has been without a stream for 5 s. Each side of a call may have 128 candidates.
+//
+// One address may send four times as many requests as signal.limits allows one client to send messages. Every 16 KiB of a
+// request's body count as one more request.
+//
+// A stream counts as a connection. A sign-in may have eight streams; a further one ends the oldest. A stream also ends if it
+// does not subscribe within 30 s, or if its client reads too slowly (see package signal). The SDK then opens another one.
 package pocketbase

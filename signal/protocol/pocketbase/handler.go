@@ -18,30 +18,34 @@ import (
 // Protocol is the name of this protocol in metrics, logs and the configuration.
 const Protocol = "pocketbase"
 
-// Options are fixed for the life of a Handler.
+// Options configure a Handler. They cannot be changed afterwards.
 type Options struct {
 	Hub *signal.Hub
-	// Secret outlives the process, as tokens do. It has 32 bytes or more, and nobody else uses it.
+	// Secret is the key that signs tokens. It must be at least 32 bytes long, must not serve any other purpose, and should stay
+	// the same across restarts, because a new secret makes all tokens invalid.
 	Secret []byte
-	// STUN returns the stun: URLs for who reached us by a host. nil: there are none.
+	// STUN returns the stun: URLs for clients that reach the daemon as host (without a port). If it is nil, clients get no STUN
+	// servers.
 	STUN       func(host string) []string
-	Logger     *slog.Logger          // nil: discards
-	Registerer prometheus.Registerer // nil: no registration
+	Logger     *slog.Logger          // nil discards all records
+	Registerer prometheus.Registerer // nil leaves the metrics unregistered
 }
 
-// Access is what the gateway knows of a request.
+// Access makes the gateway's decisions about one request.
 type Access interface {
-	// Caller is who asks.
+	// Caller returns the address and host of the client. It checks no secret.
 	Caller() signal.Visitor
-	// Authorize says whether somebody who shows this secret may sign in, by the access that is for all protocols.
+	// Authorize decides, by the rules of signal.access, whether a client that sent one of these secrets may sign in. The error
+	// wraps signal.ErrOrigin if the page's origin is not admitted, and another signal.Error if no secret is valid.
 	Authorize(secrets ...string) (signal.Visitor, error)
-	// Admit counts a connection, until leave is called. The error is signal.ErrConnLimit or ErrRestarting inside.
+	// Admit counts a connection until release is called. The error wraps signal.ErrConnLimit or signal.ErrRestarting.
 	Admit() (release func(), err error)
-	// AllowCORS lets pages read the answer. It reports whether it has answered the request, because that asked for nothing else.
+	// AllowCORS lets pages of admitted origins read the response. It returns true if the request was a preflight request, to
+	// which it has then responded.
 	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
 }
 
-// Handler serves clients that speak this protocol. It has all their calls.
+// Handler serves PocketBase clients. It holds all their calls in memory. Its methods are safe for concurrent use.
 type Handler struct {
 	hub      *signal.Hub
 	stun     func(string) []string
@@ -55,18 +59,20 @@ type Handler struct {
 	profile  signal.Profile
 }
 
-// New returns a Handler. The accounts are set as by SetAccounts.
+// New returns a Handler for the given accounts. It fails if there is no hub, if the secret is too short, if a metric is
+// already registered, or if an account is invalid.
 func New(o Options, a Accounts) (*Handler, error) {
 	switch {
 	case o.Hub == nil:
-		return nil, errors.New("make a pocketbase handler: there is no hub")
+		return nil, errors.New("create PocketBase handler: the hub is missing")
 	case len(o.Secret) < 32:
-		return nil, errors.New("make a pocketbase handler: the secret is shorter than 32 bytes")
+		return nil, errors.New("create PocketBase handler: the secret is shorter than 32 bytes")
 	}
 	h := &Handler{
 		hub: o.Hub, stun: o.STUN, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), signer: newSigner(o.Secret),
 		attempts: newAttemptLimiter(), rates: rate.NewTable(maxRates),
-		// No client has a name, so no message of another protocol's gets here; what must be made of one is a comment.
+		// These clients have no names, so no other client can send them a message. The core still requires an encoder; an SSE
+		// comment is the frame that does no harm.
 		profile: signal.Profile{Protocol: Protocol, Encode: func(b []byte, _ broker.Message) []byte { return append(b, ": \n\n"...) }},
 	}
 	if h.stun == nil {
@@ -74,17 +80,18 @@ func New(o Options, a Accounts) (*Handler, error) {
 	}
 	var err error
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {
-		return nil, fmt.Errorf("make a pocketbase handler: %w", err)
+		return nil, fmt.Errorf("create PocketBase handler: %w", err)
 	}
 	h.book = newBook(func() signal.CallLimits { return o.Hub.Limits().Calls }, h.metrics)
 	if err := h.SetAccounts(a); err != nil {
-		return nil, fmt.Errorf("make a pocketbase handler: %w", err)
+		return nil, fmt.Errorf("create PocketBase handler: %w", err)
 	}
 	o.Hub.InitMetrics(Protocol)
 	return h, nil
 }
 
-// SetAccounts replaces who may sign in, or changes nothing and says what is wrong.
+// SetAccounts replaces the accounts. Tokens that are no longer valid stop working at once, and their streams end. If any
+// account is invalid, SetAccounts changes nothing and returns an error that lists all invalid accounts.
 func (h *Handler) SetAccounts(a Accounts) error {
 	set, err := h.PrepareAccounts(a)
 	if err != nil {
@@ -94,7 +101,7 @@ func (h *Handler) SetAccounts(a Accounts) error {
 	return nil
 }
 
-// PrepareAccounts is SetAccounts in two steps: all that can fail, and set, which can't.
+// PrepareAccounts does the part of SetAccounts that can fail. Calling set then puts the accounts in force.
 func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
 	all, err := compileAccounts(a, h.signer)
 	if err != nil {
@@ -106,7 +113,8 @@ func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
 	}, nil
 }
 
-// Bearer returns for whom the bearer of a token may have ICE servers: "" for a user who counts by address alone.
+// Bearer returns the user name for which the bearer of a token gets ICE servers, and reports whether the token is valid. The
+// user is "" for a visitor without a configured account; such visitors are told apart by address only.
 func (h *Handler) Bearer(token string) (user string, ok bool) {
 	p, _, problem := h.authenticate(token)
 	if problem != nil {
@@ -115,5 +123,5 @@ func (h *Handler) Bearer(token string) (user string, ok bool) {
 	if p.account == "" {
 		return "", true
 	}
-	return Protocol + "\x00" + p.identity, true // nobody of another protocol can have that name
+	return Protocol + "\x00" + p.identity, true // the NUL keeps it apart from the names of other protocols' clients
 }

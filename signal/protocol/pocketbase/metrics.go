@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reason says why a request was refused, and is the metric label of it.
+// reason is why a request was refused. Its string is a metric label.
 type reason uint8
 
 const (
@@ -38,15 +38,15 @@ func (r reason) String() string {
 	}[min(r, numReasons)]
 }
 
-// endReason says why a call ended, and is a metric label too.
+// endReason is why a call ended. Its string is a metric label.
 type endReason uint8
 
 const (
 	hungUp     endReason = iota
-	deserted             // its creator's stream has been gone for too long
-	unanswered           // for too long
-	tooOld
-	replaced // its creator, who was gone, made another one
+	deserted             // its creator had no stream for absenceLimit
+	unanswered           // nobody answered it within CallLimits.Unjoined
+	tooOld               // it reached maxAge
+	replaced             // its creator had left, and made room for a new call
 	numEndReasons
 )
 
@@ -77,16 +77,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + name, Help: help})
 	}
-	refused := labelled("refused_total", "Requests of PocketBase clients that were refused, by why.")
-	ended := labelled("calls_ended_total", "Calls of PocketBase clients that ended, by why.")
+	refused := labelled("refused_total", "Requests of PocketBase clients that were refused, by reason.")
+	ended := labelled("calls_ended_total", "Calls of PocketBase clients that ended, by reason.")
 	m := &metrics{
 		signIns: counter("sign_ins_total", "Sign-ins of PocketBase clients."),
-		created: counter("calls_total", "Calls that PocketBase clients made."),
-		calls:   gauge("calls", "Calls of PocketBase clients."),
-		bytes:   gauge("bytes", "What the records of PocketBase clients hold."),
-		held:    counter("held_total", "Candidates that had to wait for their call's answer."),
-		replays: counter("replayed_total", "Events of records that were there before who wanted to hear of them."),
-		unheard: counter("unheard_total", "Events that a client didn't get, because too much of the same sender was waiting for it."),
+		created: counter("calls_total", "Calls that PocketBase clients created."),
+		calls:   gauge("calls", "Calls of PocketBase clients that have not ended."),
+		bytes:   gauge("bytes", "Size of all records of PocketBase clients in bytes, overhead included."),
+		held:    counter("held_total", "Candidates that were held back until their call was answered."),
+		replays: counter("replayed_total", "Calls whose existing records were sent to a new subscription."),
+		unheard: counter("unheard_total", "Batches of events that a client did not get, because too much from the same sender was already queued for it."),
 	}
 	for r := range numReasons {
 		m.refused[r] = refused.WithLabelValues(r.String())

@@ -11,10 +11,12 @@ import (
 	"icebox/signal/sse"
 )
 
-// subscribeWait is how long a stream may last that wants to hear of nothing. The SDK says at once what it wants.
+// subscribeWait is how long a stream may exist before its client subscribes. The SDK subscribes as soon as it has the
+// stream's ID.
 const subscribeWait = 30 * time.Second
 
-// streamConn is a stream whose client gives no sign of life but by taking what is written.
+// streamConn is an event stream. Its client never sends anything on it, so a successful write is the only sign that the
+// client is alive.
 type streamConn struct {
 	*sse.Stream
 	client atomic.Pointer[signal.Client]
@@ -35,7 +37,7 @@ func (c *streamConn) noteAlive(err error) error {
 	return err
 }
 
-// stream serves an event stream for as long as it lasts.
+// stream serves an event stream. It blocks until the stream ends.
 func (req *request) stream() ([]byte, *problem) {
 	release, err := req.access.Admit()
 	switch {
@@ -59,11 +61,11 @@ func (req *request) stream() ([]byte, *problem) {
 	client.Send(connectEvent(s.id))
 	t := time.AfterFunc(subscribeWait, func() { req.book.endUnsubscribed(s) })
 	defer t.Stop()
-	conn.Wait(req.r.Context()) // which is the connection's, here
+	conn.Wait(req.r.Context()) // unlike those of other requests, a stream does end when its client disconnects
 	return nil, nil
 }
 
-// subscribe says what a stream wants to hear of.
+// subscribe replaces the topics of a stream.
 func (req *request) subscribe() ([]byte, *problem) {
 	p, until, refused := req.authenticate(req.requestToken())
 	if refused != nil {

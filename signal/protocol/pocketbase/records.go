@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The collections there are.
+// The collections.
 const (
 	users            = "users"
 	iceServers       = "ice_servers"
@@ -18,7 +18,7 @@ const (
 	answerCandidates = "answer_candidates"
 )
 
-// collectionIDs are what PocketBase would give collections when they are made. Clients only pass them on.
+// collectionIDs maps each collection to an ID such as PocketBase would generate. Clients do not interpret it.
 var collectionIDs = map[string]string{
 	users:            "_pb_users_auth_",
 	iceServers:       "pbc_ice_servers",
@@ -32,7 +32,7 @@ const (
 	idLetters = "abcdefghijklmnopqrstuvwxyz0123456789"
 )
 
-// newID returns the ID of a record: 77 bits that nobody can guess.
+// newID returns a random ID for a record. It has 77 bits, so it cannot be guessed.
 func newID() string {
 	var id [idLen]byte
 	for n := 0; n < idLen; {
@@ -48,7 +48,7 @@ func newID() string {
 	return string(id[:])
 }
 
-// idFromHash returns an ID made of a hash.
+// idFromHash derives the ID of a record from a hash of at least 15 bytes.
 func idFromHash(sum []byte) string {
 	var id [idLen]byte
 	for i := range id {
@@ -57,7 +57,7 @@ func idFromHash(sum []byte) string {
 	return string(id[:])
 }
 
-// validID reports whether a text could be the ID of a record.
+// validID reports whether a string has the form of a record's ID.
 func validID(id string) bool {
 	if len(id) != idLen {
 		return false
@@ -70,10 +70,10 @@ func validID(id string) bool {
 	return true
 }
 
-// timestamps are written so.
+// timestamp is the format of times in records, which are in UTC.
 const timestamp = "2006-01-02 15:04:05.000Z"
 
-// appendRecord begins a record, whose closing brace its caller adds.
+// appendRecord appends a record without its closing brace, so that the caller can add members.
 func appendRecord(b []byte, collection, id string, created, updated time.Time) []byte {
 	b = append(b, `{"collectionId":"`...)
 	b = append(b, collectionIDs[collection]...)
@@ -88,7 +88,7 @@ func appendRecord(b []byte, collection, id string, created, updated time.Time) [
 	return append(b, '"')
 }
 
-// appendMember adds a member whose name needs no quoting and whose value is JSON.
+// appendMember appends a member to a record. The name must not need escaping. The value is JSON; nil stands for null.
 func appendMember(b []byte, name string, value []byte) []byte {
 	b = append(b, `,"`...)
 	b = append(b, name...)
@@ -99,16 +99,17 @@ func appendMember(b []byte, name string, value []byte) []byte {
 	return append(b, value...)
 }
 
-// quote writes a string as JSON does, with nothing else escaped than it has to be.
+// quote returns a string as JSON. Unlike json.Marshal, it does not escape <, > and &.
 func quote(s string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string can't fail
+	_ = e.Encode(s) // cannot fail for a string
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// iceServersPage is a page of the list of STUN servers, whose IDs follow from their place: the list is made anew for each request.
+// iceServersPage returns a page of the list of STUN servers. The list is built for each request, so the ID of a record is
+// its position.
 func iceServersPage(urls []string, page, perPage int, now time.Time) []byte {
 	b := append([]byte(`{"page":`), strconv.Itoa(page)...)
 	b = append(append(b, `,"perPage":`...), strconv.Itoa(perPage)...)
@@ -124,7 +125,7 @@ func iceServersPage(urls []string, page, perPage int, now time.Time) []byte {
 	return append(b, "]}"...)
 }
 
-// userRecord is the record of who is signed in.
+// userRecord returns the record of a user. The times in it are always now, because users have no stored record.
 func userRecord(p person, now time.Time) []byte {
 	b := appendRecord(nil, users, p.user, now, now)
 	identity := quote(p.identity)
@@ -142,7 +143,7 @@ const (
 	remove = "delete"
 )
 
-// event is something that happened to a record.
+// event is a change of a record.
 type event struct {
 	action     string
 	collection string
@@ -150,7 +151,8 @@ type event struct {
 	record     []byte
 }
 
-// appendTo adds the event as the stream called id has it, under a topic as it was subscribed to.
+// appendTo appends the event in SSE format. stream is the stream's ID; topic is the text of the topic that selected the
+// event.
 func (e event) appendTo(b []byte, stream, topic string) []byte {
 	b = append(append(b, "id:"...), stream...)
 	b = append(append(b, "\nevent:"...), topic...)
@@ -159,7 +161,7 @@ func (e event) appendTo(b []byte, stream, topic string) []byte {
 	return append(b, "}\n\n"...)
 }
 
-// connected is the first event of a stream, which the SDK takes the stream's ID from.
+// connectEvent returns the first event of a stream. The SDK takes the stream's ID from it.
 func connectEvent(stream string) []byte {
 	return []byte("id:" + stream + "\nevent:PB_CONNECT\ndata:{\"clientId\":\"" + stream + "\"}\n\n")
 }

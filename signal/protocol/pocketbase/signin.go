@@ -8,7 +8,8 @@ import (
 	"icebox/signal"
 )
 
-// signIn answers auth-with-password. A token that is shown beside is the SDK's of an earlier page: it is no reason to refuse.
+// signIn serves auth-with-password. The request may carry a token too, because the SDK stores the token of an earlier page
+// load and sends it with every request. An invalid token is not a reason to refuse the sign-in.
 func (req *request) signIn() ([]byte, *problem) {
 	body, refused := req.read(maxSignIn)
 	if refused != nil {
@@ -18,8 +19,9 @@ func (req *request) signIn() ([]byte, *problem) {
 	if !ok {
 		return nil, problemPassword
 	}
-	before, _, stranger := req.authenticate(req.requestToken())
-	g, ok := req.attempts.allowAttempt(req.addrKey(), s.identity, stranger == nil && before.account != "" && before.identity == s.identity)
+	earlier, _, invalid := req.authenticate(req.requestToken())
+	proven := invalid == nil && earlier.account != "" && earlier.identity == s.identity
+	counted, ok := req.attempts.allowAttempt(req.addrKey(), s.identity, proven)
 	if !ok {
 		return nil, withRetryAfter(problemTooManyAttempts, time.Minute)
 	}
@@ -38,7 +40,7 @@ func (req *request) signIn() ([]byte, *problem) {
 	if refused == problemPassword {
 		return nil, refused
 	}
-	g.refund()
+	counted.refund()
 	if refused != nil {
 		return nil, refused
 	}
@@ -47,8 +49,10 @@ func (req *request) signIn() ([]byte, *problem) {
 	return req.signedIn(p, until), nil
 }
 
-// signInVisitor signs somebody in who is not among the users, by the access that is for all protocols: the password is an API key or a token
-// where there is one. The same identity and password, from the same address, are the same user.
+// signInVisitor signs in a visitor whose identity is not configured, by the rules of signal.access: the password is then the
+// API key or the JSON Web Token. Sign-ins with a token are the same user if their tokens have the same name. All others are
+// the same user if they have the same identity, password and address. The returned expiry is until or, if it is earlier, the
+// token's.
 func (req *request) signInVisitor(s credentials, until time.Time) (person, time.Time, *problem) {
 	v, err := req.access.Authorize(s.password)
 	switch {
@@ -56,7 +60,7 @@ func (req *request) signInVisitor(s credentials, until time.Time) (person, time.
 		return person{}, until, problemAccessDenied
 	case err != nil:
 		return person{}, until, problemPassword
-	case v.Grant.Limited: // to calls whose IDs were known beforehand
+	case v.Grant.Limited: // to calls with given IDs; the IDs of these calls are random, so the token allows none of them
 		return person{}, until, problemAccessDenied
 	}
 	p := person{identity: s.identity, user: idFromHash(req.signer.mac("anyone", s.identity, s.password, req.addrKey().String()))}
@@ -69,18 +73,20 @@ func (req *request) signInVisitor(s credentials, until time.Time) (person, time.
 	return p, until, nil
 }
 
-// refresh answers auth-refresh: the session stays the same, and so does who is in a call.
+// refresh serves auth-refresh. The new token has the same sign-in ID as the old one, so the client remains a party to its
+// calls.
 func (req *request) refresh() ([]byte, *problem) {
 	p, until, refused := req.authenticate(req.requestToken())
 	if refused != nil {
 		return nil, refused
 	}
-	if p.account != "" { // for how long others may stay was said when they came
+	if p.account != "" { // a visitor keeps the expiry that was set when it signed in
 		until = time.Now().Add(tokenLife)
 	}
 	return req.signedIn(p, until), nil
 }
 
+// signedIn returns the body of the response to a sign-in or refresh.
 func (req *request) signedIn(p person, until time.Time) []byte {
 	b := append([]byte(`{"record":`), userRecord(p, time.Now())...)
 	b = append(b, `,"token":`...)

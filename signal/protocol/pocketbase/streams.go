@@ -9,26 +9,27 @@ import (
 	"icebox/signal/broker"
 )
 
-// subscriber is a stream as the book knows it.
+// subscriber is an event stream and its subscription. The book's mu guards it.
 type subscriber struct {
 	id     string
 	client client
-	person *person // nil until it has said what it wants
+	person *person // nil until the stream subscribes
 	topics []topic
 	began  time.Time
-	expiry *time.Timer // ends it with the token that it was subscribed with
+	expiry *time.Timer // ends the stream when the token that subscribed it expires
 }
 
-// maxStreams of a session hear of its calls. What is sent once to a party is written to each of them.
+// maxStreams limits the streams of one sign-in. Each event for the sign-in is written to all of its streams, so every
+// further stream would multiply the work that a sender causes.
 const maxStreams = 8
 
-// client is a signal.Client: neither method blocks.
+// client is the part of signal.Client that the book uses. Neither method blocks.
 type client interface {
 	Forward(from broker.ID, events []byte) error
 	End(signal.Reason)
 }
 
-// addStream adds a stream, which hears of nothing yet.
+// addStream adds a stream that has no subscription yet.
 func (b *book) addStream(id string, c client) *subscriber {
 	s := &subscriber{id: id, client: c, began: time.Now()}
 	b.mu.Lock()
@@ -48,7 +49,7 @@ func (b *book) removeStream(s *subscriber) {
 	}
 }
 
-// unbindStream takes a stream out of its session's.
+// unbindStream removes a stream from those of its sign-in. The caller holds mu.
 func (b *book) unbindStream(s *subscriber) {
 	if s.person == nil {
 		return
@@ -64,7 +65,7 @@ func (b *book) unbindStream(s *subscriber) {
 	}
 }
 
-// endUnsubscribed ends a stream that has not said what it wants.
+// endUnsubscribed ends a stream if it has not subscribed yet.
 func (b *book) endUnsubscribed(s *subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,18 +74,19 @@ func (b *book) endUnsubscribed(s *subscriber) {
 	}
 }
 
-// endInvalid ends the streams of those who are no longer good.
-func (b *book) endInvalid(good func(person) bool) {
+// endInvalid ends the streams of persons for whom valid returns false.
+func (b *book) endInvalid(valid func(person) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.streams {
-		if s.person != nil && !good(*s.person) {
+		if s.person != nil && !valid(*s.person) {
 			s.client.End(signal.Expired)
 		}
 	}
 }
 
-// subscribe replaces what a stream hears of, for as long as its client's token is good, and tells it of what was there before.
+// subscribe replaces the topics of a stream, and sends it the existing records that the new ones select. The subscription
+// lasts until the token of p expires. Subscribing to calls/ID makes p a party to that call, if p may be one.
 func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,7 +109,7 @@ func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *
 	b.bindStream(s)
 	for _, t := range topics {
 		if c := b.calls[t.id]; t.collection == calls && c != nil && !c.ended {
-			b.addParty(c, p) // who may not simply hears nothing
+			b.addParty(c, p) // if p may not be a party, it receives no events of the call
 		}
 	}
 	b.replay(s, added)
@@ -117,7 +119,8 @@ func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *
 	return nil
 }
 
-// bindStream puts a stream among its session's, whose oldest ones end if there are too many: it is probably what a lost connection has left.
+// bindStream adds a stream to those of its sign-in. If there are too many, the oldest end: they are probably left over from
+// connections that were lost. The caller holds mu.
 func (b *book) bindStream(s *subscriber) {
 	all := b.streamsBySignIn[s.person.signInID]
 	if all == nil {
@@ -137,16 +140,17 @@ func (b *book) bindStream(s *subscriber) {
 	}
 }
 
-// updateAbsence notes whether a stream of the call's maker is there.
+// updateAbsence sets absentSince and the timer of a call when its creator's last stream has ended, or the first one has
+// subscribed. The caller holds mu.
 func (b *book) updateAbsence(c *call) {
 	if c.ended {
 		return
 	}
-	attended := b.creatorPresent(c)
+	present := b.creatorPresent(c)
 	switch {
-	case attended == c.absentSince.IsZero():
+	case present == c.absentSince.IsZero():
 		return
-	case attended:
+	case present:
 		c.absentSince = time.Time{}
 	default:
 		c.absentSince = time.Now()
@@ -154,8 +158,9 @@ func (b *book) updateAbsence(c *call) {
 	c.resetTimer(b.limits())
 }
 
-// creatorPresent reports whether there is a stream in the maker's session, or one of the same user that hears of this very call: another
-// tab's sign-in may have replaced the maker's token.
+// creatorPresent reports whether the creator of a call has a stream. A stream of another sign-in of the same user counts if
+// it has subscribed to this very call, because a sign-in in another tab may have replaced the creator's token. The caller
+// holds mu.
 func (b *book) creatorPresent(c *call) bool {
 	for _, p := range c.parties {
 		if !p.same(c.creator) {
@@ -170,7 +175,8 @@ func (b *book) creatorPresent(c *call) bool {
 	return false
 }
 
-// sendEvents tells the parties of a call what has happened, in order. The caller holds mu.
+// sendEvents sends events to the streams of the call's parties, in order. They count against the queue share of the sender
+// by, or of nobody if by is the zero person. The caller holds mu.
 func (b *book) sendEvents(c *call, by person, events ...event) {
 	from := senderID(by.signInID)
 	for _, p := range c.parties {
@@ -182,8 +188,9 @@ func (b *book) sendEvents(c *call, by person, events ...event) {
 	}
 }
 
-// replay tells a stream of the records that its new topics are about: whoever comes late has missed them. An answer comes before the
-// candidates that need it, and of a call that has ended comes the end.
+// replay sends a stream the existing records that its added topics select, because their events happened before it
+// subscribed. For each call, the answer comes before the candidates that need it. For a call that has ended, only the end is
+// sent. The caller holds mu.
 func (b *book) replay(s *subscriber, added []topic) {
 	if len(added) == 0 {
 		return
@@ -206,13 +213,14 @@ func (b *book) replay(s *subscriber, added []topic) {
 			events = append(events, c.candidateEvents(create, answering)...)
 		}
 		if text := s.encode(added, events); text != nil {
-			_ = s.client.Forward(broker.ID{}, text) // who doesn't take it is being cut off, and comes again
+			_ = s.client.Forward(broker.ID{}, text) // if this fails, the stream is ending; the SDK then opens another and subscribes again
 			b.metrics.replays.Inc()
 		}
 	}
 }
 
-// text has the events that the topics want, nil if there are none.
+// encode returns the events that the topics select in SSE format, or nil if there are none. An event that several topics
+// select is written once for each.
 func (s *subscriber) encode(topics []topic, events []event) (b []byte) {
 	for _, e := range events {
 		for _, t := range topics {
@@ -224,7 +232,7 @@ func (s *subscriber) encode(topics []topic, events []event) (b []byte) {
 	return b
 }
 
-// sender is whom the queues of others count a session's events by.
+// senderID returns the ID by which the queues of other clients count the events that a sign-in causes.
 func senderID(signIn string) (id broker.ID) {
 	if signIn != "" {
 		sum := sha256.Sum256([]byte(signIn))

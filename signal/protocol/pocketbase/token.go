@@ -10,24 +10,26 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenLife is how long a token is good for.
+// tokenLife is how long a token is valid, unless it was issued for a JSON Web Token that expires earlier.
 const tokenLife = 24 * time.Hour
 
-// maxToken is longer than any token of ours, in bytes.
+// maxToken is the length in bytes above which a token is not parsed. Every token that this package issues is shorter.
 const maxToken = 4 << 10
 
-// person is who sends a request: a user, in one of its sessions.
+// person is the sender of a request: a user and one of its sign-ins.
 type person struct {
-	user     string // the ID of its record
-	signInID string // a sign-in, with what its token was refreshed to
-	identity string // what it signed in as
-	account  string // what proves that the user's password is still the same; "" for who is not among the configured users
+	user     string // ID of the user's record
+	signInID string // random; stays the same when the token is refreshed
+	identity string // the name that the user signed in with, or the name in its JSON Web Token
+	account  string // hash of the configured identity and password; "" for a visitor without a configured account
 }
 
-// same reports whether two are the same user, or share a session, as two tabs of a browser do, the SDK having one place for tokens.
+// same reports whether two persons are the same user or share a sign-in. Either is enough, because two tabs of a browser
+// share one stored token: a sign-in in one tab changes the sign-in ID, and for a visitor perhaps the user, that the other
+// tab sends.
 func (p person) same(other person) bool { return p.user == other.user || p.signInID == other.signInID }
 
-// claims are what the SDK reads of a token, exp, and what we do.
+// claims are the contents of a token. The SDK reads only exp.
 type claims struct {
 	jwt.RegisteredClaims
 	ID         string `json:"id"`
@@ -38,7 +40,7 @@ type claims struct {
 	Account    string `json:"acc,omitempty"`
 }
 
-// signer makes what only this daemon can make, and the same after a restart.
+// signer signs and verifies tokens and derives IDs with the daemon's secret key. The results are the same after a restart.
 type signer struct {
 	key    []byte
 	parser *jwt.Parser
@@ -48,7 +50,7 @@ func newSigner(key []byte) *signer {
 	return &signer{key: key, parser: jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired())}
 }
 
-// sign returns what shows that its bearer is p, until then.
+// sign returns a token for p that expires at until.
 func (s *signer) sign(p person, until time.Time) string {
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(until)},
@@ -59,10 +61,11 @@ func (s *signer) sign(p person, until time.Time) string {
 	return signed
 }
 
-// verify returns whose token it is, and until when it is good.
+// verify checks a token's signature and expiry, and returns its owner and the expiry. The caller must still check that the
+// owner's account is valid; see accounts.isValid.
 func (s *signer) verify(token string) (p person, until time.Time, err error) {
 	if len(token) > maxToken {
-		return person{}, time.Time{}, errors.New("the token is too long")
+		return person{}, time.Time{}, errors.New("token is too long")
 	}
 	var c claims
 	if _, err := s.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return s.key, nil }); err != nil {
@@ -71,7 +74,7 @@ func (s *signer) verify(token string) (p person, until time.Time, err error) {
 	return person{user: c.ID, signInID: c.Session, identity: c.Identity, account: c.Account}, c.ExpiresAt.Time, nil
 }
 
-// mac is a hash of texts that nobody else can make.
+// mac returns an HMAC of the texts. Each text is preceded by its length, so different lists never have the same input.
 func (s *signer) mac(texts ...string) []byte {
 	h := hmac.New(sha256.New, s.key)
 	for _, t := range texts {
