@@ -16,7 +16,7 @@ import (
 	"icebox/signal"
 )
 
-// hashOf makes a hash that is cheap to compare with.
+// hashOf returns a bcrypt hash of the lowest cost.
 func hashOf(t *testing.T, password string) string {
 	t.Helper()
 	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
@@ -30,7 +30,7 @@ func with(users ...User) func(*setup) { return func(o *setup) { o.accounts = Acc
 
 func anyone(o *setup) { o.accounts.Anyone = true }
 
-// signsIn reports the status of a sign-in.
+// signsIn signs in and returns the status.
 func (s *server) signsIn(identity, password string) int {
 	status, _ := (&page{server: s}).ask("POST", signInPath, signInJSON(identity, password))
 	return status
@@ -50,7 +50,7 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
-func TestAccountsThatMakeNoSense(t *testing.T) {
+func TestInvalidAccounts(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
 	slow := strings.Replace(hashOf(t, "x"), "$04$", "$15$", 1)
@@ -59,15 +59,15 @@ func TestAccountsThatMakeNoSense(t *testing.T) {
 		"no password": {"al", ""}, "a long password": {"al", strings.Repeat("p", 73)}, "a slow hash": {"al", slow},
 	} {
 		if err := s.handler.SetAccounts(Accounts{Users: []User{u}}); err == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 	if s.signsIn(identity, password) != 200 {
-		t.Error("what was refused has replaced what was there")
+		t.Error("the invalid accounts have replaced the valid ones")
 	}
 }
 
-// A token ends with its user, or with the user's password, and its stream does too.
+// A token becomes invalid, and its stream ends, when its user is removed or gets another password.
 func TestReplacedAccounts(t *testing.T) {
 	s := start(t)
 	p := s.open()
@@ -88,13 +88,13 @@ func TestReplacedAccounts(t *testing.T) {
 			t.Errorf("%s: %d", name, status)
 		}
 		if _, ok := s.handler.Bearer(p.token); ok {
-			t.Errorf("%s: gets a relay", name)
+			t.Errorf("%s: the token still gets ICE servers", name)
 		}
 	}
 	hears.ends()
 }
 
-// Tokens and the IDs of users outlive the process, and a token its life.
+// Tokens and the IDs of users stay the same after a restart. A token expires; a refreshed one is valid for longer.
 func TestTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -105,7 +105,7 @@ func TestTokens(t *testing.T) {
 		p.server = s
 		p.must("GET", serversPath, "")
 		if again := s.open(); again.user != p.user {
-			t.Errorf("%s was %s", again.user, p.user)
+			t.Errorf("the user's ID was %s, and is %s after a restart", p.user, again.user)
 		}
 		time.Sleep(tokenLife - time.Minute)
 		fresh := *p
@@ -115,13 +115,13 @@ func TestTokens(t *testing.T) {
 			t.Errorf("with an expired token: %d", status)
 		}
 		fresh.must("GET", serversPath, "")
-		// The SDK keeps the token in the browser, and shows it to sign in anew.
+		// The SDK keeps the expired token in the browser and sends it with the next sign-in.
 		p.must("POST", signInPath, signInJSON(identity, password))
 	})
 }
 
-// When it is no longer for anyone, those who came in so are out.
-func TestNoLongerAnyone(t *testing.T) {
+// When Anyone is turned off, the tokens of visitors become invalid.
+func TestAnyoneTurnedOff(t *testing.T) {
 	s := newServer(t, anyone)
 	defer s.shutdown()
 	p := s.open("al", "x")
@@ -142,7 +142,7 @@ func TestBearer(t *testing.T) {
 	}
 	for _, token := range []string{"", "junk", "a.b.c"} {
 		if _, ok := s.handler.Bearer(token); ok {
-			t.Errorf("%q is a token", token)
+			t.Errorf("%q is accepted as a token", token)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestAnyone(t *testing.T) {
 	al := s.open("al", "x")
 	ids := map[string]bool{al.user: true}
 	if again := s.open("al", "x"); again.user != al.user || again.token == al.token {
-		t.Errorf("the same from the same address: %s and %s", again.user, al.user)
+		t.Errorf("the same visitor at the same address is %s, then %s", al.user, again.user)
 	}
 	ids[s.open("al", "y").user] = true
 	ids[s.open("bo", "x").user] = true
@@ -163,17 +163,17 @@ func TestAnyone(t *testing.T) {
 	ids[six] = true
 	s.access.from("2001:db8::2")
 	if s.open("al", "x").user != six {
-		t.Error("another user within a /64")
+		t.Error("a visitor is another user at another address of its /64")
 	}
 	if len(ids) != 5 {
-		t.Errorf("users are the same: %v", ids)
+		t.Errorf("%d different users, want 5: %v", len(ids), ids)
 	}
 	if status := s.signsIn(identity, "wrong"); status != 400 {
-		t.Errorf("as one of the users, with any password: %d", status)
+		t.Errorf("a configured user with a wrong password: %d", status)
 	}
 }
 
-// Whom access doesn't let in is nobody, and what it says holds here too.
+// Visitors sign in only if Access authorizes them, and the name and expiry of their grant apply.
 func TestAnyoneByAccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, anyone)
@@ -199,13 +199,13 @@ func TestAnyoneByAccess(t *testing.T) {
 		}
 		al := s.open("whoever", "token")
 		if s.open("somebody", "token").user != al.user {
-			t.Error("the token doesn't say who it is")
+			t.Error("two sign-ins with one token are different users")
 		}
 		time.Sleep(50 * time.Minute)
 		al.token = al.must("POST", refreshPath, "")["token"].(string)
 		time.Sleep(11 * time.Minute)
 		if status, _ := al.ask("GET", serversPath, ""); status != 401 {
-			t.Errorf("a refreshed token outlives what it was made of: %d", status)
+			t.Errorf("a refreshed token outlives the JSON Web Token that it was issued for: %d", status)
 		}
 	})
 }
@@ -222,7 +222,7 @@ func TestGuessing(t *testing.T) {
 			}
 		}
 		p := s.open()
-		for range 100 { // what is right costs nothing
+		for range 100 { // successful sign-ins are not counted
 			s.open()
 		}
 		for range 30 {
@@ -230,34 +230,35 @@ func TestGuessing(t *testing.T) {
 		}
 		guess("192.0.2.1", identity, 429)
 		if s.signsIn(identity, password) != 429 {
-			t.Error("who has guessed too much can go on guessing")
+			t.Error("an address above its limit can still try passwords")
 		}
-		// An IPv6 client has a /64.
+		// All addresses of a /64 are one client.
 		for i := range 30 {
 			guess(fmt.Sprintf("2001:db8::%x", i), "eve@example.com", 400)
 		}
 		guess("2001:db8::ffff", "eve@example.com", 429)
-		// From many addresses, for one identity.
+		// Attempts from many addresses are counted for the identity.
 		for i := range 100 {
 			guess(fmt.Sprintf("198.51.100.%d", i), identity, 400)
 		}
 		guess("198.51.100.101", identity, 429)
 		s.access.from("203.0.113.1")
 		if s.signsIn(identity, password) != 429 {
-			t.Error("a password is guessed from many addresses")
+			t.Error("an identity above its limit can still be tried from a new address")
 		}
 		if s.signsIn("other@example.com", "another password") != 200 {
-			t.Error("another user is kept out")
+			t.Error("another user is locked out")
 		}
-		p.must("POST", signInPath, signInJSON(identity, password)) // who has been here before
+		p.must("POST", signInPath, signInJSON(identity, password)) // sends an earlier token of the user, so it is not locked out
 		time.Sleep(time.Minute)
 		s.open()
 		guess("192.0.2.1", "eve@example.com", 400)
 	})
 }
 
-// However many sign in, no more than two hashes are compared at a time, and the others are told to come again.
-func TestHashesAreSlow(t *testing.T) {
+// At most maxChecks hashes are compared at a time. Further sign-ins wait, and get 503 if too many wait or the wait is too
+// long.
+func TestConcurrentHashChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, with(User{identity, hashOf(t, password)}))
 		defer s.shutdown()
@@ -270,7 +271,7 @@ func TestHashesAreSlow(t *testing.T) {
 			for range maxPending {
 				all.Go(func() {
 					if status := s.signsIn(identity, password); status != want {
-						t.Errorf("who had to wait: %d, want %d", status, want)
+						t.Errorf("a sign-in that had to wait: %d, want %d", status, want)
 					}
 				})
 			}
@@ -286,27 +287,28 @@ func TestHashesAreSlow(t *testing.T) {
 		for range maxChecks {
 			g.checks <- struct{}{}
 		}
-		wait(http.StatusServiceUnavailable).Wait() // for too long
+		wait(http.StatusServiceUnavailable).Wait() // no comparison ends, so all time out
 	})
 }
 
-// A stranger takes as long as somebody who is known.
-func TestStrangersAreCompared(t *testing.T) {
+// The password for an unknown identity is compared with the decoy, so that it takes as long as for a known one, but is never
+// right.
+func TestDecoy(t *testing.T) {
 	a, err := compileAccounts(Accounts{Users: []User{{"al", "plain"}, {"bo", hashOf(t, "hashed")}}}, newSigner(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if a.decoy.hash == nil || !a.usesBcrypt() {
-		t.Error("strangers are compared with nothing")
+		t.Error("the decoy has no hash")
 	}
 	for _, identity := range []string{"", "cy"} {
 		if _, ok := a.check(identity, "hashed"); ok {
-			t.Errorf("%q is the decoy", identity)
+			t.Errorf("%q signs in as the decoy", identity)
 		}
 	}
 	fast, _ := compileAccounts(Accounts{Users: []User{{"al", "plain"}}}, newSigner(secret))
 	if _, ok := fast.check("cy", ""); ok || fast.usesBcrypt() {
-		t.Error("without hashes nothing is slow")
+		t.Error("without hashes, the decoy signs in or checks count as slow")
 	}
 }
 
@@ -323,9 +325,9 @@ func TestRate(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequest("GET", serversPath, nil))
 		if w.Header().Get("Retry-After") != "1" {
-			t.Errorf("come again after %q", w.Header().Get("Retry-After"))
+			t.Errorf("Retry-After is %q, want 1", w.Header().Get("Retry-After"))
 		}
-		time.Sleep(time.Second) // after which there may be four
+		time.Sleep(time.Second) // which earns addrRateFactor requests; the body below costs three more than its request
 		p.ask("PATCH", callsPath+"/aaaaaaaaaaaaaaa", description("offer", 3*requestUnit))
 		p.refused("GET", serversPath, "", 429, tooFast)
 		s.access.from("192.0.2.51")
@@ -336,7 +338,8 @@ func TestRate(t *testing.T) {
 	})
 }
 
-func TestDoorIsShut(t *testing.T) {
+// A stream that Access does not admit is refused with the status that fits the error.
+func TestStreamNotAdmitted(t *testing.T) {
 	s := start(t)
 	p := s.open()
 	for err, want := range map[error]struct {

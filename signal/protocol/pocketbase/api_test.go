@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What each request is answered, of the requests that the SDK sends.
-func TestAnswers(t *testing.T) {
+// Each request that the SDK sends gets a response with the members that the SDK reads.
+func TestResponses(t *testing.T) {
 	s := start(t)
 	p := s.open()
 	signedIn := p.must("POST", signInPath, signInJSON(identity, password))
@@ -76,7 +76,7 @@ func TestStreamHeader(t *testing.T) {
 	}
 }
 
-// Hostile or mistaken requests, each of which is counted by why.
+// Hostile and mistaken requests are refused, each with its own status and reason, and have no effect on other clients.
 func TestRefusals(t *testing.T) {
 	s := start(t)
 	p, other := s.open(), s.open("other@example.com", "another password")
@@ -90,17 +90,17 @@ func TestRefusals(t *testing.T) {
 		status             int
 		why                reason
 	}{
-		"another path":              {p, "GET", "/api/settings", "", 404, notFound},
-		"another collection":        {p, "GET", "/api/collections/users/records", "", 404, notFound},
-		"all calls":                 {p, "GET", callsPath, "", 405, badMethod},
-		"all candidates":            {p, "GET", offersPath, "", 405, badMethod},
-		"a path that climbs":        {p, "GET", callsPath + "/../" + id, "", 404, notFound},
-		"a path that climbs hidden": {p, "GET", callsPath + "/%2e%2e%2f" + id[:6], "", 404, notFound},
-		"an ID that is none":        {p, "GET", callsPath + "/" + strings.ToUpper(id), "", 404, notFound},
-		"an asterisk":               {p, "GET", callsPath + "/*", "", 404, notFound},
-		"no call":                   {p, "GET", callsPath + "/aaaaaaaaaaaaaaa", "", 404, notFound},
-		"no call to answer":         {p, "PATCH", callsPath + "/aaaaaaaaaaaaaaa", `{"answer":` + answerJSON + `}`, 404, notFound},
-		"another method":            {p, "PUT", callsPath + "/" + id, "", 405, badMethod},
+		"another path":           {p, "GET", "/api/settings", "", 404, notFound},
+		"another collection":     {p, "GET", "/api/collections/users/records", "", 404, notFound},
+		"all calls":              {p, "GET", callsPath, "", 405, badMethod},
+		"all candidates":         {p, "GET", offersPath, "", 405, badMethod},
+		"a path with ..":         {p, "GET", callsPath + "/../" + id, "", 404, notFound},
+		"a path with escaped ..": {p, "GET", callsPath + "/%2e%2e%2f" + id[:6], "", 404, notFound},
+		"an invalid ID":          {p, "GET", callsPath + "/" + strings.ToUpper(id), "", 404, notFound},
+		"an asterisk":            {p, "GET", callsPath + "/*", "", 404, notFound},
+		"an unknown call":        {p, "GET", callsPath + "/aaaaaaaaaaaaaaa", "", 404, notFound},
+		"answer an unknown call": {p, "PATCH", callsPath + "/aaaaaaaaaaaaaaa", `{"answer":` + answerJSON + `}`, 404, notFound},
+		"another method":         {p, "PUT", callsPath + "/" + id, "", 405, badMethod},
 
 		"no token":                  {nobody, "POST", callsPath, "{}", 401, noToken},
 		"no token, servers":         {nobody, "GET", serversPath, "", 401, noToken},
@@ -111,64 +111,64 @@ func TestRefusals(t *testing.T) {
 		"no token, subscribe":       {nobody, "POST", streamPath, hears.subscription("calls/" + id), 401, noToken},
 		"an altered token":          {&page{server: s, token: p.token[:len(p.token)-4] + "AAAA"}, "POST", callsPath, "{}", 401, noToken},
 		"a token without signature": {&page{server: s, token: unsigned(p.token)}, "POST", callsPath, "{}", 401, noToken},
-		"a token that is junk":      {&page{server: s, token: strings.Repeat("a.", 9000)}, "POST", callsPath, "{}", 401, noToken},
+		"a malformed token":         {&page{server: s, token: strings.Repeat("a.", 9000)}, "POST", callsPath, "{}", 401, noToken},
 
 		"a wrong password":       {nobody, "POST", signInPath, signInJSON(identity, "wrong"), 400, wrongPassword},
 		"a wrong identity":       {nobody, "POST", signInPath, signInJSON("eve@example.com", password), 400, wrongPassword},
 		"another's password":     {nobody, "POST", signInPath, signInJSON(identity, "another password"), 400, wrongPassword},
 		"no password":            {nobody, "POST", signInPath, `{"identity":"` + identity + `"}`, 400, wrongPassword},
-		"a password of numbers":  {nobody, "POST", signInPath, `{"identity":"` + identity + `","password":123}`, 400, wrongPassword},
+		"a password as a number": {nobody, "POST", signInPath, `{"identity":"` + identity + `","password":123}`, 400, wrongPassword},
 		"a long password":        {nobody, "POST", signInPath, signInJSON(identity, strings.Repeat("p", 73)), 400, wrongPassword},
 		"a large sign-in":        {nobody, "POST", signInPath, signInJSON(identity, strings.Repeat("p", maxSignIn)), 413, tooLarge},
-		"a sign-in that is none": {nobody, "POST", signInPath, "null", 400, wrongPassword},
+		"a sign-in of null":      {nobody, "POST", signInPath, "null", 400, wrongPassword},
 
-		"a call that is no JSON":      {p, "POST", callsPath, "{", 400, badRequest},
-		"a call that is a list":       {p, "POST", callsPath, "[]", 400, badRequest},
-		"an offer that is a text":     {p, "PATCH", callsPath + "/" + id, `{"offer":"v=0"}`, 400, badRequest},
-		"an offer without text":       {p, "PATCH", callsPath + "/" + id, `{"offer":{"type":"offer"}}`, 400, badRequest},
-		"an offer of numbers":         {p, "PATCH", callsPath + "/" + id, `{"offer":{"type":1,"sdp":2}}`, 400, badRequest},
-		"an offer that isn't UTF-8":   {p, "PATCH", callsPath + "/" + id, "{\"offer\":{\"type\":\"offer\",\"sdp\":\"\xff\"}}", 400, badRequest},
-		"an offer of another":         {other, "PATCH", callsPath + "/" + id, `{"offer":` + offerJSON + `}`, 403, notAllowed},
-		"an offer above a message":    {p, "PATCH", callsPath + "/" + id, description("offer", 300<<10), 413, tooLarge},
-		"an offer above what is kept": {p, "PATCH", callsPath + "/" + id, description("offer", 100<<10), 400, callFull},
+		"a call that isn't JSON":    {p, "POST", callsPath, "{", 400, badRequest},
+		"a call that is a list":     {p, "POST", callsPath, "[]", 400, badRequest},
+		"an offer that is a string": {p, "PATCH", callsPath + "/" + id, `{"offer":"v=0"}`, 400, badRequest},
+		"an offer without SDP":      {p, "PATCH", callsPath + "/" + id, `{"offer":{"type":"offer"}}`, 400, badRequest},
+		"an offer of numbers":       {p, "PATCH", callsPath + "/" + id, `{"offer":{"type":1,"sdp":2}}`, 400, badRequest},
+		"an offer that isn't UTF-8": {p, "PATCH", callsPath + "/" + id, "{\"offer\":{\"type\":\"offer\",\"sdp\":\"\xff\"}}", 400, badRequest},
+		"another user's offer":      {other, "PATCH", callsPath + "/" + id, `{"offer":` + offerJSON + `}`, 403, notAllowed},
+		"an offer above MaxMessage": {p, "PATCH", callsPath + "/" + id, description("offer", 300<<10), 413, tooLarge},
+		"an offer above KeptBytes":  {p, "PATCH", callsPath + "/" + id, description("offer", 100<<10), 400, callFull},
 
-		"a candidate of no call":   {p, "POST", offersPath, candidateJSON("aaaaaaaaaaaaaaa", 1), 400, notFound},
-		"a candidate of no ID":     {p, "POST", offersPath, candidateJSON("../../users", 1), 400, notFound},
-		"a candidate of nothing":   {p, "POST", offersPath, `{"call_id":"` + id + `"}`, 400, badRequest},
-		"a candidate that is null": {p, "POST", offersPath, `{"call_id":"` + id + `","data":null}`, 400, badRequest},
-		"a candidate that is deep": {p, "POST", offersPath, deep, 400, badRequest},
-		"a candidate of another":   {other, "POST", offersPath, candidateJSON(id, 1), 403, notAllowed},
+		"no such call":             {p, "POST", offersPath, candidateJSON("aaaaaaaaaaaaaaa", 1), 400, notFound},
+		"an invalid call ID":       {p, "POST", offersPath, candidateJSON("../../users", 1), 400, notFound},
+		"no candidate":             {p, "POST", offersPath, `{"call_id":"` + id + `"}`, 400, badRequest},
+		"a null candidate":         {p, "POST", offersPath, `{"call_id":"` + id + `","data":null}`, 400, badRequest},
+		"a deep candidate":         {p, "POST", offersPath, deep, 400, badRequest},
+		"another user's candidate": {other, "POST", offersPath, candidateJSON(id, 1), 403, notAllowed},
 		"a large candidate":        {p, "POST", offersPath, `{"data":{"candidate":"` + strings.Repeat("c", maxCandidate) + `"}}`, 413, tooLarge},
 
-		"another's stream":         {other, "POST", streamPath, hears.subscription("calls/" + id), 403, otherUser},
-		"no stream":                {p, "POST", streamPath, `{"clientId":"AAAA","subscriptions":[]}`, 404, noStream},
+		"another user's stream":    {other, "POST", streamPath, hears.subscription("calls/" + id), 403, otherUser},
+		"an unknown stream":        {p, "POST", streamPath, `{"clientId":"AAAA","subscriptions":[]}`, 404, noStream},
 		"a stream without ID":      {p, "POST", streamPath, `{"subscriptions":[]}`, 400, badRequest},
-		"a topic with a line":      {p, "POST", streamPath, hears.subscription("calls\nevent:x"), 400, badRequest},
-		"a topic with a return":    {p, "POST", streamPath, hears.subscription("calls\rdata:x"), 400, badRequest},
-		"a topic that is long":     {p, "POST", streamPath, hears.subscription(strings.Repeat("c", maxTopic+1)), 400, badRequest},
+		"a topic with a newline":   {p, "POST", streamPath, hears.subscription("calls\nevent:x"), 400, badRequest},
+		"a topic with a CR":        {p, "POST", streamPath, hears.subscription("calls\rdata:x"), 400, badRequest},
+		"a long topic":             {p, "POST", streamPath, hears.subscription(strings.Repeat("c", maxTopic+1)), 400, badRequest},
 		"a topic that is a number": {p, "POST", streamPath, `{"clientId":"` + hears.id + `","subscriptions":[1]}`, 400, badRequest},
-		"topics that are a text":   {p, "POST", streamPath, `{"clientId":"` + hears.id + `","subscriptions":"calls"}`, 400, badRequest},
+		"topics as a string":       {p, "POST", streamPath, `{"clientId":"` + hears.id + `","subscriptions":"calls"}`, 400, badRequest},
 		"too many topics":          {p, "POST", streamPath, hears.subscription(many(maxTopics + 1)...), 400, badRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.as.t = t
-			s.access.from("192.0.2.99") // whose rate all of them share
+			s.access.from("192.0.2.99") // so that the checks below do not run into the rate limit
 			s.handler.attempts = newAttemptLimiter()
 			c.as.refused(c.method, c.path, c.body, c.status, c.why)
 		})
 	}
 	s.t, p.t = t, t
-	// Nobody has been hurt.
+	// The call still works.
 	p.offerCandidate(id, 1)
 	other.t = t
 	other.answer(id)
 	hears.wants("calls/" + id + " update offer:true answer:true")
 	if log := s.log(); strings.Contains(log, password) || strings.Contains(log, p.token) || strings.Contains(log, id) {
-		t.Errorf("a secret is in the log:\n%s", log)
+		t.Errorf("the log contains a secret:\n%s", log)
 	}
 }
 
-// unsigned is a token as whoever takes alg: none would.
+// unsigned returns a copy of a token without a signature, whose header says alg: none.
 func unsigned(token string) string {
 	parts := strings.Split(token, ".")
 	return "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + parts[1] + "."
@@ -185,7 +185,8 @@ func many(n int) (topics []string) {
 	return topics
 }
 
-// Headers as a proxy or another client may write them.
+// The Authorization header may hold the token alone or as a Bearer token. Pages of other origins may use all methods of the
+// API.
 func TestAuthorization(t *testing.T) {
 	s := start(t)
 	p := s.open()
@@ -198,7 +199,7 @@ func TestAuthorization(t *testing.T) {
 			t.Errorf("%.10q: %d, want %d", header, w.Code, want)
 		}
 		if got := w.Header().Get("Access-Control-Allow-Methods"); !strings.Contains(got, http.MethodPatch) || !strings.Contains(got, http.MethodDelete) {
-			t.Errorf("pages of other origins may %q", got)
+			t.Errorf("pages of other origins may use only %q", got)
 		}
 	}
 }

@@ -26,7 +26,7 @@
 //
 // On PocketBase itself the demo loses calls. Here it does not, although its pages are unchanged:
 //
-//   - The answerer subscribes long after the caller's candidates were created. A new subscription is therefore sent the
+//   - The answerer subscribes long after the creator's candidates were stored. A new subscription is therefore sent the
 //     existing records, as if they had just been created. Repetition is harmless: a page accepts one answer, and each
 //     candidate once.
 //   - The browser cannot apply a candidate of the answerer before it has the answer, so the candidate would be lost. The
@@ -46,8 +46,9 @@
 // # Reading and answering a call
 //
 // A call's ID cannot be guessed. Any user who is signed in and knows the ID may read and answer the call, and receives its
-// events from then on. Apart from the creator, only the eight most recent of these readers receive events. The first answer
-// is final: from then on the call belongs to its creator and its answerer, and candidates from other readers are dropped.
+// events from then on. Apart from the creator, only the eight most recent of these readers receive events. The first user to
+// answer becomes the answerer. From then on the call belongs to its creator and its answerer alone: other readers get no
+// more events, their candidates are dropped, and they cannot answer it again.
 //
 // Sign-ins tell clients apart. A token that was refreshed belongs to the same sign-in as the original. Two sign-ins of the
 // same user may act for each other, because two tabs of one browser share the place where the SDK keeps its token, so that a
@@ -67,8 +68,8 @@
 //
 //	open   with any password, from a page of an admitted origin
 //	key    with an API key as the password
-//	jwt    with a JSON Web Token as the password. The name in the token counts, not the identity. A token that is limited to certain calls
-//	       is refused.
+//	jwt    with a JSON Web Token as the password. The name in the token counts, not the identity. A token that is limited to
+//	       certain calls is refused.
 //
 // With open or key, sign-ins with the same identity and password from the same address (IPv6: the same /64) are the same
 // user. There is no account behind such a user, so do not rely on its being a single person.

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// How SDK 0.19 and later ones call the collections.
+// dialects are the topics by which versions of the SDK subscribe to the candidates.
 var dialects = map[string]struct{ offers, answers string }{
 	"0.19":              {"offer_candidates", "answer_candidates"},
 	"0.28":              {"offer_candidates/*", "answer_candidates/*"},
 	"0.28 with options": {"offer_candidates/*?options=%7B%22query%22%3A%7B%7D%7D", "answer_candidates/*?options=%7B%7D"},
 }
 
-// The tutorial's call, from both sides and from begin to end.
+// A call of the demo works from beginning to end, with the topics of each version of the SDK.
 func TestCall(t *testing.T) {
 	for name, d := range dialects {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestCall(t *testing.T) {
 	}
 }
 
-// A payload passes as it was written.
+// Session descriptions and candidates arrive with the same content that was sent, whatever its whitespace and escapes.
 func TestPayload(t *testing.T) {
 	s := start(t)
 	caller, callee := s.open(), s.open()
@@ -76,7 +76,8 @@ func TestPayload(t *testing.T) {
 	}
 }
 
-// Late-join hole: the original tells nobody of candidates that were there before.
+// A new subscription is sent the candidates that already exist. PocketBase itself does not send them, so a late answerer
+// misses them.
 func TestReplay(t *testing.T) {
 	s := start(t)
 	caller, callee := s.open(), s.open()
@@ -91,18 +92,18 @@ func TestReplay(t *testing.T) {
 	hears := callee.listen("offer_candidates/*")
 	hears.wants("offer_candidates/* create candidate:0", "offer_candidates/* create candidate:1", "offer_candidates/* create candidate:2")
 
-	// A caller who comes back, whatever the order of its topics.
+	// A creator that reconnects gets the answer before the candidates, whatever the order of its topics.
 	back := caller.listen("answer_candidates/*", "calls/"+id)
 	back.wants("calls/"+id+" update offer:true answer:true", "answer_candidates/* create candidate:8", "answer_candidates/* create candidate:9")
 
-	// What was subscribed to already isn't told again.
+	// Records of a topic that the stream already had are not sent again.
 	callee.must("POST", streamPath, hears.subscription("offer_candidates/*", "calls/"+id))
 	hears.wants("calls/" + id + " update offer:true answer:true")
 	caller.offerCandidate(id, 3)
 	hears.wants("offer_candidates/* create candidate:3")
 }
 
-// Order race: an answerer's candidates may come before its answer.
+// Candidates of the answerer that arrive before its answer are held back until the answer was sent.
 func TestCandidatesWaitForTheAnswer(t *testing.T) {
 	s := start(t)
 	caller, callee := s.open(), s.open()
@@ -122,7 +123,8 @@ func TestCandidatesWaitForTheAnswer(t *testing.T) {
 	}
 }
 
-// Lost candidates: the SDK aborts a request when the next of its kind begins. What it has sent counts.
+// A request that the client aborts takes effect once it was sent. The SDK aborts a request when the next one of its kind
+// begins.
 func TestAbortedRequests(t *testing.T) {
 	s := start(t)
 	caller, callee := s.open(), s.open()
@@ -131,7 +133,7 @@ func TestAbortedRequests(t *testing.T) {
 	callee.answer(id)
 	hears := callee.listen("offer_candidates")
 
-	// As the handler sees it: the request's context has ended before the handler begins.
+	// The request's context has ended before the handler runs.
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	r := httptest.NewRequestWithContext(gone, "POST", offersPath, strings.NewReader(candidateJSON(id, 1)))
@@ -139,7 +141,7 @@ func TestAbortedRequests(t *testing.T) {
 	s.ServeHTTP(httptest.NewRecorder(), r)
 	hears.wants("offer_candidates create candidate:1")
 
-	// As it is on the wire: everything is sent, and the connection is closed at once.
+	// The client sends the whole request and closes the connection at once.
 	for n := 2; n < 12; n++ {
 		u, _ := url.Parse(s.url)
 		conn, err := net.Dial("tcp", u.Host)
@@ -162,7 +164,7 @@ func TestAbortedRequests(t *testing.T) {
 	}
 }
 
-// Hang-up is the end of a candidate, even where none has ever come.
+// A hang-up is announced as the deletion of a candidate, even if the creator sent none.
 func TestHangUpWithoutCandidates(t *testing.T) {
 	s := start(t)
 	caller, callee := s.open(), s.open()
@@ -175,9 +177,9 @@ func TestHangUpWithoutCandidates(t *testing.T) {
 	if m.String() != "offer_candidates/* delete nothing" || m.record()["call_id"] != id {
 		t.Errorf("%v", m)
 	}
-	// Twice, or of a call that the daemon has forgotten: the page that does it wants to go on.
+	// Hanging up twice, or a call that does not exist, succeeds.
 	caller.hangUp(id)
 	caller.hangUp("aaaaaaaaaaaaaaa")
-	// Who was about to listen is told.
+	// An answerer that subscribes after the end is told too.
 	callee.listen("offer_candidates/*").wants("offer_candidates/* delete nothing")
 }

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// What the SDK sends, 0.19 and 0.28, while the tutorial's page makes a call.
+// captured holds request bodies that SDK 0.19 and 0.28 sent during calls of the demo, and malformed ones.
 var captured = []string{
 	`{"identity":"test@example.com","password":"Test123456789"}`,
 	`{"user_id":"pyal1v30bcst95p"}`,
@@ -23,7 +23,7 @@ var captured = []string{
 	`{"offer":null,"answer":null}`, `null`, `[]`, `{"data":[[[[]]]]}`, `{"data":"\"[[["}`, "{\"subscriptions\":[\"a\\nb\"]}", "\xff", `{"offer":{"type":"\ud800","sdp":""}}`,
 }
 
-// Whatever the body, what comes out is within limits, and safe in an event.
+// Whatever the body, decoded values are within the limits and cannot break out of an event.
 func FuzzDecode(f *testing.F) {
 	for _, c := range captured {
 		f.Add([]byte(c))
@@ -62,15 +62,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// isSafe reports a value that is no JSON of sensible depth in one line.
+// isSafe checks that a value is JSON in UTF-8 on one line, nested no deeper than maxDepth, and no longer than the body.
 func isSafe(t *testing.T, body, v []byte) {
 	t.Helper()
 	if !json.Valid(v) || !utf8.Valid(v) || bytes.ContainsAny(v, "\r\n") || tooDeep(v) || len(v) > len(body) {
-		t.Errorf("%q of %q", v, body)
+		t.Errorf("%q is not safe in an event; decoded from %q", v, body)
 	}
 }
 
-// A token that we didn't make is nobody's.
+// A token that the signer did not issue is never accepted.
 func FuzzToken(f *testing.F) {
 	s := newSigner(secret)
 	until := time.Now().Add(1000 * time.Hour)
@@ -83,12 +83,12 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		p, _, err := s.verify(token)
 		if err == nil && token != good {
-			t.Errorf("%q is %+v", token, p)
+			t.Errorf("%q is accepted as a token of %+v", token, p)
 		}
 	})
 }
 
-// Paths lead nowhere but to what there is.
+// A path is accepted only if it is one of the API's, and an ID only if it is valid.
 func FuzzPath(f *testing.F) {
 	for _, path := range []string{
 		signInPath, refreshPath, serversPath, callsPath, callsPath + "/q0de7i8xyctvz00", streamPath, "/api/collections/calls/records/../../users",
@@ -103,7 +103,7 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%s %q: %q", method, path, id)
 		}
 		if refused == nil && id != "" && path != callsPath+"/"+id {
-			t.Errorf("%q is a call", path)
+			t.Errorf("%q is accepted as the path of a call", path)
 		}
 	})
 }

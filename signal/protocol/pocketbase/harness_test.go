@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event before it fails.
 const patience = 20 * time.Second
 
 const (
@@ -33,14 +33,14 @@ const (
 
 var secret = []byte("a secret of at least 32 bytes, which outlives a process")
 
-// fakeAccess admits each caller as a test says.
+// fakeAccess is an Access whose decisions a test controls.
 type fakeAccess struct {
-	authorize func(secrets ...string) (signal.Visitor, error)
+	authorize func(secrets ...string) (signal.Visitor, error) // nil authorizes every request
 
 	mu       sync.Mutex
-	addr     netip.Addr
-	admitErr error
-	entered  int
+	addr     netip.Addr // the client's
+	admitErr error      // the result of Admit
+	entered  int        // connections that Admit counted and that were not released
 }
 
 func (a *fakeAccess) Caller() signal.Visitor {
@@ -49,7 +49,7 @@ func (a *fakeAccess) Caller() signal.Visitor {
 	return signal.Visitor{Addr: a.addr, Host: "icebox.test", Base: "https://icebox.test"}
 }
 
-// from lets requests come from an address.
+// from sets the client address of the following requests.
 func (a *fakeAccess) from(addr string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,7 +77,7 @@ func (a *fakeAccess) Admit() (func(), error) {
 	}, nil
 }
 
-// admitted is how many connections have entered and not left.
+// admitted returns the number of connections that have not been released.
 func (a *fakeAccess) admitted() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -89,14 +89,14 @@ func (a *fakeAccess) AllowCORS(w http.ResponseWriter, methods string) bool {
 	return false
 }
 
-// setup is what a test may change.
+// setup holds the options of a server that a test may change.
 type setup struct {
 	limits   signal.Limits
 	hub      signal.Options
 	accounts Accounts
 }
 
-// server is a handler behind a a, and what it logs.
+// server is a Handler with its hub, a fakeAccess and its log output.
 type server struct {
 	t        *testing.T
 	hub      *signal.Hub
@@ -109,7 +109,7 @@ type server struct {
 	logged bytes.Buffer
 }
 
-// Write implements io.Writer for the log.
+// Write implements io.Writer. It receives the log output.
 func (s *server) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,7 @@ func (s *server) log() string {
 	return s.logged.String()
 }
 
-// newServer makes a server that nobody can reach over the network.
+// newServer returns a server that does not listen. Tests call its ServeHTTP.
 func newServer(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()
 	o := setup{limits: signal.DefaultLimits(), accounts: Accounts{Users: []User{{identity, password}, {"other@example.com", "another password"}}}}
@@ -146,7 +146,7 @@ func newServer(t *testing.T, changes ...func(*setup)) *server {
 	return s
 }
 
-// shutdown ends the hub.
+// shutdown shuts the hub down and waits for its goroutines.
 func (s *server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -157,6 +157,7 @@ func (s *server) shutdown() {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Serve(w, r, &s.access) }
 
+// start returns a server that listens on a local port until the test ends.
 func start(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()
 	s := newServer(t, changes...)
@@ -170,7 +171,7 @@ func start(t *testing.T, changes ...func(*setup)) *server {
 	return s
 }
 
-// count returns the value of a metric with one label or none.
+// count returns the value of a counter or gauge. label is the value of its only label; "" takes the first series.
 func (s *server) count(name, label string) float64 {
 	s.t.Helper()
 	families, err := s.registry.Gather()
@@ -191,17 +192,18 @@ func (s *server) count(name, label string) float64 {
 	return 0
 }
 
-// attributes is what JSON objects are in tests.
+// attributes is a decoded JSON object.
 type attributes = map[string]any
 
-// page is a client that behaves as the SDK does: with a token that is sent as it is.
+// page is a client that sends requests as the SDK does, with the token alone in the Authorization header.
 type page struct {
 	*server
 	token string
 	user  string
 }
 
-// ask sends a request and returns the status and the body. It opens no connection: see source for the one that needs one.
+// ask sends a request and returns the status and the body. It calls the handler directly, without a connection. Event
+// streams need a connection; see connect.
 func (p *page) ask(method, path, body string) (int, attributes) {
 	p.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -222,7 +224,7 @@ func (p *page) ask(method, path, body string) (int, attributes) {
 	return w.Code, o
 }
 
-// must asks for what has to succeed.
+// must sends a request that has to succeed, and returns the body.
 func (p *page) must(method, path, body string) attributes {
 	p.t.Helper()
 	status, o := p.ask(method, path, body)
@@ -232,7 +234,7 @@ func (p *page) must(method, path, body string) attributes {
 	return o
 }
 
-// refused asks for what has to be refused, with a status and a reason.
+// refused sends a request that has to be refused, and checks the status, the format of the error and the refusal's metric.
 func (p *page) refused(method, path, body string, status int, why reason) {
 	p.t.Helper()
 	before := p.count("refused_total", why.String())
@@ -248,7 +250,7 @@ func (p *page) refused(method, path, body string, status int, why reason) {
 		}
 	}
 	if p.count("refused_total", why.String()) != before+1 {
-		p.t.Errorf("%s %s %.80s: not counted as %s", method, path, body, why)
+		p.t.Errorf("%s %s %.80s: the refusal is not counted as %s", method, path, body, why)
 	}
 }
 
@@ -266,7 +268,7 @@ func signInJSON(identity, password string) string {
 	return string(append(appendMember(append([]byte(`{"identity":`), quote(identity)...), "password", quote(password)), '}'))
 }
 
-// open signs in as the tutorial's page does when it is loaded.
+// open signs in as the demo's page does when it is loaded: with the given identity and password, or as the first user.
 func (s *server) open(as ...string) *page {
 	s.t.Helper()
 	if len(as) == 0 {
@@ -287,7 +289,7 @@ func candidateJSON(call string, n int) string {
 	return fmt.Sprintf(`{"call_id":%q,"data":{"candidate":"candidate:%d 1 udp 1 192.0.2.1 5000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}`, call, n)
 }
 
-// call makes a call as the tutorial's page does, and returns its ID.
+// call creates a call as the demo's page does, and returns its ID.
 func (p *page) call() string {
 	p.t.Helper()
 	id := p.must("POST", callsPath, fmt.Sprintf(`{"user_id":%q}`, p.user))["id"].(string)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// idleResponse is a response of a connection that exists in memory alone, with fake time.
+// idleResponse is an in-memory http.ResponseWriter for an event stream in a synctest bubble, where a network connection
+// would keep the fake clock from advancing.
 type idleResponse struct {
 	header http.Header
 	done   chan struct{}
@@ -17,6 +18,7 @@ type idleResponse struct {
 	body bytes.Buffer
 }
 
+// newIdle returns an idleResponse. The test closes done when the handler returns.
 func newIdle() *idleResponse {
 	return &idleResponse{header: make(http.Header), done: make(chan struct{})}
 }
@@ -41,7 +43,7 @@ func (i *idleResponse) text() string {
 	return i.body.String()
 }
 
-// id is what the first event says.
+// id returns the stream's ID from the first event.
 func (i *idleResponse) id() string {
 	_, rest, _ := strings.Cut(i.text(), "id:")
 	id, _, _ := strings.Cut(rest, "\n")

@@ -9,7 +9,8 @@ import (
 	"icebox/signal"
 )
 
-// When calls end by themselves. Each case has a call that is answered or not, and a maker whose stream comes and goes.
+// A call ends by itself after the time and for the reason in each case. The cases differ in whether the call is answered,
+// and when its creator's stream begins, ends and begins again.
 func TestLifetimes(t *testing.T) {
 	for name, c := range map[string]struct {
 		listens, answered bool
@@ -18,14 +19,14 @@ func TestLifetimes(t *testing.T) {
 		ends              time.Duration // the call
 		why               endReason
 	}{
-		"a creator who never listens":    {ends: absenceLimit, why: deserted},
-		"answered, never listens":        {answered: true, ends: absenceLimit, why: deserted},
-		"nobody answers":                 {listens: true, ends: time.Hour, why: unanswered},
-		"the creator goes":               {listens: true, leaves: 10 * time.Minute, ends: 11 * time.Minute, why: deserted},
-		"the creator goes from a call":   {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absenceLimit, why: deserted},
-		"the creator is back in time":    {listens: true, answered: true, leaves: time.Hour, returns: 59 * time.Second, ends: maxAge, why: tooOld},
-		"a call that goes on for a day":  {listens: true, answered: true, ends: maxAge, why: tooOld},
-		"back in time, and nobody there": {listens: true, leaves: time.Minute, returns: 50 * time.Second, ends: time.Hour, why: unanswered},
+		"the creator never subscribes": {ends: absenceLimit, why: deserted},
+		"answered, never subscribes":   {answered: true, ends: absenceLimit, why: deserted},
+		"nobody answers":               {listens: true, ends: time.Hour, why: unanswered},
+		"the creator leaves":           {listens: true, leaves: 10 * time.Minute, ends: 11 * time.Minute, why: deserted},
+		"the creator leaves, answered": {listens: true, answered: true, leaves: 5 * time.Hour, ends: 5*time.Hour + absenceLimit, why: deserted},
+		"the creator returns in time":  {listens: true, answered: true, leaves: time.Hour, returns: 59 * time.Second, ends: maxAge, why: tooOld},
+		"a call that lasts a day":      {listens: true, answered: true, ends: maxAge, why: tooOld},
+		"returns in time, no answer":   {listens: true, leaves: time.Minute, returns: 50 * time.Second, ends: time.Hour, why: unanswered},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,24 +60,24 @@ func TestLifetimes(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				if s.count("calls", "") != 0 || s.count("calls_ended_total", c.why.String()) != 1 {
-					t.Error("the call hasn't ended")
+					t.Errorf("the call has not ended as %s", c.why)
 				}
 				if !contains(hears.text(), `"action":"delete"`) || !contains(hears.text(), id) {
-					t.Errorf("the other one heard %q", hears.text())
+					t.Errorf("the other party was sent %q", hears.text())
 				}
 				time.Sleep(endedFor + time.Second)
 				synctest.Wait()
 				b := s.handler.book
 				if len(b.calls) != 0 || len(b.callsBySignIn) != 0 || len(b.activeByKey) != 0 || b.bytes != 0 || b.endedCalls != 0 || b.active != 0 {
-					t.Errorf("something is left: %d calls, %d sessions, %v, %d bytes, %d graves", len(b.calls), len(b.callsBySignIn), b.activeByKey, b.bytes, b.endedCalls)
+					t.Errorf("left behind: %d calls, %d sign-ins, %v, %d bytes, %d ended calls", len(b.calls), len(b.callsBySignIn), b.activeByKey, b.bytes, b.endedCalls)
 				}
 			})
 		})
 	}
 }
 
-// Who was answered is told of the end when it comes back within two minutes, and only once it is its call.
-func TestTheEndIsKept(t *testing.T) {
+// A party that subscribes within endedFor after the end of its call is told of the end. Other users are not told.
+func TestEndIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		defer s.shutdown()
@@ -86,21 +87,22 @@ func TestTheEndIsKept(t *testing.T) {
 		caller.hangUp(id)
 		time.Sleep(endedFor - time.Second)
 		if e, _ := other.subscribe("offer_candidates"); e.text() != "" {
-			t.Errorf("somebody else heard %s", e.text())
+			t.Errorf("another user was sent %s", e.text())
 		}
 		if e, _ := callee.subscribe("offer_candidates"); !contains(e.text(), id) {
-			t.Errorf("the answerer heard %q", e.text())
+			t.Errorf("the answerer was sent %q", e.text())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if e, _ := callee.subscribe("offer_candidates"); e.text() != "" {
-			t.Errorf("after its time: %s", e.text())
+			t.Errorf("after endedFor, the answerer was sent %s", e.text())
 		}
 	})
 }
 
-// How many calls there may be. A page that is reloaded again and again leaves calls behind, which make room.
-func TestHowManyCalls(t *testing.T) {
+// Calls are limited per sign-in, per user, per address and in all. At a limit, a call that its creator has abandoned is
+// replaced.
+func TestCallLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, anyone, func(o *setup) {
 			o.limits.Calls.Total, o.limits.Calls.PerClient = 100, 3
@@ -117,7 +119,7 @@ func TestHowManyCalls(t *testing.T) {
 		if n := s.count("calls_ended_total", "replaced"); n != 1 {
 			t.Errorf("%v calls were replaced", n)
 		}
-		// A user has no more than a share, whatever number of sessions it has, and from whatever address.
+		// A user has at most its share of all calls, however many sign-ins and addresses it uses.
 		for i := range 40 {
 			s.access.from(fmt.Sprintf("198.51.100.%d", i))
 			q := s.open()
@@ -128,17 +130,18 @@ func TestHowManyCalls(t *testing.T) {
 		if n := s.count("calls", ""); n != minShare {
 			t.Errorf("a user has %v calls", n)
 		}
-		// Nor has an address, and there is an end of all.
+		// All users together have at most Total.
 		for i := range 50 {
 			s.access.from(fmt.Sprintf("203.0.113.%d", i))
 			s.open(fmt.Sprint(i), "x").ask("POST", callsPath, "{}")
 		}
 		if n := s.count("calls", ""); n != 100 {
-			t.Errorf("%v calls of 100", n)
+			t.Errorf("%v calls, want 100", n)
 		}
 		s.open("last", "x").refused("POST", callsPath, "{}", 400, tooManyCalls)
 		time.Sleep(absenceLimit)
 		synctest.Wait()
+		// An address has at most its share, however many users it has.
 		s.access.from("203.0.113.200")
 		for i := range minShare + 10 {
 			s.open(fmt.Sprint(i), "x").ask("POST", callsPath, "{}")
@@ -163,13 +166,13 @@ func TestOneCallPerUser(t *testing.T) {
 		time.Sleep(replaceAfter)
 		again.call()
 		if status, _ := p.ask("GET", callsPath+"/"+id, ""); status != 404 {
-			t.Error("the call of a page that is gone is still there")
+			t.Error("the abandoned call was not replaced")
 		}
 	})
 }
 
-// Limits that a reload lowers hold for what comes.
-func TestLimitsChange(t *testing.T) {
+// Lowered limits apply to new calls and new records, and to records that are added to existing calls.
+func TestLoweredLimits(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
 	p := s.open()

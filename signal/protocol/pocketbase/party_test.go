@@ -10,14 +10,14 @@ import (
 	"icebox/signal/broker"
 )
 
-// fakeStream is a stream's client that notes what it hears. It needs no connection.
+// fakeStream is a client that records the events that it is sent. It needs no connection.
 type fakeStream struct {
-	busy bool
+	busy bool // refuse all events
 
 	mu    sync.Mutex
-	heard string
-	from  []broker.ID // of what has been heard
-	end   signal.Reason
+	heard string        // the events
+	from  []broker.ID   // the sender of each batch of events
+	end   signal.Reason // the argument of End
 }
 
 func (e *fakeStream) Forward(from broker.ID, events []byte) error {
@@ -37,7 +37,7 @@ func (e *fakeStream) End(why signal.Reason) {
 	e.end = why
 }
 
-// why returns what it was ended by, Gone if by nothing.
+// why returns the reason for which the stream was ended, or signal.Gone if it was not.
 func (e *fakeStream) why() signal.Reason {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -50,7 +50,7 @@ func (e *fakeStream) text() string {
 	return e.heard
 }
 
-// subscribe subscribes without a connection.
+// subscribe subscribes a fakeStream to topics.
 func (p *page) subscribe(topics ...string) (*fakeStream, *subscriber) {
 	p.t.Helper()
 	e := new(fakeStream)
@@ -59,7 +59,7 @@ func (p *page) subscribe(topics ...string) (*fakeStream, *subscriber) {
 	return e, l
 }
 
-// received returns what has been heard since.
+// received returns the events since the last call, and forgets them.
 func (e *fakeStream) received() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,7 +68,7 @@ func (e *fakeStream) received() string {
 	return text
 }
 
-// Who knows a call's ID is told of it, and nobody else; when it is answered, nobody but its two parties.
+// Only clients that know a call's ID receive its events. Once it is answered, only its two parties do.
 func TestPrivacy(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
@@ -84,7 +84,7 @@ func TestPrivacy(t *testing.T) {
 	reader.read(id)
 	readerHears, _ := reader.subscribe(everything...)
 	if readerHears.received() == "" {
-		t.Error("who knows the ID hears nothing")
+		t.Error("a reader that knows the ID received nothing")
 	}
 	reader.answerCandidate(id, 5)
 	callee.read(id)
@@ -96,21 +96,22 @@ func TestPrivacy(t *testing.T) {
 	caller.hangUp(id)
 	for i, e := range spies {
 		if e.text() != "" {
-			t.Errorf("spy %d heard %s", i, e.text())
+			t.Errorf("spy %d received %s", i, e.text())
 		}
 	}
 	if callerHears.text() == "" {
-		t.Error("the caller hears nothing")
+		t.Error("the creator received nothing")
 	}
-	// The one who was too late is of the answerer's user, as everybody in the tutorial is, and still there; its candidates are not.
+	// The other reader has the same user as the answerer, as all pages of the demo may have. It remains a party, but its
+	// candidates are dropped.
 	for _, c := range []string{"candidate:5"} {
 		if contains(callerHears.text(), c) {
-			t.Errorf("the caller heard of %s, who wasn't the answerer", c)
+			t.Errorf("the creator received %s from a reader that did not answer", c)
 		}
 	}
 }
 
-// A third user who knows the ID of a call that was answered can neither read, nor hear, nor disturb it.
+// A third user who knows the ID of an answered call can neither read nor change it, and receives none of its events.
 func TestStrangers(t *testing.T) {
 	s := newServer(t, anyone)
 	defer s.shutdown()
@@ -124,9 +125,9 @@ func TestStrangers(t *testing.T) {
 	lateHears.received()
 	callerHears, _ := caller.subscribe("calls/"+id, "answer_candidates")
 	if text := callerHears.received(); contains(text, "candidate:5") {
-		t.Errorf("a candidate of somebody who hasn't answered: %s", text)
+		t.Errorf("the creator received a candidate of a reader that did not answer: %s", text)
 	}
-	for name, p := range map[string]*page{"who has read it": late, "a stranger": stranger} {
+	for name, p := range map[string]*page{"a reader that did not answer": late, "a stranger": stranger} {
 		p.refused("GET", callsPath+"/"+id, "", 404, notFound)
 		p.refused("PATCH", callsPath+"/"+id, `{"answer":`+answerJSON+`}`, 400, notAllowed)
 		p.refused("PATCH", callsPath+"/"+id, `{"offer":`+offerJSON+`}`, 404, notFound)
@@ -137,16 +138,17 @@ func TestStrangers(t *testing.T) {
 		caller.offerCandidate(id, 2)
 		callee.answerCandidate(id, 6)
 		if e.text() != "" {
-			t.Errorf("%s heard %s", name, e.text())
+			t.Errorf("%s received %s", name, e.text())
 		}
 	}
 	caller.hangUp(id)
 	if lateHears.text() != "" {
-		t.Errorf("who was late heard %s", lateHears.text())
+		t.Errorf("the reader that did not answer received %s", lateHears.text())
 	}
 }
 
-// Two tabs of one browser share the SDK's place for tokens: the second sign-in replaces the first one's under its feet.
+// Two tabs of one browser can call each other, although they share one stored token, so that the second tab's sign-in
+// replaces the token of the first.
 func TestTabsOfOneBrowser(t *testing.T) {
 	for name, as := range map[string][]string{"a user": {identity, password}, "anyone": {"al", "x"}} {
 		t.Run(name, func(t *testing.T) {
@@ -166,18 +168,18 @@ func TestTabsOfOneBrowser(t *testing.T) {
 			first.must("POST", streamPath, (&eventSource{id: l.id}).subscription("answer_candidates/*"))
 			for _, want := range []string{`"action":"update"`, "candidate:1", "candidate:3"} {
 				if !contains(hears.text(), want) {
-					t.Errorf("the caller hears no %s: %s", want, hears.text())
+					t.Errorf("the creator did not receive %s, but %s", want, hears.text())
 				}
 			}
 			first.hangUp(id)
 			if text := answererHears.text(); !contains(text, "candidate:2") || !contains(text, `"action":"delete"`) {
-				t.Errorf("the answerer hears %s", text)
+				t.Errorf("the answerer received only %s", text)
 			}
 		})
 	}
 }
 
-// Somebody who reads a call again and again doesn't make others forget its maker, and parties are few.
+// The number of readers is limited. Further readers displace the earliest ones, but never the creator.
 func TestReaders(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
@@ -190,17 +192,17 @@ func TestReaders(t *testing.T) {
 		last.read(id)
 	}
 	if n, joined := len(s.handler.book.calls[id].parties), len(s.handler.book.callsBySignIn); n != maxReaders+1 || joined != n {
-		t.Errorf("%d parties, %d sessions", n, joined)
+		t.Errorf("%d parties, %d sign-ins with calls, want %d", n, joined, maxReaders+1)
 	}
 	last.answer(id)
 	last.answerCandidate(id, 1)
 	if !contains(hears.text(), "candidate:1") {
-		t.Error("the creator hears nothing")
+		t.Error("the creator received nothing")
 	}
 	caller.hangUp(id)
 }
 
-// Events that don't fit are dropped and counted; who has missed them is told when it subscribes anew.
+// Events for a stream whose queue has no room for them are dropped and counted. A new subscription delivers the records.
 func TestBusyStream(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
@@ -211,18 +213,18 @@ func TestBusyStream(t *testing.T) {
 	hears.busy = true
 	callee.answerCandidate(id, 1)
 	if n := s.count("unheard_total", ""); n != 1 || hears.text() != "" {
-		t.Errorf("%v unheard, %s", n, hears.text())
+		t.Errorf("%v batches dropped, received %q", n, hears.text())
 	}
 	hears.busy = false
 	caller.must("POST", streamPath, (&eventSource{id: l.id}).subscription())
 	caller.must("POST", streamPath, (&eventSource{id: l.id}).subscription("answer_candidates"))
 	if !contains(hears.text(), "candidate:1") {
-		t.Errorf("heard %s", hears.text())
+		t.Errorf("received %q", hears.text())
 	}
 }
 
-// What waits for a stream counts against the session that sent it, so that the core can tell who floods whom. A replay, and a hang-up,
-// which come once, count against nobody.
+// Queued events count against the sign-in that caused them, so that the core can stop one client from flooding another.
+// Replays and hang-ups count against nobody, because each happens once.
 func TestSenders(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
@@ -234,11 +236,12 @@ func TestSenders(t *testing.T) {
 	caller.must("PATCH", callsPath+"/"+id, "{}")
 	caller.hangUp(id)
 	if f := hears.from; len(f) != 4 || f[0].IsZero() || f[0] != f[1] || f[2] == f[1] || f[2].IsZero() || !f[3].IsZero() {
-		t.Errorf("heard from %v", f)
+		t.Errorf("the senders are %v", f)
 	}
 }
 
-// One answer is enough: the caller's page has taken it.
+// Only the answerer may answer again. An answer of anyone else is refused, because the creator's page has accepted the first
+// one.
 func TestSecondAnswer(t *testing.T) {
 	s := newServer(t)
 	defer s.shutdown()
@@ -250,7 +253,8 @@ func TestSecondAnswer(t *testing.T) {
 	third.refused("PATCH", callsPath+"/"+id, `{"answer":`+answerJSON+`}`, 400, notAllowed)
 }
 
-// A call costs what its records hold, until it ends.
+// The bytes of a call are those of its records. They are freed when another reader's candidates are dropped and when the
+// call ends.
 func TestBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -270,7 +274,7 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%v bytes, then %v", before, after)
 		}
 		if n := s.handler.book.calls[id].bytes; float64(n) != s.count("bytes", "") {
-			t.Errorf("the call has %d bytes", n)
+			t.Errorf("the call counts %d bytes, the metric %v", n, s.count("bytes", ""))
 		}
 		caller.hangUp(id)
 		if n := s.count("bytes", ""); n != 0 {
@@ -279,8 +283,8 @@ func TestBytes(t *testing.T) {
 	})
 }
 
-// No limit can be met by records that are many or large.
-func TestCrowdedCall(t *testing.T) {
+// The records of one call are limited in number and in bytes.
+func TestFullCall(t *testing.T) {
 	limits := map[string]func(*signal.Limits){
 		"many":  func(l *signal.Limits) { l.Calls.KeptBytes = 1 << 30 },
 		"bytes": func(l *signal.Limits) { l.Calls.KeptBytes = 8 << 10 },
@@ -298,7 +302,7 @@ func TestCrowdedCall(t *testing.T) {
 				}
 			}
 			if name == "many" && made != maxCandidates || name == "bytes" && (made < 8 || made > 30) {
-				t.Errorf("%d candidates", made)
+				t.Errorf("%d candidates fit into a call", made)
 			}
 			p.refused("POST", offersPath, candidateJSON(id, 1), 400, callFull)
 			p.hangUp(id)
@@ -306,7 +310,7 @@ func TestCrowdedCall(t *testing.T) {
 	}
 }
 
-// All calls together have a limit too, and those that were made at one address.
+// The bytes of all calls, and of the calls created from one address, are limited.
 func TestFullStore(t *testing.T) {
 	for name, set := range map[string]func(*signal.CallLimits){
 		"all": func(l *signal.CallLimits) { l.KeptTotal = 1000 }, "of an address": func(l *signal.CallLimits) { l.KeptPerAddr = 1000 },
@@ -320,12 +324,12 @@ func TestFullStore(t *testing.T) {
 			p.refused("POST", offersPath, candidateJSON(id, 2), 503, storeFull)
 			p.refused("POST", callsPath, `{"offer":{"type":"offer","sdp":"`+strings.Repeat("s", 100)+`"}}`, 503, storeFull)
 			p.refused("PATCH", callsPath+"/"+id, description("offer", 400), 503, storeFull)
-			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // which is smaller
+			p.must("PATCH", callsPath+"/"+id, description("offer", 1)) // smaller than the old offer
 			s.access.from("192.0.2.77")
 			if status, _ := p.ask("POST", callsPath, description("offer", 700)); (status == 200) != (name == "of an address") {
 				t.Errorf("from another address: %d", status)
 			}
-			if name == "of an address" { // where there is room again
+			if name == "of an address" { // a hang-up makes room again
 				p.hangUp(id)
 				s.access.from("192.0.2.7")
 				p.call()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// eventSource is an EventSource.
+// eventSource is an event stream as a browser's EventSource reads it.
 type eventSource struct {
 	t      *testing.T
 	id     string
@@ -29,6 +29,7 @@ func (p *page) listen(topics ...string) *eventSource {
 	return s
 }
 
+// connect opens an event stream without a subscription.
 func (p *page) connect() *eventSource {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -41,7 +42,7 @@ func (p *page) connect() *eventSource {
 	}
 	p.t.Cleanup(func() { resp.Body.Close() })
 	if resp.StatusCode != 200 {
-		p.t.Fatalf("no event stream: %d", resp.StatusCode)
+		p.t.Fatalf("open an event stream: status %d", resp.StatusCode)
 	}
 	s := &eventSource{t: p.t, resp: resp, r: bufio.NewReader(resp.Body), cancel: cancel}
 	first := s.next()
@@ -56,7 +57,7 @@ func (s *eventSource) subscription(topics ...string) string {
 	return string(b)
 }
 
-// message is an event as the SDK sees it.
+// message is an event as the SDK receives it.
 type message struct {
 	id, topic string
 	data      attributes
@@ -67,7 +68,8 @@ func (m message) record() attributes {
 	return r
 }
 
-// String is the message in short: topic, action, and what it is about.
+// String summarizes the message as "topic action subject". The subject is the first word of a candidate, whether a call has
+// an offer and an answer, or "nothing" for a candidate without data.
 func (m message) String() string {
 	record := m.record()
 	about := record["id"]
@@ -119,7 +121,7 @@ func (s *eventSource) next() message {
 	return m
 }
 
-// wants compares the next events, in short.
+// wants checks that the next events have these summaries; see message.String.
 func (s *eventSource) wants(events ...string) {
 	s.t.Helper()
 	for _, want := range events {
@@ -129,11 +131,11 @@ func (s *eventSource) wants(events ...string) {
 	}
 }
 
-// ends waits for the end of the stream and returns what comes before.
+// ends waits until the stream ends and returns the messages before the end.
 func (s *eventSource) ends() (before []message) {
 	s.t.Helper()
 	guard := time.AfterFunc(patience, func() {
-		s.t.Error("the stream doesn't end")
+		s.t.Error("the stream did not end")
 		s.cancel()
 	})
 	defer guard.Stop()

@@ -12,7 +12,7 @@ import (
 	"icebox/signal"
 )
 
-// When the daemon stops, streams end, so that the SDK connects to the next one; and then there is none to be had.
+// A shutdown ends all streams, so that the SDK connects to the next daemon, and refuses new ones.
 func TestShutdown(t *testing.T) {
 	s := start(t)
 	p := s.open()
@@ -23,12 +23,12 @@ func TestShutdown(t *testing.T) {
 	}
 	p.refused("GET", streamPath, "", 503, restarting)
 	if n := s.access.admitted(); n != 0 {
-		t.Errorf("%d connections haven't left", n)
+		t.Errorf("%d connections were not released", n)
 	}
 }
 
-// A page that is closed leaves, and frees what it held.
-func TestPagesLeave(t *testing.T) {
+// When a page is closed, its stream is removed and its connection released.
+func TestClosedPages(t *testing.T) {
 	s := start(t)
 	p := s.open()
 	for range 3 {
@@ -37,18 +37,18 @@ func TestPagesLeave(t *testing.T) {
 	end := time.Now().Add(patience)
 	for s.access.admitted() > 0 {
 		if time.Now().After(end) {
-			t.Fatal("connections haven't left")
+			t.Fatal("connections were not released")
 		}
 		time.Sleep(time.Millisecond)
 	}
-	s.shutdown() // waits for all
+	s.shutdown() // waits for the streams' goroutines
 	if b := s.handler.book; len(b.streams) != 0 || len(b.streamsBySignIn) != 0 {
-		t.Errorf("%d streams, %d sessions are left", len(b.streams), len(b.streamsBySignIn))
+		t.Errorf("%d streams of %d sign-ins are left", len(b.streams), len(b.streamsBySignIn))
 	}
 }
 
-// A stream that never says what it wants is ended; one that says so stays.
-func TestSilentStreams(t *testing.T) {
+// A stream that does not subscribe within subscribeWait is ended. A stream that has subscribed stays.
+func TestUnsubscribedStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		p := s.open()
@@ -68,7 +68,7 @@ func TestSilentStreams(t *testing.T) {
 		if streams[0].ended() || !streams[1].ended() || len(book.streams) != 1 {
 			t.Errorf("ended: %v and %v, %d streams", streams[0].ended(), streams[1].ended(), len(book.streams))
 		}
-		// Comments keep proxies from cutting the other one off.
+		// Regular comments keep proxies from cutting off a stream without events.
 		before := strings.Count(streams[0].text(), ": \n\n")
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestSilentStreams(t *testing.T) {
 	})
 }
 
-// A stream ends with the token that it was subscribed with, and lasts as long as a newer one.
+// A stream ends when the token of its latest subscription expires.
 func TestStreamsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -100,13 +100,13 @@ func TestStreamsExpire(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if e.why() != signal.Expired || other.why() != signal.Gone {
-			t.Errorf("ended by %v, and one that was gone by %v", e.why(), other.why())
+			t.Errorf("ended for %v, and a stream that was already removed for %v", e.why(), other.why())
 		}
 	})
 }
 
-// A session has so many streams, and the oldest ones make room.
-func TestManyStreams(t *testing.T) {
+// A sign-in has at most maxStreams streams. A further one ends the oldest.
+func TestStreamLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		defer s.shutdown()
@@ -119,19 +119,19 @@ func TestManyStreams(t *testing.T) {
 		}
 		for i, e := range all {
 			if ended := e.why() == signal.Replaced; ended != (i < 2) {
-				t.Errorf("the %d. of %d has ended: %v", i+1, len(all), ended)
+				t.Errorf("stream %d of %d has ended: %v", i+1, len(all), ended)
 			}
 		}
 		p.hangUp(p.call())
 		for i, e := range all {
 			if hears := e.text() != ""; hears != (i >= 2) {
-				t.Errorf("the %d. of %d hears: %v", i+1, len(all), hears)
+				t.Errorf("stream %d of %d received events: %v", i+1, len(all), hears)
 			}
 		}
 	})
 }
 
-// Somebody who doesn't read is cut off, nobody has to wait for him, and his call goes on without.
+// A client that does not read its stream is cut off without making the sender wait. The call continues.
 func TestSlowReader(t *testing.T) {
 	s := start(t, func(o *setup) {
 		o.limits.Calls.KeptBytes, o.limits.MaxMessage, o.limits.QueueBytes, o.limits.ResumeBytes = 1<<20, 512<<10, 512<<10, 512<<10
@@ -157,7 +157,7 @@ func TestSlowReader(t *testing.T) {
 		}
 		s.handler.book.mu.Unlock()
 		if time.Now().After(end) {
-			t.Fatal("no stream")
+			t.Fatal("the stream did not appear")
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -166,7 +166,7 @@ func TestSlowReader(t *testing.T) {
 	for s.access.admitted() > 0 {
 		callee.must("PATCH", callsPath+"/"+id, big)
 		if time.Now().After(end) {
-			t.Fatal("who doesn't read is not cut off")
+			t.Fatal("the client that does not read was not cut off")
 		}
 		for range 1 + len(big)/requestUnit { // all tokens of the request: this test is not about the rate
 			s.handler.rates.Refund(s.access.Caller().Addr, ratesOf(s.hub.Limits()))
@@ -176,8 +176,8 @@ func TestSlowReader(t *testing.T) {
 	back.wants("calls/" + id + " update offer:true answer:true")
 }
 
-// A shutdown with a deadline that has passed cuts off who doesn't take its goodbye.
-func TestShutdownCuts(t *testing.T) {
+// A shutdown whose context has already ended still ends the streams.
+func TestShutdownWithoutTime(t *testing.T) {
 	s := start(t)
 	hears := s.open().listen("calls")
 	ctx, cancel := context.WithCancel(context.Background())
