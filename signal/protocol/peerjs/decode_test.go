@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// samples are written by hand in the form that the client's source gives them.
+// samples are handwritten messages in the format of the PeerJS client, and malformed ones.
 var samples = []string{
 	`{"type":"HEARTBEAT"}`,
 	`{"type":"OFFER","payload":{"sdp":{"type":"offer","sdp":"v=0\r\no=- 7614219274584779017 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"},"type":"data","connectionId":"dc_3x0o7oqjkcl","label":"dc_3x0o7oqjkcl","reliable":false,"serialization":"binary"},"dst":"bob"}`,
@@ -16,7 +16,7 @@ var samples = []string{
 	`[]`, `{}`, `{"type":"OPEN"}`, `{"dst":"a","dst":"b","payload":{},"payload":[],"type":"OFFER"}`,
 }
 
-// A message that is passed on is JSON, has the sender's name and nobody else's, and its payload is as it was.
+// A forwarded message is valid JSON with the sender's own id and an unchanged payload.
 func FuzzDecode(f *testing.F) {
 	for _, text := range samples {
 		f.Add([]byte(text))
@@ -25,7 +25,7 @@ func FuzzDecode(f *testing.F) {
 		kept := bytes.Clone(text)
 		m, ok := decode(text)
 		if ok != (json.Valid(text) && bytes.TrimLeft(text, " \t\r\n")[0] == '{') {
-			t.Fatalf("%q is taken for an object: %v", text, ok)
+			t.Fatalf("decode of %q reports %v", text, ok)
 		}
 		if !ok || m.dst == nil || m.payload == nil {
 			return
@@ -34,7 +34,7 @@ func FuzzDecode(f *testing.F) {
 			Type, Src    string
 			Dst, Payload json.RawMessage
 		}
-		frame := forwarded("OFFER", quote("alice"), m)
+		frame := forwardedFrame("OFFER", quote("alice"), m)
 		if err := json.Unmarshal(frame, &got); err != nil {
 			t.Fatalf("%q became %q: %v", text, frame, err)
 		}
@@ -61,6 +61,6 @@ func BenchmarkForward(b *testing.B) {
 	src := quote("alice")
 	for b.Loop() {
 		m, _ := decode([]byte(samples[4]))
-		forwarded("CANDIDATE", src, m)
+		forwardedFrame("CANDIDATE", src, m)
 	}
 }

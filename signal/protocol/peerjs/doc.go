@@ -1,52 +1,71 @@
-// Package peerjs is the server side of PeerJS clients (1.x), unmodified: they are given icebox's host in place of a PeerServer.
+// Package peerjs serves unmodified PeerJS clients (1.x), which are given icebox's host in place of a PeerServer.
 //
-// Below its path, /peerjs unless the operator says otherwise, an adapter answers both to clients that were given that path
-// (`new Peer(id, {host, path: '/peerjs'})`) and, at /peerjs, to those that were given none:
+// The protocol is mounted at a path, /peerjs unless the operator chooses another. A client that was given that path (`new
+// Peer(id, {host, path: '/peerjs'})`) appends /peerjs and the rest to it. A client without a path uses /peerjs alone. Both
+// work:
 //
-//	GET  /peerjs/KEY/id      or /peerjs/id       a fresh id (UUID), as text
-//	GET  /peerjs/KEY/peers   or /peerjs/peers    the ids that are there, as JSON; 401 unless discovery is on
-//	GET  /peerjs/                                what this is, as JSON
-//	WS   /peerjs/peerjs      or /peerjs          with ?key=K&id=ID&token=T
+//	GET  /peerjs/KEY/id      or /peerjs/id       a new random id (UUID), as text
+//	GET  /peerjs/KEY/peers   or /peerjs/peers    the ids of all connected clients, as JSON; 401 unless discovery is on
+//	GET  /peerjs/                                a description of the server, as JSON
+//	WS   /peerjs/peerjs      or /peerjs          a WebSocket, with ?key=K&id=ID&token=T
 //
-// On the WebSocket are JSON objects in text frames:
+// Messages on the WebSocket are JSON objects in text frames:
 //
-//	server  {"type":"OPEN"}                                  the id is the client's
-//	        {"type":"ID-TAKEN","payload":{"msg":M}}          it is another's; the connection ends
-//	        {"type":"INVALID-KEY"}                           the key is not known here; the connection ends
-//	        {"type":"ERROR","payload":{"msg":M}}             anything else that ends the connection
-//	        {"type":"EXPIRE","src":DST,"dst":ID}             DST, to whom the client wrote, didn't come
-//	        {"type":T,"src":SRC,"dst":ID,"payload":P}        T is OFFER, ANSWER or CANDIDATE, from SRC
-//	client  {"type":T,"dst":DST,"payload":P}                 for DST, wherever it is
-//	        {"type":"HEARTBEAT"}                             every 5 s; no answer
+//	server  {"type":"OPEN"}                                  the client now holds its id
+//	        {"type":"ID-TAKEN","payload":{"msg":M}}          another client holds the id; the connection ends
+//	        {"type":"INVALID-KEY"}                           the key is not accepted; the connection ends
+//	        {"type":"ERROR","payload":{"msg":M}}             any other error that ends the connection
+//	        {"type":"EXPIRE","src":DST,"dst":ID}             the client's message to DST could not be delivered
+//	        {"type":T,"src":SRC,"dst":ID,"payload":P}        a message from SRC; T is OFFER, ANSWER or CANDIDATE
+//	client  {"type":T,"dst":DST,"payload":P}                 a message to DST
+//	        {"type":"HEARTBEAT"}                             sent every 5 s; not answered
 //
-// P is an object and forwarded byte for byte. SRC is the id of the connection, whatever the client writes.
+// P is a JSON object that is forwarded byte for byte. SRC is always the id that the sender's connection holds; a src in the
+// sender's message is ignored.
 //
-// # Resuming
+// # Reconnecting
 //
-// The token is the secret of one Peer object, made by the client. Who connects with an id that is taken and with the token of its holder
-// gets the id at once: the client's network was gone, and its old connection, which nobody reads, is closed. It is told OPEN again.
-// With another token it is ID-TAKEN, unless the holder shows no sign of life within a second.
+// Each Peer object of a page has a random token. If a client asks for an id that is taken, and sends the token of the
+// connection that holds it, it gets the id at once and is sent OPEN: the page has lost its network and reconnects. The old
+// connection is closed. If the token is different, the client gets ID-TAKEN, unless the holder shows no sign of life within
+// one second.
 //
 // # Keys and tokens
 //
-// While access is open, each key is an application of its own: its ids are in a space that clients with other keys can neither take nor
-// reach. While access is by key, an API key goes where PeerJS has a place for it, into `key` or `token`, and its name is the application;
-// a token that is an API key resumes nothing, since many know it. A Peer without an id of its own asks for one with its key in the path,
-// where proxies' logs show it. While access is by JSON Web Token, that goes into either place, and the
-// client can have no id but the name in it. Ids over HTTP are given to everybody: they are only random.
+// If access is open, each key is a separate application: clients with different keys can neither reach each other nor take
+// each other's ids.
 //
-// # Who isn't there
+// If access is by API key, the client sends the API key in place of either `key` or `token`. The name of the API key is the
+// application. A token that is an API key cannot be used to reconnect, because many clients know it. A Peer that has no id
+// of its own asks for one with the key in the path, so the key appears in the logs of proxies.
 //
-// Candidates may come before their offer, and a page may write to another that is about to connect. So what is for somebody who isn't
-// there waits: 64 messages and 256 KiB for one recipient, as much of one sender, 512 messages and 2 MiB of one address, 4096 messages and 16 MiB in all. It follows OPEN in
-// its order, or is dropped after 5 s; then each sender is sent one EXPIRE for that recipient. What finds no room is dropped and its
-// sender sent EXPIRE at once.
+// If access is by JSON Web Token, the client sends that in either place, and its id must be the name in the token.
 //
-// # What is different from PeerServer
+// GET .../id needs no key. It gives anyone a random id, which reserves nothing.
 //
-// Clients can't send OPEN, LEAVE, EXPIRE or anything else that a server says. Nobody is told LEAVE: PeerJS takes it for the end of the
-// peer's calls, and those outlive a lost connection to the server. A connection lives as long as it answers pings, which browsers do for
-// tabs in the background too, whose HEARTBEAT they slow down to one a minute. Limits on connections are told in HTTP, before the
-// WebSocket is there; limits on messages are those of every client (a message that is too large ends the connection). What is malformed is counted and
-// dropped in silence, since PeerJS ends on every ERROR.
+// # Recipients that are not connected
+//
+// A candidate may arrive before its offer, and a page may write to a client that is just connecting. So messages for an id
+// that no client holds wait for 5 s. If a client gets the id in that time, it is sent the messages in order after OPEN.
+// Otherwise they are dropped, and each of their senders is sent one EXPIRE for that recipient.
+//
+// The number of waiting messages is limited:
+//
+//	to one recipient                  64 messages,   256 KiB
+//	from one sender                   64 messages,   256 KiB
+//	from one address (IPv6: one /64)  512 messages,  2 MiB
+//	in all                            4096 messages, 16 MiB
+//
+// A message above a limit is dropped. If it is an offer or an answer, its sender is sent EXPIRE at once.
+//
+// # Differences from PeerServer
+//
+//   - Clients cannot send OPEN, LEAVE, EXPIRE or any other message of a server to each other.
+//   - No client is sent LEAVE. PeerJS would end its calls with the peer that left, although calls survive the loss of a
+//     connection to the server.
+//   - A connection lives as long as it answers WebSocket pings. Heartbeats do not matter, because browsers slow them down to
+//     one a minute in background tabs, where pings are still answered.
+//   - A connection above a limit on connections is refused by an HTTP status, before the WebSocket handshake.
+//   - Malformed messages are counted and dropped without an answer, because PeerJS gives up on every ERROR. The limits on
+//     messages are those of package signal. A message that is too large ends the connection, with an ERROR.
 package peerjs

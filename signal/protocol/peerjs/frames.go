@@ -6,7 +6,7 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// What ends a connection, in the words of PeerServer.
+// Reasons for ending a connection, in the wording of PeerServer.
 const (
 	msgParameters = "No id, token, or key supplied to websocket server"
 	msgToken      = "Invalid token provided"
@@ -18,16 +18,17 @@ const (
 	invalidKeyFrame = `{"type":"INVALID-KEY"}`
 )
 
-// message is what the server wants of a client's message, as it was written. They alias it.
+// message holds the members of a client's message that the server reads, as raw JSON. A missing member is nil. The slices
+// alias the message's text.
 type message struct{ kind, dst, payload []byte }
 
-// decode takes a message apart. It reports whether it is a JSON object.
+// decode finds the members of a message. It reports whether the message is a JSON object.
 func decode(text []byte) (m message, ok bool) {
 	ok = rawjson.Members(text, m.set)
 	return m, ok
 }
 
-// set keeps a member that concerns the server. As in browsers, the last of several counts.
+// set stores a member if the server reads it. If a name occurs several times, the last one counts, as in JSON.parse.
 func (m *message) set(name, value []byte) {
 	switch string(name) {
 	case "type":
@@ -39,11 +40,12 @@ func (m *message) set(name, value []byte) {
 	}
 }
 
-// isForwarded reports whether a message of this type is for another client.
+// isForwarded reports whether messages of this type are forwarded to another client.
 func isForwarded(kind string) bool { return kind == "OFFER" || kind == "ANSWER" || kind == "CANDIDATE" }
 
-// forwarded is a message as its recipient gets it. src is quoted; so is dst, which is as the sender wrote it.
-func forwarded(kind string, src []byte, m message) []byte {
+// forwardedFrame returns the frame that the recipient of a message is sent. src is the sender's id as a JSON string; m.dst
+// is copied as the sender wrote it.
+func forwardedFrame(kind string, src []byte, m message) []byte {
 	b := make([]byte, 0, len(src)+len(m.dst)+len(m.payload)+64)
 	b = append(append(b, `{"type":"`...), kind...)
 	b = append(append(b, `","src":`...), src...)
@@ -52,7 +54,7 @@ func forwarded(kind string, src []byte, m message) []byte {
 	return append(b, '}')
 }
 
-// notice is a message of the server.
+// notice is a message of the server's own.
 type notice struct {
 	Type    string         `json:"type"`
 	Src     string         `json:"src,omitempty"`
@@ -65,17 +67,20 @@ type noticePayload struct {
 }
 
 func (n notice) frame() []byte {
-	b, _ := json.Marshal(n) // strings can't fail
+	b, _ := json.Marshal(n) // cannot fail for strings
 	return b
 }
 
-func expired(absent, sender string) []byte {
+// expireFrame tells a sender that the client absent did not connect in time.
+func expireFrame(absent, sender string) []byte {
 	return notice{Type: "EXPIRE", Src: absent, Dst: sender}.frame()
 }
 
-func failure(msg string) []byte { return notice{Type: "ERROR", Payload: &noticePayload{msg}}.frame() }
+func errorFrame(msg string) []byte {
+	return notice{Type: "ERROR", Payload: &noticePayload{msg}}.frame()
+}
 
 func quote(s string) []byte {
-	q, _ := json.Marshal(s) // strings can't fail
+	q, _ := json.Marshal(s) // cannot fail for a string
 	return q
 }

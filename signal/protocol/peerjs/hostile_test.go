@@ -14,8 +14,8 @@ import (
 	"icebox/signal"
 )
 
-// Malformed messages and types that only a server sends are counted and dropped. The
-// recipient sees the sender's own id, whatever the message says.
+// Malformed messages and messages that only a server may send are dropped and counted. They reach no other client and do not
+// end the sender's connection.
 func TestMalformedAndForgedMessages(t *testing.T) {
 	s := serve(t)
 	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
@@ -39,7 +39,7 @@ func TestMalformedAndForgedMessages(t *testing.T) {
 	s.refused("unknown-type", float64(len(forged)))
 }
 
-func TestLargeOffersEndTheirSender(t *testing.T) {
+func TestTooLargeOfferEndsItsSender(t *testing.T) {
 	s := serve(t)
 	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
 	alice.send(strings.Replace(offer, "v=0", strings.Repeat("x", 256<<10), 1))
@@ -49,8 +49,9 @@ func TestLargeOffersEndTheirSender(t *testing.T) {
 	s.refused("message-too-large", 1)
 }
 
-// Clients of one application can neither reach nor hurt those of another, nor those of icebox's own protocols.
-func TestApplicationsAreApart(t *testing.T) {
+// Clients of one application can neither reach clients of another application or of icebox's own protocols, nor take their
+// names.
+func TestApplicationsAreIsolated(t *testing.T) {
 	s := serve(t)
 	bob, other := s.open("peerjs", "bob", "b"), s.open("app", "bob", "b")
 	classic, _, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/ws", nil)
@@ -88,8 +89,9 @@ func TestApplicationsAreApart(t *testing.T) {
 	s.refused("bad-message", 4)
 }
 
-// A flood for those who aren't there is bounded for each sender and each recipient, and nobody else notices.
-func TestFloodOfGhosts(t *testing.T) {
+// Messages that wait for recipients that are not connected are limited per recipient, sender and address, without harm to
+// other clients.
+func TestWaitingLimits(t *testing.T) {
 	s := serveFor(t, time.Hour, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
 	al, eve := s.open("peerjs", "al", "a"), s.open("peerjs", "eve", "e")
 	const sent = 500
@@ -106,13 +108,13 @@ func TestFloodOfGhosts(t *testing.T) {
 	}
 	bob.still("bob")
 	s.counted("icebox_peerjs_kept_total", "outcome", "delivered", 64)
-	// By bytes, and told at once when it is an offer.
+	// The bytes are limited too. The sender of an offer that is refused is sent EXPIRE at once.
 	big := fmt.Sprintf(`{"type":"OFFER","dst":"ghost","payload":{"x":%q}}`, strings.Repeat("x", 100<<10))
 	for range 3 {
 		bob.send(big)
 	}
 	bob.want(`{"type":"EXPIRE","src":"ghost","dst":"bob"}`)
-	// One address has eight times as much waiting, and others have the rest.
+	// One address may have eight times as many messages waiting as one sender. Other addresses are not affected.
 	refused := s.count("icebox_peerjs_kept_total", "outcome", "refused")
 	for i := range 8 {
 		p := s.open("peerjs", fmt.Sprint("flood", i), "t")
@@ -121,7 +123,7 @@ func TestFloodOfGhosts(t *testing.T) {
 		}
 		p.still(fmt.Sprint("flood", i))
 	}
-	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66) // eve has 64 waiting, and bob two
+	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66) // 64 of eve's messages and two of bob's already wait
 	far, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"far"}, "token": {"f"}}, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
 	far.want(`{"type":"OPEN"}`)
 	far.send(`{"type":"CANDIDATE","dst":"ghost1000","payload":{}}`)
@@ -129,8 +131,9 @@ func TestFloodOfGhosts(t *testing.T) {
 	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66)
 }
 
-// What waits follows OPEN in order; what is for nobody expires once for each sender and recipient.
-func TestWaiting(t *testing.T) {
+// Waiting messages are delivered in order after OPEN. If the recipient does not connect, each sender gets one EXPIRE per
+// recipient.
+func TestWaitingMessages(t *testing.T) {
 	s := serve(t)
 	alice, carol := s.open("peerjs", "alice", "a"), s.open("peerjs", "carol", "c")
 	begun := time.Now()
@@ -156,7 +159,7 @@ func TestWaiting(t *testing.T) {
 	s.counted("icebox_peerjs_kept_total", "outcome", "delivered", 2)
 }
 
-func TestConnectionLimitsAreToldInHTTP(t *testing.T) {
+func TestConnectionLimitIsAnHTTPStatus(t *testing.T) {
 	s := serve(t, func(l *signal.Limits) { l.ConnsPerAddr = 1 })
 	s.open("peerjs", "alice", "a")
 	if _, status := s.dial("/peerjs/peerjs", url.Values{"key": {"k"}, "id": {"i"}, "token": {"t"}}, nil); status != 429 {
@@ -165,14 +168,14 @@ func TestConnectionLimitsAreToldInHTTP(t *testing.T) {
 	s.counted("icebox_http_refused_total", "reason", "connections_per_address", 1)
 }
 
-// A refused connection gives its place back.
-func TestRefusedConnectionsLeave(t *testing.T) {
+// A refused connection no longer counts against the limit once it has ended.
+func TestRefusedConnectionsAreReleased(t *testing.T) {
 	s := serve(t, func(l *signal.Limits) { l.ConnsPerAddr = 2 })
 	s.open("peerjs", "alice", "a")
 	for range 3 {
 		p := s.connect("peerjs", "", "")
 		if _, ok := p.next(); !ok {
-			t.Fatal("not told why")
+			t.Fatal("the connection ended without a reason")
 		}
 		p.wantEnd(gorilla.ClosePolicyViolation)
 		for s.connections() > 1 {
@@ -180,7 +183,7 @@ func TestRefusedConnectionsLeave(t *testing.T) {
 	}
 }
 
-// connections is how many connections are counted.
+// connections returns the number of connections that the gateway counts.
 func (s *site) connections() float64 {
 	s.t.Helper()
 	families, err := s.registry.Gather()
@@ -192,11 +195,12 @@ func (s *site) connections() float64 {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}
-	s.t.Fatal("no such gauge")
+	s.t.Fatal("there is no metric icebox_http_websockets")
 	return 0
 }
 
-func TestShutdownTellsToReconnect(t *testing.T) {
+// A shutdown asks clients to reconnect, drops waiting messages at once, and refuses new connections.
+func TestShutdown(t *testing.T) {
 	s := serve(t)
 	alice := s.open("peerjs", "alice", "a")
 	alice.send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
@@ -206,9 +210,9 @@ func TestShutdownTellsToReconnect(t *testing.T) {
 	if err := s.hub.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	s.counted("icebox_peerjs_kept_total", "outcome", "expired", 0) // nothing has waited for that
+	s.counted("icebox_peerjs_kept_total", "outcome", "expired", 0) // the shutdown did not wait until messages expire
 	alice.wantEnd(gorilla.CloseServiceRestart)
 	if _, status := s.dial("/peerjs/peerjs", url.Values{}, nil); status != 503 {
-		t.Errorf("a newcomer: %d", status)
+		t.Errorf("a new connection: %d, want 503", status)
 	}
 }

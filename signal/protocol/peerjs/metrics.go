@@ -6,12 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics count what was for clients that weren't there, by what became of it.
+// metrics count messages for recipients that were not connected, by their outcome.
 type metrics struct{ delivered, expired, refused prometheus.Counter }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "icebox_peerjs_kept_total", Help: "Messages for PeerJS clients that were not there, by what became of them.",
+		Name: "icebox_peerjs_kept_total", Help: "Messages for PeerJS clients that were not connected, by outcome.",
 	}, []string{"outcome"})
 	m := &metrics{v.WithLabelValues("delivered"), v.WithLabelValues("expired"), v.WithLabelValues("refused")}
 	if reg == nil {

@@ -8,123 +8,129 @@ import (
 	"icebox/signal"
 )
 
-// Bounds on what waits for clients that aren't there.
+// Limits on waiting messages.
 const (
-	boxMessages, boxBytes     = 64, 256 << 10 // for one recipient, and of one sender
-	addrMessages, addrBytes   = 512, 2 << 20  // of one address, a /64 where it is IPv6
+	queueMessages, queueBytes = 64, 256 << 10 // to one recipient, and also from one sender
+	addrMessages, addrBytes   = 512, 2 << 20  // from one address (IPv6: one /64)
 	totalMessages, totalBytes = 4096, 16 << 20
 )
 
-// address is a client's, in the space of its application.
-type address struct{ space, id string }
+// fullName is a client's id together with the space of its application. The same id in two spaces means two clients.
+type fullName struct{ space, id string }
 
-// waitingMessage is a message that waits.
+// waitingMessage is a message whose recipient is not connected.
 type waitingMessage struct {
 	from  *peer
-	frame []byte
+	frame []byte // the frame for the recipient
 }
 
-// recipientQueue is what waits for one recipient.
+// recipientQueue holds the messages that wait for one recipient. All of them expire when the oldest does.
 type recipientQueue struct {
-	to       address
-	due      time.Time
+	to       fullName
+	due      time.Time // when the messages expire
 	messages []waitingMessage
 	usage    usage
-	emptied  bool // by its recipient
+	emptied  bool // the recipient has taken the messages; the queue is only left in expiryOrder
 }
 
-// usage is an amount of messages.
+// usage is a number of messages and of their bytes.
 type usage struct{ messages, bytes int }
 
+// fits reports whether one more message of the given size stays within limits on messages and bytes.
 func (u usage) fits(size, messages, bytes int) bool {
 	return u.messages < messages && u.bytes+size <= bytes
 }
 
+// add counts a message in (sign 1) or out (sign -1).
 func (u *usage) add(size, sign int) {
 	u.messages += sign
 	u.bytes += sign * size
 }
 
-// offlineStore keeps what is for clients that aren't there.
+// offlineStore holds messages whose recipients are not connected, until they connect or the messages expire. Its methods
+// lock mu, unless their comments say that the caller holds it.
 type offlineStore struct {
-	hub     *signal.Hub
-	metrics *metrics
-	after   time.Duration // that something expires
+	hub         *signal.Hub
+	metrics     *metrics
+	expireAfter time.Duration
 
-	mu      sync.Mutex
-	queues  map[address]*recipientQueue
-	addrs   map[netip.Addr]usage // of what senders there have waiting
-	queue   []*recipientQueue    // in the order in which they are due
-	total   usage
-	running bool // a goroutine, which the hub waits for, expires boxes
+	mu          sync.Mutex
+	queues      map[fullName]*recipientQueue
+	addrs       map[netip.Addr]usage // of waiting messages, by the address of their sender
+	expiryOrder []*recipientQueue    // sorted by due
+	total       usage
+	running     bool // the goroutine that expires queues runs
 }
 
-// addMessage keeps a message, if there is room. The policy when there is none is to refuse the newest.
-func (o *offlineStore) addMessage(to address, l waitingMessage) (kept bool) {
-	size := len(l.frame)
+// addMessage stores a message and reports whether it did. It refuses the new message when a limit is reached or the hub is
+// shutting down.
+func (o *offlineStore) addMessage(to fullName, m waitingMessage) (kept bool) {
+	size := len(m.frame)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.queues[to]
+	q := o.queues[to]
 	switch {
 	case !o.total.fits(size, totalMessages, totalBytes),
-		!l.from.waiting.fits(size, boxMessages, boxBytes),
-		!o.senderUsage(l).fits(size, addrMessages, addrBytes),
-		b != nil && !b.usage.fits(size, boxMessages, boxBytes),
+		!m.from.waiting.fits(size, queueMessages, queueBytes),
+		!o.senderUsage(m).fits(size, addrMessages, addrBytes),
+		q != nil && !q.usage.fits(size, queueMessages, queueBytes),
 		!o.startExpiring():
 		o.metrics.refused.Inc()
 		return false
 	}
-	if b == nil {
-		b = &recipientQueue{to: to, due: time.Now().Add(o.after)}
-		o.queues[to] = b
-		o.queue = append(o.queue, b)
+	if q == nil {
+		q = &recipientQueue{to: to, due: time.Now().Add(o.expireAfter)}
+		o.queues[to] = q
+		o.expiryOrder = append(o.expiryOrder, q)
 	}
-	b.messages = append(b.messages, l)
-	b.usage.add(size, 1)
-	o.countMessage(l, 1)
+	q.messages = append(q.messages, m)
+	q.usage.add(size, 1)
+	o.countMessage(m, 1)
 	return true
 }
 
-// senderUsage is what waits of the sender's address. The caller holds mu.
-func (o *offlineStore) senderUsage(l waitingMessage) usage { return o.addrs[l.from.addrKey()] }
+// senderUsage returns the usage of the sender's address. The caller holds mu.
+func (o *offlineStore) senderUsage(m waitingMessage) usage { return o.addrs[m.from.addrKey()] }
 
-// countMessage counts a message in or out. The caller holds mu.
-func (o *offlineStore) countMessage(l waitingMessage, sign int) {
-	size := len(l.frame)
-	l.from.waiting.add(size, sign)
+// countMessage counts a message in (sign 1) or out (sign -1) for its sender, its sender's address and the total. The caller
+// holds mu.
+func (o *offlineStore) countMessage(m waitingMessage, sign int) {
+	size := len(m.frame)
+	m.from.waiting.add(size, sign)
 	o.total.add(size, sign)
-	n := o.senderUsage(l)
+	n := o.senderUsage(m)
 	n.add(size, sign)
-	if o.addrs[l.from.addrKey()] = n; n == (usage{}) {
-		delete(o.addrs, l.from.addrKey())
+	if o.addrs[m.from.addrKey()] = n; n == (usage{}) {
+		delete(o.addrs, m.from.addrKey())
 	}
 }
 
-// takeMessages returns what waits for a client, in order.
-func (o *offlineStore) takeMessages(to address) []waitingMessage {
+// takeMessages removes and returns the messages that wait for a client, in the order in which they arrived.
+func (o *offlineStore) takeMessages(to fullName) []waitingMessage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := o.queues[to]
-	if b == nil {
+	q := o.queues[to]
+	if q == nil {
 		return nil
 	}
-	b.emptied = true
-	o.metrics.delivered.Add(float64(len(b.messages)))
-	return o.remove(b)
+	q.emptied = true
+	o.metrics.delivered.Add(float64(len(q.messages)))
+	return o.remove(q)
 }
 
-// remove empties a queue. The caller holds mu.
-func (o *offlineStore) remove(b *recipientQueue) []waitingMessage {
-	delete(o.queues, b.to)
-	for _, l := range b.messages {
-		o.countMessage(l, -1)
+// remove removes a queue and returns its messages. The caller holds mu.
+func (o *offlineStore) remove(q *recipientQueue) []waitingMessage {
+	delete(o.queues, q.to)
+	for _, m := range q.messages {
+		o.countMessage(m, -1)
 	}
-	letters := b.messages
-	b.messages = nil
-	return letters
+	messages := q.messages
+	q.messages = nil
+	return messages
 }
 
-// startExpiring sees to it that boxes expire, unless the hub is leaving. The caller holds mu.
+// startExpiring starts the goroutine that expires queues, unless it already runs. It returns false if the hub is shutting
+// down. The hub waits for the goroutine. The caller holds mu.
 func (o *offlineStore) startExpiring() bool {
 	if o.running {
 		return true
@@ -150,44 +156,44 @@ func (o *offlineStore) startExpiring() bool {
 	return true
 }
 
-// expire tells the senders of what is overdue, and returns when to do so again. If it reports false, nothing waits any more and nobody
-// expires anything.
+// expire drops the queues that are due, notifies their senders, and returns how long to wait until the next one is due. It
+// returns false if no queue is left; the goroutine that called it must then end.
 func (o *offlineStore) expire(now time.Time) (wait time.Duration, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.queue) > 0 {
-		b := o.queue[0]
-		if !b.emptied {
-			if wait = b.due.Sub(now); wait > 0 {
+	for len(o.expiryOrder) > 0 {
+		q := o.expiryOrder[0]
+		if !q.emptied {
+			if wait = q.due.Sub(now); wait > 0 {
 				return wait, true
 			}
-			o.sendExpired(b.to, o.remove(b))
+			o.sendExpired(q.to, o.remove(q))
 		}
-		o.queue[0] = nil
-		o.queue = o.queue[1:]
+		o.expiryOrder[0] = nil
+		o.expiryOrder = o.expiryOrder[1:]
 	}
-	o.queue, o.running = nil, false
+	o.expiryOrder, o.running = nil, false
 	return 0, false
 }
 
-// sendExpired sends each sender one EXPIRE.
-func (o *offlineStore) sendExpired(to address, letters []waitingMessage) {
-	o.metrics.expired.Add(float64(len(letters)))
-	told := make(map[*peer]bool)
-	for _, l := range letters {
-		if !told[l.from] {
-			told[l.from] = true
-			l.from.client.Send(expired(to.id, l.from.id))
+// sendExpired sends one EXPIRE to each sender of the messages.
+func (o *offlineStore) sendExpired(to fullName, messages []waitingMessage) {
+	o.metrics.expired.Add(float64(len(messages)))
+	notified := make(map[*peer]bool)
+	for _, m := range messages {
+		if !notified[m.from] {
+			notified[m.from] = true
+			m.from.client.Send(expireFrame(to.id, m.from.id))
 		}
 	}
 }
 
-// clear drops everything, when the hub leaves.
+// clear drops all messages when the hub shuts down.
 func (o *offlineStore) clear() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, b := range o.queues {
-		o.remove(b)
+	for _, q := range o.queues {
+		o.remove(q)
 	}
-	o.queue, o.running = nil, false
+	o.expiryOrder, o.running = nil, false
 }

@@ -11,33 +11,33 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// peer is one connection.
+// peer is the connection of one client. Its fields do not change after Open, apart from waiting.
 type peer struct {
 	handler *Handler
 	client  *signal.Client
-	address
-	quoted  []byte // id
-	token   [sha256.Size]byte
-	resumes bool   // who knows the token may have the id
-	refusal []byte // why it can't stay; nil if it can
-	waiting usage  // of its messages to those who aren't there; guarded by the offlineStore
+	fullName
+	quoted  []byte            // id as a JSON string
+	token   [sha256.Size]byte // hash of the client's token
+	resumes bool              // a newer connection with the same token may take over the id
+	refusal []byte            // the frame that refuses the client; nil if it is admitted
+	waiting usage             // of the client's own messages in the offlineStore, whose mu guards it
 }
 
-// addrKey is what limits count its address by.
+// addrKey returns the client's address as the key for limits: for IPv6, its /64.
 func (p *peer) addrKey() netip.Addr { return signal.AddrKey(p.client.Visitor().Addr) }
 
-// Open implements websocket.Session. It claims the id, which may take as long as a sign-in does.
+// Open implements websocket.MessageHandler. It claims the id, which blocks for as long as a sign-in may take.
 func (p *peer) Open() {
 	if p.refusal == nil {
 		err := p.claim()
 		if err == nil {
-			p.handler.register(p) // before its client can know
+			p.handler.register(p) // before OPEN, so that a client that has seen OPEN can rely on it
 			p.client.Send([]byte(openFrame))
 			p.deliverWaiting()
 			return
 		}
 		if errors.Is(err, signal.ErrRestarting) {
-			p.client.End(signal.Restarting) // it may come back, which after an ERROR it would not
+			p.client.End(signal.Restarting) // without an ERROR, after which PeerJS would not reconnect
 			return
 		}
 		p.refusal = refusal(err)
@@ -46,61 +46,63 @@ func (p *peer) Open() {
 	p.client.End(signal.Refused)
 }
 
-// claim makes the id this connection's.
+// claim gives the id to this connection. It takes it over from an older connection of the same client, or signs in.
 func (p *peer) claim() error {
-	if old := p.handler.peerAt(p.address); old != nil && p.isSameClient(old) && p.client.TakeOver(old.client) {
+	if old := p.handler.peerAt(p.fullName); old != nil && p.isSameClient(old) && p.client.TakeOver(old.client) {
 		old.client.End(signal.Superseded)
 		return nil
 	}
 	return p.client.SignIn(p.id)
 }
 
-// refusal says in PeerServer's words why there is no id.
+// refusal returns the frame that tells the client, in PeerServer's wording, why it did not get its id.
 func refusal(err error) []byte {
 	var told *signal.Error
 	switch {
 	case errors.Is(err, signal.ErrNameTaken):
 		return notice{Type: "ID-TAKEN", Payload: &noticePayload{msgTaken}}.frame()
 	case errors.Is(err, signal.ErrNameNotAllowed):
-		return failure(msgToken)
+		return errorFrame(msgToken)
 	case errors.As(err, &told):
-		return failure(told.Message)
+		return errorFrame(told.Message)
 	default:
-		return failure(signal.ErrUnavailable.Message)
+		return errorFrame(signal.ErrUnavailable.Message)
 	}
 }
 
-// isSameClient reports whether it is the same Peer object as an older connection.
+// isSameClient reports whether an older connection belongs to the same Peer object: whether it has the same secret token.
 func (p *peer) isSameClient(old *peer) bool {
 	return p.resumes && old.resumes && subtle.ConstantTimeCompare(p.token[:], old.token[:]) == 1
 }
 
-// deliverWaiting forwards what has waited for the client.
+// deliverWaiting sends the client the messages that have waited for it. If the client ends meanwhile, the rest waits for its
+// next connection.
 func (p *peer) deliverWaiting() {
 	select {
 	case <-p.client.Done():
-		return // it waits for the next one
+		return // the messages wait for the next connection
 	default:
 	}
-	for _, l := range p.handler.offline.takeMessages(p.address) {
-		err := p.client.Forward(l.from.client.ID(), l.frame)
+	for _, m := range p.handler.offline.takeMessages(p.fullName) {
+		err := p.client.Forward(m.from.client.ID(), m.frame)
 		switch {
 		case errors.Is(err, signal.ErrPeerOffline):
-			p.handler.offline.addMessage(p.address, l)
+			p.handler.offline.addMessage(p.fullName, m)
 		case err != nil:
 			p.handler.hub.CountRefusal(signal.ErrPeerBusy)
 		}
 	}
 }
 
-// SendError implements websocket.Session. PeerJS ends on every error, so it is told of those alone that are its end anyhow.
+// SendError implements websocket.MessageHandler. PeerJS gives up on every error, so only an error that ends the connection
+// anyway is sent.
 func (p *peer) SendError(e *signal.Error) {
 	if e == signal.ErrTooLarge {
-		p.client.Send(failure(e.Message))
+		p.client.Send(errorFrame(e.Message))
 	}
 }
 
-// HandleText implements websocket.Session.
+// HandleText implements websocket.MessageHandler.
 func (p *peer) HandleText(text []byte) (slow func()) {
 	m, ok := decode(text)
 	kind, known := rawjson.String(m.kind)
@@ -109,7 +111,7 @@ func (p *peer) HandleText(text []byte) (slow func()) {
 		return nil
 	}
 	switch {
-	case kind == "HEARTBEAT": // that something came has been noted
+	case kind == "HEARTBEAT": // the core has already noted the sign of life
 	case isForwarded(kind):
 		p.forward(kind, m)
 	default:
@@ -118,31 +120,33 @@ func (p *peer) HandleText(text []byte) (slow func()) {
 	return nil
 }
 
-// forward forwards a message, or keeps it for who isn't there.
+// forward sends a message to its recipient. If the recipient is not connected, the message waits for it. If it cannot wait,
+// or the recipient's queue is full, the sender is sent EXPIRE, except for candidates, whose loss alone does not end a call.
 func (p *peer) forward(kind string, m message) {
 	dst, ok := rawjson.String(m.dst)
 	if !ok || !signal.ValidName(dst) || len(m.payload) == 0 || m.payload[0] != '{' {
 		p.handler.hub.CountRefusal(signal.ErrBadMessage)
 		return
 	}
-	frame := forwarded(kind, p.quoted, m)
+	frame := forwardedFrame(kind, p.quoted, m)
 	err := p.client.SendTo(signal.Recipient{Name: dst}, broker.Message{Kind: broker.Note, Label: kind, Payload: frame})
 	switch {
 	case err == nil:
 		return
 	case errors.Is(err, signal.ErrPeerOffline):
-		to := address{p.space, dst}
+		to := fullName{p.space, dst}
 		if p.handler.offline.addMessage(to, waitingMessage{p, frame}) {
-			if there := p.handler.peerAt(to); there != nil {
-				there.deliverWaiting() // it came meanwhile
+			if recipient := p.handler.peerAt(to); recipient != nil {
+				// The recipient connected after SendTo had failed, and may have missed the message.
+				recipient.deliverWaiting()
 			}
 			return
 		}
 	}
 	if kind != "CANDIDATE" {
-		p.client.Send(expired(dst, p.id))
+		p.client.Send(expireFrame(dst, p.id))
 	}
 }
 
-// encode appends a message from another client, which is a whole frame.
+// encode appends the frame of a message from another client. The sender's side has already built the frame.
 func encode(b []byte, m broker.Message) []byte { return append(b, m.Payload...) }

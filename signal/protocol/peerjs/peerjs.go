@@ -21,197 +21,210 @@ import (
 	"icebox/signal/websocket"
 )
 
-// Protocol is the name of this protocol in metrics and logs, and of the space that its clients' names are in.
+// Protocol is the name of this protocol in metrics and logs, and the prefix of the spaces that hold its clients' ids.
 const Protocol = "peerjs"
 
-// maxKey is the longest key that is an application's name.
+// maxKey is the greatest length of a key in bytes while access is open.
 const maxKey = 64
 
-// Options are fixed for the life of a handler.
+// Options configure a Handler. They cannot be changed afterwards.
 type Options struct {
 	Hub        *signal.Hub
-	Logger     *slog.Logger          // nil: discards
-	Registerer prometheus.Registerer // nil: no registration
+	Logger     *slog.Logger          // nil discards all records
+	Registerer prometheus.Registerer // nil leaves the metrics unregistered
 
-	ExpireAfter time.Duration // 5 s, for which messages wait for who isn't there
+	// ExpireAfter is how long messages wait for a recipient that is not connected. 0 means 5 s.
+	ExpireAfter time.Duration
 }
 
-// Access is what a handler wants of the gateway for a request. Its errors wrap those of package signal.
+// Access makes the gateway's decisions about one request. Its errors wrap a signal.Error.
 type Access interface {
-	Admit() (leave func(), err error)
+	// Admit counts a connection until release is called.
+	Admit() (release func(), err error)
+	// Authorize decides whether a client that sent one of these secrets may sign in. The error wraps signal.ErrOrigin if the
+	// page's origin is not admitted.
 	Authorize(secrets ...string) (signal.Visitor, error)
+	// IsAPIKey reports whether a secret is an API key, which many clients share.
 	IsAPIKey(secret string) bool
+	// AllowCORS lets pages of admitted origins read the response. It returns true if the request was a preflight request, to
+	// which it has then responded.
 	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
+	// WriteError responds to the request with an error of Admit or Authorize.
 	WriteError(w http.ResponseWriter, err error)
 }
 
-// Handler serves PeerJS clients.
+// Handler serves PeerJS clients. Its methods are safe for concurrent use.
 type Handler struct {
 	hub     *signal.Hub
 	log     *slog.Logger
 	offline offlineStore
 
 	mu    sync.Mutex
-	peers map[string]map[string]*peer // that hold an id, by space
+	peers map[string]map[string]*peer // connections that hold an id, by space and id
 }
 
-// New returns a Handler.
+// New returns a Handler. It fails if there is no hub, if ExpireAfter is negative, or if a metric is already registered.
 func New(o Options) (*Handler, error) {
 	if o.Hub == nil || o.ExpireAfter < 0 {
-		return nil, errors.New("make a PeerJS handler: there is no hub, or a time is negative")
+		return nil, errors.New("create PeerJS handler: the hub is missing or ExpireAfter is negative")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
-		return nil, fmt.Errorf("make a PeerJS handler: %w", err)
+		return nil, fmt.Errorf("create PeerJS handler: %w", err)
 	}
 	h := &Handler{
 		hub: o.Hub, log: o.Logger, peers: make(map[string]map[string]*peer),
-		offline: offlineStore{hub: o.Hub, metrics: m, after: cmp.Or(o.ExpireAfter, 5*time.Second), queues: make(map[address]*recipientQueue), addrs: make(map[netip.Addr]usage)},
+		offline: offlineStore{
+			hub: o.Hub, metrics: m, expireAfter: cmp.Or(o.ExpireAfter, 5*time.Second),
+			queues: make(map[fullName]*recipientQueue), addrs: make(map[netip.Addr]usage),
+		},
 	}
 	o.Hub.InitMetrics(Protocol)
 	return h, nil
 }
 
-// Serve serves a request, whose path is without the adapter's own.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, d Access) {
-	key, what, nested := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+// Serve serves a request. The path at which the protocol is mounted has been removed from the request's path.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
+	key, resource, nested := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if !nested {
-		key, what = "peerjs", key
+		key, resource = "peerjs", key
 	}
 	switch {
-	case !nested && (what == "" || what == "peerjs") && gorilla.IsWebSocketUpgrade(r):
-		h.connect(w, r, d)
-	case d.AllowCORS(w, "GET"):
+	case !nested && (resource == "" || resource == "peerjs") && gorilla.IsWebSocketUpgrade(r):
+		h.serveWebSocket(w, r, a)
+	case a.AllowCORS(w, "GET"):
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, OPTIONS")
 		http.Error(w, "use GET", http.StatusMethodNotAllowed)
-	case what == "id":
-		w.Header().Set("Content-Type", "text/html; charset=utf-8") // as PeerServer says
+	case resource == "id":
+		w.Header().Set("Content-Type", "text/html; charset=utf-8") // PeerServer's content type
 		w.Header().Set("Cache-Control", "no-store")
 		_, _ = fmt.Fprint(w, freshID())
-	case what == "peers":
-		h.servePeers(w, d, key)
-	case !nested && what == "":
-		reply(w, map[string]string{"name": "PeerJS Server", "description": "icebox speaks the protocol of PeerJS clients here"})
+	case resource == "peers":
+		h.servePeers(w, a, key)
+	case !nested && resource == "":
+		writeJSON(w, map[string]string{"name": "PeerJS Server", "description": "icebox speaks the protocol of PeerJS clients here"})
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// connect serves a WebSocket. A refusal that PeerJS has words for is told once the connection is there, and has been counted.
-func (h *Handler) connect(w http.ResponseWriter, r *http.Request, d Access) {
-	leave, err := d.Admit()
+// serveWebSocket serves a WebSocket. PeerJS shows no reason for a failed handshake, so a refusal for which its protocol has
+// a message is sent after the handshake. Refusals are counted before they are sent.
+func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, a Access) {
+	release, err := a.Admit()
 	if err != nil {
-		d.WriteError(w, err)
+		a.WriteError(w, err)
 		return
 	}
 	query := r.URL.Query()
 	id, key, token := query.Get("id"), query.Get("key"), query.Get("token")
-	v, err := d.Authorize(key, token)
-	s := &peer{handler: h, quoted: quote(id), token: sha256.Sum256([]byte(token)), resumes: !d.IsAPIKey(token)}
+	v, err := a.Authorize(key, token)
+	p := &peer{handler: h, quoted: quote(id), token: sha256.Sum256([]byte(token)), resumes: !a.IsAPIKey(token)}
 	switch {
 	case errors.Is(err, signal.ErrOrigin):
-		leave()
-		d.WriteError(w, err)
+		release()
+		a.WriteError(w, err)
 		return
 	case err != nil:
-		s.refusal = []byte(invalidKeyFrame)
+		p.refusal = []byte(invalidKeyFrame)
 	case id == "" || key == "" || token == "":
 		h.hub.CountRefusal(signal.ErrBadMessage)
-		s.refusal = failure(msgParameters)
+		p.refusal = errorFrame(msgParameters)
 	default:
 		var ok bool
-		if s.address, ok = h.addressOf(v, key, id); !ok {
+		if p.fullName, ok = h.fullNameOf(v, key, id); !ok {
 			h.hub.CountRefusal(signal.ErrBadName)
-			s.refusal = []byte(invalidKeyFrame)
+			p.refusal = []byte(invalidKeyFrame)
 		}
 	}
 	service := websocket.Service{
 		Hub: h.hub, Logger: h.log,
 		Profile: signal.Profile{
-			Protocol: Protocol, Space: cmp.Or(s.space, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
+			Protocol: Protocol, Space: cmp.Or(p.space, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
 		},
 		NewHandler: func(c *signal.Client) websocket.MessageHandler {
-			s.client = c
-			return s
+			p.client = c
+			return p
 		},
 	}
 	service.Serve(w, r, v, func() {
-		h.unregister(s)
-		leave()
+		h.unregister(p)
+		release()
 	})
 }
 
-// addressOf returns where a client is: in the space of its application.
-func (h *Handler) addressOf(v signal.Visitor, key, id string) (address, bool) {
+// fullNameOf returns the full name of a client that connects with a key and an id, and reports whether the key may name an
+// application.
+func (h *Handler) fullNameOf(v signal.Visitor, key, id string) (fullName, bool) {
 	switch {
 	case v.Key != "":
-		return address{Protocol + "\x00key\x00" + v.Key, id}, true
+		return fullName{Protocol + "\x00key\x00" + v.Key, id}, true
 	case h.hub.Limits().Access == signal.ByToken:
-		return address{Protocol + "\x00jwt", id}, true
+		return fullName{Protocol + "\x00jwt", id}, true
 	default:
-		return address{Protocol + "\x00app\x00" + key, id}, len(key) <= maxKey && signal.ValidName(key)
+		return fullName{Protocol + "\x00app\x00" + key, id}, len(key) <= maxKey && signal.ValidName(key)
 	}
 }
 
-// servePeers lists the ids of an application, if that is allowed.
-func (h *Handler) servePeers(w http.ResponseWriter, d Access, key string) {
+// servePeers lists the ids of an application's connected clients, if discovery is on.
+func (h *Handler) servePeers(w http.ResponseWriter, a Access, key string) {
 	if !h.hub.Limits().Discovery {
-		http.Error(w, "Unauthorized", http.StatusUnauthorized) // as PeerServer says
+		http.Error(w, "Unauthorized", http.StatusUnauthorized) // PeerServer's answer
 		return
 	}
-	v, err := d.Authorize(key)
+	v, err := a.Authorize(key)
 	if err != nil {
-		d.WriteError(w, err)
+		a.WriteError(w, err)
 		return
 	}
 	ids := []string{}
-	if at, ok := h.addressOf(v, key, ""); ok {
+	if at, ok := h.fullNameOf(v, key, ""); ok {
 		h.mu.Lock()
 		for id := range h.peers[at.space] {
 			ids = append(ids, id)
 		}
 		h.mu.Unlock()
 	}
-	reply(w, ids)
+	writeJSON(w, ids)
 }
 
-// peerAt returns the connection that holds an id.
-func (h *Handler) peerAt(a address) *peer {
+// peerAt returns the connection that holds an id, or nil.
+func (h *Handler) peerAt(n fullName) *peer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.peers[a.space][a.id]
+	return h.peers[n.space][n.id]
 }
 
-// register notes that a connection holds its id.
-func (h *Handler) register(s *peer) {
+// register records that a connection holds its id. It replaces an older connection.
+func (h *Handler) register(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.peers[s.space]
+	app := h.peers[p.space]
 	if app == nil {
 		app = make(map[string]*peer)
-		h.peers[s.space] = app
+		h.peers[p.space] = app
 	}
-	app[s.id] = s
+	app[p.id] = p
 }
 
-// unregister notes that a connection has gone.
-func (h *Handler) unregister(s *peer) {
+// unregister removes a connection that has ended, unless a newer one holds its id.
+func (h *Handler) unregister(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.peers[s.space]
-	if app[s.id] == s {
-		delete(app, s.id)
+	app := h.peers[p.space]
+	if app[p.id] == p {
+		delete(app, p.id)
 	}
 	if len(app) == 0 {
-		delete(h.peers, s.space)
+		delete(h.peers, p.space)
 	}
 }
 
-// freshID returns a random UUID (RFC 9562 section 5.4), which is what PeerServer gives.
+// freshID returns a random UUID (RFC 9562 section 5.4), as PeerServer does.
 func freshID() string {
 	var u [16]byte
 	_, _ = rand.Read(u[:]) // documented never to fail
@@ -219,10 +232,10 @@ func freshID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-func reply(w http.ResponseWriter, v any) {
-	b, _ := json.Marshal(v) // strings can't fail
+func writeJSON(w http.ResponseWriter, v any) {
+	b, _ := json.Marshal(v) // cannot fail for strings
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(b) // who hung up doesn't need it
+	_, _ = w.Write(b) // fails only if the client has disconnected
 }

@@ -19,7 +19,7 @@ const (
 	candidate = `{"type":"CANDIDATE","payload":{"candidate":{"candidate":"candidate:1","sdpMid":"0"},"type":"data","connectionId":"dc_1"},"dst":"bob"}`
 )
 
-// from is what the recipient gets of a message that alice sent to bob.
+// fromAlice returns the message that bob receives when alice sends text to him.
 func fromAlice(text string) string {
 	payload := text[strings.Index(text, `"payload":`):strings.LastIndex(text, `,"dst"`)]
 	kind := text[strings.Index(text, `:"`)+2 : strings.Index(text, `",`)]
@@ -40,7 +40,7 @@ func TestOverHTTP(t *testing.T) {
 		seen[body] = true
 	}
 	if _, header, _ := s.get("/peerjs/id", http.Header{"Origin": {"https://evil.example"}}); header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error("a strange page may read an id")
+		t.Error("a page of an origin that is not admitted may read an id")
 	}
 	for path, want := range map[string]int{
 		"/peerjs": 200, "/peerjs/": 200, "/peerjs/peerjs/peers": 401, "/peerjs/peers": 401,
@@ -76,7 +76,7 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	if status, _, _ := s.get("/peerjs/peers", http.Header{"Origin": {"https://evil.example"}}); status != 403 {
-		t.Errorf("to a strange page: %d", status)
+		t.Errorf("for a page of an origin that is not admitted: %d", status)
 	}
 	_ = al.ws.Close()
 	for _, _, body := s.get("/peerjs/peers", nil); slices.Contains(list(t, body), "al"); _, _, body = s.get("/peerjs/peers", nil) {
@@ -90,18 +90,18 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// Both kinds of URL are good: that of a client that was given the path, and of one that was not.
+// Payloads are forwarded byte for byte, between clients that were given the path /peerjs and clients that were not.
 func TestMessagesPassByteForByte(t *testing.T) {
 	s := serve(t)
 	alice := s.open("peerjs", "alice", "a")
 	bob, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"bob"}, "token": {"b"}}, nil)
 	bob.want(`{"type":"OPEN"}`)
-	strange := ` { "dst" : "b\u006fb" , "payload" : {"x" : [1.0, "\u00e9", {}]} , "type":"ANSWER", "src":"eve", "more":1 } `
+	unusual := ` { "dst" : "b\u006fb" , "payload" : {"x" : [1.0, "\u00e9", {}]} , "type":"ANSWER", "src":"eve", "more":1 } `
 	for _, text := range []string{candidate, offer, strings.Replace(offer, "OFFER", "ANSWER", 1)} {
 		alice.send(text)
 		bob.want(fromAlice(text))
 	}
-	alice.send(strange)
+	alice.send(unusual)
 	bob.want(`{"type":"ANSWER","src":"alice","dst":"b\u006fb","payload":{"x" : [1.0, "\u00e9", {}]}}`)
 	bob.send(`{"type":"ANSWER","payload":{},"dst":"alice"}`)
 	alice.want(`{"type":"ANSWER","src":"bob","dst":"alice","payload":{}}`)
@@ -110,8 +110,8 @@ func TestMessagesPassByteForByte(t *testing.T) {
 	s.refused("bad-message", 0)
 }
 
-// What has no id, no key or no token is told in PeerServer's words, and that is the end.
-func TestParameters(t *testing.T) {
+// A connection without a valid id, key and token is refused in PeerServer's wording, and ends.
+func TestInvalidParameters(t *testing.T) {
 	s := serve(t)
 	const missing = `{"type":"ERROR","payload":{"msg":"No id, token, or key supplied to websocket server"}}`
 	long := strings.Repeat("k", 65)
@@ -124,9 +124,9 @@ func TestParameters(t *testing.T) {
 		"no key":        {url.Values{"id": {"i"}, "token": {"t"}}, missing},
 		"no token":      {url.Values{"id": {"i"}, "key": {"k"}}, missing},
 		"a long key":    {url.Values{"id": {"i"}, "key": {long}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
-		"a strange key": {url.Values{"id": {"i"}, "key": {"k\x00app"}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
+		"a NUL in key":  {url.Values{"id": {"i"}, "key": {"k\x00app"}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
 		"a long id":     {url.Values{"id": {long + long}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
-		"a strange id":  {url.Values{"id": {"a\x00b"}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
+		"a NUL in id":   {url.Values{"id": {"a\x00b"}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := s.dial("/peerjs/peerjs", c.query, nil)
@@ -136,11 +136,13 @@ func TestParameters(t *testing.T) {
 		})
 	}
 	if _, status := s.dial("/peerjs/peerjs", url.Values{}, http.Header{"Origin": {"https://evil.example"}}); status != 403 {
-		t.Errorf("from a strange page: %d", status)
+		t.Errorf("from a page of an origin that is not admitted: %d", status)
 	}
 }
 
-func TestResume(t *testing.T) {
+// A client that reconnects with its token takes over its id. Clients with other tokens get it only after the connection has
+// ended.
+func TestReconnect(t *testing.T) {
 	s := serve(t)
 	bob := s.open("peerjs", "bob", "b")
 	first := s.open("peerjs", "alice", "the token")
@@ -155,7 +157,7 @@ func TestResume(t *testing.T) {
 	second.send(offer)
 	bob.want(fromAlice(offer))
 
-	// After a clean end the id is anybody's again.
+	// Once the connection has ended, any client may have the id.
 	_ = second.ws.Close()
 	for {
 		p := s.connect("peerjs", "alice", "another")
@@ -163,13 +165,13 @@ func TestResume(t *testing.T) {
 			break
 		}
 	}
-	bob.still("bob") // nobody told it of a LEAVE
+	bob.still("bob") // bob was not sent LEAVE
 }
 
-// A holder that shows no sign of life loses its id to anybody.
+// A connection that shows no sign of life loses its id to any client that asks for it.
 func TestDeadHolder(t *testing.T) {
 	s := serve(t)
-	s.dialWithoutReading("peerjs", "alice", "a") // whose pings are not answered
+	s.dialWithoutReading("peerjs", "alice", "a") // so pings are not answered
 	s.open("peerjs", "alice", "b")
 	s.counted("icebox_signal_clients_ended_total", "reason", "superseded", 1)
 }
@@ -197,18 +199,18 @@ func TestAccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { serve(t, c.access).connect(c.key, c.id, c.token).want(c.want) })
 	}
-	// A token that many know resumes nothing.
+	// A token that is an API key cannot take over an id, because many clients know it.
 	s := serve(t, byKey)
 	s.open("peerjs", "alice", secretKey)
 	s.connect("peerjs", "alice", secretKey).want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
-	// Who has another key is in another application.
+	// A client with another key is in another application.
 	s.open("another-key-of-app", "alice", "t")
 	if status, _, _ := s.get("/peerjs/peerjs/id", nil); status != 200 {
 		t.Errorf("an id without a key: %d", status)
 	}
 }
 
-// names is a verifier of tokens such as "jwt of alice".
+// names verifies tokens such as "jwt of alice" for the names that it lists.
 type names []string
 
 func (n names) Verify(_ context.Context, token string) (signal.Grant, error) {

@@ -28,13 +28,13 @@ const (
 	secretKey = "s3cret-key-of-web"
 )
 
-// site is a gateway on loopback that has PeerJS at /peerjs.
+// site is a gateway on a loopback address that serves PeerJS at /peerjs.
 type site struct {
 	t        *testing.T
 	hub      *signal.Hub
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
-	url      string // of http
+	url      string // an http URL
 }
 
 func serve(t *testing.T, change ...func(*signal.Limits)) *site {
@@ -42,7 +42,7 @@ func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 	return serveFor(t, 0, change...)
 }
 
-// serveFor is serve with a time for which messages wait.
+// serveFor is serve with a value for Options.ExpireAfter.
 func serveFor(t *testing.T, expire time.Duration, change ...func(*signal.Limits)) *site {
 	t.Helper()
 	limits := signal.DefaultLimits()
@@ -74,12 +74,12 @@ func serveFor(t *testing.T, expire time.Duration, change ...func(*signal.Limits)
 	return s
 }
 
-// peer is a client, or what is left of one. It reads all the time, and so answers pings, unless it is deaf.
+// peer is a client. It reads in the background, and so answers pings.
 type peer struct {
 	t   *testing.T
 	ws  *gorilla.Conn
-	got chan string // until the end
-	end error       // once got is closed
+	got chan string // the messages; closed when the connection ends
+	end error       // why the connection ended; set before got is closed
 }
 
 func (p *peer) read() {
@@ -94,19 +94,19 @@ func (p *peer) read() {
 	}
 }
 
-// next returns the next message, or none at the end.
+// next returns the next message, or false if the connection has ended.
 func (p *peer) next() (frame string, ok bool) {
 	p.t.Helper()
 	select {
 	case frame, ok = <-p.got:
 		return frame, ok
 	case <-time.After(patience):
-		p.t.Fatal("nothing comes")
+		p.t.Fatal("no message arrived in time")
 		return "", false
 	}
 }
 
-// dial connects with parameters of the URL, at a path such as /peerjs/peerjs.
+// dial connects to a path such as /peerjs/peerjs with a query. If the handshake fails, it returns nil and the HTTP status.
 func (s *site) dial(path string, query url.Values, h http.Header) (*peer, int) {
 	s.t.Helper()
 	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path+"?"+query.Encode(), h)
@@ -126,7 +126,7 @@ func (s *site) dial(path string, query url.Values, h http.Header) (*peer, int) {
 	return p, resp.StatusCode
 }
 
-// dialWithoutReading is a connection that nobody reads.
+// dialWithoutReading returns a connection that is not read, so that pings are not answered.
 func (s *site) dialWithoutReading(key, id, token string) *gorilla.Conn {
 	s.t.Helper()
 	query := url.Values{"key": {key}, "id": {id}, "token": {token}}
@@ -138,7 +138,7 @@ func (s *site) dialWithoutReading(key, id, token string) *gorilla.Conn {
 	return ws
 }
 
-// connect is a PeerJS client's, in the application called key.
+// connect connects as a PeerJS client does.
 func (s *site) connect(key, id, token string) *peer {
 	s.t.Helper()
 	p, status := s.dial("/peerjs/peerjs", url.Values{"key": {key}, "id": {id}, "token": {token}, "version": {"1.5.5"}}, nil)
@@ -148,7 +148,7 @@ func (s *site) connect(key, id, token string) *peer {
 	return p
 }
 
-// open is connect for who must get its id.
+// open connects and waits until the client has its id.
 func (s *site) open(key, id, token string) *peer {
 	s.t.Helper()
 	p := s.connect(key, id, token)
@@ -163,7 +163,7 @@ func (p *peer) send(text string) {
 	}
 }
 
-// want reads the next messages.
+// want checks that the next messages are these.
 func (p *peer) want(frames ...string) {
 	p.t.Helper()
 	for _, want := range frames {
@@ -173,7 +173,7 @@ func (p *peer) want(frames ...string) {
 	}
 }
 
-// wantEnd reads the end of the connection, before which nothing comes.
+// wantEnd checks that the connection ends with this close code, without a further message.
 func (p *peer) wantEnd(code int) {
 	p.t.Helper()
 	if got, ok := p.next(); ok || !gorilla.IsCloseError(p.end, code) {
@@ -181,7 +181,8 @@ func (p *peer) wantEnd(code int) {
 	}
 }
 
-// still shows that nothing has come before what it sends itself: everybody may write to its own id.
+// still checks that the client was sent nothing. It sends a message to its own id, which has to be the next one that
+// arrives.
 func (p *peer) still(id string) {
 	p.t.Helper()
 	p.send(`{"type":"ANSWER","dst":"` + id + `","payload":{"still":1}}`)
@@ -210,7 +211,7 @@ func (s *site) get(path string, h http.Header) (status int, header http.Header, 
 	return resp.StatusCode, resp.Header, string(text)
 }
 
-// count is the value of a counter with a label.
+// count returns the value of the counter that has this label value.
 func (s *site) count(name, label, value string) float64 {
 	s.t.Helper()
 	families, err := s.registry.Gather()
@@ -230,7 +231,7 @@ func (s *site) count(name, label, value string) float64 {
 	return 0
 }
 
-// counted waits for a value.
+// counted waits until a counter has the value want.
 func (s *site) counted(name, label, value string, want float64) {
 	s.t.Helper()
 	var got float64
