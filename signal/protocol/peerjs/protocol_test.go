@@ -119,14 +119,14 @@ func TestInvalidParameters(t *testing.T) {
 		query url.Values
 		want  string
 	}{
-		"none":          {url.Values{}, missing},
-		"no id":         {url.Values{"key": {"k"}, "token": {"t"}}, missing},
-		"no key":        {url.Values{"id": {"i"}, "token": {"t"}}, missing},
-		"no token":      {url.Values{"id": {"i"}, "key": {"k"}}, missing},
-		"a long key":    {url.Values{"id": {"i"}, "key": {long}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
-		"a NUL in key":  {url.Values{"id": {"i"}, "key": {"k\x00app"}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
-		"a long id":     {url.Values{"id": {long + long}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
-		"a NUL in id":   {url.Values{"id": {"a\x00b"}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
+		"none":         {url.Values{}, missing},
+		"no id":        {url.Values{"key": {"k"}, "token": {"t"}}, missing},
+		"no key":       {url.Values{"id": {"i"}, "token": {"t"}}, missing},
+		"no token":     {url.Values{"id": {"i"}, "key": {"k"}}, missing},
+		"a long key":   {url.Values{"id": {"i"}, "key": {long}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
+		"a NUL in key": {url.Values{"id": {"i"}, "key": {"k\x00app"}, "token": {"t"}}, `{"type":"INVALID-KEY"}`},
+		"a long id":    {url.Values{"id": {long + long}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
+		"a NUL in id":  {url.Values{"id": {"a\x00b"}, "key": {"k"}, "token": {"t"}}, `{"type":"ERROR","payload":{"msg":"` + signal.ErrBadName.Message + `"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := s.dial("/peerjs/peerjs", c.query, nil)

@@ -1,23 +1,27 @@
-// Package topics delivers what clients publish to those that have subscribed: the core of protocols that know no clients, but only
-// topics. A protocol says in a [Dialect] how that is worded, and gets a [Handler] that serves its WebSockets.
+// Package topics serves protocols in which clients do not address each other, but publish messages to topics and subscribe
+// to them. A [Dialect] defines the messages of one protocol; [New] makes a [Handler] for its WebSockets.
 //
-// A topic is a name that clients agree on, of 1 to 256 bytes. It is there while somebody has subscribed to it. What is published goes to
-// all who have subscribed at that moment, the publisher included, if it has, and is kept for nobody. Publishing needs no
-// subscription: who knows the name of a topic may write to it. Each handler has topics of its own, so clients of one protocol
-// meet none of another.
+// A topic is a name of 1 to 256 bytes that clients agree on. It exists while it has a subscriber. A publication is sent to
+// all clients that are subscribed at that moment, including the publisher if it is one of them, and is not stored. A client
+// need not subscribe to a topic to publish to it; knowing the name is sufficient. Each Handler has topics of its own, so
+// clients of different protocols cannot reach each other.
 //
 // # Limits
 //
-// A client has so many subscriptions, a topic so many subscribers, and an address and a handler so many subscriptions in all
-// ([signal.TopicLimits]). What is more is refused, counted, and told to the client where its protocol bears that; nothing else changes.
+// [signal.TopicLimits] limit the subscriptions of one client, the subscribers of one topic, the subscriptions of one address
+// (IPv6: one /64), and the subscriptions of one Handler. A subscription above a limit is refused and counted, and the client
+// is told in its protocol's format. Its connection and its other subscriptions remain.
 //
-// A publication counts against its sender's rate once when it is read, and again by what is written for it: as one message for every 64 KiB,
-// with 256 bytes added for each subscriber. Who publishes more has to wait. What waits for a subscriber is bounded as in package signal: the
-// publications of one client are dropped for a subscriber of whose queue they fill a quarter, and a subscriber whose queue is full
-// is cut off.
+// A publication counts against its sender's message rate once when it is read. It counts again for the data that it causes
+// to be sent: as one more message for every 64 KiB, where each subscriber counts 256 bytes beyond the frame. A client that
+// exceeds the rate is read more slowly.
+//
+// The queue of each subscriber is bounded as described in package signal. If publications of one sender fill a quarter of a
+// subscriber's queue, further ones from that sender are dropped for this subscriber. A subscriber whose queue is full is cut
+// off.
 //
 // # Several nodes
 //
-// Who has subscribed is behind a small interface, of which there is one implementation, in memory. A broker between nodes would be
-// another.
+// Subscriptions are stored behind a small interface. Its only implementation keeps them in the memory of one process, so
+// clients on different nodes do not share topics. A broker between nodes would be a second implementation.
 package topics

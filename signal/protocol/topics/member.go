@@ -7,25 +7,26 @@ import (
 	"icebox/signal"
 )
 
-// maxTopic is the longest name of a topic, in bytes.
+// maxTopic is the greatest length of a topic's name in bytes.
 const maxTopic = 256
 
 const (
-	inlineWrites = 16  // of one publication, for who reads for others
-	writeBytes   = 256 // that writing counts for, beside what is written
-	outPerByte   = 4   // bytes written that count as one byte read
+	inlineWrites = 16  // subscribers that HandleText itself may write to; more would hold up the goroutine that reads for many clients
+	writeBytes   = 256 // bytes that each subscriber counts in addition to the frame
+	outPerByte   = 4   // written bytes that count as much as one byte that was read
 )
 
-// Member is a client of a handler. Its methods are for its dialect alone, which calls them from [Dialect.Text].
+// Member is one client of a Handler. Only its dialect may call its methods, and only within [Dialect.HandleText].
 type Member struct {
 	handler *Handler
 	client  *signal.Client
 	topics  map[string]struct{}
 }
 
-// Subscribe has the client sent what is published. Doing so again changes nothing. The error is a *signal.Error and has been counted.
+// Subscribe subscribes the client to a topic. If the client is already subscribed, nothing changes. The error is a
+// *signal.Error; the client has been told and the refusal counted.
 func (m *Member) Subscribe(topic string) error {
-	if _, there := m.topics[topic]; there {
+	if _, subscribed := m.topics[topic]; subscribed {
 		return nil
 	}
 	l := m.handler.hub.Limits().Topics
@@ -49,15 +50,18 @@ func (m *Member) Subscribe(topic string) error {
 	return nil
 }
 
-// Unsubscribe ends Subscribe.
+// Unsubscribe ends the client's subscription to a topic, if there is one.
 func (m *Member) Unsubscribe(topic string) {
-	if _, there := m.topics[topic]; there {
+	if _, subscribed := m.topics[topic]; subscribed {
 		delete(m.topics, topic)
 		m.handler.subscriptions.unsubscribe(topic, m.client)
 	}
 }
 
-// Publish sends everybody who has subscribed to a topic the frame that is made for so many. It has to be returned by Text, if it isn't nil.
+// Publish sends a publication to all subscribers of a topic. It calls frame, with the number of subscribers, for the frame
+// to send, unless there are none. If there are more than inlineWrites subscribers, or if the client exceeds its rate,
+// Publish sends nothing yet but returns a function that sends the frames and then waits as long as the rate demands.
+// HandleText must return that function.
 func (m *Member) Publish(topic string, frame func(subscribers int) []byte) (slow func()) {
 	m.handler.metrics.published.Inc()
 	to := m.handler.subscriptions.subscribers(topic)
@@ -90,7 +94,7 @@ func (m *Member) deliver(to []*signal.Client, frame []byte) {
 	m.handler.metrics.delivered.Add(float64(delivered))
 }
 
-// sleep waits, or until the client ends.
+// sleep blocks for a duration, or until the client ends.
 func (m *Member) sleep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -103,13 +107,13 @@ func (m *Member) sleep(d time.Duration) {
 	}
 }
 
-// Send sends the client a frame of the protocol's own.
+// Send sends the client a frame.
 func (m *Member) Send(frame []byte) { m.client.Send(frame) }
 
-// CountRefusal counts a message that makes no sense. The client isn't told: none of these protocols has words for that.
+// CountRefusal counts a malformed message. The client is not told, because none of these protocols has a message for that.
 func (m *Member) CountRefusal(e *signal.Error) { m.handler.hub.CountRefusal(e) }
 
-// sendRefusal counts a refusal, and tells the client what its protocol bears to hear.
+// sendRefusal counts a refusal and tells the client.
 func (m *Member) sendRefusal(err error, topic string) {
 	var e *signal.Error
 	if !errors.As(err, &e) {
@@ -119,7 +123,7 @@ func (m *Member) sendRefusal(err error, topic string) {
 	m.client.Send(m.handler.dialect.EncodeRefusal(e, topic))
 }
 
-// unsubscribeAll ends all subscriptions, when the client has gone.
+// unsubscribeAll ends all subscriptions. It is called when the client has ended.
 func (m *Member) unsubscribeAll() {
 	for topic := range m.topics {
 		m.handler.subscriptions.unsubscribe(topic, m.client)

@@ -12,19 +12,22 @@ import (
 
 const shards = 64
 
-// memory knows who has subscribed to what, in one process. Topics are spread over shards with a lock each.
+// memory stores the subscriptions of one process. Topics are spread over shards, each with its own lock, so that
+// publications to different topics seldom wait for each other.
 type memory struct {
 	seed   maphash.Seed
 	shards [shards]struct {
 		mu sync.RWMutex
-		// topics have their subscribers, in a slice that is replaced as a whole, because it is read for every publication.
+		// topics maps each topic to its subscribers. A slice is never modified, only replaced, so publishers can read it without a
+		// lock.
 		topics map[string][]*signal.Client
 	}
-	topics atomic.Int64
+	topics atomic.Int64 // topics in all shards
 
-	mu            sync.Mutex // of what follows; held by who has a shard's lock, or none
+	// mu guards the fields below. It may be locked while a shard's lock is held, but not the other way round.
+	mu            sync.Mutex
 	subscriptions int
-	addrs         map[netip.Addr]int // subscriptions of each
+	addrs         map[netip.Addr]int // subscriptions by address
 }
 
 func newMemory() *memory {
@@ -35,7 +38,7 @@ func newMemory() *memory {
 	return m
 }
 
-// subscribe adds a client that isn't there yet, within the limits.
+// subscribe implements subscriptions.
 func (m *memory) subscribe(topic string, c *signal.Client, l signal.TopicLimits) error {
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.Lock()
@@ -54,7 +57,7 @@ func (m *memory) subscribe(topic string, c *signal.Client, l signal.TopicLimits)
 	return nil
 }
 
-// countSubscription counts a subscription of a client, unless that is one too many.
+// countSubscription counts a new subscription of a client, or returns the error of the limit that it would exceed.
 func (m *memory) countSubscription(c *signal.Client, l signal.TopicLimits) error {
 	a := signal.AddrKey(c.Visitor().Addr)
 	m.mu.Lock()
@@ -70,7 +73,7 @@ func (m *memory) countSubscription(c *signal.Client, l signal.TopicLimits) error
 	return nil
 }
 
-// uncountSubscription is the inverse of count.
+// uncountSubscription undoes countSubscription.
 func (m *memory) uncountSubscription(c *signal.Client) {
 	a := signal.AddrKey(c.Visitor().Addr)
 	m.mu.Lock()
@@ -81,14 +84,14 @@ func (m *memory) uncountSubscription(c *signal.Client) {
 	}
 }
 
-// total is how many subscriptions there are.
+// total returns the number of subscriptions.
 func (m *memory) total() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.subscriptions
 }
 
-// unsubscribe removes a client that is there.
+// unsubscribe implements subscriptions.
 func (m *memory) unsubscribe(topic string, c *signal.Client) {
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.Lock()
@@ -107,7 +110,7 @@ func (m *memory) unsubscribe(topic string, c *signal.Client) {
 	s.topics[topic] = slices.Concat(subscribers[:i], subscribers[i+1:])
 }
 
-// subscribers are those of a topic at this moment. The slice is lent.
+// subscribers implements subscriptions. The slice is a snapshot that later changes do not affect.
 func (m *memory) subscribers(topic string) []*signal.Client {
 	s := &m.shards[maphash.String(m.seed, topic)%shards]
 	s.mu.RLock()

@@ -20,14 +20,14 @@ func newMetrics(reg prometheus.Registerer, protocol string, m *memory) (*metrics
 	counters := &metrics{
 		published: counter("icebox_topic_published_total", "Publications that clients sent."),
 		delivered: counter("icebox_topic_delivered_total", "Publications that were queued for a subscriber."),
-		dropped:   counter("icebox_topic_dropped_total", "Publications that a subscriber lost, because too much of their sender was waiting."),
+		dropped:   counter("icebox_topic_dropped_total", "Publications that a subscriber did not get, because too much from the same sender was already queued for it."),
 	}
 	if reg == nil {
 		return counters, nil
 	}
 	for _, c := range []prometheus.Collector{
 		counters.published, counters.delivered, counters.dropped,
-		gauge("icebox_topics", "Topics that somebody has subscribed to.", func() float64 { return float64(m.topics.Load()) }),
+		gauge("icebox_topics", "Topics that have a subscriber.", func() float64 { return float64(m.topics.Load()) }),
 		gauge("icebox_topic_subscriptions", "Subscriptions to topics.", func() float64 { return float64(m.total()) }),
 	} {
 		if err := reg.Register(c); err != nil {

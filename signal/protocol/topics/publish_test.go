@@ -10,7 +10,7 @@ import (
 	"icebox/signal"
 )
 
-// fakeConn is a connection that takes everything.
+// fakeConn is a connection that accepts and counts all frames.
 type fakeConn struct{ frames int }
 
 func (s *fakeConn) Write([]byte, time.Time) error { s.frames++; return nil }
@@ -18,7 +18,7 @@ func (s *fakeConn) Ping(time.Time) error          { return nil }
 func (s *fakeConn) Close(signal.Reason)           {}
 func (s *fakeConn) Abort()                        {}
 
-// newSubscribers is a handler and members that have subscribed to one topic.
+// newSubscribers returns a Handler and n members that are subscribed to the topic "t".
 func newSubscribers(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Member) {
 	t.Helper()
 	limits := signal.DefaultLimits()
@@ -54,11 +54,12 @@ func newSubscribers(t testing.TB, n int, change func(*signal.Limits)) (*Handler,
 	return h, members
 }
 
-// What is written for a publication counts against the rate of its sender, who waits for that after everybody has got it.
-func TestPublishingCosts(t *testing.T) {
+// The bytes that a publication causes to be written count against its sender's rate. The sender waits after the subscribers
+// have been sent the frame.
+func TestPublicationCountsAgainstRate(t *testing.T) {
 	for name, c := range map[string]struct {
 		subscribers, size int
-		want              time.Duration // at one message a second, of which ten may come at once
+		want              time.Duration // at one message a second and a burst of ten
 		slow              bool
 	}{
 		"small, to few":  {5, 1 << 10, 0, false},
@@ -74,7 +75,7 @@ func TestPublishingCosts(t *testing.T) {
 				begun := time.Now()
 				slow := members[0].Publish("t", func(n int) []byte {
 					if n != c.subscribers {
-						t.Errorf("made for %d", n)
+						t.Errorf("the frame is made for %d subscribers, want %d", n, c.subscribers)
 					}
 					return make([]byte, c.size)
 				})
@@ -98,10 +99,11 @@ func TestPublishingCosts(t *testing.T) {
 	}
 }
 
-// Subscribers that come and go while others publish are there or not, and nobody is there twice.
+// The slice that subscribers returns does not change when clients subscribe and unsubscribe later. Unsubscribing twice
+// counts once.
 func TestSubscribersAreASnapshot(t *testing.T) {
 	h, members := newSubscribers(t, 8, func(*signal.Limits) {})
-	lent := h.subscriptions.subscribers("t")
+	snapshot := h.subscriptions.subscribers("t")
 	for _, m := range members[:4] {
 		m.Unsubscribe("t")
 		m.Unsubscribe("t")
@@ -110,13 +112,13 @@ func TestSubscribersAreASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, m := range members {
-		if lent[i] != m.client {
-			t.Errorf("what was lent has changed at %d", i)
+		if snapshot[i] != m.client {
+			t.Errorf("the snapshot has changed at index %d", i)
 		}
 	}
 	now := fmt.Sprint(len(h.subscriptions.subscribers("t")), h.subscriptions.(*memory).total(), h.subscriptions.(*memory).topics.Load())
 	if now != "5 5 1" {
-		t.Errorf("subscribers, subscriptions and topics are %s", now)
+		t.Errorf("subscribers, subscriptions and topics are %s, want 5 5 1", now)
 	}
 }
 

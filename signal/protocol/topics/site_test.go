@@ -24,13 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
 
-// site is a gateway on loopback that speaks both protocols.
+// site is a gateway on a loopback address that serves both dialects.
 type site struct {
 	t        *testing.T
 	hub      *signal.Hub
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
-	url      string // of http
+	url      string // an http URL
 }
 
 func serve(t *testing.T, change ...func(*signal.Limits)) *site {
@@ -73,6 +73,7 @@ type client struct {
 	ws *gorilla.Conn
 }
 
+// dial opens a WebSocket. If the handshake fails, it returns nil and the HTTP status.
 func (s *site) dial(path string, h http.Header) (*client, int) {
 	s.t.Helper()
 	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
@@ -112,7 +113,7 @@ func (c *client) want(frames ...string) {
 	}
 }
 
-// wantRefusal reads what one of the protocols says of a refusal.
+// wantRefusal checks that the next message is a refusal with this code, in the format of either dialect.
 func (c *client) wantRefusal(code string) {
 	c.t.Helper()
 	_, got, err := c.ws.ReadMessage()
@@ -125,14 +126,14 @@ func (c *client) wantRefusal(code string) {
 	}
 }
 
-// ping shows that nothing has come before its answer.
+// ping checks that the client was sent nothing: the answer to its ping has to be the next message.
 func (c *client) ping() {
 	c.t.Helper()
 	c.send(`{"type":"ping"}`)
 	c.want(`{"type":"pong"}`)
 }
 
-// count is a counter's or gauge's value.
+// count returns the value of the counter or gauge that has this label value.
 func (s *site) count(name, label, value string) float64 {
 	s.t.Helper()
 	families, err := s.registry.Gather()
@@ -152,7 +153,7 @@ func (s *site) count(name, label, value string) float64 {
 	return 0
 }
 
-// counted waits for a value.
+// counted waits until a metric has the value want.
 func (s *site) counted(name, label, value string, want float64) {
 	s.t.Helper()
 	got := s.count(name, label, value)

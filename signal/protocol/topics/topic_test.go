@@ -24,7 +24,7 @@ func TestYWebRTC(t *testing.T) {
 	al.send(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"}}`)
 	al.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
 	bo.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
-	// Who hasn't subscribed may publish, in any JSON; what the client says of the number of clients doesn't count.
+	// A client that has not subscribed may publish. The message may have any JSON form; its own "clients" is overridden.
 	cy.send(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" } `)
 	bo.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
 	al.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
@@ -75,8 +75,8 @@ func TestTrystero(t *testing.T) {
 	}
 }
 
-// Clients of one protocol meet none of the other, nor those of icebox's own.
-func TestProtocolsAreApart(t *testing.T) {
+// Clients of one dialect can reach neither those of the other nor those of icebox's own protocols.
+func TestProtocolsAreIsolated(t *testing.T) {
 	s := serve(t)
 	y, try := s.connect("/y-webrtc"), s.connect("/trystero")
 	y.send(`{"type":"subscribe","topics":["room"]}`)
@@ -147,7 +147,7 @@ func TestLimits(t *testing.T) {
 			if err := s.gateway.SetLimits(with(limits)); err != nil {
 				t.Fatal(err)
 			}
-			// Who goes makes room, and a reload does.
+			// A client that ends makes room, and so does a reload with higher limits.
 			_ = al.ws.Close()
 			subscriptions(2)
 			s.counted("icebox_topics", "protocol", protocol, 2)
@@ -164,14 +164,14 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// with are the default limits, but for a change.
+// with returns the default limits with one change.
 func with(change func(*signal.Limits)) signal.Limits {
 	l := signal.DefaultLimits()
 	change(&l)
 	return l
 }
 
-// A message that subscribes to more than it may is told so once.
+// A message that subscribes to more topics than a client may have gets one refusal, not one for each topic.
 func TestManyTopicsInOneMessage(t *testing.T) {
 	s := serve(t)
 	names := make([]string, 5000)
@@ -220,16 +220,16 @@ func TestAccess(t *testing.T) {
 		}
 	}
 	if _, status := s.dial("/trystero?key="+key, http.Header{"Origin": {"https://evil.example"}}); status != 403 {
-		t.Errorf("from a strange page: %d", status)
+		t.Errorf("from a page of an origin that is not admitted: %d", status)
 	}
 	s.connect("/y-webrtc?key=" + key)
 	s.connect("/trystero?key=" + key)
 	if _, status := s.dial("/trystero?key="+key, nil); status != 429 {
-		t.Errorf("one too many: %d", status)
+		t.Errorf("a connection above the limit: %d, want 429", status)
 	}
 }
 
-// Who floods a topic is slowed down, and whoever doesn't read is cut off; the others get everything.
+// A subscriber that does not read is cut off when its queue is full. The other subscribers receive everything.
 func TestSlowReader(t *testing.T) {
 	s := serve(t, func(l *signal.Limits) {
 		l.MessagesPerSecond, l.MessageBurst, l.QueueMessages, l.QueueBytes = 1e6, 1_000_000, 16, 256<<10
@@ -251,12 +251,12 @@ func TestSlowReader(t *testing.T) {
 	}
 	s.counted("icebox_topic_subscriptions", "protocol", "trystero", 2)
 	if s.count("icebox_topic_dropped_total", "protocol", "trystero") != 0 {
-		t.Error("one sender each, and something was dropped")
+		t.Error("a publication was dropped, although each sender sent only one")
 	}
 }
 
-// One sender fills a quarter of a queue at most.
-func TestOneSenderCutsNobodyOff(t *testing.T) {
+// One sender cannot get a subscriber cut off: once it fills a quarter of the queue, its publications are dropped.
+func TestOneSenderCannotCutOffReader(t *testing.T) {
 	s := serve(t, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
 	deaf, from := s.connect("/y-webrtc"), s.connect("/y-webrtc")
 	deaf.send(`{"type":"subscribe","topics":["t"]}`)
@@ -267,7 +267,7 @@ func TestOneSenderCutsNobodyOff(t *testing.T) {
 		from.ping()
 	}
 	if s.count("icebox_signal_clients_ended_total", "reason", "slow_reader") != 0 {
-		t.Error("a sender cut a reader off")
+		t.Error("one sender got a reader cut off")
 	}
 }
 
@@ -281,13 +281,13 @@ func TestShutdown(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.hub.Shutdown(ctx) }()
 	if _, _, err := c.ws.ReadMessage(); !gorilla.IsCloseError(err, gorilla.CloseServiceRestart) {
-		t.Errorf("told %v", err)
+		t.Errorf("the connection ended with %v", err)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	if _, status := s.dial("/trystero", nil); status != 503 {
-		t.Errorf("a newcomer: %d", status)
+		t.Errorf("a new connection: %d, want 503", status)
 	}
 	s.counted("icebox_topic_subscriptions", "protocol", "y-webrtc", 0)
 }

@@ -7,24 +7,26 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// Trystero returns the dialect of Trystero's WebSocket relay strategy (@trystero-p2p/ws-relay), whose clients are given icebox's
-// URL: `joinRoom({appId, relayConfig: {urls: ['wss://HOST/trystero']}}, room)`.
+// Trystero returns the dialect of Trystero's WebSocket relay strategy (@trystero-p2p/ws-relay). Its clients are given
+// icebox's URL: `joinRoom({appId, relayConfig: {urls: ['wss://HOST/trystero']}}, room)`.
 //
-// On the WebSocket are JSON objects in text frames. Topics are those of this package; the clients make them of application, room and
-// peer, and hash them.
+// Messages are JSON objects in text frames. A client derives the names of its topics by hashing application, room and peer.
 //
 //	client  {"type":"subscribe","topic":T}
 //	        {"type":"unsubscribe","topic":T}
-//	        {"type":"publish","topic":T,"payload":P}          to all who have subscribed to T, itself too: {"topic":T,"payload":P}
-//	server  {"error":{"code":C,"message":M,"topic":T}}        what was refused; clients pass over it
+//	        {"type":"publish","topic":T,"payload":P}
+//	server  {"topic":T,"payload":P}                           a publication; sent to all subscribers of T
+//	        {"error":{"code":C,"message":M,"topic":T}}        a refusal; clients ignore it
 //
-// P is any JSON value and forwarded byte for byte. What is malformed is counted and dropped. The original closes the connection of a client that
-// subscribes to too much; here it goes on, since a client would come back and ask for the same again.
+// P is any JSON value and is forwarded byte for byte. Malformed messages are counted and dropped. Trystero's own relay
+// closes the connection of a client that subscribes to too many topics. Here the connection remains open, because a client
+// would reconnect and subscribe to the same topics again.
 func Trystero() Dialect {
 	return Dialect{Protocol: "trystero", HandleText: readTrystero, EncodeRefusal: refuseTrystero}
 }
 
-// trysteroMessage is what the server wants of a client's message, as it was written. They alias it.
+// trysteroMessage holds the members of a client's message that the server reads, as raw JSON. The slices alias the message's
+// text.
 type trysteroMessage struct{ kind, topic, payload []byte }
 
 func (m *trysteroMessage) set(name, value []byte) {
@@ -47,7 +49,7 @@ func readTrystero(c *Member, text []byte) (slow func()) {
 	case !ok || !known || !named:
 		c.CountRefusal(signal.ErrBadMessage)
 	case kind == "subscribe":
-		_ = c.Subscribe(name) // it has been told
+		_ = c.Subscribe(name) // the client has been told of a refusal
 	case kind == "unsubscribe":
 		c.Unsubscribe(name)
 	case kind == "publish" && m.payload == nil:
@@ -60,7 +62,7 @@ func readTrystero(c *Member, text []byte) (slow func()) {
 	return nil
 }
 
-// trysteroPublication is a publication as subscribers get it.
+// trysteroPublication returns the frame that subscribers are sent.
 func trysteroPublication(m trysteroMessage) []byte {
 	b := make([]byte, 0, len(m.topic)+len(m.payload)+len(`{"topic":,"payload":}`))
 	b = append(append(b, `{"topic":`...), m.topic...)
@@ -79,6 +81,6 @@ type trysteroError struct {
 }
 
 func refuseTrystero(e *signal.Error, name string) []byte {
-	b, _ := json.Marshal(trysteroRefusal{trysteroError{e.Code, e.Message, name}}) // strings can't fail
+	b, _ := json.Marshal(trysteroRefusal{trysteroError{e.Code, e.Message, name}}) // cannot fail for strings
 	return b
 }

@@ -8,7 +8,7 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// trysteroSamples are written by hand in the form that the client's source gives them.
+// trysteroSamples are handwritten messages in the format of the Trystero client, and malformed ones.
 var trysteroSamples = []string{
 	`{"type":"subscribe","topic":"4fr1k2a3t6h9s0q7"}`,
 	`{"type":"unsubscribe","topic":"4fr1k2a3t6h9s0q7"}`,
@@ -18,7 +18,7 @@ var trysteroSamples = []string{
 	`[]`, `{}`, `{"topic":"a","payload":1,"payload":2}`,
 }
 
-// A publication is JSON, for the same topic, with its payload as it was.
+// The frame of a publication is valid JSON with the same topic and payload.
 func FuzzTrysteroPublication(f *testing.F) {
 	for _, text := range trysteroSamples {
 		f.Add([]byte(text))

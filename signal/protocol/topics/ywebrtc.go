@@ -11,20 +11,21 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// YWebRTC returns the dialect of y-webrtc's signalling (10.x), whose clients are given icebox's URL in their option signaling:
+// YWebRTC returns the dialect of y-webrtc's signalling (10.x). Its clients are given icebox's URL in their signaling option:
 // `new WebrtcProvider(room, doc, {signaling: ['wss://HOST/y-webrtc']})`.
 //
-// On the WebSocket are JSON objects in text frames. Topics, the clients' rooms, are those of this package.
+// Messages are JSON objects in text frames. A topic is the name of a room.
 //
 //	client  {"type":"subscribe","topics":[T, ...]}
 //	        {"type":"unsubscribe","topics":[T, ...]}
-//	        {"type":"publish","topic":T, ...}       to all who have subscribed to T, itself too: the same, with "clients":N,
-//	                                                which is how many they are
-//	        {"type":"ping"}                         {"type":"pong"}
-//	server  {"type":"error","code":C,"message":M,"topic":T}   what was refused; clients pass over it
+//	        {"type":"publish","topic":T, ...}
+//	        {"type":"ping"}
+//	server  {"type":"publish","topic":T, ...,"clients":N}     a publication; sent to all subscribers of T, of whom there are N
+//	        {"type":"pong"}                                   the answer to a ping
+//	        {"type":"error","code":C,"message":M,"topic":T}   a refusal; clients ignore it
 //
-// A publication is forwarded byte for byte, whether it is encrypted or not, with the new member at its end. What is malformed is counted
-// and dropped. A request that is none for a WebSocket is answered "okay", as by the original.
+// A publication is forwarded byte for byte, encrypted or not, with "clients" added at the end. Malformed messages are
+// counted and dropped. A request that does not ask for a WebSocket gets the response "okay", as from y-webrtc's own server.
 func YWebRTC() Dialect {
 	return Dialect{
 		Protocol: "y-webrtc", HandleText: readYWebRTC, EncodeRefusal: refuseYWebRTC,
@@ -35,7 +36,8 @@ func YWebRTC() Dialect {
 	}
 }
 
-// ywebrtcMessage is what the server wants of a client's message, as it was written. They alias it.
+// ywebrtcMessage holds the members of a client's message that the server reads, as raw JSON. The slices alias the message's
+// text.
 type ywebrtcMessage struct{ kind, topic, topics []byte }
 
 func (m *ywebrtcMessage) set(name, value []byte) {
@@ -75,7 +77,8 @@ func readYWebRTC(c *Member, text []byte) (slow func()) {
 	return nil
 }
 
-// each calls do for the strings in an array, until it reports false.
+// each calls do for each string in a JSON array until do returns false. Elements that are not strings are skipped. A value
+// that is not an array is counted as a malformed message.
 func each(c *Member, array []byte, do func(string) bool) {
 	elements, ok := rawjson.Elements(array)
 	if !ok {
@@ -89,7 +92,9 @@ func each(c *Member, array []byte, do func(string) bool) {
 	}
 }
 
-// ywebrtcPublication is a publication as subscribers get it. The text is an object with a member; of two of one name the last counts.
+// ywebrtcPublication returns the frame that subscribers are sent: the publisher's message with the number of subscribers
+// added. The text must be a JSON object with at least one member. If the publisher wrote "clients" too, parsers take the
+// added one, because it is the last.
 func ywebrtcPublication(text []byte, subscribers int) []byte {
 	end := bytes.LastIndexByte(text, '}')
 	b := make([]byte, 0, len(text)+len(`,"clients":1000000}`))
@@ -105,6 +110,6 @@ type ywebrtcRefusal struct {
 }
 
 func refuseYWebRTC(e *signal.Error, name string) []byte {
-	b, _ := json.Marshal(ywebrtcRefusal{"error", e.Code, e.Message, name}) // strings can't fail
+	b, _ := json.Marshal(ywebrtcRefusal{"error", e.Code, e.Message, name}) // cannot fail for strings
 	return b
 }

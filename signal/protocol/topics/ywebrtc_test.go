@@ -9,7 +9,7 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// ywebrtcSamples are written by hand in the form that the client's source gives them.
+// ywebrtcSamples are handwritten messages in the format of the y-webrtc client, and malformed ones.
 var ywebrtcSamples = []string{
 	`{"type":"subscribe","topics":["a room"]}`,
 	`{"type":"unsubscribe","topics":["a room"]}`,
@@ -21,7 +21,7 @@ var ywebrtcSamples = []string{
 	`null`, `[]`, `{"topic":"a","clients":7}  `, ` {"a":{"clients":1},"topic":"}"}`,
 }
 
-// A publication is the same object for its subscribers, but for the number of clients.
+// The frame of a publication is the publisher's object, apart from the number of clients.
 func FuzzYWebRTCPublication(f *testing.F) {
 	for _, text := range ywebrtcSamples {
 		f.Add([]byte(text), 3)
@@ -35,7 +35,7 @@ func FuzzYWebRTCPublication(f *testing.F) {
 		frame := ywebrtcPublication(text, n)
 		var before, after map[string]json.RawMessage
 		if err := json.Unmarshal(text, &before); err != nil {
-			t.Fatalf("%q is taken for an object: %v", text, err)
+			t.Fatalf("%q is accepted as an object: %v", text, err)
 		}
 		if err := json.Unmarshal(frame, &after); err != nil {
 			t.Fatalf("%q became %q: %v", text, frame, err)
