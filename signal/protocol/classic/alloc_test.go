@@ -9,7 +9,7 @@ import (
 	"icebox/signal"
 )
 
-// sink is a connection that takes everything at once.
+// sink is a connection that accepts and counts all frames without blocking.
 type sink struct{ frames int }
 
 func (s *sink) Write([]byte, time.Time) error { s.frames++; return nil }
@@ -19,7 +19,7 @@ func (s *sink) Abort()                        {}
 func (s *sink) TryWrite([]byte) (bool, error) { s.frames++; return true, nil }
 func (s *sink) TryPing() (bool, error)        { return true, nil }
 
-// TestCandidateAllocatesNothing on its way from the bytes of a message to those of a frame.
+// Forwarding a candidate allocates nothing, from the bytes of the message to those of the frame.
 func TestCandidateAllocatesNothing(t *testing.T) {
 	l := signal.DefaultLimits()
 	fast(nil, &l)
@@ -41,12 +41,12 @@ func TestCandidateAllocatesNothing(t *testing.T) {
 		session := h.service.NewHandler(client)
 		text[name] = func(message string) {
 			if slow := session.HandleText([]byte(message)); slow != nil {
-				t.Errorf("%s has to wait", message)
+				t.Errorf("%s is not handled at once", message)
 			}
 		}
 		text[name](`{"type":"login","name":"` + name + `"}`)
 		if client.Name() != name {
-			t.Fatalf("%q is signed in", client.Name())
+			t.Fatalf("signed in as %q, want %q", client.Name(), name)
 		}
 		if name == "bo" {
 			message := []byte(`{"type":"candidate","candidate":` + candidate + `,"name":"al"}`)
@@ -56,7 +56,7 @@ func TestCandidateAllocatesNothing(t *testing.T) {
 			if n := testing.AllocsPerRun(runs, func() { session.HandleText(message) }); n > 0 {
 				t.Errorf("a candidate costs %v allocations", n)
 			}
-			if got := conns["al"].frames - before; got != runs+1 { // one to warm up
+			if got := conns["al"].frames - before; got != runs+1 { // AllocsPerRun adds a run to warm up
 				t.Errorf("%d frames for %d candidates", got, runs+1)
 			}
 		}

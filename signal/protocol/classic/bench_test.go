@@ -14,8 +14,8 @@ import (
 	"icebox/signal/signaltest"
 )
 
-// BenchmarkCandidate routes a candidate from one real WebSocket to another: both clients, their reads and
-// writes and four passes through the kernel included.
+// BenchmarkCandidate sends a candidate from one WebSocket to another. It includes the work of both clients and of the
+// kernel.
 func BenchmarkCandidate(b *testing.B) {
 	al, bo := benchCall(b)
 	message := []byte(`{"type":"candidate","candidate":` + candidate + `,"name":"bo"}`)

@@ -12,21 +12,21 @@ import (
 	"icebox/signal/websocket"
 )
 
-// Options are what listeners may differ in.
+// Options configure the protocol on one listener.
 type Options struct {
-	// Greeting is a text frame sent to every client when it connects, such as "Hello world"; none if empty.
+	// Greeting is a text frame that every client is sent when it connects, such as "Hello world". If it is empty, none is sent.
 	Greeting string
-	// UnknownCommand is the wording of the error for an unknown type, before a colon and the type:
-	// "Command not found" if empty, "Unrecognized command" for clients of the other tradition.
+	// UnknownCommand begins the message of the error for an unknown type; a colon and the type follow. If it is empty, it is
+	// "Command not found". The servers of some tutorials say "Unrecognized command" instead.
 	UnknownCommand string
-	// Loose lets clients answer, trickle and hang up where no offer was exchanged.
+	// Loose forwards answers, candidates and leaves between clients that have not exchanged an offer too.
 	Loose bool
 }
 
 // Protocol is the name of this protocol in metrics and logs.
 const Protocol = "classic"
 
-// Handler serves WebSockets that speak this protocol.
+// Handler serves the WebSockets of one listener. Its methods are safe for concurrent use.
 type Handler struct {
 	opts    Options
 	hub     *signal.Hub
@@ -35,8 +35,10 @@ type Handler struct {
 	service websocket.Service
 }
 
-// New returns a Handler. The provider is asked at every sign-in; nil means that there are no ICE servers.
+// New returns a Handler. It calls ice for the ICE servers of each client that signs in; if ice is nil, clients get none. A
+// nil logger discards all records.
 func New(hub *signal.Hub, ice signal.ICEProvider, log *slog.Logger, o Options) *Handler {
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	o.UnknownCommand = cmp.Or(o.UnknownCommand, "Command not found")
 	h := &Handler{opts: o, hub: hub, ice: ice, log: log}
 	h.service = websocket.Service{
@@ -49,41 +51,45 @@ func New(hub *signal.Hub, ice signal.ICEProvider, log *slog.Logger, o Options) *
 	return h
 }
 
-// Access is how a handler asks the gateway whether a request may connect.
+// Access makes the gateway's decisions about one request.
 type Access interface {
-	// AdmitWebSocket counts the connection until release is called, or answers the request and reports false.
+	// AdmitWebSocket decides whether a WebSocket may connect, and counts it until release is called. If it may not,
+	// AdmitWebSocket responds to the request and returns false. later is true if the client may still show its secret in its
+	// first message.
 	AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool)
 }
 
-// Serve serves one WebSocket, whose upgrade request this is. It returns when the upgrade is done.
+// Serve serves the WebSocket that the request asks for. It returns when the handshake is done; the hub waits for the
+// goroutine that then serves the client.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	if v, release, ok := a.AdmitWebSocket(w, false); ok {
 		h.service.Serve(w, r, v, release)
 	}
 }
 
-// connection is one client's state in this protocol, which is none beyond the core's.
+// connection is the connection of one client.
 type connection struct {
-	handler *Handler
-	client  *signal.Client
-	peer    string // whom it named last: most messages are for the same one
+	handler  *Handler
+	client   *signal.Client
+	lastPeer string // the peer that the client named last; keeping the string saves an allocation for most messages
 }
 
-// Open implements websocket.Session.
+// Open implements websocket.MessageHandler.
 func (c *connection) Open() {
 	if g := c.handler.opts.Greeting; g != "" {
 		c.client.Send([]byte(g))
 	}
 }
 
-// SendError implements websocket.Session.
+// SendError implements websocket.MessageHandler.
 func (c *connection) SendError(e *signal.Error) { c.refuse(e, "") }
 
+// refuse sends the client an error. peer is the peer that it concerns, or "".
 func (c *connection) refuse(e *signal.Error, peer string) {
 	c.client.Send(frame(errorReply{Type: "error", Code: e.Code, Name: peer, Message: e.Message}))
 }
 
-// HandleText implements websocket.Session.
+// HandleText implements websocket.MessageHandler.
 func (c *connection) HandleText(message []byte) (slow func()) {
 	e, ok := decode(message)
 	if !ok {
@@ -101,7 +107,7 @@ func (c *connection) HandleText(message []byte) (slow func()) {
 	case "candidate":
 		c.forward(broker.Candidate, e.name, e.candidate)
 	case "leave":
-		if to, ok := c.name(e.name); ok {
+		if to, ok := c.peerName(e.name); ok {
 			c.client.Leave(to)
 		}
 	default:
@@ -110,9 +116,9 @@ func (c *connection) HandleText(message []byte) (slow func()) {
 	return nil
 }
 
-// forward forwards a payload to a peer. The sender hears of what was refused, except for candidates.
+// forward forwards a payload to a peer.
 func (c *connection) forward(kind broker.Kind, name, payload []byte) {
-	to, ok := c.name(name)
+	to, ok := c.peerName(name)
 	if !ok || payload == nil {
 		c.refuseMalformed()
 		return
@@ -128,6 +134,8 @@ func (c *connection) forward(kind broker.Kind, name, payload []byte) {
 	}
 }
 
+// sendForwardError tells the client that a message could not be forwarded. It says nothing about a candidate, because
+// candidates keep arriving after a call has ended, unless the client has not signed in.
 func (c *connection) sendForwardError(kind broker.Kind, to string, err error) {
 	var refused *signal.Error
 	if errors.As(err, &refused) && (kind != broker.Candidate || refused == signal.ErrNotSignedIn) {
@@ -135,44 +143,47 @@ func (c *connection) sendForwardError(kind broker.Kind, to string, err error) {
 	}
 }
 
-// name returns the string that a value is, if it is one.
-func (c *connection) name(value []byte) (name string, ok bool) {
+// peerName decodes the name of a peer. It returns false if the value is not a string.
+func (c *connection) peerName(value []byte) (name string, ok bool) {
 	text, ok := rawjson.Text(value)
-	if ok && string(text) != c.peer {
-		c.peer = string(text)
+	if ok && string(text) != c.lastPeer {
+		c.lastPeer = string(text)
 	}
-	return c.peer, ok
+	return c.lastPeer, ok
 }
 
+// refuseMalformed tells the client that its message is malformed, and counts the refusal.
 func (c *connection) refuseMalformed() {
 	c.handler.hub.CountRefusal(signal.ErrBadMessage)
 	c.SendError(signal.ErrBadMessage)
 }
 
-// maxEcho is how much of an unknown type is sent back.
+// maxEcho is how much of an unknown type is sent back, in bytes.
 const maxEcho = 64
 
-// refuseUnknown answers a type that isn't known in the words that the clients' own servers used.
+// refuseUnknown tells the client that the type of its message is unknown, in the format of the tutorials' servers, and
+// counts the refusal. kind is the raw JSON of the type, or nil.
 func (c *connection) refuseUnknown(kind []byte) {
 	c.handler.hub.CountRefusal(signal.ErrUnknownType)
-	said, ok := unquote(kind)
+	shown, ok := unquote(kind)
 	switch {
 	case kind == nil:
-		said = "undefined"
+		shown = "undefined"
 	case !ok:
-		said = string(kind)
+		shown = string(kind)
 	}
-	if len(said) > maxEcho {
-		said = said[:maxEcho] + "..."
+	if len(shown) > maxEcho {
+		shown = shown[:maxEcho] + "..."
 	}
 	c.client.Send(frame(errorReply{
-		Type: "error", Code: signal.ErrUnknownType.Code, Message: c.handler.opts.UnknownCommand + ": " + said,
+		Type: "error", Code: signal.ErrUnknownType.Code, Message: c.handler.opts.UnknownCommand + ": " + shown,
 	}))
 }
 
-// login takes its time where somebody has the name, who has to be asked for a sign of life.
+// login signs the client in. If another connection holds the name, that connection first has to be asked for a sign of life,
+// which can take a second or more; login then returns a function that waits for it.
 func (c *connection) login(e envelope) (slow func()) {
-	name, _ := unquote(e.name) // what is no string is no name
+	name, _ := unquote(e.name) // a value that is not a string becomes "", which is refused
 	done, err := c.client.TrySignIn(name)
 	if !done {
 		return func() { c.sendLoginReply(name, c.client.SignIn(name)) }
@@ -181,7 +192,7 @@ func (c *connection) login(e envelope) (slow func()) {
 	return nil
 }
 
-// sendLoginReply answers a login.
+// sendLoginReply sends the reply to a login. err is the result of the sign-in.
 func (c *connection) sendLoginReply(name string, err error) {
 	if err != nil {
 		var refused *signal.Error
@@ -196,8 +207,8 @@ func (c *connection) sendLoginReply(name string, err error) {
 	c.client.Send(frame(reply))
 }
 
-// addICE puts ICE servers into the reply to a login, or why there are none. A login doesn't fail for it:
-// these clients would take that for a name that is taken.
+// addICE adds ICE servers to the reply to a login, or the reason why there are none. The login succeeds either way, because
+// a client would take a failed login to mean that its name is taken.
 func (c *connection) addICE(reply *loginReply, name string) {
 	if c.handler.ice == nil {
 		return

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event before it fails.
 const patience = 10 * time.Second
 
 type server struct {
@@ -31,7 +31,7 @@ type server struct {
 	dialer *gorilla.Dialer
 }
 
-// testICE is a provider whose answers are easy to recognise.
+// testICE is an ICE provider whose results depend only on the request.
 func testICE(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 	return signal.ICEServers{
 		STUN: []string{"stun:" + r.Host + ":3478"}, TURN: []string{"turn:" + r.Host + ":3478?transport=udp"},
@@ -75,7 +75,7 @@ func startWith(t *testing.T, ice signal.ICEProvider, o Options, run func(*httpte
 	return s
 }
 
-// message is anything a client of this protocol may receive.
+// message holds the members of all messages that a client may receive.
 type message struct {
 	Type       string
 	Success    *bool
@@ -159,7 +159,7 @@ func (p *peer) raw(kind int, data []byte) {
 	}
 }
 
-// next returns the next frame as it came.
+// next returns the next frame.
 func (p *peer) next() []byte {
 	p.t.Helper()
 	select {
@@ -169,12 +169,12 @@ func (p *peer) next() []byte {
 		}
 		return data
 	case <-time.After(patience):
-		p.t.Fatal("nothing came")
+		p.t.Fatal("no frame arrived in time")
 	}
 	return nil
 }
 
-// receive returns the next message, which must be of this type.
+// receive returns the next message, which must have this type.
 func (p *peer) receive(kind string) message {
 	p.t.Helper()
 	data := p.next()
@@ -188,7 +188,7 @@ func (p *peer) receive(kind string) message {
 	return m
 }
 
-// refused expects an error with this code.
+// refused returns the next message, which must be an error with this code.
 func (p *peer) refused(e *signal.Error) message {
 	p.t.Helper()
 	m := p.receive("error")
@@ -198,7 +198,7 @@ func (p *peer) refused(e *signal.Error) message {
 	return m
 }
 
-// exact expects a frame byte for byte.
+// exact checks that the next frame is want, byte for byte.
 func (p *peer) exact(want string) {
 	p.t.Helper()
 	if got := string(p.next()); got != want {
@@ -206,8 +206,8 @@ func (p *peer) exact(want string) {
 	}
 }
 
-// sync makes a round trip, and fails if anything else came first. Frames to a client keep their order, so
-// nothing that was routed to it before can still be on its way.
+// sync makes a round trip to the server, and fails if another message arrives first. Frames to a client keep their order, so
+// after sync no earlier message can still be on its way to it.
 func (p *peer) sync() {
 	p.t.Helper()
 	p.send(`{"type":"are-you-there"}`)
@@ -216,7 +216,7 @@ func (p *peer) sync() {
 	}
 }
 
-// closed waits for the end of the connection and checks the code it is closed with.
+// closed waits until the connection ends and checks its close code.
 func (p *peer) closed(code int) {
 	p.t.Helper()
 	for {
@@ -226,7 +226,7 @@ func (p *peer) closed(code int) {
 				continue
 			}
 		case <-time.After(patience):
-			p.t.Fatal("connection stays open")
+			p.t.Fatal("the connection did not end in time")
 		}
 		break
 	}
@@ -236,7 +236,7 @@ func (p *peer) closed(code int) {
 	}
 }
 
-// leave closes the connection as a browser does when its page goes away.
+// leave closes the connection as a browser does when its page is closed.
 func (p *peer) leave() {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)

@@ -1,38 +1,41 @@
-// Package classic speaks the signalling protocol of countless WebRTC tutorials, so that their clients work
-// without a change: JSON objects in text frames, told apart by their member "type".
+// Package classic serves the signalling protocol of many WebRTC tutorials, whose clients work without a change. Messages are
+// JSON objects in text frames. Their member "type" tells them apart.
 //
-//	client sends                                   the others and itself receive
-//	{"type":"login","name":N}                      itself {"type":"login","success":true|false, ...}
-//	{"type":"offer","offer":O,"name":TO}           TO     {"type":"offer","offer":O,"name":N}
-//	{"type":"answer","answer":A,"name":TO}         TO     {"type":"answer","answer":A}
-//	{"type":"candidate","candidate":C,"name":TO}   TO     {"type":"candidate","candidate":C}
-//	{"type":"leave","name":TO}                     TO     {"type":"leave"}
-//	anything else                                  itself {"type":"error", ...}
-//	(the connection ends)                          who it has a call with {"type":"leave"}
+//	client sends                                   the server then sends
+//	{"type":"login","name":N}                      to the client {"type":"login","success":true|false, ...}
+//	{"type":"offer","offer":O,"name":TO}           to TO         {"type":"offer","offer":O,"name":N}
+//	{"type":"answer","answer":A,"name":TO}         to TO         {"type":"answer","answer":A}
+//	{"type":"candidate","candidate":C,"name":TO}   to TO         {"type":"candidate","candidate":C}
+//	{"type":"leave","name":TO}                     to TO         {"type":"leave"}
+//	anything else                                  to the client {"type":"error", ...}
+//	(the connection ends)                          to its peer   {"type":"leave"}
 //
-// O, A and C are forwarded byte for byte. N in an offer is what the sender signed in as.
+// O, A and C are forwarded byte for byte. N in an offer is the name that the sender signed in with.
 //
-// # What these clients must not notice
+// # Members that this server adds
 //
-// Members they don't know and messages of unknown type are ignored by them, so replies carry more than theirs
-// did:
+// The clients ignore members and message types that they do not know, so replies can carry more than those of the tutorials'
+// servers:
 //
-//   - a login that succeeds has "iceServers" (for RTCPeerConnection, with a credential of its own), "expires"
-//     (Unix seconds), "ttl" (seconds) and "token", the bearer for ICE servers over HTTP while this client is
-//     connected. If there are no ICE servers to give, "iceServers" is missing and "iceError" has a code and a
-//     message;
-//   - a login that fails has "code" and "message" beside "success":false;
-//   - errors are {"type":"error","code":C,"message":M}, with "name" where a peer is concerned. Codes are those
-//     of [signal.Error]. Refused candidates and leaves are passed over in silence, since they trickle in
-//     after a call has ended and concern nobody any more.
+//   - A successful login has "iceServers" (for RTCPeerConnection, with a credential for this client), "expires" (the
+//     credential's expiry in Unix seconds), "ttl" (its lifetime in seconds) and "token". The token is a bearer token for ICE
+//     servers over HTTP; it is valid while this client is connected. If no ICE servers can be given, "iceServers" is
+//     missing, and "iceError" has a code and a message.
+//   - A failed login has "code" and "message" beside "success":false.
+//   - An error is {"type":"error","code":C,"message":M}, with "name" if it concerns a peer. The codes are those of
+//     [signal.Error].
 //
-// Their other habits are met too: a hang-up before any call has no name and does nothing; a second login
-// under the same name succeeds again, under another name it swaps; no connection is closed for what it says,
-// unless it is too large, not UTF-8, or no WebSocket frame at all.
+// # Habits of the clients that this server accepts
+//
+//   - A hang-up before any call has no name. It does nothing.
+//   - A second login with the same name succeeds again. A login with another name replaces the first name.
+//   - Candidates and leaves often arrive after a call has ended. If such a message is refused, the client is not told.
+//   - A message is never a reason to close a connection, unless it is too large, is not UTF-8, or breaks the WebSocket
+//     protocol.
 //
 // # Where this server is stricter
 //
-// Who isn't signed in can send nothing to others. Answers, candidates and leaves pass only between two that
-// have exchanged an offer, which these clients always have ([Options.Loose] lifts it). Since a leave doesn't
-// say whose it is, a client is told only of its latest correspondent's.
+// A client that is not signed in cannot send anything to others. Answers, candidates and leaves are forwarded only between
+// two clients that have exchanged an offer, which these clients always do first ([Options.Loose] removes this condition). A
+// leave does not say who sent it, so a client is told only when the peer that it talked to last leaves.
 package classic

@@ -6,19 +6,19 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// envelope holds the members of a message that concern the server, as they were written. A nil slice is a
-// member that isn't there. They alias the message.
+// envelope holds the members of a message that the server reads, as raw JSON. A missing member is nil. The slices alias the
+// message.
 type envelope struct {
 	kind, name, offer, answer, candidate []byte
 }
 
-// decode takes a message apart without looking into its payload. It reports whether it is a JSON object.
+// decode finds the members of a message without decoding its payload. It reports whether the message is a JSON object.
 func decode(message []byte) (e envelope, ok bool) {
 	ok = rawjson.Members(message, e.set)
 	return e, ok
 }
 
-// set keeps a member that concerns the server. As in browsers, the last of several counts.
+// set stores a member if the server reads it. If a name occurs several times, the last one counts, as in JSON.parse.
 func (e *envelope) set(name, value []byte) {
 	switch string(name) {
 	case "type":
@@ -34,11 +34,11 @@ func (e *envelope) set(name, value []byte) {
 	}
 }
 
-// unquote returns the string that a JSON value is, if it is one.
+// unquote decodes a JSON string. It returns false if the value is not a string.
 func unquote(value []byte) (s string, ok bool) { return rawjson.String(value) }
 
 // quote returns s as a JSON string.
 func quote(s string) []byte {
-	q, _ := json.Marshal(s) // strings can't fail
+	q, _ := json.Marshal(s) // cannot fail for a string
 	return q
 }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// captured are frames that browsers sent to the tutorials' servers, and what breaks decoders.
+// captured holds frames that browsers sent to servers of the tutorials, and malformed ones.
 var captured = []string{
 	`{"type":"login","name":"alice"}`,
 	`{"type":"offer","offer":{"type":"offer","sdp":"v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"},"name":"bob"}`,

@@ -17,7 +17,8 @@ const (
 	candidate = `{"candidate":"candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}`
 )
 
-// page is what the tutorials' clients keep: whom they talk to. It overwrites the name of every message with it.
+// page is a client that behaves as those of the tutorials do: while it is in a call, it sends every message to the peer of
+// the call, connected.
 type page struct {
 	*peer
 	connected string
@@ -64,7 +65,7 @@ func TestTutorialOnPort9090(t *testing.T) {
 	bo.exact("Hello world")
 	al.say("login", "", "", "al")
 	if m := al.receive("login"); m.Success == nil || !*m.Success {
-		t.Fatalf("al can't sign in: %+v", m)
+		t.Fatalf("al cannot sign in: %+v", m)
 	}
 	bo.say("login", "", "", "al")
 	if m := bo.receive("login"); m.Success == nil || *m.Success || m.Code != "name-taken" || m.Message == "" {
@@ -109,7 +110,7 @@ func TestTutorialOnPort8888(t *testing.T) {
 		al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
 		bo.hangUp()
 		al.exact(`{"type":"leave"}`)
-		al.hangUp() // these clients don't forget whom they called before they hang up themselves
+		al.hangUp() // these clients keep the name of their peer until they hang up themselves
 		al.connected = ""
 	}
 	bo.waitForState(t, "Unrecognized command: undefined", `{"kind":"x"}`)
@@ -154,7 +155,7 @@ func TestLoginCarriesICEServersAndToken(t *testing.T) {
 		t.Error("the token isn't al's")
 	}
 	al.leave()
-	s.login("al") // the old al is gone by now
+	s.login("al") // succeeds only after the old connection has ended
 	if _, ok := s.hub.SignedInClient(m.Token); ok {
 		t.Error("the token outlives its connection")
 	}
@@ -167,7 +168,7 @@ func TestLoginCarriesICEServersAndToken(t *testing.T) {
 
 func TestLoginWorksWithoutICEServers(t *testing.T) {
 	failing := func(context.Context, signal.ICERequest) (signal.ICEServers, error) {
-		return signal.ICEServers{}, errors.New("the secret is gone")
+		return signal.ICEServers{}, errors.New("read the secret: no such file")
 	}
 	for name, c := range map[string]struct {
 		ice  signal.ICEProvider
@@ -188,6 +189,7 @@ func TestLoginWorksWithoutICEServers(t *testing.T) {
 	}
 }
 
+// With Options.Loose, candidates and leaves are forwarded although no offer was exchanged.
 func TestLooseClientsNeedNoOffer(t *testing.T) {
 	s := start(t, Options{Loose: true})
 	al, bo := s.login("al"), s.login("bo")
@@ -195,4 +197,28 @@ func TestLooseClientsNeedNoOffer(t *testing.T) {
 	bo.exact(`{"type":"candidate","candidate":null}`)
 	al.send(`{"type":"leave","name":"bo"}`)
 	bo.exact(`{"type":"leave"}`)
+}
+
+// A Handler without a logger discards its log records. It logs when the ICE provider fails.
+func TestNilLogger(t *testing.T) {
+	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hub.Shutdown(context.Background()) }()
+	h := New(hub, func(context.Context, signal.ICERequest) (signal.ICEServers, error) {
+		return signal.ICEServers{}, errors.New("read the secret: no such file")
+	}, nil, Options{})
+	conn := new(sink)
+	client, err := hub.Connect(conn, h.service.Profile, signal.Visitor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if slow := h.service.NewHandler(client).HandleText([]byte(`{"type":"login","name":"al"}`)); slow != nil {
+		slow()
+	}
+	if conn.frames != 1 {
+		t.Errorf("got %d replies to the login, want 1", conn.frames)
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"icebox/signal/broker"
 )
 
-// Messages to other clients, around the payload.
+// The parts of a message to another client that surround its payload.
 const (
 	offerHead     = `{"type":"offer","offer":`
 	offerName     = `,"name":`
@@ -17,26 +17,26 @@ const (
 	tail          = `}`
 )
 
-// encode appends the frame that tells a client of another's message.
+// encode appends the frame that a client is sent for a message from another client.
 func encode(b []byte, m broker.Message) []byte {
 	switch m.Kind {
 	case broker.Offer:
 		b = append(append(b, offerHead...), m.Payload...)
 		return append(append(append(b, offerName...), quote(m.FromName)...), tail...)
 	case broker.Answer:
-		return wrap(b, answerHead, m.Payload)
+		return appendFrame(b, answerHead, m.Payload)
 	case broker.Candidate:
-		return wrap(b, candidateHead, m.Payload)
+		return appendFrame(b, candidateHead, m.Payload)
 	default:
 		return append(b, leaveFrame...)
 	}
 }
 
-func wrap(b []byte, head string, payload []byte) []byte {
+func appendFrame(b []byte, head string, payload []byte) []byte {
 	return append(append(append(b, head...), payload...), tail...)
 }
 
-// loginReply answers a login.
+// loginReply is the reply to a login.
 type loginReply struct {
 	Type       string                `json:"type"`
 	Success    bool                  `json:"success"`
@@ -49,12 +49,13 @@ type loginReply struct {
 	ICEError   *problem              `json:"iceError,omitempty"`
 }
 
+// problem says why a login has no ICE servers.
 type problem struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// errorReply tells a client what was refused, and which peer it concerns.
+// errorReply tells a client that its message was refused. Name is the peer that the message was for, if any.
 type errorReply struct {
 	Type    string `json:"type"`
 	Code    string `json:"code"`
@@ -63,6 +64,6 @@ type errorReply struct {
 }
 
 func frame(v any) []byte {
-	b, _ := json.Marshal(v) // strings, numbers and booleans can't fail
+	b, _ := json.Marshal(v) // cannot fail for strings, numbers and booleans
 	return b
 }

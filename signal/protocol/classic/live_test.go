@@ -16,7 +16,7 @@ import (
 	"icebox/signal"
 )
 
-// dialSilent signs in and then neither reads nor answers pings, as a computer that was put to sleep.
+// dialSilent signs in and then neither reads nor answers pings, like a computer that was put to sleep.
 func (s *server) dialSilent(name string) *gorilla.Conn {
 	s.t.Helper()
 	ws, _, err := s.dialer.Dial(s.url, nil)
@@ -33,7 +33,7 @@ func (s *server) dialSilent(name string) *gorilla.Conn {
 	return ws
 }
 
-// waitForName signs in again and again until the name is free.
+// waitForName tries to sign in until the name is free.
 func (s *server) waitForName(name string) {
 	s.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -70,17 +70,19 @@ func TestNameOfALivingConnectionIsNotTakenOver(t *testing.T) {
 	al.sync()
 }
 
-func TestHalfOpenConnectionIsFoundByPings(t *testing.T) {
+// A client that does not answer pings is ended, and its name becomes free.
+func TestPingsEndHalfOpenConnection(t *testing.T) {
 	s := start(t, Options{}, func(o *signal.Options, _ *signal.Limits) {
 		o.PingEvery, o.PongWithin = 3*time.Second, 2*time.Second
 	})
 	s.dialSilent("al")
-	bo := s.login("bo") // reads, so it answers
+	bo := s.login("bo") // reads, so it answers pings
 	s.waitForName("al")
 	bo.sync()
 }
 
-func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
+// A client that does not read is cut off, and never delays messages to other clients.
+func TestSlowReaderIsCutOff(t *testing.T) {
 	s := start(t, Options{}, fast, func(o *signal.Options, _ *signal.Limits) { o.WriteWait = 300 * time.Millisecond })
 	s.dialSilent("bo")
 	al, cy := s.inCall("al", "cy")
@@ -88,16 +90,16 @@ func TestReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	for range 1000 {
 		al.raw(gorilla.TextMessage, []byte(offer))
 		al.say("candidate", "candidate", candidate, "cy")
-		cy.exact(`{"type":"candidate","candidate":` + candidate + `}`) // never waits for bo
+		cy.exact(`{"type":"candidate","candidate":` + candidate + `}`) // is not delayed by bo
 		if al.receivedAny("leave", "peer-offline") {
 			s.login("bo")
 			return
 		}
 	}
-	t.Fatal("bo is still there")
+	t.Fatal("bo was not cut off")
 }
 
-// receivedAny makes a round trip and reports whether a message of one of these types or codes came before it.
+// receivedAny makes a round trip to the server and reports whether a message with one of these types or codes arrived first.
 func (p *peer) receivedAny(any ...string) (was bool) {
 	p.t.Helper()
 	p.send(`{"type":"are-you-there"}`)
@@ -124,7 +126,7 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 	}
 	al.send(`{"type":"login","name":"bo"}`)
 	if m := al.receive("login"); *m.Success {
-		t.Fatal("a name that is taken was given")
+		t.Fatal("al signed in with a name that is taken")
 	}
 	checkCallWorks(al, bo)
 	al.send(`{"type":"login","name":"alice"}`)
@@ -132,29 +134,29 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 		t.Fatalf("another name: %+v", m)
 	}
 	checkCallWorks(al, bo)
-	s.login("al") // is free again
+	s.login("al") // the name is free again
 	checkCallWorks(al, bo)
 	cy := s.login("cy")
 	cy.send(`{"type":"offer","offer":1,"name":"alice"}`)
 	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
 }
 
-// The callee goes before it has answered, then the caller: this ended one of the tutorials' servers.
-func TestBothGoBeforeAnAnswer(t *testing.T) {
+// The callee ends before it has answered, and then the caller does. Both can sign in again.
+func TestBothEndBeforeAnswer(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := &page{peer: s.login("al")}, s.login("bo")
 	al.call("bo")
 	bo.receive("offer")
 	bo.leave()
 	al.exact(`{"type":"leave"}`)
-	al.say("candidate", "candidate", candidate, "") // still trickles
+	al.say("candidate", "candidate", candidate, "") // browsers go on gathering candidates
 	al.sync()
 	al.leave()
 	s.login("al").sync()
 	s.login("bo").sync()
 }
 
-// A page that is reloaded during a call hangs up before it can call again.
+// When a page is reloaded during a call, its peer is told that it left before it receives a new offer.
 func TestReloadDuringACall(t *testing.T) {
 	s := start(t, Options{}, fast)
 	for range 20 {
@@ -185,7 +187,8 @@ func TestOverTLS(t *testing.T) {
 	bo.closed(gorilla.CloseServiceRestart)
 }
 
-func TestShutdownTellsClientsToComeBack(t *testing.T) {
+// A shutdown closes connections with a code that asks clients to reconnect.
+func TestShutdownAsksClientsToReconnect(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := s.inCall("al", "bo")
 	if err := s.hub.Shutdown(t.Context()); err != nil {
@@ -223,7 +226,7 @@ func TestCompressionIsNotNegotiated(t *testing.T) {
 	}
 }
 
-// Several hundred clients come, call each other, and go in every way there is.
+// Several hundred clients connect, call each other, and end in different ways, all at the same time.
 func TestManyClientsComeAndGo(t *testing.T) {
 	const clients, rounds = 300, 4
 	s := start(t, Options{}, fast)
@@ -239,10 +242,10 @@ func TestManyClientsComeAndGo(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s.login("client 0").sync() // the hub is alive, and the name free again
+	s.login("client 0").sync() // the hub still works, and the name is free again
 }
 
-// visit is one client's life, which ends in one of several ways.
+// visit connects as a client, offers a call, and disconnects in one of several ways.
 func (s *server) visit(name, other string) error {
 	ws, _, err := s.dialer.Dial(s.url, nil)
 	if err != nil {
@@ -273,12 +276,12 @@ func (s *server) visit(name, other string) error {
 		}
 	}
 	switch rand.IntN(3) {
-	case 0: // hangs up and says goodbye
+	case 0: // hangs up and closes the connection properly
 		_ = ws.WriteMessage(gorilla.TextMessage, []byte(`{"type":"leave","name":"`+other+`"}`))
 		_ = ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(1001, ""), time.Now().Add(patience))
 		_, _, _ = ws.ReadMessage()
-	case 1: // just goes
-	case 2: // goes in the middle of a frame
+	case 1: // closes the TCP connection
+	case 2: // closes the TCP connection in the middle of a frame
 		_, _ = ws.NetConn().Write([]byte{0x81, 0xfe, 0x10})
 	}
 	return nil
