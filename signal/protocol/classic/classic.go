@@ -219,7 +219,7 @@ func (c *connection) addICE(reply *loginReply, name string) {
 		var refused *signal.Error
 		if !errors.As(err, &refused) {
 			refused = signal.ErrUnavailable
-			c.handler.log.Warn("no ICE servers for a sign-in",
+			c.handler.log.Warn("client signed in without ICE servers",
 				slog.String("client", c.client.ID().String()), slog.Any("error", err))
 		}
 		c.handler.hub.CountRefusal(refused)

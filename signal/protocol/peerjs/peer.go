@@ -57,14 +57,14 @@ func (p *peer) claim() error {
 
 // refusal returns the frame that tells the client, in PeerServer's wording, why it did not get its id.
 func refusal(err error) []byte {
-	var told *signal.Error
+	var refused *signal.Error
 	switch {
 	case errors.Is(err, signal.ErrNameTaken):
 		return notice{Type: "ID-TAKEN", Payload: &noticePayload{msgTaken}}.frame()
 	case errors.Is(err, signal.ErrNameNotAllowed):
 		return errorFrame(msgToken)
-	case errors.As(err, &told):
-		return errorFrame(told.Message)
+	case errors.As(err, &refused):
+		return errorFrame(refused.Message)
 	default:
 		return errorFrame(signal.ErrUnavailable.Message)
 	}

@@ -41,8 +41,10 @@ type book struct {
 
 func newBook(limits func() signal.CallLimits, m *metrics) *book {
 	return &book{
-		limits: limits, metrics: m, calls: make(map[string]*call), activeByKey: make(map[string]int), bytesByAddr: make(map[string]int),
-		callsBySignIn: make(map[string]map[*call]struct{}), streams: make(map[string]*subscriber), streamsBySignIn: make(map[string]map[*subscriber]struct{}),
+		limits: limits, metrics: m,
+		calls: make(map[string]*call), bytesByAddr: make(map[string]int), activeByKey: make(map[string]int),
+		callsBySignIn: make(map[string]map[*call]struct{}),
+		streams:       make(map[string]*subscriber), streamsBySignIn: make(map[string]map[*subscriber]struct{}),
 	}
 }
 
@@ -52,7 +54,7 @@ func (b *book) createCall(p person, from netip.Addr, d descriptions) ([]byte, *p
 	l, now := b.limits(), time.Now()
 	c := &call{
 		id: newID(), created: now, updated: now, absentSince: now, creator: p, offer: d.offer,
-		countKeys: [3]string{"session " + p.signInID, "user " + p.user, "address " + from.String()},
+		countKeys: [3]string{"sign-in " + p.signInID, "user " + p.user, "address " + from.String()},
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,13 +84,15 @@ func (b *book) createCall(p person, from netip.Addr, d descriptions) ([]byte, *p
 
 // withinCallLimits reports whether the new call c stays within the limits on the number of calls. The caller holds mu.
 func (b *book) withinCallLimits(c *call, l signal.CallLimits) bool {
-	most := max(minShare, l.Total/shareDivisor)
-	ofUser := most
+	share := max(minShare, l.Total/shareDivisor)
+	perUser := share
 	if l.OnePerUser {
-		ofUser = 1
+		perUser = 1
 	}
-	return (l.Total == 0 || b.active < l.Total) && b.activeByKey[c.countKeys[bySignIn]] < l.PerClient && b.activeByKey[c.countKeys[byUser]] < ofUser &&
-		b.activeByKey[c.countKeys[byAddr]] < most
+	return (l.Total == 0 || b.active < l.Total) &&
+		b.activeByKey[c.countKeys[bySignIn]] < l.PerClient &&
+		b.activeByKey[c.countKeys[byUser]] < perUser &&
+		b.activeByKey[c.countKeys[byAddr]] < share
 }
 
 // replaceableCall returns the oldest call that p created and abandoned, as a page does when it is reloaded, or nil. The

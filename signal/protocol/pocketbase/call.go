@@ -94,9 +94,9 @@ func (c *call) candidateEvents(action string, side int) []event {
 	return events
 }
 
-// addParty makes p a party to the call and reports whether p may be one. Before the call is answered, everyone may who knows
-// its ID; afterwards only the creator and the answerer. If there are too many readers, the earliest is displaced and
-// returned.
+// addParty makes p a party to the call and reports whether p may be one. The request has named the call's ID. That is
+// sufficient before the call is answered; afterwards only the creator and the answerer may be parties. If there are too many
+// readers, the earliest is displaced and returned.
 func (c *call) addParty(p person) (displaced []person, ok bool) {
 	if c.answerer != nil && !p.same(c.creator) && !p.same(*c.answerer) {
 		return nil, false
@@ -112,8 +112,8 @@ func (c *call) addParty(p person) (displaced []person, ok bool) {
 	return displaced, true
 }
 
-// setAnswerer makes p the answerer and drops all other readers and their candidates. It returns the dropped readers and the
-// number of bytes that their candidates counted.
+// setAnswerer makes p the answerer. It drops the readers that are neither p nor the creator, and the candidates of every
+// sign-in but p's. It returns the dropped readers and the number of bytes that the candidates counted.
 func (c *call) setAnswerer(p person) (displaced []person, freed int) {
 	c.answerer = &p
 	c.parties = slices.DeleteFunc(c.parties, func(other person) bool {

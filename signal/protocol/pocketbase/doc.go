@@ -81,8 +81,8 @@
 //
 // Failed sign-ins are limited to 30 a minute for an address, and to 1 a second after the first 100 for an identity. A client
 // that also sends an earlier token of the user, as the SDK does by itself, is exempt from the limit of the identity, so
-// nobody can lock it out by guessing. At most two bcrypt hashes are compared at a time, while at most 14 more sign-ins wait
-// for up to 5 s each; any other sign-in gets 503.
+// nobody can lock it out by guessing. If any configured password is a bcrypt hash, two sign-ins compare passwords at a time,
+// and at most 14 more wait, each for up to 5 s. A sign-in that finds no room or waits longer gets 503.
 //
 // # TURN
 //

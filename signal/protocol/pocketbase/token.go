@@ -35,7 +35,7 @@ type claims struct {
 	ID         string `json:"id"`
 	Type       string `json:"type"`
 	Collection string `json:"collectionId"`
-	Session    string `json:"sid"`
+	SignInID   string `json:"sid"`
 	Identity   string `json:"idn"`
 	Account    string `json:"acc,omitempty"`
 }
@@ -55,7 +55,7 @@ func (s *signer) sign(p person, until time.Time) string {
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(until)},
 		ID:               p.user, Type: "auth", Collection: collectionIDs[users],
-		Session: p.signInID, Identity: p.identity, Account: p.account,
+		SignInID: p.signInID, Identity: p.identity, Account: p.account,
 	}
 	signed, _ := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(s.key) // fails only for keys of another type
 	return signed
@@ -71,7 +71,7 @@ func (s *signer) verify(token string) (p person, until time.Time, err error) {
 	if _, err := s.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return s.key, nil }); err != nil {
 		return person{}, time.Time{}, err
 	}
-	return person{user: c.ID, signInID: c.Session, identity: c.Identity, account: c.Account}, c.ExpiresAt.Time, nil
+	return person{user: c.ID, signInID: c.SignInID, identity: c.Identity, account: c.Account}, c.ExpiresAt.Time, nil
 }
 
 // mac returns an HMAC of the texts. Each text is preceded by its length, so different lists never have the same input.
