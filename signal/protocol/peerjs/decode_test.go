@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// Only what clients say to each other is passed on, and nothing that only a server says.
+// Only messages from one client to another are forwarded, and none that only a server may send.
 func TestForwardedTypes(t *testing.T) {
 	for kind, want := range map[string]bool{
 		"OFFER": true, "ANSWER": true, "CANDIDATE": true, "HEARTBEAT": false, "OPEN": false, "LEAVE": false, "EXPIRE": false,

@@ -168,7 +168,7 @@ func TestSlowReader(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("the client that does not read was not cut off")
 		}
-		for range 1 + len(big)/requestUnit { // all tokens of the request: this test is not about the rate
+		for range 1 + len(big)/requestUnit { // everything that the request counts for, because this test is not about the rate
 			s.handler.rates.Refund(s.access.Caller().Addr, ratesOf(s.hub.Limits()))
 		}
 	}
