@@ -54,7 +54,7 @@ func (s *session) attachTransport(t transport, seq uint64, first func() *wire.Me
 		s.mu.Unlock()
 		return nil, signal.ErrResync
 	}
-	frames, ok := s.replayBuffer.after(seq)
+	frames, ok := s.replay.after(seq)
 	if !ok {
 		s.mu.Unlock()
 		s.client.End(signal.Overflowed)
@@ -117,7 +117,7 @@ func (h *Handler) findSession(secret string) (*session, bool) {
 func (s *session) resumedMessage() *wire.Message {
 	return &wire.Message{
 		Type: wire.Resumed, ID: s.client.Addr().String(), Name: s.client.Name(),
-		Ack: s.received.Load(), Seq: s.replayBuffer.last,
+		Ack: s.received.Load(), Seq: s.replay.lastSeq,
 	}
 }
 

@@ -30,8 +30,8 @@ func (p party) User() string {
 	return "\x00" + p.client.Addr().String() // which no name begins with
 }
 
-// Tell implements call.Party.
-func (p party) Tell(e call.Event) error {
+// Notify implements call.Party.
+func (p party) Notify(e call.Event) error {
 	from := ""
 	if !e.From.IsZero() {
 		from = e.From.String()
@@ -70,7 +70,7 @@ func (s *session) createCall(r *wire.Request) error {
 		m.Until = i.Until.Unix()
 	})
 	if err != nil {
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	}
 	s.addICE(s.handler.hub.DoneContext(), m)
 	s.sendMessage(m)
@@ -97,7 +97,7 @@ func (s *session) joinCall(r *wire.Request) error {
 	}
 	pass := call.Pass{Listed: listed, Proof: r.Restore}
 	if err := s.handler.calls.Check(party{s}, r.Call, pass); err != nil {
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	}
 	ice := wire.Message{Call: r.Call}
 	s.addICE(s.handler.hub.DoneContext(), &ice)
@@ -111,7 +111,7 @@ func (s *session) joinCall(r *wire.Request) error {
 	})
 	if err != nil {
 		s.stopCallRefresh(r.Call)
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	}
 	s.dropIfClosed()
 	return nil
@@ -124,7 +124,7 @@ func (s *session) callMessage(kind string, r *wire.Request, i call.Info) *wire.M
 
 func (s *session) sendInCall(r *wire.Request, to broker.Addr) error {
 	if err := s.handler.calls.Send(party{s}, r.Call, to, r.Kind, r.Data); err != nil {
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func (s *session) leaveCall(r *wire.Request) error {
 		do = s.handler.calls.Hangup
 	}
 	if err := do(party{s}, r.Call); err != nil {
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	}
 	s.stopCallRefresh(r.Call)
 	return nil

@@ -76,7 +76,7 @@ func (s *session) finish() {
 	slot()
 	s.client.Close()
 	s.mu.Lock()
-	s.replayBuffer = ring{}
+	s.replay = replayBuffer{}
 	s.client.Reserve(&s.loan, 0)
 	s.mu.Unlock()
 	close(s.finished)

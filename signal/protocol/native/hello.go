@@ -21,12 +21,12 @@ type newcomer struct {
 func (h *Handler) connectClient(ctx context.Context, v signal.Visitor, r *wire.Request) (newcomer, *signal.Error) {
 	v, err := h.authorize(ctx, v, r.Token)
 	if err != nil {
-		return newcomer{}, refusal(err)
+		return newcomer{}, clientError(err)
 	}
 	s := newSession(h, func() {})
 	if _, err := h.hub.Connect(s, h.profile, v); err != nil {
 		h.metrics.detached.Dec()
-		return newcomer{}, refusal(err)
+		return newcomer{}, clientError(err)
 	}
 	return newcomer{session: s, request: r, name: cmp.Or(r.Name, v.Grant.Name), grant: v.Grant}, nil
 }
@@ -39,7 +39,7 @@ func (n newcomer) claimNameInline() (named bool, refused *signal.Error) {
 	named, err := n.client.TrySignIn(n.name)
 	if err != nil {
 		n.client.End(signal.Gone)
-		return true, refusal(err)
+		return true, clientError(err)
 	}
 	return named, nil
 }
@@ -49,7 +49,7 @@ func (h *Handler) signInSession(ctx context.Context, n newcomer, releaseConn fun
 	s := n.session
 	if err := h.claimName(ctx, s, n.name, n.request.Replace); err != nil {
 		s.client.End(signal.Gone)
-		return nil, refusal(err)
+		return nil, clientError(err)
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -103,7 +103,7 @@ func (s *session) renewToken(r *wire.Request) error {
 	v, err := s.handler.authorize(ctx, v, r.Token)
 	switch {
 	case err != nil:
-		return s.countRefusal(refusal(err))
+		return s.countRefusal(clientError(err))
 	case v.Grant.Name != "" && v.Grant.Name != s.client.Name():
 		return s.countRefusal(signal.ErrNameNotAllowed)
 	}

@@ -139,7 +139,7 @@ func (h *Handler) checkResume(r *wire.Request) (*wire.Message, *signal.Error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.replayBuffer.after(r.Seq); !ok || s.closed {
+	if _, ok := s.replay.after(r.Seq); !ok || s.closed {
 		return nil, signal.ErrResync
 	}
 	return s.resumedMessage(), nil
@@ -203,7 +203,7 @@ func (s *session) receivePosted(m []byte) {
 		}
 	}
 	if tooFast {
-		s.sendMessage(failMessage(&wire.Request{}, s.countRefusal(signal.ErrRateLimited)))
+		s.sendMessage(errorMessage(&wire.Request{}, s.countRefusal(signal.ErrRateLimited)))
 	}
 	if slow := s.handleMessage(nil, m); slow != nil {
 		slow()
@@ -235,7 +235,7 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	defer t.Finish()
 	s, refused := h.resume(t, secret, seq)
 	if refused != nil {
-		_ = t.Write(failMessage(&wire.Request{}, refused).Encode(), time.Now().Add(byeWait))
+		_ = t.Write(errorMessage(&wire.Request{}, refused).Encode(), time.Now().Add(byeWait))
 		return
 	}
 	t.keepAlive(r, s.markAlive)
@@ -269,7 +269,7 @@ func (h *Handler) writeFailure(w http.ResponseWriter, r *wire.Request, e *signal
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "10")
 	}
-	reply(w, status, failMessage(r, e))
+	reply(w, status, errorMessage(r, e))
 }
 
 func reply(w http.ResponseWriter, status int, m *wire.Message) {

@@ -10,8 +10,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// retryICE is when ICE servers are asked for again that could not be had in time.
-const retryICE = 30 * time.Second
+// retryICEAfter is when ICE servers are asked for again that could not be had in time.
+const retryICEAfter = 30 * time.Second
 
 // addICE puts ICE servers into a message, for its call if it has one, or why there are none. Fresh ones
 // follow before they expire.
@@ -21,14 +21,14 @@ func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	}
 	servers, err := s.handler.ice(ctx, s.iceRequest(m.Call))
 	if err != nil {
-		refused := refusal(err)
+		refused := clientError(err)
 		if refused == signal.ErrUnavailable {
 			s.handler.log.Warn("no ICE servers for a session",
 				slog.String("client", s.client.ID().String()), slog.Any("error", err))
 		}
 		s.handler.hub.CountRefusal(refused)
 		m.ICEError = &wire.Problem{Code: refused.Code, Message: refused.Message}
-		s.refreshIn(m.Call, retryICE)
+		s.refreshIn(m.Call, retryICEAfter)
 		return false
 	}
 	m.ICEServers = servers.RTC()

@@ -53,7 +53,7 @@ type Handler struct {
 	ice       signal.ICEProvider
 	authorize func(context.Context, signal.Visitor, string) (signal.Visitor, error)
 	log       *slog.Logger
-	calls     *call.Book
+	calls     *call.Registry
 	metrics   *metrics
 	profile   signal.Profile
 	pending   pendingSockets
@@ -138,7 +138,7 @@ func presence(name string, held bool) []byte {
 }
 
 // refusal is the error that a client is told.
-func refusal(err error) *signal.Error {
+func clientError(err error) *signal.Error {
 	var refused *signal.Error
 	if errors.As(err, &refused) {
 		return refused
@@ -146,8 +146,8 @@ func refusal(err error) *signal.Error {
 	return signal.ErrUnavailable
 }
 
-// failMessage is the message that refuses a request.
-func failMessage(r *wire.Request, e *signal.Error) *wire.Message {
+// errorMessage is the message that refuses a request.
+func errorMessage(r *wire.Request, e *signal.Error) *wire.Message {
 	m := &wire.Message{Type: wire.Fail, Code: e.Code, Text: e.Message, Ref: r.Ref, To: r.To, ToID: r.ToID, Call: r.Call}
 	if e == signal.ErrVersion {
 		m.V = wire.Version

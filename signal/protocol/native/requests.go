@@ -38,8 +38,8 @@ func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	r, ok := wire.Decode(text)
 	if r.Ack > 0 {
 		s.mu.Lock()
-		s.replayBuffer.ack(min(r.Ack, s.replayBuffer.last))
-		s.client.Reserve(&s.loan, s.replayBuffer.bytes)
+		s.replay.ack(min(r.Ack, s.replay.lastSeq))
+		s.client.Reserve(&s.loan, s.replay.bytes)
 		s.mu.Unlock()
 	}
 	if r.Seq > 0 && !s.isNextInOrder(&r) {
@@ -47,7 +47,7 @@ func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	}
 	switch {
 	case !ok:
-		s.sendMessage(failMessage(&r, s.countRefusal(signal.ErrBadMessage)))
+		s.sendMessage(errorMessage(&r, s.countRefusal(signal.ErrBadMessage)))
 	case slowRequests[r.Type]:
 		release = false
 		return func() {
@@ -81,7 +81,7 @@ func (s *session) isNextInOrder(r *wire.Request) bool {
 	case r.Seq <= had:
 		return false
 	case r.Seq > had+1:
-		m := failMessage(r, s.countRefusal(signal.ErrOutOfOrder))
+		m := errorMessage(r, s.countRefusal(signal.ErrOutOfOrder))
 		m.Ack = had
 		s.sendMessage(m)
 		return false
@@ -126,7 +126,7 @@ func (s *session) respond(r *wire.Request) {
 	}
 	switch {
 	case err != nil:
-		s.sendMessage(failMessage(r, refusal(err)))
+		s.sendMessage(errorMessage(r, clientError(err)))
 	case !replied && r.Ref != nil:
 		s.sendMessage(&wire.Message{Type: wire.OK, Ref: r.Ref})
 	}

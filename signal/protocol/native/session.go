@@ -40,15 +40,15 @@ type session struct {
 	partialFrame []byte    // what TryWrite has numbered and Write has to finish
 	partialOn    transport // nil if nothing of it has been written
 
-	mu           sync.Mutex
-	transport    transport // nil while there is none
-	replayBuffer ring
-	loan         signal.Loan // for what is kept
-	confirmed    bool        // the client has said something since its hello
-	closed       bool
-	probeTimer   *time.Timer
-	resumeTimer  *time.Timer // ends a session without transport
-	tokenTimer   *time.Timer // ends it with its token
+	mu          sync.Mutex
+	transport   transport // nil while there is none
+	replay      replayBuffer
+	loan        signal.Loan // for what is kept
+	confirmed   bool        // the client has said something since its hello
+	closed      bool
+	probeTimer  *time.Timer
+	resumeTimer *time.Timer // ends a session without transport
+	tokenTimer  *time.Timer // ends it with its token
 
 	// When fresh ICE servers are due, of the session's own and of its calls'.
 	iceTimer      *time.Timer

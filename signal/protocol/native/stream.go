@@ -8,8 +8,8 @@ import (
 	"icebox/signal/sse"
 )
 
-// heartbeat is how often an event stream without events has a comment.
-const heartbeat = 15 * time.Second
+// heartbeatEvery is how often an event stream without events has a comment.
+const heartbeatEvery = 15 * time.Second
 
 // stream is a response of server-sent events as a transport. The handler's goroutine lives as long as it.
 type stream struct{ *sse.Stream }
@@ -30,7 +30,7 @@ func (t stream) TryPing() (done bool, err error) { return false, nil }
 
 // keepAlive keeps the stream alive until it ends.
 func (t stream) keepAlive(r *http.Request, alive func()) {
-	tick := time.NewTicker(heartbeat)
+	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -185,7 +185,7 @@ func (w *webSocket) TryClose(first func()) (done bool) {
 
 // SendError implements websocket.Session.
 func (w *webSocket) SendError(e *signal.Error) {
-	m := failMessage(&wire.Request{}, e)
+	m := errorMessage(&wire.Request{}, e)
 	if s := w.currentSession(); s != nil {
 		s.sendMessage(m)
 		return

@@ -36,7 +36,7 @@ func (w *webSocket) sendHelloError(r *wire.Request, err *signal.Error) {
 		return
 	}
 	w.handler.hub.CountRefusal(err)
-	w.writeDirect(failMessage(r, err))
+	w.writeDirect(errorMessage(r, err))
 	if w.helloCount >= maxHellos {
 		w.closePending(signal.SignInTimeout)
 	}

@@ -38,12 +38,12 @@ func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 	if frame[0] == unnumbered {
 		frame = frame[1:]
 	} else {
-		frame = wire.Numbered(frame, s.replayBuffer.next())
-		s.replayBuffer.push(frame)
+		frame = wire.Numbered(frame, s.replay.nextSeq())
+		s.replay.push(frame)
 		l := s.handler.hub.Limits()
-		dropped := s.replayBuffer.trim(l.ResumeMessages, l.ResumeBytes)
-		for !s.client.Reserve(&s.loan, s.replayBuffer.bytes) { // too much waits for its address: who loses its transport now can't resume
-			s.replayBuffer.drop()
+		dropped := s.replay.trim(l.ResumeMessages, l.ResumeBytes)
+		for !s.client.Reserve(&s.loan, s.replay.bytes) { // too much waits for its address: who loses its transport now can't resume
+			s.replay.dropOldest()
 			dropped = true
 		}
 		full = dropped && t == nil

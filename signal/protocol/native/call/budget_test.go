@@ -13,7 +13,7 @@ import (
 // TestBudget has one address fill as many calls as it can: what is kept stays within its share, and others keep theirs.
 func TestBudget(t *testing.T) {
 	const share, all = 1 << 20, 5 << 19
-	b := newBook(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = share, all, 50 })
+	r := newRegistry(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = share, all, 50 })
 	data := make([]byte, 30<<10)
 	fill := func(from string) (mallories []*person, ids []string) {
 		for i := range 10 {
@@ -21,10 +21,10 @@ func TestBudget(t *testing.T) {
 			m.from = netip.MustParseAddr(from)
 			mallories = append(mallories, m)
 			for range 50 {
-				id := b.mustMake(t, m, 0)
+				id := r.mustCreate(t, m, 0)
 				ids = append(ids, id)
 				for range 2 {
-					if err := b.Send(m, id, broker.Addr{}, "x", data); err != nil {
+					if err := r.Send(m, id, broker.Addr{}, "x", data); err != nil {
 						wantErr(t, err, signal.ErrCallsCrowded)
 					}
 				}
@@ -33,37 +33,37 @@ func TestBudget(t *testing.T) {
 		return mallories, ids
 	}
 	mallories, ids := fill("192.0.2.1")
-	if n := b.budget.Total(); n > share || n < share-len(data)-overhead-1 {
+	if n := r.budget.Total(); n > share || n < share-len(data)-overhead-1 {
 		t.Errorf("one address keeps %d bytes of %d", n, share)
 	}
 	al := newPerson("al")
 	al.from = netip.MustParseAddr("192.0.2.2")
-	own := b.mustMake(t, al, 0)
-	send(t, b, al, own, "offer", "{}")
+	own := r.mustCreate(t, al, 0)
+	send(t, r, al, own, "offer", "{}")
 	others, _ := fill("192.0.2.3")
 	more, _ := fill("192.0.2.4")
-	if n := b.budget.Total(); n > all || n < all-len(data)-overhead-1 {
+	if n := r.budget.Total(); n > all || n < all-len(data)-overhead-1 {
 		t.Errorf("%d bytes of %d are kept", n, all)
 	}
-	wantErr(t, b.Send(al, own, broker.Addr{}, "x", data), signal.ErrCallsCrowded)
-	must(t, b.Hangup(mallories[0], ids[0]))
-	send(t, b, al, own, "x", string(data)) // in the room of a call that has ended
+	wantErr(t, r.Send(al, own, broker.Addr{}, "x", data), signal.ErrCallsCrowded)
+	must(t, r.Hangup(mallories[0], ids[0]))
+	send(t, r, al, own, "x", string(data)) // in the room of a call that has ended
 	bo := newPerson("bo")
-	must(t, b.Join(bo, own, Pass{}, nothing))
+	must(t, r.Join(bo, own, Pass{}, nothing))
 	if len(bo.told) != 2 {
 		t.Errorf("bo was told %d messages", len(bo.told))
 	}
 	for _, p := range append(append(append(mallories, others...), more...), al, bo) {
-		b.Drop(p)
+		r.Drop(p)
 	}
-	if n := b.budget.Total(); n != 0 {
+	if n := r.budget.Total(); n != 0 {
 		t.Errorf("%d bytes are kept by nobody", n)
 	}
 }
 
 // TestBudgetIsWhatIsKept does all there is to do in any order: the budget is always what the calls hold.
 func TestBudgetIsWhatIsKept(t *testing.T) {
-	b := newBook(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = 3000, 5000, 100 })
+	r := newRegistry(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = 3000, 5000, 100 })
 	var people []*person
 	for i := range 6 {
 		p := newPerson(fmt.Sprint(i))
@@ -72,28 +72,28 @@ func TestBudgetIsWhatIsKept(t *testing.T) {
 	}
 	var ids []string
 	for range 4 {
-		ids = append(ids, b.mustMake(t, people[rand.IntN(len(people))], 0))
+		ids = append(ids, r.mustCreate(t, people[rand.IntN(len(people))], 0))
 	}
 	for range 5000 {
 		p, i := people[rand.IntN(len(people))], rand.IntN(len(ids))
 		label := []string{"offer", "answer", "candidate", "x"}[rand.IntN(4)]
 		switch rand.IntN(12) {
 		case 0:
-			if b.Hangup(p, ids[i]) == nil {
-				ids[i] = b.mustMake(t, p, 0)
+			if r.Hangup(p, ids[i]) == nil {
+				ids[i] = r.mustCreate(t, p, 0)
 			}
 		case 1:
-			_ = b.Leave(p, ids[i])
+			_ = r.Leave(p, ids[i])
 		case 2:
-			b.Drop(p)
+			r.Drop(p)
 		case 3:
-			_ = b.Join(p, ids[i], Pass{}, nothing)
+			_ = r.Join(p, ids[i], Pass{}, nothing)
 		default:
-			_ = b.Send(p, ids[i], broker.Addr{}, label, make([]byte, rand.IntN(600)))
+			_ = r.Send(p, ids[i], broker.Addr{}, label, make([]byte, rand.IntN(600)))
 		}
 		held := make(map[netip.Addr]int)
 		sum := 0
-		for _, c := range b.calls {
+		for _, c := range r.calls {
 			sum += c.kept.bytes
 			for _, s := range c.kept.senders {
 				for _, e := range s.all() {
@@ -101,12 +101,12 @@ func TestBudgetIsWhatIsKept(t *testing.T) {
 				}
 			}
 		}
-		if b.budget.Total() != sum {
-			t.Fatalf("the budget is %d bytes, the calls hold %d", b.budget.Total(), sum)
+		if r.budget.Total() != sum {
+			t.Fatalf("the budget is %d bytes, the calls hold %d", r.budget.Total(), sum)
 		}
 		for a, n := range held {
-			if b.budget.Of(a) != n {
-				t.Fatalf("%v has %d bytes in the budget, and %d in calls", a, b.budget.Of(a), n)
+			if r.budget.Of(a) != n {
+				t.Fatalf("%v has %d bytes in the budget, and %d in calls", a, r.budget.Of(a), n)
 			}
 		}
 	}

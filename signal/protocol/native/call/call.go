@@ -13,25 +13,25 @@ import (
 
 // call is one call. Its lock is held while its parties are told.
 type call struct {
-	book     *Book
+	registry *Registry
 	id       string
 	max      int
 	reserved bool
 	restored bool // an earlier process made it first
 
-	mu      sync.Mutex
-	ended   bool
-	joined  bool // by a second party, at any time
-	parties []Party
-	kept    kept
-	until   time.Time
-	timer   *time.Timer // what ends the call if nobody joins, or comes back
+	mu           sync.Mutex
+	ended        bool
+	joined       bool // by a second party, at any time
+	parties      []Party
+	kept         keptMessages
+	joinDeadline time.Time
+	timer        *time.Timer // what ends the call if nobody joins, or comes back
 }
 
 func (c *call) info(p Party) Info {
-	i := Info{ID: c.id, Max: c.max, Until: c.until}
+	i := Info{ID: c.id, Max: c.max, Until: c.joinDeadline}
 	if !c.reserved {
-		i.Proof = c.book.prover.issue(c.id, c.max)
+		i.Proof = c.registry.prover.issue(c.id, c.max)
 	}
 	for _, other := range c.parties {
 		if other.Addr() != p.Addr() {
@@ -62,27 +62,27 @@ func (c *call) join(p Party, listed bool, reply func(Info)) error {
 	if err := c.checkJoin(p, listed); err != nil {
 		return err
 	}
-	if err := c.book.addParty(p, c); err != nil {
+	if err := c.registry.addParty(p, c); err != nil {
 		return err
 	}
 	c.parties = append(c.parties, p)
 	if c.joined = c.joined || len(c.parties) > 1; c.joined {
 		c.timer.Stop()
 	} else {
-		c.timer.Reset(time.Until(c.until))
+		c.timer.Reset(time.Until(c.joinDeadline))
 	}
 	reply(c.info(p))
-	for _, e := range c.dropKept() {
-		_ = p.Tell(e) // who can't take it is being cut off, and its session's end tells the others
+	for _, e := range c.drainKept() {
+		_ = p.Notify(e) // who can't take it is being cut off, and its session's end tells the others
 	}
-	_ = c.tellOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
+	_ = c.notifyOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	return nil
 }
 
-// dropKept empties what is kept.
-func (c *call) dropKept() []Event {
+// drainKept empties what is kept.
+func (c *call) drainKept() []Event {
 	events := c.kept.all()
-	c.kept.forget(func(broker.Addr) bool { return true }, c.book.budget.Refund)
+	c.kept.forget(func(broker.Addr) bool { return true }, c.registry.budget.Refund)
 	return events
 }
 
@@ -96,29 +96,29 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 	case c.index(p.Addr()) < 0:
 		return signal.ErrNotInCall
 	case i >= 0:
-		return c.parties[i].Tell(e)
+		return c.parties[i].Notify(e)
 	case !to.IsZero():
 		return signal.ErrPeerOffline
 	case len(c.parties) == 1:
 		return c.keepMessage(e, p.AddrKey())
 	}
-	return c.tellOthers(e)
+	return c.notifyOthers(e)
 }
 
 func (c *call) keepMessage(e Event, addrKey netip.Addr) error {
-	l := c.book.limits()
+	l := c.registry.limits()
 	return c.kept.addEvent(e, addrKey, l.KeptBytes, func(bytes int) bool {
-		return c.book.budget.Spend(addrKey, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
+		return c.registry.budget.Spend(addrKey, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
 	})
 }
 
-// tellOthers tells all but who did it. It returns the last refusal. The caller holds mu.
-func (c *call) tellOthers(e Event) (err error) {
+// notifyOthers tells all but who did it. It returns the last refusal. The caller holds mu.
+func (c *call) notifyOthers(e Event) (err error) {
 	for _, p := range c.parties {
 		if p.Addr() == e.From {
 			continue
 		}
-		if refused := p.Tell(e); refused != nil {
+		if refused := p.Notify(e); refused != nil {
 			err = refused
 		}
 	}
@@ -134,11 +134,11 @@ func (c *call) remove(p Party, kind EventKind) {
 		return
 	}
 	c.parties = slices.Delete(c.parties, i, i+1)
-	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.book.budget.Refund)
-	c.book.mu.Lock()
-	c.book.forgetMember(p, c)
-	c.book.mu.Unlock()
-	_ = c.tellOthers(Event{Kind: kind, Call: c.id, From: p.Addr(), FromName: p.Name()})
+	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.registry.budget.Refund)
+	c.registry.mu.Lock()
+	c.registry.forgetMember(p, c)
+	c.registry.mu.Unlock()
+	_ = c.notifyOthers(Event{Kind: kind, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	if len(c.parties) == 0 {
 		c.timer.Reset(EmptyWait)
 	}
@@ -158,22 +158,22 @@ func (c *call) endLocked(e Event) {
 	}
 	c.ended = true
 	c.timer.Stop()
-	c.dropKept()
-	c.book.mu.Lock()
-	delete(c.book.calls, c.id)
+	c.drainKept()
+	c.registry.mu.Lock()
+	delete(c.registry.calls, c.id)
 	if c.restored {
-		c.book.endedRestored[c.id] = struct{}{}
+		c.registry.endedRestored[c.id] = struct{}{}
 	}
 	for _, p := range c.parties {
-		c.book.forgetMember(p, c)
+		c.registry.forgetMember(p, c)
 	}
-	c.book.mu.Unlock()
+	c.registry.mu.Unlock()
 	e.Call = c.id
 	for _, p := range c.parties {
-		_ = p.Tell(e)
+		_ = p.Notify(e)
 	}
 	c.parties = nil
-	c.book.metrics.ended(e.Kind)
+	c.registry.metrics.callEnded(e.Kind)
 }
 
 // expire is what the timer does.
@@ -183,7 +183,7 @@ func (c *call) expire() {
 	switch {
 	case len(c.parties) == 0:
 		c.endLocked(Event{Kind: Empty})
-	case !c.joined && !time.Now().Before(c.until):
+	case !c.joined && !time.Now().Before(c.joinDeadline):
 		c.endLocked(Event{Kind: Unjoined})
 	}
 }

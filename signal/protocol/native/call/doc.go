@@ -3,7 +3,7 @@
 //
 // # IDs
 //
-// An ID that a [Book] makes has 80 random bits in 16 letters and digits, none of which look alike. Who
+// An ID that a [Registry] makes has 80 random bits in 16 letters and digits, none of which look alike. Who
 // knows it may join. An ID from a token is reserved: only bearers of tokens that list it may join, so it need not be
 // hard to guess.
 //

@@ -12,7 +12,7 @@ import (
 const maxKept = 128
 
 // kept is what waits for who joins, by sender in the order of their first message.
-type kept struct {
+type keptMessages struct {
 	senders []senderMessages
 	bytes   int
 	count   int
@@ -33,7 +33,7 @@ const overhead = 160
 func size(e Event) int { return overhead + len(e.Data) + len(e.Label) }
 
 // addEvent keeps a message, unless that would be too much for the call, or for spend, which is asked for the bytes then.
-func (k *kept) addEvent(e Event, addrKey netip.Addr, most int, spend func(bytes int) bool) error {
+func (k *keptMessages) addEvent(e Event, addrKey netip.Addr, maxBytes int, spend func(bytes int) bool) error {
 	s := k.sender(e.From, addrKey)
 	freed, replaces := 0, e.Label == "offer" || e.Label == "answer"
 	if replaces && s.description != nil {
@@ -42,7 +42,7 @@ func (k *kept) addEvent(e Event, addrKey netip.Addr, most int, spend func(bytes 
 			freed += size(c)
 		}
 	}
-	if k.bytes-freed+size(e) > most || k.count >= maxKept && freed == 0 {
+	if k.bytes-freed+size(e) > maxBytes || k.count >= maxKept && freed == 0 {
 		return signal.ErrCallCrowded
 	}
 	if !spend(size(e) - freed) {
@@ -68,7 +68,7 @@ func (k *kept) addEvent(e Event, addrKey netip.Addr, most int, spend func(bytes 
 	return nil
 }
 
-func (k *kept) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
+func (k *keptMessages) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
 	for i := range k.senders {
 		if k.senders[i].from == a {
 			return &k.senders[i]
@@ -79,9 +79,9 @@ func (k *kept) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
 }
 
 // forget drops what senders have sent, and tells refund how much that was.
-func (k *kept) forget(which func(broker.Addr) bool, refund func(addrKey netip.Addr, bytes int)) {
+func (k *keptMessages) forget(which func(broker.Addr) bool, refund func(addrKey netip.Addr, bytes int)) {
 	old := *k
-	*k = kept{}
+	*k = keptMessages{}
 	for _, s := range old.senders {
 		events, bytes := s.all(), 0
 		for _, e := range events {
@@ -98,7 +98,7 @@ func (k *kept) forget(which func(broker.Addr) bool, refund func(addrKey netip.Ad
 }
 
 // all returns everything in the order in which a joiner is told.
-func (k *kept) all() (events []Event) {
+func (k *keptMessages) all() (events []Event) {
 	for i := range k.senders {
 		events = append(events, k.senders[i].all()...)
 	}

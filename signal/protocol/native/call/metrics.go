@@ -55,12 +55,12 @@ func newMetrics(reg prometheus.Registerer, b *budget.Budget) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) began() {
+func (m *metrics) callStarted() {
 	m.open.Inc()
 	m.total.Inc()
 }
 
-func (m *metrics) ended(k EventKind) {
+func (m *metrics) callEnded(k EventKind) {
 	m.open.Dec()
 	m.ends[k].Inc()
 }

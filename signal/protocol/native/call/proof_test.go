@@ -10,21 +10,21 @@ import (
 )
 
 // proof joins a call and returns what the party may show to the next process.
-func (b *Book) proof(t *testing.T, p Party, id string, pass Pass) (proof string) {
+func (r *Registry) proof(t *testing.T, p Party, id string, pass Pass) (proof string) {
 	t.Helper()
-	must(t, b.Join(p, id, pass, func(i Info) { proof = i.Proof }))
+	must(t, r.Join(p, id, pass, func(i Info) { proof = i.Proof }))
 	return proof
 }
 
 // TestRestore has the parties of a call go on with it in the next process, and in the one after that.
 func TestRestore(t *testing.T) {
 	al, bo, cy := newPerson("al"), newPerson("bo"), newPerson("cy")
-	first := newBook(t, func(l *signal.CallLimits) { l.Parties = 3 })
+	first := newRegistry(t, func(l *signal.CallLimits) { l.Parties = 3 })
 	var of Info
 	must(t, first.Create(al, 3, func(i Info) { of = i }))
 	bos := first.proof(t, bo, of.ID, Pass{})
 
-	second := newBook(t, func(l *signal.CallLimits) { l.Parties = 3 })
+	second := newRegistry(t, func(l *signal.CallLimits) { l.Parties = 3 })
 	wantErr(t, second.Join(bo, of.ID, Pass{}, nothing), signal.ErrNoSuchCall) // knowing the ID is not enough
 	must(t, second.Check(bo, of.ID, Pass{Proof: bos}))
 	var again Info
@@ -36,7 +36,7 @@ func TestRestore(t *testing.T) {
 	must(t, second.Join(cy, of.ID, Pass{}, nothing)) // as into any call
 	bo.wants(t, "joined al", "joined cy")
 
-	third := newBook(t)
+	third := newRegistry(t)
 	must(t, third.Join(al, of.ID, Pass{Proof: als}, func(i Info) { again = i }))
 	if again.Max != 2 {
 		t.Errorf("at most %d may be in the call, want as many as the limit is now", again.Max)
@@ -46,16 +46,16 @@ func TestRestore(t *testing.T) {
 // TestRestoreRefused has what doesn't make a call again.
 func TestRestoreRefused(t *testing.T) {
 	al, bo := newPerson("al"), newPerson("bo")
-	first := newBook(t)
+	first := newRegistry(t)
 	var of, other Info
 	must(t, first.Create(al, 2, func(i Info) { of = i }))
 	must(t, first.Create(al, 2, func(i Info) { other = i }))
 	must(t, first.Hangup(al, of.ID))
 	wantErr(t, first.Join(bo, of.ID, Pass{Proof: of.Proof}, nothing), signal.ErrNoSuchCall)
 
-	second := newBook(t)
+	second := newRegistry(t)
 	raw, _ := base64.RawURLEncoding.DecodeString(of.Proof)
-	raw[bootLen]++
+	raw[instanceLen]++
 	for what, proof := range map[string]string{
 		"nothing": "", "garbage": "=", "cut short": of.Proof[:20], "another call's": other.Proof,
 		"more parties": base64.RawURLEncoding.EncodeToString(raw),
@@ -77,8 +77,8 @@ func TestRestoreInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		al := newPerson("al")
 		var of Info
-		must(t, newBook(t).Create(al, 2, func(i Info) { of = i }))
-		second := newBook(t)
+		must(t, newRegistry(t).Create(al, 2, func(i Info) { of = i }))
+		second := newRegistry(t)
 		<-time.After(RestoreWithin)
 		must(t, second.Check(al, of.ID, Pass{Proof: of.Proof}))
 		<-time.After(time.Second)
@@ -89,7 +89,7 @@ func TestRestoreInTime(t *testing.T) {
 // TestRestoreReserved: who has a token that lists a call needs no proof, and who hasn't gets none.
 func TestRestoreReserved(t *testing.T) {
 	al := newPerson("al")
-	if p := newBook(t).proof(t, al, "room", Pass{Listed: true}); p != "" {
+	if p := newRegistry(t).proof(t, al, "room", Pass{Listed: true}); p != "" {
 		t.Errorf("a reserved call has the proof %q", p)
 	}
 }

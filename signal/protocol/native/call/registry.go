@@ -18,7 +18,7 @@ import (
 // EmptyWait is how long a call without parties lasts, for a page that is being reloaded.
 const EmptyWait = time.Minute
 
-// Party is a client in a call. Tell must not block, nor call the book.
+// Party is a client in a call. Notify must not block, nor call the book.
 type Party interface {
 	Addr() broker.Addr
 	Name() string
@@ -26,8 +26,8 @@ type Party interface {
 	User() string
 	// AddrKey is the address that [signal.CallLimits.KeptPerAddr] counts by.
 	AddrKey() netip.Addr
-	// Tell lets the party know. A message that it can't take now is an error, an *signal.Error.
-	Tell(Event) error
+	// Notify lets the party know. A message that it can't take now is an error, an *signal.Error.
+	Notify(Event) error
 }
 
 // EventKind says what happened in a call.
@@ -72,7 +72,7 @@ type Pass struct {
 	Proof  string // see [Info]
 }
 
-// Options are fixed for the life of a Book.
+// Options are fixed for the life of a Registry.
 type Options struct {
 	// Limits is asked whenever they matter.
 	Limits func() signal.CallLimits
@@ -82,8 +82,8 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no registration
 }
 
-// Book has all calls of a process. It is safe for concurrent use.
-type Book struct {
+// Registry has all calls of a process. It is safe for concurrent use.
+type Registry struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 	prover  *prover
@@ -99,17 +99,17 @@ type Book struct {
 // errExists is for who was not the first to make a call.
 var errExists = errors.New("the call exists")
 
-// New returns an empty Book.
-func New(o Options) (*Book, error) {
-	b := &Book{
+// New returns an empty Registry.
+func New(o Options) (*Registry, error) {
+	r := &Registry{
 		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
 		members: make(map[broker.Addr]map[*call]struct{}), users: make(map[string]int), endedRestored: make(map[string]struct{}),
 	}
 	var err error
-	if b.metrics, err = newMetrics(o.Registerer, &b.budget); err != nil {
+	if r.metrics, err = newMetrics(o.Registerer, &r.budget); err != nil {
 		return nil, fmt.Errorf("make a book of calls: %w", err)
 	}
-	return b, nil
+	return r, nil
 }
 
 // letters of an ID: 32 of them.
@@ -118,8 +118,8 @@ const letters = "abcdefghijkmnpqrstuvwxyz23456789"
 func newID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // documented never to fail
-	for i, b := range id {
-		id[i] = letters[b%32]
+	for i, r := range id {
+		id[i] = letters[r%32]
 	}
 	return string(id[:])
 }
@@ -140,83 +140,83 @@ func ValidID(id string) bool {
 
 // Create makes a call for at most so many parties, with p in it; 0 means two. Reply is called
 // before p is told anything of the call.
-func (b *Book) Create(p Party, most int, reply func(Info)) error {
-	if most == 0 {
-		most = 2
+func (r *Registry) Create(p Party, maxParties int, reply func(Info)) error {
+	if maxParties == 0 {
+		maxParties = 2
 	}
-	if most < 2 || most > b.limits().Parties {
+	if maxParties < 2 || maxParties > r.limits().Parties {
 		return signal.ErrCallLimit
 	}
-	return b.makeCall(p, &call{book: b, id: newID(), max: most}, reply)
+	return r.startCall(p, &call{registry: r, id: newID(), max: maxParties}, reply)
 }
 
-func (b *Book) makeCall(p Party, c *call, reply func(Info)) error {
-	l := b.limits()
-	c.until = time.Now().Add(l.Unjoined)
+func (r *Registry) startCall(p Party, c *call, reply func(Info)) error {
+	l := r.limits()
+	c.joinDeadline = time.Now().Add(l.Unjoined)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.mu.Lock()
-	if err := b.checkAllowed(p, l); err != nil {
-		b.mu.Unlock()
+	r.mu.Lock()
+	if err := r.checkAllowed(p, l); err != nil {
+		r.mu.Unlock()
 		return err
 	}
-	if l.Total > 0 && len(b.calls) >= l.Total {
-		b.mu.Unlock()
+	if l.Total > 0 && len(r.calls) >= l.Total {
+		r.mu.Unlock()
 		return signal.ErrCallLimit
 	}
-	if b.calls[c.id] != nil {
-		b.mu.Unlock()
+	if r.calls[c.id] != nil {
+		r.mu.Unlock()
 		return errExists
 	}
-	b.calls[c.id] = c
-	b.recordMember(p, c)
-	b.mu.Unlock()
+	r.calls[c.id] = c
+	r.recordMember(p, c)
+	r.mu.Unlock()
 	c.parties = append(c.parties, p)
 	c.timer = time.AfterFunc(l.Unjoined, c.expire)
-	b.metrics.began()
+	r.metrics.callStarted()
 	reply(c.info(p))
 	return nil
 }
 
 // Join puts p into a call. What others are told comes after reply is called, and so does what was kept. Who has a token
 // that lists the call makes it by joining, and so does who proves to have been in it before this process began.
-func (b *Book) Join(p Party, id string, pass Pass, reply func(Info)) error {
+func (r *Registry) Join(p Party, id string, pass Pass, reply func(Info)) error {
 	for {
-		c, missing := b.findOrNew(id, pass)
+		c, missing := r.findOrNew(id, pass)
 		switch {
 		case c == nil:
 			return signal.ErrNoSuchCall
 		case !missing:
 			return c.join(p, pass.Listed, reply)
 		}
-		if err := b.makeCall(p, c, reply); !errors.Is(err, errExists) {
+		if err := r.startCall(p, c, reply); !errors.Is(err, errExists) {
 			return err
 		}
 	}
 }
 
 // findOrNew returns a call, or one that may be made because it is missing.
-func (b *Book) findOrNew(id string, pass Pass) (c *call, missing bool) {
-	b.mu.Lock()
-	c = b.calls[id]
-	_, over := b.endedRestored[id]
-	over = over || len(b.endedRestored) >= maxEndedRestored
-	b.mu.Unlock()
+func (r *Registry) findOrNew(id string, pass Pass) (c *call, missing bool) {
+	r.mu.Lock()
+	c = r.calls[id]
+	_, over := r.endedRestored[id]
+	over = over || len(r.endedRestored) >= maxEndedRestored
+	r.mu.Unlock()
 	if c != nil || !ValidID(id) {
 		return c, false
 	}
 	if pass.Listed {
-		return &call{book: b, id: id, max: b.limits().Parties, reserved: true}, true
+		return &call{registry: r, id: id, max: r.limits().Parties, reserved: true}, true
 	}
-	if most, ok := b.prover.verify(id, pass.Proof, time.Now()); ok && !over {
-		return &call{book: b, id: id, max: min(most, b.limits().Parties), restored: true, joined: true}, true
+	if maxParties, ok := r.prover.verify(id, pass.Proof, time.Now()); ok && !over {
+		return &call{registry: r, id: id, max: min(maxParties, r.limits().Parties), restored: true, joined: true}, true
 	}
 	return nil, false
 }
 
 // Check reports what would keep p from joining a call, so that who asks needn't be given anything beforehand.
-func (b *Book) Check(p Party, id string, pass Pass) error {
-	c, missing := b.findOrNew(id, pass)
+func (r *Registry) Check(p Party, id string, pass Pass) error {
+	c, missing := r.findOrNew(id, pass)
 	switch {
 	case missing:
 		return nil
@@ -228,22 +228,22 @@ func (b *Book) Check(p Party, id string, pass Pass) error {
 	if err := c.checkJoin(p, pass.Listed); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.checkAllowed(p, b.limits())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.checkAllowed(p, r.limits())
 }
 
 // Member reports whether a client is in a call.
-func (b *Book) Member(a broker.Addr, id string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, in := b.members[a][b.calls[id]]
+func (r *Registry) Member(a broker.Addr, id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, in := r.members[a][r.calls[id]]
 	return in
 }
 
 // Send passes a message on to a party, or to all others if to is zero. The error is an *signal.Error.
-func (b *Book) Send(p Party, id string, to broker.Addr, label string, data []byte) error {
-	c, err := b.memberCall(p, id)
+func (r *Registry) Send(p Party, id string, to broker.Addr, label string, data []byte) error {
+	c, err := r.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -251,8 +251,8 @@ func (b *Book) Send(p Party, id string, to broker.Addr, label string, data []byt
 }
 
 // Leave takes p out of a call.
-func (b *Book) Leave(p Party, id string) error {
-	c, err := b.memberCall(p, id)
+func (r *Registry) Leave(p Party, id string) error {
+	c, err := r.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -261,8 +261,8 @@ func (b *Book) Leave(p Party, id string) error {
 }
 
 // Hangup ends a call for all.
-func (b *Book) Hangup(p Party, id string) error {
-	c, err := b.memberCall(p, id)
+func (r *Registry) Hangup(p Party, id string) error {
+	c, err := r.memberCall(p, id)
 	if err != nil {
 		return err
 	}
@@ -271,71 +271,71 @@ func (b *Book) Hangup(p Party, id string) error {
 }
 
 // Drop takes p out of all its calls, because its session is over.
-func (b *Book) Drop(p Party) {
-	b.mu.Lock()
+func (r *Registry) Drop(p Party) {
+	r.mu.Lock()
 	var in []*call
-	for c := range b.members[p.Addr()] {
+	for c := range r.members[p.Addr()] {
 		in = append(in, c)
 	}
-	b.mu.Unlock()
+	r.mu.Unlock()
 	for _, c := range in {
 		c.remove(p, Gone)
 	}
 }
 
 // memberCall returns a call that p is in.
-func (b *Book) memberCall(p Party, id string) (*call, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.calls[id]
+func (r *Registry) memberCall(p Party, id string) (*call, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.calls[id]
 	if c == nil {
 		return nil, signal.ErrNoSuchCall
 	}
-	if _, in := b.members[p.Addr()][c]; !in {
+	if _, in := r.members[p.Addr()][c]; !in {
 		return nil, signal.ErrNotInCall
 	}
 	return c, nil
 }
 
 // checkAllowed reports what keeps p from being in one more call. The caller holds mu.
-func (b *Book) checkAllowed(p Party, l signal.CallLimits) error {
+func (r *Registry) checkAllowed(p Party, l signal.CallLimits) error {
 	switch {
-	case l.OnePerUser && b.users[p.User()] > 0:
+	case l.OnePerUser && r.users[p.User()] > 0:
 		return signal.ErrInCall
-	case len(b.members[p.Addr()]) >= l.PerClient:
+	case len(r.members[p.Addr()]) >= l.PerClient:
 		return signal.ErrCallLimit
 	}
 	return nil
 }
 
 // addParty notes that p is in a call, unless it is in too many.
-func (b *Book) addParty(p Party, c *call) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.checkAllowed(p, b.limits()); err != nil {
+func (r *Registry) addParty(p Party, c *call) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.checkAllowed(p, r.limits()); err != nil {
 		return err
 	}
-	b.recordMember(p, c)
+	r.recordMember(p, c)
 	return nil
 }
 
 // recordMember and exit note who is in which call. The caller holds mu.
-func (b *Book) recordMember(p Party, c *call) {
-	in := b.members[p.Addr()]
+func (r *Registry) recordMember(p Party, c *call) {
+	in := r.members[p.Addr()]
 	if in == nil {
 		in = make(map[*call]struct{})
-		b.members[p.Addr()] = in
+		r.members[p.Addr()] = in
 	}
 	in[c] = struct{}{}
-	b.users[p.User()]++
+	r.users[p.User()]++
 }
 
-func (b *Book) forgetMember(p Party, c *call) {
-	in := b.members[p.Addr()]
+func (r *Registry) forgetMember(p Party, c *call) {
+	in := r.members[p.Addr()]
 	if delete(in, c); len(in) == 0 {
-		delete(b.members, p.Addr())
+		delete(r.members, p.Addr())
 	}
-	if b.users[p.User()]--; b.users[p.User()] <= 0 {
-		delete(b.users, p.User())
+	if r.users[p.User()]--; r.users[p.User()] <= 0 {
+		delete(r.users, p.User())
 	}
 }
