@@ -7,9 +7,9 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// attach gives the session a transport: it writes the first message, then what the client has missed since
-// the message numbered seq. An older transport is told goodbye. An error is for the client; one that is nil doesn't
-// say that the transport still lives.
+// attach makes t the session's transport. It says goodbye on the previous transport, then writes the first message and
+// all kept messages above seq to t. An error is to be shown to the client. If writing fails, attach detaches t again and
+// still returns nil, because the client can resume.
 func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *signal.Error {
 	s.detachOld()
 	s.writeMu.Lock()
@@ -21,9 +21,10 @@ func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *s
 	return err
 }
 
-// attachInline gives a new session its first transport. It returns what of that has to be waited for.
+// attachInline is attach for a new session, on a goroutine that must not block. If the welcome and the kept messages
+// cannot be written at once, it returns a function that writes the rest and may block.
 func (s *session) attachInline(t transport, welcome *wire.Message) (slow func(), refused *signal.Error) {
-	s.writeMu.Lock() // which is no wait: whoever writes to a session without transport keeps it for a moment
+	s.writeMu.Lock() // does not block for long: without a transport, writers only number and keep their frames
 	frames, refused := s.attachTransport(t, 0, func() *wire.Message { return welcome })
 	if refused != nil {
 		s.writeMu.Unlock()
@@ -47,7 +48,8 @@ func (s *session) attachInline(t transport, welcome *wire.Message) (slow func(),
 	}, nil
 }
 
-// attachTransport makes t the session's transport, and returns what is to be written to it. The caller holds writing.
+// attachTransport makes t the session's transport and returns the frames to write to it: the first message, then the kept
+// ones above seq. If some of those are missing, it ends the session. The caller holds writeMu.
 func (s *session) attachTransport(t transport, seq uint64, first func() *wire.Message) ([][]byte, *signal.Error) {
 	s.mu.Lock()
 	if s.closed {
@@ -72,7 +74,7 @@ func (s *session) attachTransport(t transport, seq uint64, first func() *wire.Me
 	return frames, nil
 }
 
-// catchUp writes to a transport what it should have. The caller holds writing.
+// catchUp writes frames to t, or detaches t if it cannot. The caller holds writeMu.
 func (s *session) catchUp(t transport, frames [][]byte) {
 	deadline := time.Now().Add(writeWait)
 	for _, f := range frames {
@@ -83,7 +85,7 @@ func (s *session) catchUp(t transport, frames [][]byte) {
 	}
 }
 
-// detachOld tells the present transport that the session goes on elsewhere.
+// detachOld takes the session's current transport away and says goodbye on it.
 func (s *session) detachOld() {
 	s.mu.Lock()
 	old := s.transport
@@ -100,10 +102,10 @@ func (s *session) detachOld() {
 		s.writeMu.Unlock()
 		return
 	}
-	old.Abort() // which frees who is writing to it
+	old.Abort() // another goroutine's write on it hangs; Abort ends that write, which frees writeMu
 }
 
-// findSession returns the session that a secret is for.
+// findSession returns the session with this secret.
 func (h *Handler) findSession(secret string) (*session, bool) {
 	c, ok := h.hub.ClientByToken(secret)
 	if !ok {
@@ -113,7 +115,7 @@ func (h *Handler) findSession(secret string) (*session, bool) {
 	return s, ok
 }
 
-// resumedMessage is the message that says where the session stands. The caller holds mu.
+// resumedMessage returns the response to a hello that resumes the session. The caller holds mu.
 func (s *session) resumedMessage() *wire.Message {
 	return &wire.Message{
 		Type: wire.Resumed, ID: s.client.Addr().String(), Name: s.client.Name(),
@@ -121,11 +123,11 @@ func (s *session) resumedMessage() *wire.Message {
 	}
 }
 
-// resume attaches a transport to the session of a secret.
+// resume makes t the transport of the session with this secret, and sends the client all messages above seq.
 func (h *Handler) resume(t transport, secret string, seq uint64) (*session, *signal.Error) {
 	s, ok := h.findSession(secret)
 	if ok {
-		s.markConfirmed() // it knows the secret
+		s.markConfirmed() // the client knows the secret, so it has received its welcome
 	} else {
 		h.metrics.resumes[unknown].Inc()
 		return nil, signal.ErrResync

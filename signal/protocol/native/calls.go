@@ -10,7 +10,7 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// party is a session in a call.
+// party is a session as a party of calls.
 type party struct{ *session }
 
 // Addr implements call.Party.
@@ -22,15 +22,16 @@ func (p party) Name() string { return p.client.Name() }
 // AddrKey implements call.Party.
 func (p party) AddrKey() netip.Addr { return signal.AddrKey(p.client.Visitor().Addr) }
 
-// User implements call.Party: who has no name is a user of its own.
+// User implements call.Party. Each client without a name is a user of its own.
 func (p party) User() string {
 	if name := p.client.Name(); name != "" {
 		return name
 	}
-	return "\x00" + p.client.Addr().String() // which no name begins with
+	return "\x00" + p.client.Addr().String() // no name begins with \x00
 }
 
-// Notify implements call.Party.
+// Notify implements call.Party. It refuses a message if too many of the same sender's wait for the client. It never
+// refuses other events: if the client's queue is full, the hub ends the client as a slow reader.
 func (p party) Notify(e call.Event) error {
 	from := ""
 	if !e.From.IsZero() {
@@ -52,14 +53,15 @@ func (p party) Notify(e call.Event) error {
 	return nil
 }
 
+// currentGrant returns the grant of the client's latest token.
 func (s *session) currentGrant() signal.Grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.grant
 }
 
-// createCall makes a call. ICE servers are minted after that, for it has no ID before; nobody can join in
-// between who hasn't been told the ID.
+// createCall creates a call with the client in it. The ICE servers can be requested only afterwards, because their
+// credential contains the call's ID. Nobody can join in the meantime, because nobody knows the ID yet.
 func (s *session) createCall(r *wire.Request) error {
 	if s.currentGrant().Limited {
 		return s.countRefusal(signal.ErrCallBarred)
@@ -78,17 +80,19 @@ func (s *session) createCall(r *wire.Request) error {
 	return nil
 }
 
-// dropIfClosed takes a session that ended meanwhile out of the calls that it was not in then.
+// dropIfClosed takes the session out of its calls if it has ended. It is called after a call is created or joined,
+// because finish may have run before that.
 func (s *session) dropIfClosed() {
 	s.mu.Lock()
-	over := s.closed
+	closed := s.closed
 	s.mu.Unlock()
-	if over {
+	if closed {
 		s.handler.calls.Drop(party{s})
 	}
 }
 
-// joinCall joins a call. ICE servers are minted before that, for what is kept follows the answer at once.
+// joinCall puts the client into a call. The ICE servers are requested before that, because they are part of joined, and
+// the call's kept messages follow joined immediately.
 func (s *session) joinCall(r *wire.Request) error {
 	g := s.currentGrant()
 	listed := g.Limited && slices.Contains(g.Calls, r.Call)
@@ -117,6 +121,7 @@ func (s *session) joinCall(r *wire.Request) error {
 	return nil
 }
 
+// callMessage returns a created or joined message without ICE servers.
 func (s *session) callMessage(kind string, r *wire.Request, i call.Info) *wire.Message {
 	link := s.client.Visitor().Base + "/#call=" + i.ID
 	return &wire.Message{Type: kind, Ref: r.Ref, Call: i.ID, Link: link, Max: i.Max, Restore: i.Proof}
@@ -129,7 +134,7 @@ func (s *session) sendInCall(r *wire.Request, to broker.Addr) error {
 	return nil
 }
 
-// leaveCall leaves a call or ends it.
+// leaveCall takes the client out of a call, or ends the call if the request is a hangup.
 func (s *session) leaveCall(r *wire.Request) error {
 	do := s.handler.calls.Leave
 	if r.Type == wire.Hangup {

@@ -1,20 +1,27 @@
-// Package native speaks icebox's own protocol, version 1: JSON objects in text, told apart by their member
-// "type", over a WebSocket or over server-sent events and POST. This page is its specification. Package wire
-// below has its messages as Go types, package signal/client a client.
+// Package native serves icebox's own signalling protocol, version 1. Its messages are JSON objects, and the member
+// "type" says what each of them is. They travel over a WebSocket, or over server-sent events and POST requests.
+//
+// This comment is the protocol's specification, for people who write clients. In the examples, -> marks a message from
+// the client and <- a message from the server. Package wire below has the messages as Go types, and package
+// signal/client is a client.
 //
 // # Rules for every message
 //
-//   - Members that are not known here are ignored, by both sides; so are types that a client doesn't know. A type
-//     that the server doesn't know is answered with the error unknown-type.
-//   - "ref", a string or number of at most 64 bytes that the client chooses, asks for an answer: exactly one message with
-//     the same ref, which is the answer named below, else {"type":"ok"}, or an error. Without a ref the client
-//     hears of errors, and of success where an answer is named.
-//   - A client ID is an opaque string, at most 64 bytes long. It is fresh for each session, nobody can guess
-//     it, and it says nothing about the client.
-//   - "from" and "fromName" are the server's word: what the sender was welcomed as, whatever it wrote.
-//   - A number that is 0, and a list or text that is empty, may be left out.
-//   - Times are whole seconds: Unix time in "expires" and "until", lengths in all others.
-//   - Payloads ("data") may be any JSON value. They are passed on byte for byte.
+//   - Both sides ignore members that they do not know. A client ignores messages of a type that it does not know; the
+//     server answers them with the error unknown-type.
+//   - A request may carry "ref", a JSON string or number of at most 64 bytes, quotes included, that the client chooses.
+//     The server copies it into its response: the message that this page names as the response, or {"type":"ok"} if it
+//     names none, or an error. There is exactly one such response to each request that the server acts upon. ack, ping
+//     and bye are not answered with a ref, and neither is a hello that succeeds.
+//   - Without a ref, the client still receives errors and the responses that this page names, but no {"type":"ok"}.
+//   - A client ID is an opaque string of at most 64 bytes. Every session gets a new one. It cannot be guessed, and it
+//     reveals nothing about the client.
+//   - The server sets "from" and "fromName" to the ID and the name that it gave the sender in its welcome. The sender
+//     cannot change them.
+//   - A number that is 0, and a list or string that is empty, may be left out.
+//   - Times are whole seconds: "expires" and "until" are Unix times, all others are durations.
+//   - A payload ("data") may be any JSON value. The server passes it on byte for byte, except that an event stream has
+//     spaces in place of line breaks between the tokens.
 //
 // # Signing in
 //
@@ -23,31 +30,37 @@
 //	    "iceServers":[{"urls":[...]},{"urls":[...],"username":"...","credential":"..."}],"expires":1767225600,"ttl":3600,
 //	    "limits":{...}}
 //
-// hello is the first message, within 10 s. "name" may be left out: the client can then be reached by its ID
-// alone, and where access is by JWT it gets the name in its token. "token" is a JWT or an API key, whichever
-// this server wants; the WebSocket's URL may carry it as ?token= or ?key= instead.
+// The first message is hello, within 10 s of connecting. A client may leave out "name". It then gets the name in its
+// JWT if there is one; otherwise it has no name, and others can reach it only by its ID. "token" is a JWT or an API
+// key, depending on what the server requires. The URL of the WebSocket may carry it instead, as ?token= or ?key=.
 //
-// "resume" is a secret: whoever shows it is this client. It works as a Bearer for ICE servers over HTTP
-// too, if the client has a name.
-// The welcome can be handed to `new RTCPeerConnection` as it is. If there are no ICE servers to give,
-// "iceServers" is missing and "iceError" has a code and a message. "limits" has
+// "resume" is a secret: the server takes whoever presents it for this client. If the client has a name, the secret also
+// works as a Bearer token when it fetches ICE servers over HTTP.
 //
-//	message             bytes of one message
-//	messagesPerSecond   on average, and burst at once; who is faster is read more slowly
-//	names               names one may watch
-//	parties             clients in one call, at most
-//	calls               calls one may be in at a time
-//	resume              seconds for which a lost connection may be resumed
-//	resumeMessages      messages that are kept for resuming, and resumeBytes
+// The welcome can be passed to `new RTCPeerConnection` as it is. If the server could not provide ICE servers,
+// "iceServers" is missing and "iceError" has a code and a message. If the server is not configured to provide any, both
+// are missing. The members of "limits" are
 //
-// A refused hello is answered with an error; the client may send another one, five in all.
+//	message             the largest message, in bytes
+//	messagesPerSecond   the average rate at which the server reads messages; one of 16 KiB or more counts as several
+//	burst               how many messages the server reads at once; beyond that it reads at the average rate
+//	names               how many names a client may watch
+//	parties             how many clients may be in one call
+//	calls               how many calls a client may be in at a time
+//	resume              for how many seconds a lost connection may be resumed
+//	resumeMessages      how many messages the server keeps for a client that may resume
+//	resumeBytes         how many bytes of messages the server keeps for a client that may resume
+//
+// The server answers a hello that it refuses with an error, and the client may try again on the same connection. The
+// fifth message that is refused before a welcome closes the connection.
 //
 // # Fresh ICE servers
 //
 //	<- {"type":"ice","iceServers":[...],"expires":...,"ttl":...}
 //
-// comes when at most 80 % of the credential's life has passed, with "call" if the credential is a call's.
-// {"type":"ice"}, with "call" or without, asks for one now; the answer is the same message.
+// The server sends this when 70 to 80 % of a credential's lifetime have passed. It has "call" if the credential belongs
+// to a call. A client that needs new servers earlier sends {"type":"ice"}, with or without "call"; the response is the
+// same message, or has "iceError" as in a welcome.
 //
 // # Messages from client to client
 //
@@ -55,23 +68,23 @@
 //	-> {"type":"send","toId":"...","kind":"offer","data":{...}}     to an ID
 //	<- {"type":"message","from":"...","fromName":"alice","kind":"offer","data":{...}}
 //
-// "kind" is 1 to 32 letters, digits and hyphens. offer, answer, candidate and leave mean the same as in the
-// classic protocol, and names are the same, so that clients of both can call each other: an offer makes two
-// clients a pair, and answer, candidate and leave (which has no data) pass only within a pair. All other kinds
-// pass freely between clients of this protocol, and make pairs too.
+// "kind" is 1 to 32 ASCII letters, digits and hyphens. The kinds offer, answer, candidate and leave mean the same as in
+// the classic protocol, and both protocols share their names, so their clients can call each other. An offer makes two
+// clients a pair. The server passes on answer, candidate and leave (which has no data) only within a pair. It passes on
+// all other kinds between any two clients of this protocol, which makes them a pair too.
 //
 //	<- {"type":"gone","from":"...","fromName":"alice"}
 //
-// says that a client's session is over, to each of the 128 clients it last exchanged anything with. What they sent it
-// and it didn't answer may never have arrived.
+// When a session ends, the server sends this to the 128 clients that it exchanged messages with last. Messages that they
+// sent to it and that it did not answer may never have arrived.
 //
 // # Presence
 //
 //	-> {"type":"watch","names":["bob","carol"]}
 //	<- {"type":"presence","name":"bob","online":true}
 //
-// One presence message comes for each name at once, and then one for every change. Who may yet resume
-// is online. {"type":"unwatch","names":[...]} ends it.
+// The server sends one presence message for each name at once, and another one at every change. A client that lost its
+// connection counts as online for as long as it may resume. {"type":"unwatch","names":[...]} ends the subscription.
 //
 // # Calls
 //
@@ -79,172 +92,196 @@
 //	<- {"type":"created","ref":1,"call":"k3v9...","link":"https://host/#call=k3v9...","max":2,"until":...,
 //	    "restore":"...","iceServers":[...],"expires":...,"ttl":...}
 //
-// makes a call with its maker in it. The call's ID is short and can't be guessed; who knows it may join. "max" is
-// how many may be in it, 2 if left out. "until" is when it ends if nobody else joins. "link" begins with the origin by
-// which the client reached the server; where that isn't known it is a path. The ICE servers have a credential of their own
-// for this client in this call.
+// This creates a call with its creator in it. The call's ID is short but cannot be guessed, and every client that knows
+// it may join. "max" is how many clients may be in the call, from 2 (the default) to limits.parties. The call ends at
+// "until" if nobody else has joined by then. "link" begins with the origin by which the client reached the server; if
+// the server does not know that, it is only a path. The ICE servers have a credential of their own for this client in
+// this call.
 //
 //	-> {"type":"join","ref":2,"call":"k3v9..."}
 //	<- {"type":"joined","ref":2,"call":"k3v9...","link":"...","max":2,"parties":[{"id":"...","name":"alice"}],
 //	    "restore":"...","iceServers":[...],"expires":...,"ttl":...}
 //
-// "parties" are the others. They are told
+// "parties" lists the other clients in the call. They receive
 //
 //	<- {"type":"party-joined","call":"k3v9...","id":"...","name":"bob"}
 //
-// Within the call
+// Clients in a call exchange messages by its ID:
 //
 //	-> {"type":"send","call":"k3v9...","kind":"offer","data":{...}}
 //	<- {"type":"message","call":"k3v9...","from":"...","fromName":"alice","kind":"offer","data":{...}}
 //
-// goes to all others, or with "toId" to one of them. What is sent to all while nobody else is there is kept
-// and follows the first joiner's "joined": for each sender its latest offer or answer, then its candidates, then
-// messages of other kinds, each in their order. A later offer or answer replaces the
-// earlier one and its candidates. What is kept goes when it has been passed on, when its sender leaves, and when the call ends; one
-// call keeps so many bytes and no more (error call-full-of-data). Who has joined a call of more than two should
-// make an offer to each of "parties" with "toId".
+// Such a message goes to all others in the call, or with "toId" to one of them. In a call of more than two, a client
+// that has joined should make an offer to each of "parties" with "toId".
+//
+// A client that is alone in a call can already send messages without "toId". The server keeps them, and sends them to
+// the next client that joins, after its "joined". For each sender they come in this order: its latest offer or answer, its
+// candidates, then its messages of other kinds. A new offer or answer replaces the previous one and the candidates that
+// followed it. The server discards a kept message when it has been delivered, when its sender leaves, and when the call
+// ends. If a call keeps as much as it may, a further message is refused with the error call-full-of-data; if all calls
+// together do, with calls-full-of-data.
 //
 //	-> {"type":"leave","call":"k3v9..."}
 //	<- {"type":"party-left","call":"k3v9...","id":"...","name":"bob","reason":"left"}
 //
-// Others stay; the reason is left, or gone when a session is over. A call that is empty ends 60 s later, so that a
-// page that was reloaded can join again.
+// The others stay in the call. The reason is "left", or "gone" if the session of that client has ended. An empty call
+// ends after 60 s; until then a page that was reloaded can join it again.
 //
 //	-> {"type":"hangup","call":"k3v9..."}
 //	<- {"type":"ended","call":"k3v9...","reason":"hangup","from":"...","fromName":"bob"}
 //
-// ends it for all. Other reasons are unjoined and empty. An ID that was made here is never used again.
+// This ends the call for everybody, and everybody receives "ended", the sender of the hangup included. The reason is
+// "unjoined" if the call ended because nobody joined it in time. The server never gives the same ID to a second call.
 //
-// A server that has restarted knows no calls. Who was in one goes on with
+// A token may list the calls that its bearer may join. Such a client can join no other calls and create none; joining a
+// listed call that does not exist creates it. Clients without a token that lists the call cannot join it.
+//
+// # Calls across a restart of the server
+//
+// A server that has restarted knows no calls. A client that was in one continues it with
 //
 //	-> {"type":"join","ref":3,"call":"k3v9...","restore":"..."}
 //
-// where "restore" is what "created" or "joined" brought: the latest, for each server process gives another. The first to show
-// it makes the call again, with the same "max", the others join it as usual; parties have new IDs then, as all clients do. That
-// works for the first 10 minutes of a server, not for a call that has ended since then, nor on the server process that gave the
-// proof: the answer is no-such-call. "restore" is a secret of those who are in the call. It does no harm where
-// it isn't needed.
+// where "restore" is the value from the latest "created" or "joined" of that call; every server process issues a
+// different one. The first client that presents it creates the call again, with the same "max". The others join it as
+// usual, with or without "restore". All clients have new IDs by then.
 //
-// Where a JWT lists calls, its bearer may join those and no others, and joining one that doesn't exist makes it.
-// Nobody else can join such a call.
+// This works for 10 minutes after the server has started. It does not work for a call that has been restored and has
+// ended since, nor on the server process that issued the value: the response is the error no-such-call. "restore" is
+// a secret of the clients in the call. Sending it where it is not needed does no harm. A call that is listed in a token
+// has none, because it needs none.
 //
 // # Sequence numbers
 //
-// Every message of the server carries "seq", counting from 1, except welcome, resumed, ack, pong, bye, and errors that refuse a
-// hello. A client remembers the highest it has seen, and drops what comes with that or less. It says so
-// with "ack" in any message, or {"type":"ack","ack":17}, at least once in 16 messages, for the server to
-// forget what it keeps. It should send one right after the welcome: a session is kept only once the server has heard
-// from the client after its hello.
+// Every message from the server carries "seq", counting from 1, except welcome, resumed, ack, pong, bye, and errors that
+// refuse a hello. A client remembers the highest number that it has seen, and drops messages with that number or a lower
+// one. It acknowledges the number with "ack" in any message, or with {"type":"ack","ack":17}, at least once in 16
+// messages; the server can then discard the messages that it keeps for resuming. A client should send an ack right
+// after its welcome, because the server keeps the session of a lost connection only if it has heard from the client
+// after the hello.
 //
-// A client may number its own messages (all but hello, ack, ping and bye) with "seq", from 1, without gaps. The
-// server then drops what it has had, and refuses what is ahead with out-of-order, whose "ack" says what it has.
-// {"type":"ack","ack":16} comes at least once in 16 numbered messages; pong and resumed have "ack" as well.
-// A message without "seq" is acted upon at most once and may be lost with a connection.
+// A client may number its own messages, except hello, ack, ping and bye, with "seq", from 1 and without gaps. The server
+// then drops messages that it has already received. It refuses a message that skips a number with the error
+// out-of-order, whose "ack" is the highest number received. It sends {"type":"ack","ack":16} at least once in 16
+// numbered messages; pong and resumed carry "ack" as well. The server acts at most once on a message without "seq", and
+// such a message may be lost with its connection.
 //
 // # Resuming
 //
-// When a connection is lost the client stays signed in for limits.resume seconds, in its calls and online; what it is
-// sent is kept. On a new connection
+// When a connection is lost, the client stays signed in for limits.resume seconds. It remains in its calls and online,
+// and the server keeps the messages for it. On a new connection
 //
 //	-> {"type":"hello","v":1,"resume":"...","seq":17}
 //	<- {"type":"resumed","id":"...","name":"alice","ack":5,"seq":19}
 //
-// goes on where the old one ended: messages 18 and 19 follow, and the client sends again what it
-// numbered above 5. An old connection that still lives gets the goodbye "elsewhere". If that can't be done (too late, too much
-// to keep for this client or for all of its address, or the server has restarted) the answer is the error resync: the session is over,
-// its correspondents have been told that it is gone, and the client signs in anew.
+// continues the session. "seq" in the hello is the highest number that the client has seen. In this example the server
+// sends messages 18 and 19 next, and the client sends its own numbered messages above 5 again. If the old connection
+// still works, it receives the goodbye "elsewhere".
 //
-// A page that was reloaded has lost its calls but may know its secret. With
+// The error resync means that the session cannot continue: the client came back too late, the server could not keep
+// enough messages for this client or for all clients of its address, or the server has restarted. The server tells the
+// clients that it exchanged messages with that it is gone, and the client has to sign in again.
+//
+// A page that was reloaded has lost its calls, but may still know its secret. With
 //
 //	-> {"type":"hello","v":1,"name":"alice","replace":"..."}
 //
-// the old session ends and its name is the new one's at once. Without it a name is free when its holder's
-// connection is dead and the time to resume has passed. A "replace" that is no session's any more does no harm.
+// it ends its old session and takes over the name at once. Without "replace", a name becomes free only when its holder's
+// connection is dead and the time to resume has passed. If "replace" belongs to no present session, it is ignored.
 //
-// # Signs of life
+// # Detecting dead connections
 //
-// The server pings (RFC 6455) every 10 s; an answer may take 5 s, so that a connection which died without a word is
-// found dead 15 s later at the latest. It also pings a connection it has
-// not heard from for 5 s when it has something to send, and gives that 5 s. A client may send {"type":"ping"} at any
-// time and gets {"type":"pong","ack":5}; every 10 s is a good interval to find a dead server with.
+// The server sends a WebSocket ping (RFC 6455) every 10 s and waits 5 s for an answer, so it finds a connection that
+// broke silently within 15 s. When it has something to send on a connection from which it has received nothing for 5 s,
+// it also sends a ping, and gives up the connection if nothing comes within another 5 s. A client may send
+// {"type":"ping"} at any time and receives {"type":"pong","ack":5}. Sending one every 10 s is a good way to detect a
+// server that has died.
 //
 // # Goodbyes
 //
 //	<- {"type":"bye","reason":"restarting","reconnect":true}
 //
-// is the last message of a connection that the server ends, if it can still be sent. "reconnect" says whether the client should
-// try again, with the backoff and jitter of its choice. Reasons are
+// When the server ends a connection, this is the last message on it, if it can still be sent. "reconnect" is true if the
+// client should try again, with a backoff and jitter of its choice. The reasons are
 //
-//	restarting      reconnect; the session won't be known any more
-//	slow-reader     reconnect; the session is over: too much was waiting for this client
-//	token-expired   reconnect with another token; {"type":"renew","token":"..."} in time avoids it
-//	too-large       reconnect; a message was above the limit
-//	protocol        reconnect; a message was not UTF-8, or not completed in time
-//	error           reconnect; the server is at fault
-//	elsewhere       don't: the session was resumed on another connection
-//	replaced        don't: a new session took the name over
+//	restarting      reconnect; the session cannot be resumed, because the server restarts
+//	slow-reader     reconnect; the session has ended, because the client did not read its messages fast enough
+//	token-expired   reconnect with another token; {"type":"renew","token":"..."} in time prevents this
+//	too-large       reconnect; a message was above limits.message
+//	protocol        reconnect; a message was not UTF-8, or the client did not complete it in time
+//	error           reconnect; the server failed
+//	elsewhere       don't reconnect; the session was resumed on another connection
+//	replaced        don't reconnect; a new session of this client has taken its place
 //
-// A WebSocket that has not signed in yet is closed without one. {"type":"bye"} from a client ends its session at
-// once.
+// A WebSocket that has not signed in is closed without a bye. A client ends its session at once by sending
+// {"type":"bye"}.
 //
 // # Errors
 //
 //	<- {"type":"error","code":"peer-offline","message":"...","ref":3,"to":"bob"}
 //
-// Codes are stable, messages are sentences for people. "to", "toId" and "call" are those of the refused
-// message.
+// Codes are stable; programs decide by them. "message" is a sentence for people and may change. "to", "toId" and "call"
+// are copied from the message that was refused. The codes are
 //
-//	bad-message          not a JSON object with the members it needs
-//	unknown-type         the type is not known
-//	binary-frame         binary frames are not understood
-//	message-too-large    goodbye follows
-//	rate-limited         told once; messages are read more slowly, none is lost
-//	version              "v" is not 1; "v" of the error is what the server speaks
-//	not-signed-in        hello comes first
-//	signed-in            hello comes once
-//	token-missing        access here needs a token
-//	token-invalid        the token is not good here
-//	token-expired        the token was good
-//	bad-name             1 to 128 bytes of UTF-8 without control characters
-//	name-taken           somebody is signed in under this name
+//	bad-message          the message is not a JSON object with the required members
+//	unknown-type         the server does not know this type of message
+//	binary-frame         the server accepts only text frames
+//	message-too-large    the message is above limits.message; a bye follows
+//	rate-limited         a warning: the server reads the client's messages more slowly, but loses none
+//	version              "v" is not 1; "v" in the error is the version that the server speaks
+//	not-signed-in        the first message has to be hello
+//	signed-in            the client has signed in already
+//	token-missing        the server requires a token
+//	token-invalid        the server does not accept this token
+//	token-expired        the token has expired
+//	bad-name             the name is not 1 to 128 bytes of UTF-8 without control characters
+//	name-taken           another client is signed in under this name
 //	name-not-allowed     the token is for another name
-//	resync               the session is over: sign in anew
-//	out-of-order         a numbered message came before its predecessor
-//	peer-offline         nobody has this name or ID
-//	peer-busy            too many messages wait for this peer; this one was dropped
+//	resync               the session has ended: sign in again
+//	out-of-order         a message with a lower number is missing
+//	peer-offline         no client has this name or ID
+//	peer-busy            too many of the sender's messages wait for this peer; this one was dropped
 //	peer-unsupported     the peer's protocol has no such message
-//	not-paired           no offer was exchanged with this peer
-//	too-many-requests    a fifth POST of this session at the same time: it was not read
-//	watch-limit          too many names to watch
-//	no-such-call         no call has this ID (any more)
-//	call-full            as many as may are in this call
-//	call-not-allowed     the token doesn't allow this call
-//	call-limit           too many calls
-//	in-call              this user is in a call already
-//	not-in-call          join first
-//	call-full-of-data    the call keeps as much as it may for who joins; this message was dropped
-//	mint-limited         too many credentials: wait a minute
-//	unavailable          try again later
+//	not-paired           the sender and this peer have not exchanged an offer
+//	too-many-requests    four POSTs of this session are in progress; the server did not read this one
+//	watch-limit          the client would watch more than limits.names names
+//	no-such-call         no call has this ID, or it has ended
+//	call-full            "max" clients are in this call already
+//	call-not-allowed     the token does not allow this call
+//	call-limit           the client or the server has as many calls as allowed, or "max" is out of range
+//	in-call              the client is in this call already, or a user may be in only one call at a time
+//	not-in-call          the client has to join the call first
+//	call-full-of-data    the call keeps as many messages for its next joiner as allowed; this one was dropped
+//	calls-full-of-data   all calls, or all messages from this address, keep as much as allowed; this one was dropped
+//	mint-limited         too many ICE credentials were requested: try again after a minute
+//	unavailable          the server cannot do this now: try again later
 //	restarting           the server is about to restart
 //
 // # WebSocket
 //
-// GET /ws with the subprotocol icebox.v1. One message is one text frame.
+// GET /ws with the subprotocol icebox.v1. Each message is one text frame.
 //
 // # Server-sent events
 //
-// For networks that break WebSockets; the messages are the same.
+// This transport is for networks that break WebSockets. The messages are the same.
 //
-//	POST /v1/hello    a hello, of any kind. 200 with the welcome or resumed, or an error's status with the error
-//	GET  /v1/events   Authorization: Bearer RESUME, Last-Event-ID: 17 (or ?seq=17)
-//	POST /v1/send     Authorization: Bearer RESUME; one message or an array of up to 256. 200 {"type":"ack","ack":5}
+//	POST /v1/hello    The body is a hello of any kind. 200 with the welcome or resumed, or an error and its status
+//	GET  /v1/events   Authorization: Bearer RESUME, and Last-Event-ID: 17 or ?seq=17. The event stream
+//	POST /v1/send     Authorization: Bearer RESUME. The body is a message or an array of up to 256 messages, and is
+//	                  limited to limits.message bytes. 200 with {"type":"ack","ack":5}
 //
-// The session begins without a connection and has to open its event stream as it would resume: at once, within
-// limits.resume. Each event's data is a message, its id the message's seq; the first is resumed. Comments come every 15 s
-// so that proxies and clients see life; a client that saw nothing for 25 s opens the stream again.
-// What a POST brings counts as a sign of life; a stream whose writes succeed counts as one as well, because
-// nothing comes back on it. Answers and errors come in the stream, not in the response to the POST, which
-// says only that the messages were read. 401 with resync means that the session is over.
-// Only one POST of a session should run at a time, or messages overtake each other (number them).
-// Secrets travel in headers and bodies, never in the URL: use fetch, not EventSource.
+// A session that begins with POST /v1/hello has no connection yet. The client has to open the event stream within
+// limits.resume seconds, in the same way as it would resume. The data of each event is one message, and the event's ID is
+// the seq of that message. The first event is resumed. The server sends a comment every 15 s, so that proxies and
+// clients can see that the stream is alive; a client that has received nothing for 25 s should open the stream again.
+//
+// A POST counts as a sign of life. A successful write to the event stream counts as one too, because the client sends
+// nothing back on it.
+//
+// Responses and errors come in the event stream. The response to a POST says only that the server has read the messages;
+// 401 with resync means that the session has ended. Only one POST of a session should be in progress at a time, because
+// concurrent ones can overtake each other; numbered messages make this detectable.
+//
+// On this transport the secret belongs in a header or a body, never in a URL. Use fetch instead of EventSource, which
+// cannot set headers.
 package native

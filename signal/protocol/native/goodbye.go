@@ -7,7 +7,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// goodbyes says what a client is told when its connection ends, and whether it should come back.
+// goodbyes has the bye message for each reason: the wire's name of the reason, and whether the client should reconnect.
+// For other reasons no bye is sent.
 var goodbyes = map[signal.Reason]struct {
 	reason    string
 	reconnect bool
@@ -24,7 +25,7 @@ var goodbyes = map[signal.Reason]struct {
 	signal.Replaced:          {"replaced", false},
 }
 
-// writeGoodbye says goodbye on a transport. The caller holds writing.
+// writeGoodbye writes the bye message, if there is one for the reason, and closes the transport. The caller holds writeMu.
 func writeGoodbye(t transport, why signal.Reason) {
 	if g, ok := goodbyes[why]; ok {
 		bye := wire.Message{Type: wire.Bye, Reason: g.reason, Reconnect: wire.Bool(g.reconnect)}
@@ -36,7 +37,8 @@ func writeGoodbye(t transport, why signal.Reason) {
 	t.Close(why)
 }
 
-// Close implements signal.Conn: the session is over.
+// Close implements signal.Conn. It ends the session: it says goodbye on the transport, if there is one, and frees the
+// session's resources in the background.
 func (s *session) Close(why signal.Reason) {
 	s.mu.Lock()
 	t := s.transport
@@ -47,10 +49,10 @@ func (s *session) Close(why signal.Reason) {
 		writeGoodbye(t, why)
 		s.writeMu.Unlock()
 	}
-	go s.finish() // which waits for the hub's writer, who is the caller
+	go s.finish() // on a goroutine of its own, because it waits for the hub's writer, which is the caller
 }
 
-// markClosed marks the session as over and stops its timers. The caller holds mu.
+// markClosed marks the session as ended and stops its timers. The caller holds mu.
 func (s *session) markClosed() {
 	s.closed = true
 	for _, t := range []*time.Timer{s.probeTimer, s.resumeTimer, s.tokenTimer, s.iceTimer} {
@@ -64,16 +66,17 @@ func (s *session) markClosed() {
 	s.callICETimers = nil
 }
 
-// finish frees what the session holds. The hub's Shutdown waits for it.
+// finish takes the ended session out of its calls and out of the hub, and frees its memory. The hub's Shutdown waits for
+// it.
 func (s *session) finish() {
 	s.handler.calls.Drop(party{s})
 	s.mu.Lock()
 	if s.transport == nil {
 		s.handler.metrics.detached.Dec()
 	}
-	slot := s.releaseConn
+	release := s.releaseConn
 	s.mu.Unlock()
-	slot()
+	release()
 	s.client.Close()
 	s.mu.Lock()
 	s.replay = replayBuffer{}

@@ -9,15 +9,15 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// newcomer is a client that is about to sign in. Its session has no transport yet.
+// newcomer is a client that is signing in. Its session has no transport yet.
 type newcomer struct {
 	*session
-	request *wire.Request
-	name    string
+	request *wire.Request // the hello
+	name    string        // the name that it asks for; empty for none
 	grant   signal.Grant
 }
 
-// connectClient makes a client of who may be one. Unless its token has to be verified nothing is waited for.
+// connectClient connects a new session to the hub, if the hello's token is accepted. It blocks only to verify a token.
 func (h *Handler) connectClient(ctx context.Context, v signal.Visitor, r *wire.Request) (newcomer, *signal.Error) {
 	v, err := h.authorize(ctx, v, r.Token)
 	if err != nil {
@@ -31,7 +31,8 @@ func (h *Handler) connectClient(ctx context.Context, v signal.Visitor, r *wire.R
 	return newcomer{session: s, request: r, name: cmp.Or(r.Name, v.Grant.Name), grant: v.Grant}, nil
 }
 
-// claimNameInline signs the client in, unless that has to wait for somebody: then it reports false.
+// claimNameInline claims the newcomer's name if that can be done without blocking. If it returns false, nothing has
+// happened, and signInSession has to claim the name.
 func (n newcomer) claimNameInline() (named bool, refused *signal.Error) {
 	if n.name == "" {
 		return true, nil
@@ -44,7 +45,8 @@ func (n newcomer) claimNameInline() (named bool, refused *signal.Error) {
 	return named, nil
 }
 
-// signInSession signs a newcomer in, where that hasn't been done, and returns its welcome. The slot is the session's then.
+// signInSession claims the newcomer's name, if that has not been done, and returns its welcome. The session then owns
+// releaseConn and calls it when it ends. After an error the caller still has to call releaseConn.
 func (h *Handler) signInSession(ctx context.Context, n newcomer, releaseConn func()) (*wire.Message, *signal.Error) {
 	s := n.session
 	if err := h.claimName(ctx, s, n.name, n.request.Replace); err != nil {
@@ -62,7 +64,8 @@ func (h *Handler) signInSession(ctx context.Context, n newcomer, releaseConn fun
 	return s.welcome(ctx), nil
 }
 
-// claimName signs the client in, and ends the session that it replaces.
+// claimName claims a name for the session. It first ends the session whose secret is replace, if there is one, and takes
+// over its name without a moment in which others could claim it.
 func (h *Handler) claimName(ctx context.Context, s *session, name, replace string) error {
 	if old, ok := h.findSession(replace); ok {
 		if name != "" && old.client.Name() == name {
@@ -70,7 +73,7 @@ func (h *Handler) claimName(ctx context.Context, s *session, name, replace strin
 		}
 		old.client.End(signal.Replaced)
 		select {
-		case <-old.finished: // so that its peers have been told before they hear from the new one
+		case <-old.finished: // its peers now know that it is gone, and hear from the new session only after that
 		case <-ctx.Done():
 		}
 	}
@@ -80,7 +83,7 @@ func (h *Handler) claimName(ctx context.Context, s *session, name, replace strin
 	return s.client.SignIn(name)
 }
 
-// setGrant puts a token's word into force.
+// setGrant makes g the session's grant, and ends the session when g expires.
 func (s *session) setGrant(g signal.Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +97,8 @@ func (s *session) setGrant(g signal.Grant) {
 	}
 }
 
-// renewToken takes a token in place of an older one.
+// renewToken verifies the token in r and replaces the session's grant by that token's. The token has to be for the name
+// that the client has, or for none.
 func (s *session) renewToken(r *wire.Request) error {
 	ctx, cancel := context.WithTimeout(s.handler.hub.DoneContext(), helloWait)
 	defer cancel()

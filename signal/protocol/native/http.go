@@ -17,7 +17,7 @@ import (
 	"icebox/signal/sse"
 )
 
-// Paths of the transport without WebSockets. The gateway has judged the caller's origin.
+// The paths of the server-sent events transport.
 const (
 	HelloPath  = "/v1/hello"
 	EventsPath = "/v1/events"
@@ -25,11 +25,13 @@ const (
 )
 
 const (
-	maxPosts    = 4   // of one session that are served at a time: each may keep as much as a message has
-	maxElements = 256 // messages in a POST
+	// maxPosts is how many POSTs of one session are served at a time. Each of them may hold signal.Limits.MaxMessage bytes.
+	maxPosts = 4
+	// maxElements is how many messages one POST may have.
+	maxElements = 256
 )
 
-// statuses of errors in answer to a POST or a request for a stream; others are bad requests.
+// statuses are the HTTP statuses of errors. All others are 400 (Bad Request).
 var statuses = map[*signal.Error]int{
 	signal.ErrTokenMissing: http.StatusUnauthorized, signal.ErrTokenInvalid: http.StatusUnauthorized,
 	signal.ErrTokenExpired: http.StatusUnauthorized, signal.ErrResync: http.StatusUnauthorized,
@@ -38,8 +40,8 @@ var statuses = map[*signal.Error]int{
 	signal.ErrTooMany: http.StatusTooManyRequests, signal.ErrTooLarge: http.StatusRequestEntityTooLarge,
 }
 
-// ServeEvents serves a request of the transport without WebSockets: one whose path is HelloPath, EventsPath or SendPath. A client that
-// shows a session's secret needs nothing else.
+// ServeEvents serves a request of the server-sent events transport, whose path is HelloPath, EventsPath or SendPath. Only
+// HelloPath needs admission by a; the others authenticate by the session's secret.
 func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request, a Access) {
 	w.Header().Set("Cache-Control", "no-store")
 	if preflight := a.AllowCORS(w, "GET, POST"); preflight {
@@ -63,13 +65,13 @@ func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request, a Access) 
 	}
 }
 
-// IsEventsPath reports whether a request is for the transport without WebSockets.
+// IsEventsPath reports whether r is a request of the server-sent events transport.
 func IsEventsPath(r *http.Request) bool {
 	return r.URL.Path == HelloPath || r.URL.Path == EventsPath || r.URL.Path == SendPath
 }
 
-// serveHello answers a POST that begins a session, or asks whether one can be resumed. The slot is given back by the
-// session, or here if there is none.
+// serveHello responds to a POST that begins a session or asks whether one can be resumed. A session that begins calls
+// releaseConn when it ends. Otherwise serveHello calls it.
 func (h *Handler) serveHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, releaseConn func()) {
 	released := false
 	defer func() {
@@ -96,7 +98,7 @@ func (h *Handler) serveHello(w http.ResponseWriter, r *http.Request, v signal.Vi
 		h.writeFailure(w, &req, refused)
 		return
 	}
-	// Not the request's context: who hangs up now has a session that ends by itself.
+	// This does not use the request's context. If the client closes the connection now, resumeTimer ends the session.
 	n, refused := h.connectClient(h.hub.DoneContext(), v, &req)
 	var welcome *wire.Message
 	if refused == nil {
@@ -116,6 +118,7 @@ func (h *Handler) serveHello(w http.ResponseWriter, r *http.Request, v signal.Vi
 	reply(w, http.StatusOK, welcome)
 }
 
+// readHello reads a hello from the body of a POST.
 func (h *Handler) readHello(w http.ResponseWriter, r *http.Request) (wire.Request, *signal.Error) {
 	body, err := h.readBody(w, r)
 	if err != nil {
@@ -131,7 +134,8 @@ func (h *Handler) readHello(w http.ResponseWriter, r *http.Request) (wire.Reques
 	return req, nil
 }
 
-// checkResume says where a session stands, which its event stream then goes on from.
+// checkResume returns the response to a hello that resumes a session, or ErrResync if the session cannot be resumed. It
+// changes nothing: the client resumes by opening the event stream.
 func (h *Handler) checkResume(r *wire.Request) (*wire.Message, *signal.Error) {
 	s, ok := h.findSession(r.Resume)
 	if !ok {
@@ -145,7 +149,7 @@ func (h *Handler) checkResume(r *wire.Request) (*wire.Message, *signal.Error) {
 	return s.resumedMessage(), nil
 }
 
-// readBody reads a request, which may be as large as one message.
+// readBody reads the body of a request, which may have as many bytes as one message.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *signal.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.hub.Limits().MaxMessage))
 	var large *http.MaxBytesError
@@ -158,7 +162,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *sig
 	return body, nil
 }
 
-// serveSend takes messages of a session.
+// serveSend handles a POST with messages of a session. It responds when all of them have been handled.
 func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	s, ok := h.findSession(bearer(r))
 	if !ok {
@@ -167,7 +171,7 @@ func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.activePosts.Add(-1)
 	if s.activePosts.Add(1) > maxPosts {
-		w.Header().Set("Connection", "close") // or the answer waits for a body that nobody wants
+		w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it responds
 		h.writeFailure(w, &wire.Request{}, signal.ErrTooMany)
 		return
 	}
@@ -191,7 +195,7 @@ func (h *Handler) serveSend(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, &wire.Message{Type: wire.Ack, Ack: s.received.Load()})
 }
 
-// receivePosted takes a message that came in a POST, when it may come.
+// receivePosted handles a message from a POST. A client that sends too fast has to wait here.
 func (s *session) receivePosted(m []byte) {
 	wait, tooFast := s.countMessage(len(m))
 	if wait > 0 {
@@ -210,7 +214,7 @@ func (s *session) receivePosted(m []byte) {
 	}
 }
 
-// serveStream serves a session's event stream for as long as it lasts.
+// serveStream serves a session's event stream and returns when the stream has ended.
 func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	t := stream{sse.New(w)}
 	done, err := h.hub.Track()
@@ -222,8 +226,8 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	stop := context.AfterFunc(h.hub.DoneContext(), t.Abort)
 	defer stop()
 	secret, seq := bearer(r), lastEvent(r)
-	// The header says OK before the session is attached, whose first message follows it; so what can fail is
-	// looked at beforehand.
+	// The header (200 OK) goes out before the session is attached, because attaching writes the first event. So the
+	// common errors have to be found before that.
 	if _, refused := h.checkResume(&wire.Request{Resume: secret, Seq: seq}); refused != nil {
 		h.metrics.resumes[unknown].Inc()
 		h.writeFailure(w, &wire.Request{}, refused)
@@ -242,6 +246,7 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	s.detach(t)
 }
 
+// bearer returns the Bearer token of a request, or "".
 func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -250,16 +255,17 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// lastEvent is the number of the last message that the client has.
+// lastEvent returns the sequence number of the last message that the client has received, 0 if it names none.
 func lastEvent(r *http.Request) uint64 {
-	said := r.Header.Get("Last-Event-ID")
-	if said == "" {
-		said = r.URL.Query().Get("seq")
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		text = r.URL.Query().Get("seq")
 	}
-	n, _ := strconv.ParseUint(said, 10, 53)
-	return n
+	seq, _ := strconv.ParseUint(text, 10, 53)
+	return seq
 }
 
+// writeFailure responds with an error and counts the refusal.
 func (h *Handler) writeFailure(w http.ResponseWriter, r *wire.Request, e *signal.Error) {
 	h.hub.CountRefusal(e)
 	status, ok := statuses[e]
@@ -278,5 +284,5 @@ func reply(w http.ResponseWriter, status int, m *wire.Message) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(m.Encode()) // who hung up doesn't need it
+	_, _ = w.Write(m.Encode()) // fails only if the client has closed the connection
 }

@@ -10,11 +10,11 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// retryICEAfter is when ICE servers are asked for again that could not be had in time.
+// retryICEAfter is how long after a failure ICE servers are requested again.
 const retryICEAfter = 30 * time.Second
 
-// addICE puts ICE servers into a message, for its call if it has one, or why there are none. Fresh ones
-// follow before they expire.
+// addICE adds ICE servers to a message, for its call if it has one, and reports whether it did. If they could not be
+// provided, it adds the reason. Either way the client gets fresh ones later: before these expire, or after retryICEAfter.
 func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	if s.handler.ice == nil {
 		return false
@@ -23,7 +23,7 @@ func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	if err != nil {
 		refused := clientError(err)
 		if refused == signal.ErrUnavailable {
-			s.handler.log.Warn("no ICE servers for a session",
+			s.handler.log.Warn("could not provide ICE servers to a client",
 				slog.String("client", s.client.ID().String()), slog.Any("error", err))
 		}
 		s.handler.hub.CountRefusal(refused)
@@ -34,12 +34,14 @@ func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	m.ICEServers = servers.RTC()
 	if !servers.Expires.IsZero() {
 		m.Expires, m.TTL = servers.Expires.Unix(), int64(servers.TTL.Seconds())
-		// Not all at once after a restart.
+		// The random part spreads the load: after a restart all clients get credentials at the same time.
 		s.refreshIn(m.Call, time.Duration((0.7+0.1*rand.Float64())*float64(servers.TTL)))
 	}
 	return true
 }
 
+// iceRequest returns the request for ICE servers of the session, or of a call if that is not "". A credential is valid at
+// most until the client's token expires.
 func (s *session) iceRequest(call string) signal.ICERequest {
 	v := s.client.Visitor()
 	r := signal.ICERequest{User: s.client.Name(), Host: v.Host, Addr: v.Addr, Call: call}
@@ -54,7 +56,7 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 	return r
 }
 
-// refreshIn has fresh ICE servers sent later, for a call or for the session.
+// refreshIn makes refreshICE run after d, in place of an earlier timer for the same call or for the session.
 func (s *session) refreshIn(call string, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,6 +79,7 @@ func (s *session) refreshIn(call string, d time.Duration) {
 	s.callICETimers[call] = time.AfterFunc(d, func() { s.refreshICE(call) })
 }
 
+// refreshICE sends the client fresh ICE servers for a call, or for the session if call is "".
 func (s *session) refreshICE(call string) {
 	done, err := s.handler.hub.Track()
 	if err != nil {
@@ -93,7 +96,7 @@ func (s *session) refreshICE(call string) {
 	}
 }
 
-// stopCallRefresh stops the refreshing of a call that the client is no longer in.
+// stopCallRefresh stops sending ICE servers for a call, because the client is no longer in it.
 func (s *session) stopCallRefresh(call string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

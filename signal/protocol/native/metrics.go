@@ -6,13 +6,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// outcome is what became of an attempt to resume, and a metric label.
+// outcome is the result of an attempt to resume a session, and its metric label.
 type outcome uint8
 
 const (
 	resumed  outcome = iota
-	unknown          // there is no such session, any more
-	overflow         // more was missed than is kept
+	unknown          // no session has this secret, or it has ended
+	overflow         // the client missed more messages than the session keeps
 	outcomes
 )
 
@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		Name: "icebox_signal_resumes_total", Help: "Attempts to resume a session on a new connection, by outcome."}, []string{"outcome"})
 	m := &metrics{
 		detached: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "icebox_signal_sessions_detached", Help: "Sessions that wait for a new connection."}),
+			Name: "icebox_signal_sessions_detached", Help: "Sessions without a connection, which wait for the client to resume."}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "icebox_signal_event_streams", Help: "Open streams of server-sent events."}),
 	}

@@ -24,30 +24,39 @@ import (
 const Protocol = "native"
 
 const (
-	helloWait = 10 * time.Second // for a WebSocket to sign in
-	quietTime = 5 * time.Second  // after which a transport is asked for a sign of life when written to
-	probeWait = 5 * time.Second  // for that
-	byeWait   = time.Second      // to write a goodbye
-	writeWait = 10 * time.Second // to write what was kept for a resumed session
-	maxHellos = 5                // refused on one connection
-	maxPairs  = 128
+	// helloWait is the time that a WebSocket has to sign in, and that verifying a token may take.
+	helloWait = 10 * time.Second
+	// quietTime is how long a transport may be silent before a write to it is followed by a ping (a probe).
+	quietTime = 5 * time.Second
+	// probeWait is how long the answer to a probe may take.
+	probeWait = 5 * time.Second
+	// byeWait is how long writing a goodbye may take.
+	byeWait = time.Second
+	// writeWait is how long writing all kept messages to a new transport may take, or a comment to an event stream.
+	writeWait = 10 * time.Second
+	// maxHellos is how many messages may be refused on one WebSocket before it has signed in.
+	maxHellos = 5
+	// maxPairs is how many correspondents a client has at most; the oldest are forgotten.
+	maxPairs = 128
 )
 
 // Options are fixed for the life of a Handler.
 type Options struct {
 	Hub *signal.Hub
-	// ICE is asked at every sign-in and call; nil means that there are no ICE servers.
+	// ICE provides the ICE servers for each sign-in, each call and each refresh. If it is nil, clients get none.
 	ICE signal.ICEProvider
-	// Secret outlives the process, so that calls can be gone on with in the next one. Empty: they can't.
+	// Secret authenticates the proofs with which clients continue their calls after a restart. It must be the same in
+	// the next process. If it is empty, calls end with the process.
 	Secret []byte
-	// Authorize judges the token of a hello, which may be empty, and returns the visitor with what it says. nil
-	// admits everybody. The error is an *signal.Error, perhaps wrapped.
-	Authorize  func(context.Context, signal.Visitor, string) (signal.Visitor, error)
-	Logger     *slog.Logger          // nil: discards
-	Registerer prometheus.Registerer // nil: no registration
+	// Authorize verifies the token of a hello or renew, which may be empty, and returns the visitor with the token's
+	// grant. If Authorize is nil, every client is admitted. The error is or wraps an *signal.Error.
+	Authorize  func(ctx context.Context, v signal.Visitor, token string) (signal.Visitor, error)
+	Logger     *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil registers no metrics
 }
 
-// Handler serves clients that speak this protocol, over whatever transport. It has all their calls.
+// Handler serves the clients of this protocol over all its transports, and owns their calls. Its methods are safe for
+// concurrent use. It has no Close: shutting down the hub ends all its sessions and connections.
 type Handler struct {
 	hub       *signal.Hub
 	ice       signal.ICEProvider
@@ -59,10 +68,10 @@ type Handler struct {
 	pending   pendingSockets
 }
 
-// New returns a Handler.
+// New returns a Handler. It fails if there is no hub, or if a metric is registered already.
 func New(o Options) (*Handler, error) {
 	if o.Hub == nil {
-		return nil, errors.New("make a native handler: there is no hub")
+		return nil, errors.New("create the native handler: no hub is given")
 	}
 	h := &Handler{hub: o.Hub, ice: o.ICE, authorize: o.Authorize, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
 	if h.authorize == nil {
@@ -72,10 +81,10 @@ func New(o Options) (*Handler, error) {
 	if h.calls, err = call.New(call.Options{
 		Limits: func() signal.CallLimits { return o.Hub.Limits().Calls }, Secret: o.Secret, Registerer: o.Registerer,
 	}); err != nil {
-		return nil, fmt.Errorf("make a native handler: %w", err)
+		return nil, fmt.Errorf("create the native handler: %w", err)
 	}
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {
-		return nil, fmt.Errorf("make a native handler: %w", err)
+		return nil, fmt.Errorf("create the native handler: %w", err)
 	}
 	h.profile = signal.Profile{
 		Protocol: Protocol, Encode: encode, Presence: presence, ByID: true, Pairs: maxPairs,
@@ -86,41 +95,49 @@ func New(o Options) (*Handler, error) {
 	return h, nil
 }
 
-// Access is how a handler asks the gateway whether a request may sign in.
+// Access decides whether one request may use this protocol. Package gateway implements it.
 type Access interface {
-	// AdmitWebSocket and AdmitHello count what signs in until release is called, or answer the request and report false.
+	// AdmitWebSocket decides whether a WebSocket may connect. If it may, the connection counts against the limits until
+	// release is called. Otherwise AdmitWebSocket responds to the request and returns false. later is true if the client
+	// may still present its token in its first message.
 	AdmitWebSocket(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool)
+	// AdmitHello does the same for a POST that begins a session.
 	AdmitHello(w http.ResponseWriter) (v signal.Visitor, release func(), ok bool)
+	// AllowCORS sets the CORS headers for a list of methods such as "GET, POST". If the request is a preflight request,
+	// AllowCORS responds to it and returns true.
 	AllowCORS(w http.ResponseWriter, methods string) (preflight bool)
+	// RefuseMethod responds to a request whose method is not the allowed one.
 	RefuseMethod(w http.ResponseWriter, allowed string)
 }
 
-// Offered reports whether the client of a WebSocket speaks this protocol.
+// Offered reports whether the client of an upgrade request offers this protocol's subprotocol.
 func Offered(r *http.Request) bool { return slices.Contains(gorilla.Subprotocols(r), wire.Subprotocol) }
 
-// ServeWebSocket serves a WebSocket whose upgrade request this is, and returns when the upgrade is done.
+// ServeWebSocket responds to an upgrade request and returns after the upgrade. The connection is then served in the
+// background until it ends or the hub shuts down.
 func (h *Handler) ServeWebSocket(w http.ResponseWriter, r *http.Request, a Access) {
 	if v, release, ok := a.AdmitWebSocket(w, true); ok {
 		h.upgrade(w, r, v, release)
 	}
 }
 
-// upgrade serves a WebSocket. Done is called when neither the connection nor a session that began on it is left.
-func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
-	var l *webSocket
+// upgrade upgrades the request to a WebSocket. It calls release once: when the connection has ended, or, if a session
+// began on the connection, when that session has ended.
+func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, v signal.Visitor, release func()) {
+	var ws *webSocket
 	host := websocket.Host{Hub: h.hub, Logger: h.log, Accept: func(c signal.NonblockingConn) (websocket.Peer, websocket.MessageHandler, error) {
 		var err error
-		l, err = newWebSocket(h, c, v, done)
-		return l, l, err
+		ws, err = newWebSocket(h, c, v, release)
+		return ws, ws, err
 	}}
 	host.Serve(w, r, wire.Subprotocol, func() {
-		if l == nil {
-			done() // there was no upgrade, and the WebSocket has it otherwise
+		if ws == nil {
+			release() // the upgrade failed; otherwise the webSocket calls release
 		}
 	})
 }
 
-// encode appends the frame that tells a client of another's message.
+// encode appends the frame that passes m on to a client of this protocol.
 func encode(b []byte, m broker.Message) []byte {
 	from := m.From.String()
 	if m.Gone {
@@ -137,7 +154,7 @@ func presence(name string, held bool) []byte {
 	return (&wire.Message{Type: wire.Presence, Name: name, Online: &held}).Encode()
 }
 
-// refusal is the error that a client is told.
+// clientError returns the error that the client is shown for err: unavailable for errors that are not for clients.
 func clientError(err error) *signal.Error {
 	var refused *signal.Error
 	if errors.As(err, &refused) {
@@ -146,7 +163,7 @@ func clientError(err error) *signal.Error {
 	return signal.ErrUnavailable
 }
 
-// errorMessage is the message that refuses a request.
+// errorMessage returns the message that tells the client that r was refused.
 func errorMessage(r *wire.Request, e *signal.Error) *wire.Message {
 	m := &wire.Message{Type: wire.Fail, Code: e.Code, Text: e.Message, Ref: r.Ref, To: r.To, ToID: r.ToID, Call: r.Call}
 	if e == signal.ErrVersion {

@@ -1,10 +1,11 @@
 package native
 
-// ring keeps the latest numbered frames until the client says that it has them.
+// replayBuffer holds the latest numbered frames until the client acknowledges them. A client that resumes is sent those
+// that it has missed. The zero value is empty and ready to use.
 type replayBuffer struct {
 	frames  [][]byte
-	lastSeq uint64 // the number of the last frame ever kept
-	bytes   int
+	lastSeq uint64 // the number of the latest frame, whether it is still held or not; 0 before the first
+	bytes   int    // in frames
 }
 
 func (r *replayBuffer) push(frame []byte) {
@@ -13,13 +14,14 @@ func (r *replayBuffer) push(frame []byte) {
 	r.lastSeq++
 }
 
-// next is the number that the next frame gets.
+// nextSeq returns the number of the next frame.
 func (r *replayBuffer) nextSeq() uint64 { return r.lastSeq + 1 }
 
-// first is the number of the oldest frame kept, or next.
+// firstSeq returns the number of the oldest frame that is held, or nextSeq if the buffer is empty.
 func (r *replayBuffer) firstSeq() uint64 { return r.lastSeq + 1 - uint64(len(r.frames)) }
 
-// trim drops the oldest frames until what is left is within the limits, and reports whether it had to.
+// trim drops the oldest frames until the rest are within the limits, and reports whether it dropped any. It keeps the
+// latest frame even if that alone has too many bytes.
 func (r *replayBuffer) trim(frames, bytes int) (dropped bool) {
 	for len(r.frames) > frames || len(r.frames) > 1 && r.bytes > bytes {
 		r.dropOldest()
@@ -28,7 +30,7 @@ func (r *replayBuffer) trim(frames, bytes int) (dropped bool) {
 	return dropped
 }
 
-// ack drops the frames up to a number.
+// ack drops the frames up to number n, which the client has received.
 func (r *replayBuffer) ack(n uint64) {
 	for len(r.frames) > 0 && r.firstSeq() <= n {
 		r.dropOldest()
@@ -43,7 +45,8 @@ func (r *replayBuffer) dropOldest() {
 	}
 }
 
-// after returns the frames behind a number, or false if some of them have been dropped, or it was never given.
+// after returns the frames above number n. It returns false if some of them have been dropped, or if no frame has had
+// number n yet.
 func (r *replayBuffer) after(n uint64) (frames [][]byte, ok bool) {
 	if n > r.lastSeq || n+1 < r.firstSeq() {
 		return nil, false

@@ -6,14 +6,14 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// ackEvery is after how many numbered messages the client is told that they have come.
+// ackEvery is how many numbered messages the server receives before it acknowledges them.
 const ackEvery = 16
 
-// handleMessage does what a message asks for. One that comes on a transport which is no longer the session's is
-// left for the client to send again; t is nil for what came on none. What may take its time is returned. The text
-// is UTF-8.
+// handleMessage handles a message from the client, which is UTF-8. t is the transport that it came on, or nil for a POST.
+// If t is no longer the session's transport, the message is dropped: the client sends it again on the new one. The part
+// of the work that may block is returned as slow, because the caller may be the goroutine that polls all WebSockets.
 func (s *session) handleMessage(t transport, text []byte) (slow func()) {
-	if !s.requestMu.TryLock() { // somebody serves a message that came on another transport
+	if !s.requestMu.TryLock() { // a message from another transport is being handled
 		return func() {
 			s.requestMu.Lock()
 			if slow := s.handleLocked(t, text); slow != nil {
@@ -24,7 +24,7 @@ func (s *session) handleMessage(t transport, text []byte) (slow func()) {
 	return s.handleLocked(t, text)
 }
 
-// handleLocked is handle for who holds reading, which is released.
+// handleLocked is handleMessage with requestMu held. It unlocks requestMu, or lets slow do so.
 func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	release := true
 	defer func() {
@@ -62,27 +62,29 @@ func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	return nil
 }
 
-// slowRequests are the requests that ask somebody else: who verifies tokens.
+// slowRequests are the requests that may block: renew verifies a token, which may need the network.
 var slowRequests = map[string]bool{wire.Renew: true}
 
+// sendDueAck sends an ack if ackEvery messages have come since the last one. The caller holds requestMu.
 func (s *session) sendDueAck() {
 	if s.sinceAck >= ackEvery {
 		s.sendAck(wire.Ack)
 	}
 }
 
-// isNextInOrder reports whether a numbered message is the next one.
+// isNextInOrder reports whether a numbered message should be handled now. It returns false for a message that the server
+// has already received, and for one that skips a number, which it refuses. The caller holds requestMu.
 func (s *session) isNextInOrder(r *wire.Request) bool {
 	switch r.Type {
 	case wire.Hello, wire.Ack, wire.Ping, wire.Bye:
 		return true
 	}
-	switch had := s.received.Load(); {
-	case r.Seq <= had:
+	switch received := s.received.Load(); {
+	case r.Seq <= received:
 		return false
-	case r.Seq > had+1:
+	case r.Seq > received+1:
 		m := errorMessage(r, s.countRefusal(signal.ErrOutOfOrder))
-		m.Ack = had
+		m.Ack = received
 		s.sendMessage(m)
 		return false
 	}
@@ -91,18 +93,19 @@ func (s *session) isNextInOrder(r *wire.Request) bool {
 	return true
 }
 
+// sendAck sends an ack or a pong, which acknowledge all messages received so far. The caller holds requestMu.
 func (s *session) sendAck(kind string) {
 	s.sinceAck = 0
 	s.sendUnnumbered(&wire.Message{Type: kind, Ack: s.received.Load()})
 }
 
-// countRefusal counts a refusal.
+// countRefusal counts a refusal and returns it.
 func (s *session) countRefusal(e *signal.Error) *signal.Error {
 	s.handler.hub.CountRefusal(e)
 	return e
 }
 
-// respond does what a request asks for, and tells the client about it where the request wants to know.
+// respond carries out a request and sends the response, if there is one. The caller holds requestMu.
 func (s *session) respond(r *wire.Request) {
 	replied := false
 	var err error
@@ -132,7 +135,7 @@ func (s *session) respond(r *wire.Request) {
 	}
 }
 
-// doRequest does what has no answer of its own. Refusals have been counted.
+// doRequest carries out a request whose response is ok or an error. It has counted the refusal that it returns.
 func (s *session) doRequest(r *wire.Request) error {
 	switch r.Type {
 	case wire.Send:
@@ -155,13 +158,13 @@ func (s *session) doRequest(r *wire.Request) error {
 	}
 }
 
-// kinds of messages that clients of other protocols know too.
+// kinds are the kinds of messages that clients of other protocols know too. All others are notes.
 var kinds = map[string]broker.Kind{
 	wire.KindOffer: broker.Offer, wire.KindAnswer: broker.Answer,
 	wire.KindCandidate: broker.Candidate, wire.KindLeave: broker.Leave,
 }
 
-// send passes a message on.
+// send passes a message on to another client or to the others in a call.
 func (s *session) send(r *wire.Request) error {
 	if !wire.ValidKind(r.Kind) || r.Kind != wire.KindLeave && r.Data == nil {
 		return s.countRefusal(signal.ErrBadMessage)
@@ -189,7 +192,7 @@ func (s *session) send(r *wire.Request) error {
 	return s.client.SendTo(to, m)
 }
 
-// sendICE answers a request for ICE servers.
+// sendICE sends the client ICE servers, because it asked for some.
 func (s *session) sendICE(r *wire.Request) error {
 	if r.Call != "" && !s.handler.calls.Member(s.client.Addr(), r.Call) {
 		return s.countRefusal(signal.ErrNotInCall)

@@ -9,50 +9,51 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// transport is what carries a session's frames for a while.
+// transport is a network connection that carries a session's frames: a WebSocket or an event stream.
 type transport interface {
 	signal.NonblockingConn
-	// AnswersPings reports whether pings are answered. Where they are not, a write that succeeds is a sign of life.
+	// AnswersPings reports whether the client answers pings on this transport. If it does not, a successful write counts
+	// as a sign of life.
 	AnswersPings() bool
 }
 
-// session is one client in this protocol. To the hub it is the client's connection, which never breaks: its
-// transports come and go, and what is written while there is none is kept.
+// session is one signed-in client of this protocol. To the hub it is the client's connection, and one that never breaks:
+// a session can lose its transport and get another one, and it keeps the frames that are written in the meantime.
 //
-// It is over when the hub closes it, and everybody who wants its end asks the hub for that (Client.End).
+// A session ends when the hub calls Close. Code that wants to end it calls Client.End, which makes the hub do that.
 type session struct {
 	handler     *Handler
 	client      *signal.Client
-	releaseConn func()        // gives back what the session counts for at the gateway
-	finished    chan struct{} // closed when nothing of it is left
+	releaseConn func()        // stops counting the session against the gateway's connection limits
+	finished    chan struct{} // closed when the session has ended and has freed everything
 	lastSeen    atomic.Int64  // Unix milliseconds of the last sign of life on any transport
 
-	rateMu      sync.Mutex   // held while a message is admitted
-	activePosts atomic.Int32 // that are being served
+	rateMu      sync.Mutex   // held while a message is counted, because POSTs may be concurrent
+	activePosts atomic.Int32 // POSTs that are being served
 
-	// The requests come one at a time, whatever they come on.
+	// requestMu is held while a request is handled: one at a time, although an old transport, a new one and POSTs can
+	// deliver requests concurrently.
 	requestMu sync.Mutex
-	received  atomic.Uint64 // the highest number of the client's messages
-	sinceAck  int           // numbered messages since the last ack
+	received  atomic.Uint64 // the highest sequence number received from the client
+	sinceAck  int           // numbered messages received since the last ack was sent
 
-	// The frames go out in order, and by one writer. Taken before mu.
+	// writeMu is held while a frame is numbered and written, so that frames go out in order. Locked before mu.
 	writeMu      timedMutex
-	partialFrame []byte    // what TryWrite has numbered and Write has to finish
-	partialOn    transport // nil if nothing of it has been written
+	partialFrame []byte    // a numbered frame that TryWrite could not finish; the next Write does
+	partialOn    transport // the transport on which partialFrame was begun
 
 	mu          sync.Mutex
 	transport   transport // nil while there is none
 	replay      replayBuffer
-	loan        signal.Loan // for what is kept
-	confirmed   bool        // the client has said something since its hello
+	loan        signal.Loan // counts the bytes in replay against the limits of waiting bytes
+	confirmed   bool        // the client has sent something after its hello
 	closed      bool
-	probeTimer  *time.Timer
-	resumeTimer *time.Timer // ends a session without transport
-	tokenTimer  *time.Timer // ends it with its token
+	probeTimer  *time.Timer // gives up the transport unless the client answers a probe
+	resumeTimer *time.Timer // ends the session unless the client resumes it
+	tokenTimer  *time.Timer // ends the session when its token expires
 
-	// When fresh ICE servers are due, of the session's own and of its calls'.
-	iceTimer      *time.Timer
-	callICETimers map[string]*time.Timer
+	iceTimer      *time.Timer            // sends fresh ICE servers for the session
+	callICETimers map[string]*time.Timer // sends fresh ICE servers for a call, by the call's ID
 
 	grant signal.Grant
 }
@@ -64,7 +65,7 @@ func newSession(h *Handler, releaseConn func()) *session {
 	return s
 }
 
-// timedMutex is a lock that one can get tired of waiting for.
+// timedMutex is a mutex whose Lock can have a timeout. Make it with a capacity of 1.
 type timedMutex chan struct{}
 
 func (m timedMutex) Lock() { m <- struct{}{} }
@@ -91,14 +92,15 @@ func (m timedMutex) tryLockFor(d time.Duration) bool {
 	}
 }
 
-// markConfirmed notes that the client has said something, so that its session is worth waiting for.
+// markConfirmed notes that the client has sent something after its hello. From then on the session is kept when its
+// transport is lost. Before, the client may have missed the welcome, and without the secret in it cannot resume.
 func (s *session) markConfirmed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.confirmed = true
 }
 
-// isTransport reports whether t is the session's present transport.
+// isTransport reports whether t is the session's current transport.
 func (s *session) isTransport(t transport) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,37 +110,37 @@ func (s *session) isTransport(t transport) bool {
 // Bind implements signal.Resumable.
 func (s *session) Bind(c *signal.Client) { s.client = c }
 
-// unnumbered marks a frame that is worth nothing on another transport.
+// unnumbered is the first byte of a frame that gets no sequence number. Such a frame is not kept for resuming.
 const unnumbered = 0
 
-// sendMessage queues a message for the client.
+// sendMessage queues a message, which gets a sequence number and is kept until the client acknowledges it.
 func (s *session) sendMessage(m *wire.Message) { s.client.Send(m.Encode()) }
 
-// sendUnnumbered queues a message that is not numbered: it is lost with the transport.
+// sendUnnumbered queues a message without a sequence number. If the transport fails, the message is lost.
 func (s *session) sendUnnumbered(m *wire.Message) {
 	s.client.Send(append([]byte{unnumbered}, m.Encode()...))
 }
 
-// checkProbe gives a transport up that hasn't been heard since it was asked.
+// checkProbe detaches t if the client has given no sign of life since it was asked for one, in Unix milliseconds.
 func (s *session) checkProbe(t transport, asked int64) {
 	s.mu.Lock()
 	s.probeTimer = nil
-	present := s.transport == t
+	current := s.transport == t
 	s.mu.Unlock()
-	if present && s.lastSeen.Load() < asked {
+	if current && s.lastSeen.Load() < asked {
 		s.detach(t)
 	}
 }
 
 func (s *session) markSeen() { s.lastSeen.Store(time.Now().UnixMilli()) }
 
-// markAlive notes a sign of life.
+// markAlive notes a sign of life for the session and for the hub.
 func (s *session) markAlive() {
 	s.markSeen()
 	s.client.Seen()
 }
 
-// countMessage counts a message, as websocket.Peer's Admit.
+// countMessage is signal.Client.CountMessage for concurrent callers.
 func (s *session) countMessage(size int) (wait time.Duration, tooFast bool) {
 	s.rateMu.Lock()
 	defer s.rateMu.Unlock()
@@ -150,16 +152,17 @@ func (s *session) sinceSeen() time.Duration { return time.Since(time.UnixMilli(s
 // DropTransport implements signal.Resumable.
 func (s *session) DropTransport() bool {
 	s.mu.Lock()
-	t, stays := s.transport, s.confirmed && !s.closed
+	t, resumable := s.transport, s.confirmed && !s.closed
 	s.mu.Unlock()
 	if t != nil {
 		s.detach(t)
 	}
 	s.client.Seen()
-	return stays
+	return resumable
 }
 
-// detach does without a transport from now on.
+// detach aborts t. If t is the session's current transport, the session is left without one: it waits for the client to
+// resume, or ends if the client never confirmed that it got its welcome.
 func (s *session) detach(t transport) {
 	t.Abort()
 	s.mu.Lock()
@@ -176,13 +179,13 @@ func (s *session) detach(t transport) {
 	}
 }
 
-// startResumeTimer gives the client its time to come back. The caller holds mu.
+// startResumeTimer ends the session if the client does not resume it in time. The caller holds mu.
 func (s *session) startResumeTimer() {
 	s.resumeTimer = time.AfterFunc(s.handler.hub.Limits().ResumeWithin, func() {
 		s.mu.Lock()
-		gone := s.transport == nil
+		detached := s.transport == nil
 		s.mu.Unlock()
-		if gone {
+		if detached {
 			s.client.End(signal.ResumeTimeout)
 		}
 	})
@@ -191,10 +194,10 @@ func (s *session) startResumeTimer() {
 // Abort implements signal.Conn.
 func (s *session) Abort() {
 	s.mu.Lock()
-	t, over := s.transport, s.closed
+	t, closed := s.transport, s.closed
 	s.mu.Unlock()
-	if t == nil || over && s.handler.hub.DoneContext().Err() == nil {
-		return // a transport that was closed with a goodbye lingers for a second at most
+	if t == nil || closed && s.handler.hub.DoneContext().Err() == nil {
+		return // Close writes a goodbye and ends the transport within a second; only a forced shutdown cuts that short
 	}
 	t.Abort()
 }

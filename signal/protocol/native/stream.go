@@ -8,27 +8,28 @@ import (
 	"icebox/signal/sse"
 )
 
-// heartbeatEvery is how often an event stream without events has a comment.
+// heartbeatEvery is how often the server writes a comment to an event stream, which keeps proxies from closing it.
 const heartbeatEvery = 15 * time.Second
 
-// stream is a response of server-sent events as a transport. The handler's goroutine lives as long as it.
+// stream is an event stream as a transport. The HTTP handler does not return before the stream has ended.
 type stream struct{ *sse.Stream }
 
 // AnswersPings implements transport.
 func (t stream) AnswersPings() bool { return false }
 
-// Write implements signal.Conn: a frame is an event, whose ID is its number.
+// Write implements signal.Conn. It sends the frame as an event whose ID is the frame's sequence number.
 func (t stream) Write(frame []byte, deadline time.Time) error {
 	return t.Stream.Write(encodeEvent(frame), deadline)
 }
 
-// TryWrite implements signal.NonblockingConn: a response can only be written by waiting.
+// TryWrite implements signal.NonblockingConn. It always returns false, because writing an HTTP response may block.
 func (t stream) TryWrite([]byte) (done bool, err error) { return false, nil }
 
-// TryPing implements signal.NonblockingConn.
+// TryPing implements signal.NonblockingConn. It always returns false, as TryWrite does.
 func (t stream) TryPing() (done bool, err error) { return false, nil }
 
-// keepAlive keeps the stream alive until it ends.
+// keepAlive writes a comment every heartbeatEvery and calls alive after each that succeeds. It returns when the stream or
+// the request has ended.
 func (t stream) keepAlive(r *http.Request, alive func()) {
 	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
@@ -47,9 +48,11 @@ func (t stream) keepAlive(r *http.Request, alive func()) {
 	}
 }
 
+// numbered is how wire.Numbered begins a frame.
 var numbered = []byte(`{"seq":`)
 
-// encodeEvent makes an event of a frame. Line breaks in one stand between JSON's tokens, where a space does as well.
+// encodeEvent returns a frame as an event. Line breaks would end the event's data. In JSON they occur only between tokens,
+// so encodeEvent replaces them by spaces.
 func encodeEvent(frame []byte) []byte {
 	b := make([]byte, 0, len(frame)+40)
 	if rest, ok := bytes.CutPrefix(frame, numbered); ok {

@@ -16,7 +16,7 @@ import (
 type wsTransport struct {
 	signal.NonblockingConn
 	once         sync.Once
-	readingEnded chan struct{} // closed when nothing more should be read
+	readingEnded chan struct{} // closed when the reader should stop
 }
 
 // AnswersPings implements transport.
@@ -36,71 +36,74 @@ func (t *wsTransport) Abort() {
 
 func (t *wsTransport) endReading() { t.once.Do(func() { close(t.readingEnded) }) }
 
-// webSocket is a WebSocket, from its upgrade to its end: first nobody's, then a session's transport. It is what
-// package websocket reads for, and its wsTransport what the session writes to.
+// webSocket is a WebSocket connection from its upgrade to its end. It is pending until the client has signed in; after
+// that it is the transport of a session. Package websocket reads the connection and calls the webSocket as its Peer and
+// MessageHandler. The session writes to the wsTransport.
 type webSocket struct {
 	*wsTransport
 	handler *Handler
 	visitor signal.Visitor
-	untrack func() // tells the hub that nothing of it is left
+	untrack func() // stops the hub's Shutdown from waiting for the connection
 
-	// The reader's.
-	bucket      rate.Bucket // of what comes while there is no session
-	timer       *time.Timer // until there is a session
-	releaseConn func()      // nil when a session has it
-	helloCount  int
+	// Only the reader uses these.
+	bucket      rate.Bucket // limits the rate of messages while the WebSocket is pending
+	timer       *time.Timer // closes the WebSocket unless it signs in; nil when it is no longer pending
+	releaseConn func()      // stops counting the connection; nil when a session has taken this over
+	helloCount  int         // messages received while pending
 
 	mu      sync.Mutex
 	session *session
 }
 
 func newWebSocket(h *Handler, c signal.NonblockingConn, v signal.Visitor, releaseConn func()) (*webSocket, error) {
-	l := &webSocket{wsTransport: &wsTransport{NonblockingConn: c, readingEnded: make(chan struct{})}, handler: h, visitor: v, releaseConn: releaseConn}
+	t := &wsTransport{NonblockingConn: c, readingEnded: make(chan struct{})}
+	w := &webSocket{wsTransport: t, handler: h, visitor: v, releaseConn: releaseConn}
 	var err error
-	if l.untrack, err = h.hub.Track(); err != nil {
+	if w.untrack, err = h.hub.Track(); err != nil {
 		releaseConn()
-		return l, err
+		return w, err
 	}
-	l.timer = time.AfterFunc(helloWait, func() { l.closePending(signal.SignInTimeout) })
-	h.pending.addSocket(l)
-	return l, nil
+	w.timer = time.AfterFunc(helloWait, func() { w.closePending(signal.SignInTimeout) })
+	h.pending.addSocket(w)
+	return w, nil
 }
 
-// pendingSockets are the WebSockets that have no session, which nobody else would end when the hub is shut down.
+// pendingSockets is the set of WebSockets that have not signed in. The hub does not know them, so the handler has to
+// close them when the hub shuts down.
 type pendingSockets struct {
 	mu      sync.Mutex
 	sockets map[*webSocket]struct{}
 	closed  bool
 }
 
-func (o *pendingSockets) addSocket(l *webSocket) {
-	o.mu.Lock()
-	o.sockets[l] = struct{}{}
-	over := o.closed
-	o.mu.Unlock()
-	if over {
-		l.closePending(signal.Restarting)
+func (p *pendingSockets) addSocket(w *webSocket) {
+	p.mu.Lock()
+	p.sockets[w] = struct{}{}
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		w.closePending(signal.Restarting)
 	}
 }
 
-func (o *pendingSockets) removeSocket(l *webSocket) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.sockets, l)
+func (p *pendingSockets) removeSocket(w *webSocket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sockets, w)
 }
 
-// closeAll ends them all, and those that are yet to come.
-func (o *pendingSockets) closeAll() {
-	o.mu.Lock()
-	o.closed = true
-	all := slices.Collect(maps.Keys(o.sockets))
-	o.mu.Unlock()
-	for _, l := range all {
-		l.closePending(signal.Restarting)
+// closeAll closes all pending WebSockets, and makes addSocket close each further one.
+func (p *pendingSockets) closeAll() {
+	p.mu.Lock()
+	p.closed = true
+	all := slices.Collect(maps.Keys(p.sockets))
+	p.mu.Unlock()
+	for _, w := range all {
+		w.closePending(signal.Restarting)
 	}
 }
 
-// stopPending is for a WebSocket that has found its session, or its end.
+// stopPending is called when the WebSocket has got a session or has ended.
 func (w *webSocket) stopPending() {
 	w.handler.pending.removeSocket(w)
 	if w.timer != nil {
@@ -109,7 +112,7 @@ func (w *webSocket) stopPending() {
 	}
 }
 
-// closePending ends a WebSocket that has no session.
+// closePending closes the WebSocket if it has no session.
 func (w *webSocket) closePending(why signal.Reason) {
 	if w.currentSession() == nil {
 		w.wsTransport.Close(why)
@@ -122,7 +125,7 @@ func (w *webSocket) currentSession() *session {
 	return w.session
 }
 
-// ID implements websocket.Peer.
+// ID implements websocket.Peer. It is zero while the WebSocket is pending.
 func (w *webSocket) ID() broker.ID {
 	if s := w.currentSession(); s != nil {
 		return s.client.ID()
@@ -133,7 +136,7 @@ func (w *webSocket) ID() broker.ID {
 // Done implements websocket.Peer.
 func (w *webSocket) Done() <-chan struct{} { return w.readingEnded }
 
-// Seen implements websocket.Peer.
+// Seen implements websocket.Peer. Frames on a transport that another one has replaced do not count as signs of life.
 func (w *webSocket) Seen() {
 	if s := w.currentSession(); s != nil && s.isTransport(w.wsTransport) {
 		s.markConfirmed()
@@ -141,7 +144,7 @@ func (w *webSocket) Seen() {
 	}
 }
 
-// CountMessage implements websocket.Peer.
+// CountMessage implements websocket.Peer. A pending WebSocket has a rate limit of its own.
 func (w *webSocket) CountMessage(size int) (wait time.Duration, tooFast bool) {
 	if s := w.currentSession(); s != nil {
 		return s.countMessage(size)
@@ -151,7 +154,8 @@ func (w *webSocket) CountMessage(size int) (wait time.Duration, tooFast bool) {
 	return w.bucket.Spend(r, time.Now(), 1), false
 }
 
-// End implements websocket.Peer: what can't be read ends the session, or it would come again.
+// End implements websocket.Peer. It is called for input that cannot be read, and ends the whole session: a client that
+// could resume would only send the same input again.
 func (w *webSocket) End(why signal.Reason) {
 	if s := w.currentSession(); s != nil && s.isTransport(w.wsTransport) {
 		s.client.End(why)
@@ -160,10 +164,10 @@ func (w *webSocket) End(why signal.Reason) {
 	w.closePending(why)
 }
 
-// Open implements websocket.Session.
+// Open implements websocket.MessageHandler.
 func (w *webSocket) Open() {}
 
-// Close implements websocket.Peer: reading has ended.
+// Close implements websocket.Peer. It is called once, when reading has ended.
 func (w *webSocket) Close() {
 	w.stopPending()
 	if s := w.currentSession(); s != nil {
@@ -176,14 +180,15 @@ func (w *webSocket) Close() {
 	w.untrack()
 }
 
-// TryClose implements websocket.Peer. Closing a WebSocket waits for nobody: a session without transport ends elsewhere.
+// TryClose implements websocket.Peer. It always succeeds, because Close does not block here: it only detaches the
+// session, and the hub ends that later, on another goroutine.
 func (w *webSocket) TryClose(first func()) (done bool) {
 	first()
 	w.Close()
 	return true
 }
 
-// SendError implements websocket.Session.
+// SendError implements websocket.MessageHandler.
 func (w *webSocket) SendError(e *signal.Error) {
 	m := errorMessage(&wire.Request{}, e)
 	if s := w.currentSession(); s != nil {
@@ -193,14 +198,14 @@ func (w *webSocket) SendError(e *signal.Error) {
 	w.writeDirect(m)
 }
 
-// writeDirect writes to a WebSocket that has no session. Only its reader does.
+// writeDirect writes to a pending WebSocket, or aborts it if that fails. Only the reader may call it.
 func (w *webSocket) writeDirect(m *wire.Message) {
 	if w.Write(m.Encode(), time.Now().Add(byeWait)) != nil {
 		w.Abort()
 	}
 }
 
-// HandleText implements websocket.Session.
+// HandleText implements websocket.MessageHandler.
 func (w *webSocket) HandleText(text []byte) (slow func()) {
 	if s := w.currentSession(); s != nil {
 		return s.handleMessage(w.wsTransport, text)

@@ -7,7 +7,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// handleHello takes a message while there is no session, and returns what of that has to wait for somebody.
+// handleHello handles a message on a pending WebSocket, which should be a hello. The part of the work that may block is
+// returned as slow, because the caller may be the goroutine that polls all WebSockets.
 func (w *webSocket) handleHello(text []byte) (slow func()) {
 	r, ok := wire.Decode(text)
 	w.helloCount++
@@ -30,7 +31,8 @@ func (w *webSocket) sendHelloErrorLater(r *wire.Request, err *signal.Error) (slo
 	return func() { w.sendHelloError(r, err) }
 }
 
-// sendHelloError tells the client why its hello was refused, if it was.
+// sendHelloError tells the client that its hello was refused, and closes the WebSocket after maxHellos refusals. It does
+// nothing if err is nil.
 func (w *webSocket) sendHelloError(r *wire.Request, err *signal.Error) {
 	if err == nil {
 		return
@@ -42,7 +44,7 @@ func (w *webSocket) sendHelloError(r *wire.Request, err *signal.Error) {
 	}
 }
 
-// signIn makes the WebSocket a session's.
+// signIn begins a session on the WebSocket. It may block.
 func (w *webSocket) signIn(r *wire.Request) *signal.Error {
 	ctx, cancel := context.WithTimeout(w.handler.hub.DoneContext(), helloWait)
 	defer cancel()
@@ -53,7 +55,7 @@ func (w *webSocket) signIn(r *wire.Request) *signal.Error {
 	return w.startSession(ctx, n, w.attach(n))
 }
 
-// signInInline is hello as far as nothing has to be waited for. It returns the rest.
+// signInInline is signIn for a goroutine that must not block. It returns the rest of the work if that may block.
 func (w *webSocket) signInInline(r *wire.Request) (slow func()) {
 	ctx := w.handler.hub.DoneContext()
 	n, err := w.handler.connectClient(ctx, w.visitor, r)
@@ -80,13 +82,14 @@ func (w *webSocket) signInInline(r *wire.Request) (slow func()) {
 	return slow
 }
 
+// attach returns a function that makes the WebSocket the transport of n's session and writes the welcome. It may block.
 func (w *webSocket) attach(n newcomer) func(*wire.Message) *signal.Error {
 	return func(welcome *wire.Message) *signal.Error {
 		return n.session.attach(w.wsTransport, 0, func() *wire.Message { return welcome })
 	}
 }
 
-// startSession makes the WebSocket the first transport of a session, by attach.
+// startSession completes the sign-in of n and calls attach, which makes the WebSocket the transport of n's session.
 func (w *webSocket) startSession(ctx context.Context, n newcomer, attach func(welcome *wire.Message) *signal.Error) *signal.Error {
 	welcome, err := w.handler.signInSession(ctx, n, w.releaseConn)
 	if err != nil {
@@ -102,17 +105,18 @@ func (w *webSocket) startSession(ctx context.Context, n newcomer, attach func(we
 	return nil
 }
 
+// resume makes the WebSocket the transport of the session that r resumes. It may block.
 func (w *webSocket) resume(r *wire.Request) *signal.Error {
 	s, ok := w.handler.findSession(r.Resume)
 	if ok {
-		w.setSession(s) // before anything is written that its client may answer
+		w.setSession(s) // before the client can react to what is written to it
 	}
 	if _, err := w.handler.resume(w.wsTransport, r.Resume, r.Seq); err != nil {
 		w.setSession(nil)
 		return err
 	}
 	w.stopPending()
-	w.releaseConn() // the session has one
+	w.releaseConn() // the connection that the session began on still counts
 	w.releaseConn = nil
 	return nil
 }

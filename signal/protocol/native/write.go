@@ -7,13 +7,14 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// Write implements signal.Conn. The hub calls it for one frame at a time.
+// Write implements signal.Conn. It never fails, because a session keeps the frame if its transport fails. The hub calls
+// it for one frame at a time. After a TryWrite that returned false, it finishes that frame.
 func (s *session) Write(frame []byte, deadline time.Time) error {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
 	if frame, t := s.partialFrame, s.partialOn; frame != nil {
 		s.partialFrame, s.partialOn = nil, nil
-		if s.isTransport(t) { // else whoever carries it now has been handed what was kept
+		if s.isTransport(t) { // otherwise attach has written the frame to the new transport, or will
 			s.writeTo(t, frame, deadline)
 		}
 		return nil
@@ -24,17 +25,19 @@ func (s *session) Write(frame []byte, deadline time.Time) error {
 	return nil
 }
 
+// writeTo writes a frame to t, and a probe if one is due. If either fails, it detaches t. The caller holds writeMu.
 func (s *session) writeTo(t transport, frame []byte, deadline time.Time) {
 	if t.Write(frame, deadline) != nil || s.needsProbe(t) && t.Ping(time.Now().Add(probeWait)) != nil {
 		s.detach(t)
 	}
 }
 
-// numberFrame numbers a frame and keeps it. It returns what to write it to, nil if nothing carries the session. The caller
-// holds writing.
+// numberFrame gives a frame its sequence number and keeps it, unless it is marked as unnumbered. It returns the frame to
+// write and the transport to write it to, which is nil if the session has none. If the session has none and can no longer
+// keep all frames that the client has missed, numberFrame ends it. The caller holds writeMu.
 func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 	s.mu.Lock()
-	t, full := s.transport, false
+	t, overflowed := s.transport, false
 	if frame[0] == unnumbered {
 		frame = frame[1:]
 	} else {
@@ -42,20 +45,23 @@ func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 		s.replay.push(frame)
 		l := s.handler.hub.Limits()
 		dropped := s.replay.trim(l.ResumeMessages, l.ResumeBytes)
-		for !s.client.Reserve(&s.loan, s.replay.bytes) { // too much waits for its address: who loses its transport now can't resume
+		// Too many bytes may be waiting for all clients of this address. The session then keeps fewer frames, and cannot be
+		// resumed if the client loses its transport before it has received them.
+		for !s.client.Reserve(&s.loan, s.replay.bytes) {
 			s.replay.dropOldest()
 			dropped = true
 		}
-		full = dropped && t == nil
+		overflowed = dropped && t == nil
 	}
 	s.mu.Unlock()
-	if full {
+	if overflowed {
 		s.client.End(signal.Overflowed)
 	}
 	return frame, t
 }
 
-// TryWrite implements signal.NonblockingConn.
+// TryWrite implements signal.NonblockingConn. It returns false if another goroutine is writing or the transport would
+// block. In the second case the frame has its number, and partialFrame has the frame for Write.
 func (s *session) TryWrite(frame []byte) (done bool, err error) {
 	if !s.writeMu.tryLock() {
 		return false, nil
@@ -80,7 +86,7 @@ func (s *session) TryWrite(frame []byte) (done bool, err error) {
 	return true, nil
 }
 
-// Ping implements signal.Conn. Who has no transport is taken for alive until its time has passed.
+// Ping implements signal.Conn. A client without a transport counts as alive, because resumeTimer ends its session in time.
 func (s *session) Ping(deadline time.Time) error {
 	s.mu.Lock()
 	t := s.transport
@@ -100,7 +106,7 @@ func (s *session) Ping(deadline time.Time) error {
 	return nil
 }
 
-// TryPing implements signal.NonblockingConn.
+// TryPing implements signal.NonblockingConn. It is Ping for a caller that must not block.
 func (s *session) TryPing() (done bool, err error) {
 	if !s.writeMu.tryLock() {
 		return false, nil
@@ -121,8 +127,9 @@ func (s *session) TryPing() (done bool, err error) {
 	return done, nil
 }
 
-// needsProbe notes that something was written to t. It reports whether a sign of life should be asked for, because there
-// hasn't been one for a while.
+// needsProbe is called after a write to t. It reports whether the caller should also send a ping, because the client has
+// been silent for quietTime; the answer to it is then due within probeWait. This finds a dead transport sooner than the
+// hub's pings do, and it matters here because frames are being written into it.
 func (s *session) needsProbe(t transport) bool {
 	if !t.AnswersPings() {
 		s.markAlive()

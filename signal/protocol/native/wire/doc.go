@@ -1,11 +1,11 @@
-// Package wire has the messages of the native protocol, which package native specifies, as Go types: what a
-// client sends is a [Request], what a server sends is a [Message]. It knows no connection and no session.
+// Package wire has the messages of the native protocol as Go types. A client sends a [Request], and the server sends a
+// [Message]. Package native specifies the protocol. This package only encodes and decodes; it has no connections.
 package wire
 
-// Version is the protocol's.
+// Version is the version of the protocol, which a hello names in its member "v".
 const Version = 1
 
-// Subprotocol is what a WebSocket asks for to speak it.
+// Subprotocol is the WebSocket subprotocol of this protocol.
 const Subprotocol = "icebox.v1"
 
 // Types of messages that clients send.
@@ -42,7 +42,7 @@ const (
 	Ended       = "ended"
 )
 
-// Kinds of messages between clients that mean something to the server.
+// Kinds of messages between clients that have a meaning to the server. All others are only passed on.
 const (
 	KindOffer     = "offer"
 	KindAnswer    = "answer"

@@ -7,7 +7,7 @@ import (
 	"icebox/signal"
 )
 
-// Message is a message from the server. Which members a type has is in package native.
+// Message is a message from the server. The specification in package native lists the members of each type.
 type Message struct {
 	Type string          `json:"type"`
 	Ref  json.RawMessage `json:"ref,omitempty"`
@@ -46,7 +46,7 @@ type Message struct {
 	Reconnect *bool  `json:"reconnect,omitempty"`
 }
 
-// Problem says why there are no ICE servers.
+// Problem is the reason why a message has no ICE servers. Code is one of the protocol's error codes.
 type Problem struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -58,29 +58,31 @@ type Party struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Limits tell a client what it may do.
+// Limits are the limits that a welcome tells the client.
 type Limits struct {
-	Message           int64   `json:"message"`
+	Message           int64   `json:"message"` // bytes
 	MessagesPerSecond float64 `json:"messagesPerSecond"`
 	Burst             int     `json:"burst"`
-	Names             int     `json:"names"`
-	Parties           int     `json:"parties"`
-	Calls             int     `json:"calls"`
-	Resume            int64   `json:"resume"`
+	Names             int     `json:"names"`   // that a client may watch
+	Parties           int     `json:"parties"` // in one call
+	Calls             int     `json:"calls"`   // that a client may be in
+	Resume            int64   `json:"resume"`  // seconds
 	ResumeMessages    int     `json:"resumeMessages"`
 	ResumeBytes       int     `json:"resumeBytes"`
 }
 
-// Encode returns the message as text.
+// Encode returns the message as JSON text. Ref and Data must be valid JSON or nil.
 func (m *Message) Encode() []byte {
-	b, _ := json.Marshal(m) // Ref and Data are values that were read as JSON, and nothing else here can fail
+	b, _ := json.Marshal(m) // nothing but Ref and Data could fail
 	return b
 }
 
-// Bool returns what an optional member that is there points to.
+// Bool returns a pointer to b, for members such as Reconnect that distinguish false from a missing member.
 func Bool(b bool) *bool { return &b }
 
-// AppendDelivery appends a message from one client to another without going through its data.
+// AppendDelivery appends the JSON text of a message from one client to another to b, and returns the result. It copies
+// data without parsing it, so data must be valid JSON or nil. call, from and kind must need no escapes in JSON. An empty
+// call or fromName is left out.
 func AppendDelivery(b []byte, call, from, fromName, kind string, data []byte) []byte {
 	b = append(b, `{"type":"message"`...)
 	if call != "" {
@@ -88,7 +90,7 @@ func AppendDelivery(b []byte, call, from, fromName, kind string, data []byte) []
 	}
 	b = append(append(append(b, `,"from":"`...), from...), '"')
 	if fromName != "" {
-		name, _ := json.Marshal(fromName) // strings can't fail
+		name, _ := json.Marshal(fromName) // never fails for a string
 		b = append(append(b, `,"fromName":`...), name...)
 	}
 	b = append(append(append(b, `,"kind":"`...), kind...), '"')
@@ -98,7 +100,8 @@ func AppendDelivery(b []byte, call, from, fromName, kind string, data []byte) []
 	return append(b, '}')
 }
 
-// Numbered returns a copy of a message's text that has a sequence number.
+// Numbered returns a copy of the text of a message with a sequence number. The text must be a JSON object with at least
+// one member, without leading space.
 func Numbered(text []byte, seq uint64) []byte {
 	b := make([]byte, 0, len(text)+28)
 	b = append(b, `{"seq":`...)

@@ -8,22 +8,23 @@ import (
 	"icebox/signal/rawjson"
 )
 
+// The longest ref and kind, in bytes.
 const (
 	maxRef  = 64
 	maxKind = 32
 )
 
-// Request is a message from a client.
+// Request is a message from a client. The specification in package native lists the members of each type.
 type Request struct {
 	Type string          `json:"type"`
-	Ref  json.RawMessage `json:"ref,omitempty"` // a string or a number
-	Seq  uint64          `json:"seq,omitempty"` // 0: not numbered
+	Ref  json.RawMessage `json:"ref,omitempty"` // a JSON string or number of at most 64 bytes
+	Seq  uint64          `json:"seq,omitempty"` // 0 if the message is not numbered
 	Ack  uint64          `json:"ack,omitempty"`
 
-	// Of a hello.
+	// Members of a hello.
 	V       int    `json:"v,omitempty"`
 	Name    string `json:"name,omitempty"`
-	Token   string `json:"token,omitempty"` // of a renew too
+	Token   string `json:"token,omitempty"` // also of a renew
 	Resume  string `json:"resume,omitempty"`
 	Replace string `json:"replace,omitempty"`
 
@@ -35,23 +36,24 @@ type Request struct {
 	Names []string        `json:"names,omitempty"`
 	Max   int             `json:"max,omitempty"`
 
-	Restore string `json:"restore,omitempty"` // of a join
+	Restore string `json:"restore,omitempty"` // only of a join
 }
 
-// Decode reads a request, whose Ref and Data alias the text. It reports whether the text is a JSON object and each
-// member known here is of its type. What it read before the mistake is returned beside it, for the refusal
-// to have the ref in it.
+// Decode reads a request. Its Ref and Data alias the text. ok is true if the text is a JSON object and every member that
+// Request has is of the right type; other members are ignored. If ok is false, r has the valid members, so that the
+// error message can carry the ref.
 func Decode(text []byte) (r Request, ok bool) {
-	good := true
+	valid := true
 	ok = rawjson.Members(text, func(name, value []byte) {
-		good = r.set(name, value) && good
+		valid = r.set(name, value) && valid
 	})
-	return r, ok && good
+	return r, ok && valid
 }
 
 var null = []byte("null")
 
-// set reads one member. As in browsers, the last of several counts, and null is what isn't there.
+// set reads one member and reports whether it has the right type. If a name occurs twice, the last one counts, as in
+// JavaScript. A member that is null counts as missing, except data.
 func (r *Request) set(name, value []byte) (ok bool) {
 	if bytes.Equal(value, null) && string(name) != "data" {
 		return true
@@ -106,7 +108,7 @@ func setString(to *string, value []byte) (ok bool) {
 }
 
 func setNumber(to *uint64, value []byte) bool {
-	n, err := strconv.ParseUint(string(value), 10, 53) // what JavaScript counts without mistakes
+	n, err := strconv.ParseUint(string(value), 10, 53) // JavaScript represents integers of up to 53 bits exactly
 	*to = n
 	return err == nil
 }
@@ -117,7 +119,7 @@ func setInt(to *int, value []byte) bool {
 	return err == nil
 }
 
-// ValidKind reports whether a message between clients may be called so.
+// ValidKind reports whether kind is 1 to 32 ASCII letters, digits and hyphens.
 func ValidKind(kind string) bool {
 	if kind == "" || len(kind) > maxKind {
 		return false
@@ -131,8 +133,8 @@ func ValidKind(kind string) bool {
 	return true
 }
 
-// Encode returns the request as text.
+// Encode returns the request as JSON text. Ref and Data must be valid JSON or nil; otherwise the result is nil.
 func (r Request) Encode() []byte {
-	b, _ := json.Marshal(r) // Ref and Data are for the caller to make valid JSON
+	b, _ := json.Marshal(r) // nothing but Ref and Data could fail
 	return b
 }
