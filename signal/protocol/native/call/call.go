@@ -11,23 +11,24 @@ import (
 	"icebox/signal/budget"
 )
 
-// call is one call. Its lock is held while its parties are told.
+// call is one call. mu is held while its parties are notified, and locked before Registry.mu.
 type call struct {
 	registry *Registry
 	id       string
 	max      int
 	reserved bool
-	restored bool // an earlier process made it first
+	restored bool // an earlier process created it, and a proof restored it here
 
 	mu           sync.Mutex
 	ended        bool
-	joined       bool // by a second party, at any time
+	joined       bool // a second party has joined, even if it has left since
 	parties      []Party
 	kept         keptMessages
 	joinDeadline time.Time
-	timer        *time.Timer // what ends the call if nobody joins, or comes back
+	timer        *time.Timer // ends the call if nobody joins, or if it stays empty
 }
 
+// info describes the call to p. The caller holds mu.
 func (c *call) info(p Party) Info {
 	i := Info{ID: c.id, Max: c.max, Until: c.joinDeadline}
 	if !c.reserved {
@@ -41,7 +42,8 @@ func (c *call) info(p Party) Info {
 	return i
 }
 
-// checkJoin reports what about the call keeps p from joining. The caller holds mu.
+// checkJoin returns an error if the state of the call does not allow p to join. listed is true if p's token lists the
+// call. The caller holds mu.
 func (c *call) checkJoin(p Party, listed bool) error {
 	switch {
 	case c.ended:
@@ -56,6 +58,7 @@ func (c *call) checkJoin(p Party, listed bool) error {
 	return nil
 }
 
+// join adds p to the call. It calls reply, then sends p the kept messages, then notifies the others.
 func (c *call) join(p Party, listed bool, reply func(Info)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,19 +76,21 @@ func (c *call) join(p Party, listed bool, reply func(Info)) error {
 	}
 	reply(c.info(p))
 	for _, e := range c.drainKept() {
-		_ = p.Notify(e) // who can't take it is being cut off, and its session's end tells the others
+		_ = p.Notify(e) // if p can't take it, p is being disconnected, and the others learn that when its session ends
 	}
 	_ = c.notifyOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	return nil
 }
 
-// drainKept empties what is kept.
+// drainKept removes the kept messages and returns them in the order for a joiner. The caller holds mu.
 func (c *call) drainKept() []Event {
 	events := c.kept.all()
 	c.kept.forget(func(broker.Addr) bool { return true }, c.registry.budget.Refund)
 	return events
 }
 
+// send passes a message from p on to the party with address to, or to all others if to is zero. While p is alone, the
+// message is kept.
 func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,6 +110,7 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 	return c.notifyOthers(e)
 }
 
+// keepMessage keeps a message for the next client that joins, within the limits. The caller holds mu.
 func (c *call) keepMessage(e Event, addrKey netip.Addr) error {
 	l := c.registry.limits()
 	return c.kept.addEvent(e, addrKey, l.KeptBytes, func(bytes int) bool {
@@ -112,7 +118,7 @@ func (c *call) keepMessage(e Event, addrKey netip.Addr) error {
 	})
 }
 
-// notifyOthers tells all but who did it. It returns the last refusal. The caller holds mu.
+// notifyOthers notifies all parties except e.From, and returns the last error. The caller holds mu.
 func (c *call) notifyOthers(e Event) (err error) {
 	for _, p := range c.parties {
 		if p.Addr() == e.From {
@@ -125,7 +131,7 @@ func (c *call) notifyOthers(e Event) (err error) {
 	return err
 }
 
-// remove takes p out.
+// remove takes p out of the call. The others are notified with kind, which is Left or Gone.
 func (c *call) remove(p Party, kind EventKind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,14 +150,14 @@ func (c *call) remove(p Party, kind EventKind) {
 	}
 }
 
-// end ends the call for all, who did it included.
+// end ends the call for all parties, including the one that caused it.
 func (c *call) end(e Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endLocked(e)
 }
 
-// endLocked is end for who holds mu.
+// endLocked is end for a caller that holds mu.
 func (c *call) endLocked(e Event) {
 	if c.ended {
 		return
@@ -176,7 +182,7 @@ func (c *call) endLocked(e Event) {
 	c.registry.metrics.callEnded(e.Kind)
 }
 
-// expire is what the timer does.
+// expire runs when the timer fires. The state may have changed since, so it checks whether the call still has to end.
 func (c *call) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,6 +194,7 @@ func (c *call) expire() {
 	}
 }
 
+// index returns the index of the party with address a, or -1. The caller holds mu.
 func (c *call) index(a broker.Addr) int {
 	return slices.IndexFunc(c.parties, func(p Party) bool { return p.Addr() == a })
 }

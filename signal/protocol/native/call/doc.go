@@ -1,39 +1,47 @@
-// Package call keeps calls by ID: who is in them, and what a late joiner must be told. It knows no wire protocol and
-// no connection: whoever is in a call is a [Party], which is told [Event]s.
+// Package call keeps calls by ID: which clients are in each of them, and the messages that a late joiner has to receive.
+// It does not depend on a wire protocol or on connections. A client in a call is a [Party], which is notified of
+// [Event]s.
 //
 // # IDs
 //
-// An ID that a [Registry] makes has 80 random bits in 16 letters and digits, none of which look alike. Who
-// knows it may join. An ID from a token is reserved: only bearers of tokens that list it may join, so it need not be
-// hard to guess.
+// An ID that a [Registry] generates has 80 random bits in 16 letters and digits, none of which look alike. Every client
+// that knows it may join. An ID that a token lists is reserved: only clients whose tokens list it may join, so it need
+// not be hard to guess.
 //
 // # Restarts
 //
-// Calls live in memory and end with the process. So that their parties can go on in the next one, each is given a
-// proof that it was in the call: who shows it to a later process, whose secret is the same, within
-// [RestoreWithin] of its start makes the call again, or joins it if another party was faster. A proof is worth
-// nothing to the process that issued it, where a call that isn't there has ended, nor for a call that was made again
-// and has ended since. It says how many may be in the call. Nobody can make one up, and knowing the ID alone is not enough.
+// Calls live in memory and end with the process. So that the parties can continue a call in the next process, each of
+// them gets a proof that it was in the call. The first party that presents its proof to a later process with the same
+// secret, within [RestoreWithin] of its start, creates the call again; the others join it. A proof contains the maximum
+// number of parties. It cannot be forged, and knowing the ID of the call is not enough.
 //
-// # What is kept
+// The process that issued a proof does not accept it: if the call is not there, it has ended. A proof is not accepted
+// either for a call that has been restored and has ended since.
 //
-// What a party sends to all while nobody else is there is kept for the first who joins, and then forgotten: for each
-// sender the latest description, then its candidates, then everything else. A candidate that overtook its
-// description is put back behind it. A new description replaces the earlier one and the candidates that came after
-// that, because they belong to a negotiation that nobody will finish. [signal.CallLimits] bounds the bytes of one call,
-// of all calls, and of what one address has sent to all of them; maxKept bounds the messages of one call. What is too
-// much is refused: nothing that was kept makes room for it.
+// # Kept messages
 //
-// # Ends
+// While a party is alone in a call, the messages that it sends to the call are kept for the next client that joins, and
+// forgotten when that client has received them. For each sender they are its latest description (an offer or answer),
+// then its candidates, then its other messages. A candidate that was sent before its description comes after it. A new
+// description replaces the previous one and the candidates that followed it, because they belong to a negotiation that
+// will never complete.
 //
-// A call ends when somebody hangs up, when nobody has joined it in time, or when it has been empty for
-// [EmptyWait]. Everything kept goes with it. One timer for each call is all that runs.
+// [signal.CallLimits] limits the bytes that one call keeps, that all calls keep, and that all calls keep from one
+// address; maxKept limits the number of messages in one call. A message above a limit is refused. Kept messages are never
+// dropped to make room for it.
+//
+// # How calls end
+//
+// A call ends when a party hangs up, when nobody has joined in time, or when it has been empty for [EmptyWait]. Its kept
+// messages go with it. Each call has one timer and no goroutine.
 //
 // # Order
 //
-// A call has a lock, under which its parties are told, so that all see the same order; telling must not block. A
-// joiner's own answer is made under the lock too: it comes before anything that others do afterwards.
+// The parties of a call are notified with its lock held, so that all of them see the same order of events. Therefore
+// Notify must not block. The response to a joiner is also made with the lock held, so that it precedes all later events.
 //
-// Calls live in the memory of one process. Several nodes would have to agree where a call lives, which its ID could
-// say; nothing here stands in the way.
+// # More than one process
+//
+// The calls of a process are known only there. With several processes, they would have to agree on which of them has a
+// call; the ID could contain that.
 package call

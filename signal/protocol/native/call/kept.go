@@ -8,31 +8,34 @@ import (
 	"icebox/signal/broker"
 )
 
-// maxKept bounds how many messages a call keeps.
+// maxKept is how many messages a call keeps at most.
 const maxKept = 128
 
-// kept is what waits for who joins, by sender in the order of their first message.
+// keptMessages are the messages that a call keeps for the next client that joins. The call's lock guards them.
 type keptMessages struct {
-	senders []senderMessages
-	bytes   int
-	count   int
+	senders []senderMessages // in the order of their first messages
+	bytes   int              // of all messages, as counted by size
+	count   int              // of all messages
 }
 
-// senderMessages is what one sender has sent.
+// senderMessages are the kept messages of one sender.
 type senderMessages struct {
 	from        broker.Addr
 	addrKey     netip.Addr
-	description *Event
-	early, late []Event // candidates, before and after the description came
+	description *Event  // the latest offer or answer
+	early, late []Event // candidates that came before and after the first description
 	others      []Event
 }
 
-// overhead is about what a kept message costs beside its data.
+// overhead is roughly how many bytes of memory a kept message takes in addition to its label and data.
 const overhead = 160
 
+// size returns how many bytes a kept message counts for.
 func size(e Event) int { return overhead + len(e.Data) + len(e.Label) }
 
-// addEvent keeps a message, unless that would be too much for the call, or for spend, which is asked for the bytes then.
+// addEvent keeps a message. It fails if the call would keep more than maxBytes bytes or maxKept messages, or if spend
+// returns false. spend counts the additional bytes against the limits of all calls; a negative number of bytes gives some
+// back.
 func (k *keptMessages) addEvent(e Event, addrKey netip.Addr, maxBytes int, spend func(bytes int) bool) error {
 	s := k.sender(e.From, addrKey)
 	freed, replaces := 0, e.Label == "offer" || e.Label == "answer"
@@ -68,6 +71,8 @@ func (k *keptMessages) addEvent(e Event, addrKey netip.Addr, maxBytes int, spend
 	return nil
 }
 
+// sender returns the messages of the sender with address a, which may be none yet. The pointer is valid until the next
+// call.
 func (k *keptMessages) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
 	for i := range k.senders {
 		if k.senders[i].from == a {
@@ -78,7 +83,7 @@ func (k *keptMessages) sender(a broker.Addr, addrKey netip.Addr) *senderMessages
 	return &k.senders[len(k.senders)-1]
 }
 
-// forget drops what senders have sent, and tells refund how much that was.
+// forget drops the messages of all senders for which which returns true, and gives their bytes back by calling refund.
 func (k *keptMessages) forget(which func(broker.Addr) bool, refund func(addrKey netip.Addr, bytes int)) {
 	old := *k
 	*k = keptMessages{}
@@ -97,7 +102,7 @@ func (k *keptMessages) forget(which func(broker.Addr) bool, refund func(addrKey 
 	}
 }
 
-// all returns everything in the order in which a joiner is told.
+// all returns all messages in the order in which a joiner receives them.
 func (k *keptMessages) all() (events []Event) {
 	for i := range k.senders {
 		events = append(events, k.senders[i].all()...)
@@ -105,6 +110,8 @@ func (k *keptMessages) all() (events []Event) {
 	return events
 }
 
+// all returns the messages of one sender in the order in which a joiner receives them: the description, then the
+// candidates, which are of no use before it, then the others.
 func (s *senderMessages) all() (events []Event) {
 	if s.description != nil {
 		events = append(events, *s.description)

@@ -14,10 +14,11 @@ type metrics struct {
 	ends  map[EventKind]prometheus.Counter
 }
 
-// reasons are the labels of ends.
+// reasons are the metric labels of the ways in which a call can end.
 var reasons = map[EventKind]string{Hangup: "hangup", Unjoined: "unjoined", Empty: "empty"}
 
-// Reason returns why a call ended, or how a party left it, in the words of protocols and metrics.
+// Reason returns the name that protocols and metrics give to a way in which a call ends or a party leaves it. It is empty
+// for all other kinds.
 func (k EventKind) Reason() string {
 	switch k {
 	case Left:
@@ -31,16 +32,16 @@ func (k EventKind) Reason() string {
 
 func newMetrics(reg prometheus.Registerer, b *budget.Budget) (*metrics, error) {
 	ends := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "icebox_signal_calls_ended_total", Help: "Calls by ID that ended, by why."}, []string{"reason"})
+		Name: "icebox_signal_calls_ended_total", Help: "Calls by ID that have ended, by reason."}, []string{"reason"})
 	m := &metrics{
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "icebox_signal_calls", Help: "Calls by ID."}),
+			Name: "icebox_signal_calls", Help: "Calls by ID that exist now."}),
 		total: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "icebox_signal_calls_total", Help: "Calls by ID that were made."}),
+			Name: "icebox_signal_calls_total", Help: "Calls by ID that were created or restored."}),
 		ends: make(map[EventKind]prometheus.Counter),
 	}
 	kept := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "icebox_signal_calls_kept_bytes", Help: "What calls keep for who joins."}, func() float64 { return float64(b.Total()) })
+		Name: "icebox_signal_calls_kept_bytes", Help: "Bytes of messages that calls keep for the next client that joins."}, func() float64 { return float64(b.Total()) })
 	for k, label := range reasons {
 		m.ends[k] = ends.WithLabelValues(label)
 	}

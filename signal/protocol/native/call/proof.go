@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// RestoreWithin is for how long after its start a process makes calls of earlier ones again.
+// RestoreWithin is for how long after its start a process restores the calls of earlier processes.
 const RestoreWithin = 10 * time.Minute
 
-// maxEndedRestored bounds how many calls a process remembers that were made again and have ended.
+// maxEndedRestored is how many ended calls a process remembers as restored. Beyond that it restores no calls, because it
+// could no longer tell which of them have ended.
 const maxEndedRestored = 1 << 16
 
-// prover issues proofs that a party was in a call, and judges those that an earlier process has issued.
+// prover issues proofs that a party was in a call, and verifies the proofs of earlier processes.
 type prover struct {
 	secret   []byte
-	instance [instanceLen]byte // tells this process from others
-	deadline time.Time         // after which earlier processes' calls are history
+	instance [instanceLen]byte // random; distinguishes this process from others
+	deadline time.Time         // when restoring calls ends
 }
 
 const (
@@ -27,7 +28,8 @@ const (
 	proofLen    = instanceLen + 1 + macLen
 )
 
-// newProver returns a prover. Without a secret no other process believes it.
+// newProver returns a prover for a process that starts at now. If secret is empty, the prover makes up a random one, and
+// no other process accepts its proofs.
 func newProver(secret []byte, now time.Time) *prover {
 	p := &prover{secret: secret, deadline: now.Add(RestoreWithin)}
 	if len(secret) == 0 {
@@ -38,14 +40,15 @@ func newProver(secret []byte, now time.Time) *prover {
 	return p
 }
 
-// issue returns a proof: who issued it, how many may be in the call, and a code over these and the call's ID.
+// issue returns a proof: in base64, the instance of this process, the maximum number of parties in one byte, and a
+// message authentication code (MAC) over both and the call's ID.
 func (p *prover) issue(id string, maxParties int) string {
 	raw := append(p.instance[:instanceLen:instanceLen], byte(maxParties))
 	return base64.RawURLEncoding.EncodeToString(append(raw, p.mac(raw, id)...))
 }
 
-// verify returns how many may be in a call that an earlier process made. A proof of this process's own is for
-// a call that has ended.
+// verify checks a proof for the call with this ID and returns the call's maximum number of parties. It rejects proofs that
+// this process has issued: if such a call is no longer there, it has ended.
 func (p *prover) verify(id, proof string, now time.Time) (maxParties int, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(proof)
 	if err != nil || len(raw) != proofLen || now.After(p.deadline) {
@@ -58,6 +61,7 @@ func (p *prover) verify(id, proof string, now time.Time) (maxParties int, ok boo
 	return int(claims[instanceLen]), true
 }
 
+// mac returns the MAC over the claims of a proof (instance and maximum) and the call's ID.
 func (p *prover) mac(claims []byte, id string) []byte {
 	h := hmac.New(sha256.New, p.secret)
 	h.Write(claims)

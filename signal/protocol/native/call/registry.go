@@ -15,91 +15,93 @@ import (
 	"icebox/signal/budget"
 )
 
-// EmptyWait is how long a call without parties lasts, for a page that is being reloaded.
+// EmptyWait is how long a call without parties lasts. A page that is reloaded can join it again in that time.
 const EmptyWait = time.Minute
 
-// Party is a client in a call. Notify must not block, nor call the book.
+// Party is a client in a call.
 type Party interface {
+	// Addr identifies the party.
 	Addr() broker.Addr
+	// Name is the party's name, or "".
 	Name() string
-	// User is whom [signal.CallLimits.OnePerUser] counts by.
+	// User identifies the user for [signal.CallLimits.OnePerUser]. Several parties may be the same user.
 	User() string
-	// AddrKey is the address that [signal.CallLimits.KeptPerAddr] counts by.
+	// AddrKey identifies the party's address for [signal.CallLimits.KeptPerAddr].
 	AddrKey() netip.Addr
-	// Notify lets the party know. A message that it can't take now is an error, an *signal.Error.
+	// Notify passes an event on to the party. The call's lock is held, so Notify must not block and must not call the
+	// Registry. Only a Message may fail, with an *signal.Error.
 	Notify(Event) error
 }
 
-// EventKind says what happened in a call.
+// EventKind is the kind of an [Event].
 type EventKind uint8
 
-// The kinds of events. From is who did it.
+// The kinds of events. Event.From is the party that caused it; Unjoined and Empty have none.
 const (
-	Joined  EventKind = iota
-	Left              // and may come again
-	Gone              // its session is over
-	Message           // Label and Data are the sender's
-	Kept              // a Message that was kept
-	Hangup            // the call is over
-	Unjoined
-	Empty
+	Joined   EventKind = iota // a party has joined
+	Left                      // a party has left the call, and may join it again
+	Gone                      // a party's session has ended
+	Message                   // a party has sent Label and Data
+	Kept                      // a Message from the time when its sender was alone
+	Hangup                    // a party has ended the call
+	Unjoined                  // the call has ended because nobody joined in time
+	Empty                     // the call has ended because it was empty; no party is left to be notified
 )
 
-// Event is what a party is told.
+// Event is something that has happened in a call.
 type Event struct {
 	Kind     EventKind
-	Call     string
-	From     broker.Addr
+	Call     string      // the ID
+	From     broker.Addr // zero if no party caused it
 	FromName string
-	Label    string
-	Data     []byte // lent, unless Kept
+	Label    string // the kind of a Message or Kept, such as "offer"
+	Data     []byte // the payload of a Message or Kept; that of a Message is valid only during Notify
 }
 
-// Info describes a call to who makes or joins it.
+// Info describes a call to the party that creates or joins it.
 type Info struct {
 	ID     string
-	Max    int
-	Until  time.Time // when it ends if nobody joins
+	Max    int       // the most parties that may be in the call
+	Until  time.Time // when the call ends if nobody joins
 	Others []Party
-	// Proof lets its holder make the call again, or join it, once this process is no more. Empty for a
-	// reserved call.
+	// Proof lets its holder create the call again, or join it, in a later process. It is empty for a reserved call.
 	Proof string
 }
 
-// Pass is what a party shows to be let in, beside the call's ID.
+// Pass is the evidence, beside the call's ID, that a party may join a call or create it by joining.
 type Pass struct {
-	Listed bool   // its token lists the call
-	Proof  string // see [Info]
+	Listed bool   // the party's token lists the call
+	Proof  string // from [Info], or empty
 }
 
 // Options are fixed for the life of a Registry.
 type Options struct {
-	// Limits is asked whenever they matter.
+	// Limits returns the current limits. It is called for every operation, because they can change.
 	Limits func() signal.CallLimits
-	// Secret is what proofs are made with; all processes that shall believe each other's have the same. Empty: no
-	// other process does.
+	// Secret authenticates proofs. A process accepts the proofs of earlier processes with the same secret. If it is
+	// empty, a random one is used, and no other process accepts this one's proofs.
 	Secret     []byte
-	Registerer prometheus.Registerer // nil: no registration
+	Registerer prometheus.Registerer // nil registers no metrics
 }
 
-// Registry has all calls of a process. It is safe for concurrent use.
+// Registry has all calls of a process. Its methods are safe for concurrent use, and their errors are *signal.Errors.
 type Registry struct {
 	limits  func() signal.CallLimits
 	metrics *metrics
 	prover  *prover
-	budget  budget.Budget // taken with a call's lock held
+	budget  budget.Budget // the bytes of all kept messages
 
-	mu            sync.Mutex // taken with a call's lock held, never the other way round
+	mu            sync.Mutex // may be locked with a call's lock held, never the other way round
 	calls         map[string]*call
-	members       map[broker.Addr]map[*call]struct{}
-	users         map[string]int      // in how many calls
-	endedRestored map[string]struct{} // calls that were made again and have ended
+	members       map[broker.Addr]map[*call]struct{} // the calls that a party is in
+	users         map[string]int                     // how many calls a user is in
+	endedRestored map[string]struct{}                // the IDs of calls that were restored and have ended
 }
 
-// errExists is for who was not the first to make a call.
-var errExists = errors.New("the call exists")
+// errExists means that another party has just created the call.
+var errExists = errors.New("the call exists already")
 
-// New returns an empty Registry.
+// New returns an empty Registry. It fails if a metric is registered already.
 func New(o Options) (*Registry, error) {
 	r := &Registry{
 		limits: o.Limits, prover: newProver(o.Secret, time.Now()), calls: make(map[string]*call),
@@ -107,24 +109,24 @@ func New(o Options) (*Registry, error) {
 	}
 	var err error
 	if r.metrics, err = newMetrics(o.Registerer, &r.budget); err != nil {
-		return nil, fmt.Errorf("make a book of calls: %w", err)
+		return nil, fmt.Errorf("create the registry of calls: %w", err)
 	}
 	return r, nil
 }
 
-// letters of an ID: 32 of them.
+// letters are the 32 characters of a generated ID. None of them look alike.
 const letters = "abcdefghijkmnpqrstuvwxyz23456789"
 
 func newID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // documented never to fail
-	for i, r := range id {
-		id[i] = letters[r%32]
+	for i, b := range id {
+		id[i] = letters[b%32]
 	}
 	return string(id[:])
 }
 
-// ValidID reports whether a call may have this ID: 1 to 64 letters, digits and "._~-".
+// ValidID reports whether id is 1 to 64 ASCII letters, digits and characters of "._~-".
 func ValidID(id string) bool {
 	if id == "" || len(id) > 64 {
 		return false
@@ -138,8 +140,8 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Create makes a call for at most so many parties, with p in it; 0 means two. Reply is called
-// before p is told anything of the call.
+// Create creates a call with p in it, for at most maxParties parties: 2 to [signal.CallLimits.Parties], and 0 means 2. It
+// calls reply before p can be notified of anything in the call. The error is ErrCallLimit or ErrInCall.
 func (r *Registry) Create(p Party, maxParties int, reply func(Info)) error {
 	if maxParties == 0 {
 		maxParties = 2
@@ -150,6 +152,8 @@ func (r *Registry) Create(p Party, maxParties int, reply func(Info)) error {
 	return r.startCall(p, &call{registry: r, id: newID(), max: maxParties}, reply)
 }
 
+// startCall registers a new call with p in it, unless p or the process has too many calls. It returns errExists if a call
+// with the same ID has been registered in the meantime.
 func (r *Registry) startCall(p Party, c *call, reply func(Info)) error {
 	l := r.limits()
 	c.joinDeadline = time.Now().Add(l.Unjoined)
@@ -178,8 +182,10 @@ func (r *Registry) startCall(p Party, c *call, reply func(Info)) error {
 	return nil
 }
 
-// Join puts p into a call. What others are told comes after reply is called, and so does what was kept. Who has a token
-// that lists the call makes it by joining, and so does who proves to have been in it before this process began.
+// Join adds p to a call. If the call does not exist, a pass whose token lists the call, or with a proof of an earlier
+// process, makes Join create it. It first calls reply, then notifies p of the kept messages, then notifies the others.
+// reply runs with the call's lock held, so it must not block. The error is ErrNoSuchCall, ErrCallBarred, ErrCallFull,
+// ErrInCall or ErrCallLimit.
 func (r *Registry) Join(p Party, id string, pass Pass, reply func(Info)) error {
 	for {
 		c, missing := r.findOrNew(id, pass)
@@ -195,12 +201,13 @@ func (r *Registry) Join(p Party, id string, pass Pass, reply func(Info)) error {
 	}
 }
 
-// findOrNew returns a call, or one that may be made because it is missing.
+// findOrNew returns the call with this ID. If there is none but pass allows p to create it, findOrNew returns a new one
+// that is not registered yet, and missing is true. Otherwise it returns nil.
 func (r *Registry) findOrNew(id string, pass Pass) (c *call, missing bool) {
 	r.mu.Lock()
 	c = r.calls[id]
-	_, over := r.endedRestored[id]
-	over = over || len(r.endedRestored) >= maxEndedRestored
+	_, ended := r.endedRestored[id]
+	ended = ended || len(r.endedRestored) >= maxEndedRestored // it is not known any more, so nothing is restored
 	r.mu.Unlock()
 	if c != nil || !ValidID(id) {
 		return c, false
@@ -208,13 +215,14 @@ func (r *Registry) findOrNew(id string, pass Pass) (c *call, missing bool) {
 	if pass.Listed {
 		return &call{registry: r, id: id, max: r.limits().Parties, reserved: true}, true
 	}
-	if maxParties, ok := r.prover.verify(id, pass.Proof, time.Now()); ok && !over {
+	if maxParties, ok := r.prover.verify(id, pass.Proof, time.Now()); ok && !ended {
 		return &call{registry: r, id: id, max: min(maxParties, r.limits().Parties), restored: true, joined: true}, true
 	}
 	return nil, false
 }
 
-// Check reports what would keep p from joining a call, so that who asks needn't be given anything beforehand.
+// Check returns the error that Join would return now, without joining. A caller can so refuse a join before it prepares
+// the response, which may be costly.
 func (r *Registry) Check(p Party, id string, pass Pass) error {
 	c, missing := r.findOrNew(id, pass)
 	switch {
@@ -233,7 +241,7 @@ func (r *Registry) Check(p Party, id string, pass Pass) error {
 	return r.checkAllowed(p, r.limits())
 }
 
-// Member reports whether a client is in a call.
+// Member reports whether the party with address a is in a call.
 func (r *Registry) Member(a broker.Addr, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -241,7 +249,8 @@ func (r *Registry) Member(a broker.Addr, id string) bool {
 	return in
 }
 
-// Send passes a message on to a party, or to all others if to is zero. The error is an *signal.Error.
+// Send passes a message from p on to the party with address to, or to all others in the call if to is zero. If p is alone
+// in the call, the message is kept, and Send copies data. label is the kind of the message.
 func (r *Registry) Send(p Party, id string, to broker.Addr, label string, data []byte) error {
 	c, err := r.memberCall(p, id)
 	if err != nil {
@@ -250,7 +259,7 @@ func (r *Registry) Send(p Party, id string, to broker.Addr, label string, data [
 	return c.send(p, to, label, data)
 }
 
-// Leave takes p out of a call.
+// Leave takes p out of a call. The error is ErrNoSuchCall or ErrNotInCall.
 func (r *Registry) Leave(p Party, id string) error {
 	c, err := r.memberCall(p, id)
 	if err != nil {
@@ -260,7 +269,7 @@ func (r *Registry) Leave(p Party, id string) error {
 	return nil
 }
 
-// Hangup ends a call for all.
+// Hangup ends a call that p is in for all its parties. The error is ErrNoSuchCall or ErrNotInCall.
 func (r *Registry) Hangup(p Party, id string) error {
 	c, err := r.memberCall(p, id)
 	if err != nil {
@@ -270,7 +279,7 @@ func (r *Registry) Hangup(p Party, id string) error {
 	return nil
 }
 
-// Drop takes p out of all its calls, because its session is over.
+// Drop takes p out of all its calls, because its session has ended.
 func (r *Registry) Drop(p Party) {
 	r.mu.Lock()
 	var in []*call
@@ -283,7 +292,7 @@ func (r *Registry) Drop(p Party) {
 	}
 }
 
-// memberCall returns a call that p is in.
+// memberCall returns the call with this ID if p is in it.
 func (r *Registry) memberCall(p Party, id string) (*call, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -297,7 +306,7 @@ func (r *Registry) memberCall(p Party, id string) (*call, error) {
 	return c, nil
 }
 
-// checkAllowed reports what keeps p from being in one more call. The caller holds mu.
+// checkAllowed returns an error if the limits do not allow p to be in one more call. The caller holds mu.
 func (r *Registry) checkAllowed(p Party, l signal.CallLimits) error {
 	switch {
 	case l.OnePerUser && r.users[p.User()] > 0:
@@ -308,7 +317,7 @@ func (r *Registry) checkAllowed(p Party, l signal.CallLimits) error {
 	return nil
 }
 
-// addParty notes that p is in a call, unless it is in too many.
+// addParty records that p is in c, unless the limits do not allow p to be in one more call.
 func (r *Registry) addParty(p Party, c *call) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -319,7 +328,7 @@ func (r *Registry) addParty(p Party, c *call) error {
 	return nil
 }
 
-// recordMember and exit note who is in which call. The caller holds mu.
+// recordMember records that p is in c. The caller holds mu.
 func (r *Registry) recordMember(p Party, c *call) {
 	in := r.members[p.Addr()]
 	if in == nil {
@@ -330,6 +339,7 @@ func (r *Registry) recordMember(p Party, c *call) {
 	r.users[p.User()]++
 }
 
+// forgetMember undoes recordMember. The caller holds mu.
 func (r *Registry) forgetMember(p Party, c *call) {
 	in := r.members[p.Addr()]
 	if delete(in, c); len(in) == 0 {

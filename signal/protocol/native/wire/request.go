@@ -40,7 +40,7 @@ type Request struct {
 }
 
 // Decode reads a request. Its Ref and Data alias the text. ok is true if the text is a JSON object and every member that
-// Request has is of the right type; other members are ignored. If ok is false, r has the valid members, so that the
+// Request has is of the right type; other members are ignored. If ok is false, r has at least the valid members, so that the
 // error message can carry the ref.
 func Decode(text []byte) (r Request, ok bool) {
 	valid := true
