@@ -28,9 +28,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
+// server is a hub with this protocol and the classic one, behind a real HTTP server.
 type server struct {
 	t       *testing.T
 	hub     *signal.Hub
@@ -38,14 +39,14 @@ type server struct {
 	url     string
 }
 
-// setup is what a test may change.
+// setup has the options that a test may change before the server starts.
 type setup struct {
 	hub    signal.Options
 	limits signal.Limits
 	native native.Options
 }
 
-// testICE is a provider whose answers are easy to recognise.
+// testICE is a signal.ICEProvider. The username that it returns names the user and the call.
 func testICE(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 	return signal.ICEServers{
 		STUN: []string{"stun:h:3478"}, TURN: []string{"turn:h:3478"},
@@ -53,6 +54,7 @@ func testICE(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) 
 	}, nil
 }
 
+// start returns a server that is shut down when the test ends.
 func start(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()
 	o := setup{limits: signal.DefaultLimits(), native: native.Options{ICE: testICE}}
@@ -87,7 +89,7 @@ func start(t *testing.T, changes ...func(*setup)) *server {
 	return &server{t: t, hub: hub, handler: h, url: web.URL}
 }
 
-// dial signs a client in, which is closed at the end.
+// dial signs a client in and closes it when the test ends.
 func (s *server) dial(name string, changes ...func(*client.Options)) *client.Client {
 	s.t.Helper()
 	c, err := s.tryDial(name, changes...)
@@ -111,7 +113,7 @@ func (s *server) tryDial(name string, changes ...func(*client.Options)) (*client
 	return c, err
 }
 
-// rawClient is a WebSocket whose frames a test writes itself.
+// rawClient is a WebSocket on which a test reads and writes the messages itself.
 type rawClient struct {
 	t  *testing.T
 	ws *gorilla.Conn
@@ -150,7 +152,7 @@ func (r *rawClient) receive() map[string]any {
 	return m
 }
 
-// closed returns the close code that ends the connection, whatever comes before.
+// closed reads until the server closes the connection, and returns the close code.
 func (r *rawClient) closed() int {
 	r.t.Helper()
 	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
@@ -166,9 +168,15 @@ func (r *rawClient) closed() int {
 	}
 }
 
-// script runs lines such as `al> {...}`, which al sends, and `al< {...}`, which al must get next: the members
-// named, with these values. A string like "$x" stands for whatever it is first, and for the same afterwards; "*" for
-// anything. `al!` connects al anew, `al. 1008` waits for the end of al's connection.
+// script runs the lines of a scripted conversation:
+//
+//	al> {...}   al sends this message.
+//	al< {...}   The next message to al must have these members with these values; it may have others.
+//	al!         The next line of al's uses a new connection.
+//	al. 1008    The server must close al's connection with this close code.
+//
+// In an expected message, "$x" stands for any string the first time and for the same string afterwards, and "*" for any
+// string that is not empty. In a message that is sent, $x is replaced by the string that it stands for.
 func (s *server) script(lines ...string) {
 	s.t.Helper()
 	conns, vars := make(map[string]*rawClient), make(map[string]string)
@@ -190,7 +198,7 @@ func (s *server) script(lines ...string) {
 			delete(conns, name)
 		case '.':
 			if got := fmt.Sprint(conn(name).closed()); got != rest {
-				s.t.Fatalf("%s: closed with %s", line, got)
+				s.t.Fatalf("%s: the connection was closed with code %s", line, got)
 			}
 		case '>':
 			for _, v := range slices.Backward(slices.Sorted(maps.Keys(vars))) { // $alsecret before $al
@@ -211,13 +219,13 @@ func (s *server) script(lines ...string) {
 	}
 }
 
-// match says what is wrong with got, if anything.
+// match returns a description of the first difference between want and got, or "" if got matches.
 func match(want, got any, vars map[string]string) string {
 	switch want := want.(type) {
 	case map[string]any:
 		object, ok := got.(map[string]any)
 		if !ok {
-			return fmt.Sprintf("%v is no object", got)
+			return fmt.Sprintf("%v is not an object", got)
 		}
 		for k, v := range want {
 			if problem := match(v, object[k], vars); problem != "" {

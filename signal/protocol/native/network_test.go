@@ -14,13 +14,13 @@ import (
 	"icebox/signal/client"
 )
 
-// badNetwork is a network whose connections lose what is under way and break, each after a number of bytes of its own.
+// badNetwork dials connections that break after a random number of bytes. When one breaks, the bytes in flight are lost.
 type badNetwork struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
-	least int // bytes that a connection carries
-	most  int
-	lost  atomic.Int64
+	least int          // the fewest bytes that a connection carries before it breaks
+	most  int          // one more than the most
+	lost  atomic.Int64 // how often a connection broke
 }
 
 func (b *badNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -35,21 +35,22 @@ func (b *badNetwork) dial(ctx context.Context, network, addr string) (net.Conn, 
 	return f, nil
 }
 
-// flaky is a connection that swallows one write when its budget is spent, and is cut then.
+// flaky is a connection that breaks when its budget of bytes is spent. If a write spends the budget, only a random part of
+// that write is sent.
 type flaky struct {
 	net.Conn
 	net    *badNetwork
 	budget atomic.Int64
 }
 
-var errCut = errors.New("the network is cut")
+var errCut = errors.New("the connection is broken")
 
 func (f *flaky) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
 	if f.budget.Add(-int64(n)) < 0 {
 		f.net.lost.Add(1)
 		_ = f.Conn.Close()
-		return 0, errCut // what had come is lost
+		return 0, errCut // the bytes that were read are lost
 	}
 	return n, err
 }
@@ -60,7 +61,7 @@ func (f *flaky) Write(p []byte) (int, error) {
 		half := rand.IntN(len(p) + 1)
 		_, _ = f.Conn.Write(p[:half])
 		_ = f.Conn.Close()
-		return len(p), nil // the sender believes that it went out
+		return len(p), nil // as with a real network, the sender does not notice
 	}
 	return f.Conn.Write(p)
 }
@@ -70,7 +71,7 @@ func (b *badNetwork) options(o *client.Options) {
 	o.HTTP = &http.Client{Transport: &http.Transport{DialContext: b.dial}}
 }
 
-// trackedConns cuts connections when it is told to.
+// trackedConns dials connections and remembers them, so that a test can close them all.
 type trackedConns struct {
 	dial func(context.Context, string, string) (net.Conn, error)
 	mu   sync.Mutex

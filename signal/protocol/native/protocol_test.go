@@ -6,7 +6,7 @@ import (
 	"icebox/signal"
 )
 
-// helloLines signs in, "al" as al and so on.
+// helloLines returns the script lines that sign a client in under its own name.
 func helloLines(name string) []string {
 	return []string{
 		name + `> {"type":"hello","v":1,"name":"` + name + `"}`,
@@ -15,6 +15,7 @@ func helloLines(name string) []string {
 	}
 }
 
+// lines joins single lines and slices of lines to a script.
 func lines(parts ...any) (all []string) {
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -27,7 +28,7 @@ func lines(parts ...any) (all []string) {
 	return all
 }
 
-// scripts are the protocol, case by case.
+// scripts have a conversation for each feature of the protocol.
 var scripts = map[string][]string{
 	"sign in": {
 		`al> {"type":"hello","v":1,"name":"al","future":{"x":[1]}}`,
@@ -67,7 +68,7 @@ var scripts = map[string][]string{
 		`al> {"type":"send","to":"bo","kind":"a b","data":1}`, `al< {"type":"error","code":"bad-message"}`,
 		`al> {"type":"send","kind":"x","data":1}`, `al< {"type":"error","code":"bad-message"}`,
 	),
-	"who has no name": lines(helloLines("al"),
+	"a client without a name": lines(helloLines("al"),
 		`bo> {"type":"hello","v":1}`, `bo< {"type":"welcome","id":"$bo"}`,
 		`bo> {"type":"send","to":"al","kind":"offer","data":1}`,
 		`al< {"type":"message","from":"$bo","fromName":null,"kind":"offer","data":1}`,
@@ -83,7 +84,7 @@ var scripts = map[string][]string{
 		`al> {"type":"send","to":"bo","kind":"leave"}`, `bo< {"type":"message","kind":"leave","data":null,"fromName":"al"}`,
 		`bo> {"type":"send","to":"al","kind":"candidate","data":1}`, `bo< {"type":"error","code":"not-paired"}`,
 	),
-	"with the classic protocol": lines(helloLines("al"),
+	"calls with a client of the classic protocol": lines(helloLines("al"),
 		`old> {"type":"login","name":"bo"}`, `old< {"type":"login","success":true}`,
 		`al> {"type":"send","to":"bo","kind":"offer","data":{"sdp":"o"}}`, `old< {"type":"offer","offer":{"sdp":"o"},"name":"al"}`,
 		`old> {"type":"answer","answer":{"sdp":"a"},"name":"al"}`, `al< {"type":"message","kind":"answer","data":{"sdp":"a"},"fromName":"bo"}`,
@@ -101,7 +102,7 @@ var scripts = map[string][]string{
 		`al> {"type":"unwatch","names":["bo"],"ref":2}`, `al< {"type":"ok","ref":2}`,
 		`bo!`, helloLines("bo2"), `al> {"type":"watch","names":[""]}`, `al< {"type":"error","code":"bad-name"}`,
 	),
-	"a correspondent goes": lines(helloLines("al"), helloLines("bo"),
+	"a correspondent ends its session": lines(helloLines("al"), helloLines("bo"),
 		`al> {"type":"send","to":"bo","kind":"x","data":1}`, `bo< {"type":"message"}`,
 		`bo> {"type":"bye"}`, `al< {"type":"gone","from":"$bo","fromName":"bo"}`, `bo. 1000`,
 		`al> {"type":"send","toId":"$bo","kind":"x","data":1}`, `al< {"type":"error","code":"peer-offline"}`,
@@ -128,7 +129,7 @@ var scripts = map[string][]string{
 		`bo> {"type":"join","call":"$call"}`, `bo< {"type":"error","code":"no-such-call","call":"$call"}`,
 		`bo> {"type":"send","call":"$call","kind":"x","data":1}`, `bo< {"type":"error","code":"no-such-call"}`,
 	),
-	"a mesh": lines(helloLines("al"), helloLines("bo"), helloLines("cy"), helloLines("di"),
+	"a call of three": lines(helloLines("al"), helloLines("bo"), helloLines("cy"), helloLines("di"),
 		`al> {"type":"create","max":3}`, `al< {"type":"created","call":"$call","max":3}`,
 		`bo> {"type":"join","call":"$call"}`, `bo< {"type":"joined"}`, `al< {"type":"party-joined"}`,
 		`cy> {"type":"join","call":"$call"}`, `cy< {"type":"joined"}`, `al< {"type":"party-joined"}`, `bo< {"type":"party-joined"}`,
@@ -140,14 +141,14 @@ var scripts = map[string][]string{
 		`cy> {"type":"bye"}`, `al< {"type":"party-left","id":"$cy","reason":"gone"}`,
 		`al> {"type":"create","max":4}`, `al< {"type":"error","code":"call-limit"}`,
 	),
-	"numbers": lines(helloLines("al"), helloLines("bo"),
+	"sequence numbers of the client": lines(helloLines("al"), helloLines("bo"),
 		`al> {"type":"send","to":"bo","kind":"x","data":1,"seq":1}`, `bo< {"type":"message","data":1}`,
 		`al> {"type":"send","to":"bo","kind":"x","data":1,"seq":1}`,
 		`al> {"type":"send","to":"bo","kind":"x","data":3,"seq":3,"ref":9}`, `al< {"type":"error","code":"out-of-order","ack":1,"ref":9}`,
 		`al> {"type":"send","to":"bo","kind":"x","data":2,"seq":2}`, `bo< {"type":"message","data":2}`,
 		`al> {"type":"ping"}`, `al< {"type":"pong","ack":2,"seq":null}`,
 	),
-	"odd messages": lines(helloLines("al"),
+	"malformed and unknown messages": lines(helloLines("al"),
 		`al> {"type":"fly","ref":1}`, `al< {"type":"error","code":"unknown-type","ref":1}`,
 		`al> {"ref":2}`, `al< {"type":"error","code":"bad-message","ref":2}`,
 		`al> null`, `al< {"type":"error","code":"bad-message"}`,
@@ -166,14 +167,14 @@ var scripts = map[string][]string{
 		`al< {"type":"bye","reason":"elsewhere","reconnect":false}`, `al. 1000`,
 		`bo> {"type":"send","to":"al","kind":"x","data":3}`, `again< {"type":"message","data":3,"seq":3}`,
 	),
-	"acknowledged messages can't be had again": lines(helloLines("al"), helloLines("bo"),
+	"acknowledged messages are not sent again": lines(helloLines("al"), helloLines("bo"),
 		`bo> {"type":"send","to":"al","kind":"x","data":1}`, `al< {"type":"message","seq":1}`,
 		`al> {"type":"ack","ack":1}`, `al> {"type":"ping"}`, `al< {"type":"pong"}`,
 		`again> {"type":"hello","v":1,"resume":"$alsecret"}`, `again< {"type":"error","code":"resync"}`,
 		`bo< {"type":"gone","from":"$al"}`,
 		`again> {"type":"hello","v":1,"resume":"$alsecret","seq":1}`, `again< {"type":"error","code":"resync"}`,
 	),
-	"a reload takes its name and leaves its calls": lines(helloLines("al"), helloLines("bo"),
+	"a reloaded page replaces its old session": lines(helloLines("al"), helloLines("bo"),
 		`al> {"type":"create"}`, `al< {"type":"created","call":"$call"}`,
 		`bo> {"type":"join","call":"$call"}`, `bo< {"type":"joined"}`,
 		`new> {"type":"hello","v":1,"name":"al","replace":"$alsecret"}`,
@@ -197,23 +198,23 @@ func TestLimits(t *testing.T) {
 		change func(*signal.Limits)
 		script []string
 	}{
-		"names to watch": {func(l *signal.Limits) { l.WatchedNames = 2 }, lines(helloLines("al"),
+		"watched names": {func(l *signal.Limits) { l.WatchedNames = 2 }, lines(helloLines("al"),
 			`al> {"type":"watch","names":["a","b","c"],"ref":1}`, `al< {"type":"error","code":"watch-limit","ref":1}`,
 			`al> {"type":"watch","names":["a","b"]}`, `al< {"type":"presence"}`, `al< {"type":"presence"}`)},
 		"one call per user": {func(l *signal.Limits) { l.Calls.OnePerUser = true }, lines(helloLines("al"),
 			`al> {"type":"create"}`, `al< {"type":"created"}`, `al> {"type":"create"}`, `al< {"type":"error","code":"in-call"}`)},
-		"what a call keeps": {func(l *signal.Limits) { l.Calls.KeptBytes = 300 }, lines(helloLines("al"),
+		"bytes that a call keeps": {func(l *signal.Limits) { l.Calls.KeptBytes = 300 }, lines(helloLines("al"),
 			`al> {"type":"create"}`, `al< {"type":"created","call":"$call"}`,
 			`al> {"type":"send","call":"$call","kind":"offer","data":1}`,
 			`al> {"type":"send","call":"$call","kind":"candidate","data":2,"ref":1}`, `al< {"type":"error","code":"call-full-of-data","ref":1}`)},
-		"what all calls keep": {func(l *signal.Limits) { l.Calls.KeptTotal = 300 }, lines(helloLines("al"),
+		"bytes that all calls keep": {func(l *signal.Limits) { l.Calls.KeptTotal = 300 }, lines(helloLines("al"),
 			`al> {"type":"create"}`, `al< {"type":"created","call":"$call"}`,
 			`al> {"type":"send","call":"$call","kind":"offer","data":1}`,
 			`al> {"type":"send","call":"$call","kind":"candidate","data":2,"ref":1}`, `al< {"type":"error","code":"calls-full-of-data","ref":1}`)},
-		"a message": {func(l *signal.Limits) { l.MaxMessage = 1024 }, lines(helloLines("al"),
+		"the size of a message": {func(l *signal.Limits) { l.MaxMessage = 1024 }, lines(helloLines("al"),
 			`al> {"type":"send","to":"bo","kind":"x","data":"`+string(make1k())+`"}`,
 			`al< {"type":"error","code":"message-too-large"}`, `al< {"type":"bye","reason":"too-large","reconnect":true}`, `al. 1009`)},
-		"messages a second": {func(l *signal.Limits) { l.MessageBurst = 3 }, lines(helloLines("al"),
+		"the rate of messages": {func(l *signal.Limits) { l.MessageBurst = 3 }, lines(helloLines("al"),
 			`al> {"type":"ping"}`, `al> {"type":"ping"}`, `al> {"type":"ping"}`,
 			`al< {"type":"pong"}`, `al< {"type":"pong"}`, `al< {"type":"error","code":"rate-limited"}`, `al< {"type":"pong"}`)},
 	} {

@@ -18,15 +18,17 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// talker sends numbers to a peer and reads the peer's.
+// talker is a client that sends numbers to its peer and receives the peer's numbers.
 type talker struct {
 	*client.Client
 	peer   string
-	next   int  // expected
-	gone   bool // the peer's session was declared over
-	errors int  // messages that the server refused to pass on
+	next   int  // the number that it expects next
+	gone   bool // the server has reported that the peer's session ended
+	errors int  // how many messages the server refused to pass on
 }
 
+// speak sends the numbers from 0 to n-1. When the client's backlog is full, it waits until the server has taken it, or
+// returns if the session has ended.
 func (c *talker) speak(ctx context.Context, n int) {
 	for i := range n {
 		for {
@@ -35,20 +37,20 @@ func (c *talker) speak(ctx context.Context, n int) {
 				break
 			}
 			if _, err := c.Do(ctx, wire.Request{Type: wire.Unwatch}); err != nil && !errors.Is(err, client.ErrBacklog) {
-				return // waits until the backlog is shorter, or the session is over
+				return
 			}
 		}
 	}
 }
 
-// listen reads until all n numbers have come, or this side knows that they won't. What comes must be in order.
+// listen receives until it has all n numbers, or has been told that the rest won't come. The numbers must be in order.
 func (c *talker) listen(ctx context.Context, n int) error {
 	for c.next < n && !c.gone {
 		select {
 		case m, ok := <-c.Events():
 			switch {
 			case !ok:
-				return nil // told: c.Err() says that the session is over
+				return nil // c.Err() has the reason why the session ended
 			case m.Type == wire.Gone:
 				c.gone = true
 			case m.Type == wire.Fail:
@@ -67,8 +69,8 @@ func (c *talker) listen(ctx context.Context, n int) error {
 	return nil
 }
 
-// TestEveryMessageArrivesOnceAndInOrder cuts connections at random, over both transports. Whatever happens, each
-// side gets every number once and in order, or both are told that a session is over.
+// TestEveryMessageArrivesOnceAndInOrder breaks connections of both transports at random. Either each side receives every
+// number once and in order, or both sides learn that a session has ended or that messages were refused.
 func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 	const messages = 150
 	for seed := range uint64(40) {
@@ -77,8 +79,8 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 			network := &badNetwork{rng: rand.New(rand.NewPCG(seed, 1)), least: 2000, most: 9000}
 			s := start(t, func(o *setup) {
 				o.limits.MessagesPerSecond, o.limits.MessageBurst = 1e6, 1e6
-				o.limits.QueueMessages = 8 * messages // nobody is too busy
-				if seed%4 == 3 {                      // little is kept, so that sessions end
+				o.limits.QueueMessages = 8 * messages // large enough that no peer is busy
+				if seed%4 == 3 {                      // so few messages are kept that sessions end
 					o.limits.ResumeMessages = 8
 				}
 			})
@@ -110,17 +112,17 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 					a.next, a.gone, a.Err(), a.errors, b.next, b.gone, b.Err(), b.errors)
 			}
 			if seed%4 != 3 && !complete {
-				t.Errorf("sessions ended that had room: %v, %v", a.Err(), b.Err())
+				t.Errorf("a session ended although enough messages are kept: %v, %v", a.Err(), b.Err())
 			}
 			al.Close()
 			bo.Close()
 			speaking.Wait()
-			t.Logf("%d connections broke; %d and %d arrived", network.lost.Load(), a.next, b.next)
+			t.Logf("%d connections broke; al received %d messages and bo %d", network.lost.Load(), a.next, b.next)
 		})
 	}
 }
 
-// retrySignIn tries until a welcome gets through, and the server knows that it did.
+// retrySignIn tries to sign in until the client has received a welcome and the server knows that it has.
 func retrySignIn(t *testing.T, s *server, name string, o func(*client.Options)) *client.Client {
 	t.Helper()
 	for range 100 {
@@ -132,11 +134,13 @@ func retrySignIn(t *testing.T, s *server, name string, o func(*client.Options)) 
 			return c
 		}
 	}
-	t.Fatalf("%s can't sign in", name)
+	t.Fatalf("%s could not sign in in 100 attempts", name)
 	return nil
 }
 
-func TestResumeIsSilent(t *testing.T) {
+// The users of a client do not notice that it lost its connections and resumed, over WebSockets (events is false) or event
+// streams.
+func TestLostConnectionsAreNotNoticed(t *testing.T) {
 	for _, events := range []bool{false, true} {
 		s := start(t)
 		network := &badNetwork{rng: rand.New(rand.NewPCG(1, 1)), least: 1 << 30, most: 1<<30 + 1}
@@ -178,13 +182,14 @@ func TestResumeIsSilent(t *testing.T) {
 	}
 }
 
-// TestNamesOutliveConnections: a stranger waits for the old socket's death and the time to resume.
-func TestNamesOutliveConnections(t *testing.T) {
+// A client that stops responding keeps its name until the time to resume has passed. Only then can another client sign in
+// under the name.
+func TestNameIsKeptUntilTheTimeToResumeHasPassed(t *testing.T) {
 	s := start(t, func(o *setup) {
 		o.limits.ResumeWithin = 300 * time.Millisecond
 		o.hub.ProbeWait = 50 * time.Millisecond
 	})
-	al := s.raw("/ws") // never answers a ping, because nobody reads
+	al := s.raw("/ws") // answers no pings, because the test does not read from it
 	al.send(`{"type":"hello","v":1,"name":"al"}`)
 	al.receive()
 	al.send(`{"type":"ping"}`)
@@ -201,11 +206,12 @@ func TestNamesOutliveConnections(t *testing.T) {
 		}
 	}
 	if waited := time.Since(asked); waited < 300*time.Millisecond {
-		t.Errorf("the name was free after %v", waited)
+		t.Errorf("the name was free after %v, before the 300 ms to resume had passed", waited)
 	}
 }
 
-// TestUnconfirmedSessionsAreNotKept: who never got its welcome can sign in again at once.
+// A client whose connection breaks before it has received its welcome can sign in again at once, because the server does
+// not keep a session that the client never used.
 func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
@@ -221,8 +227,8 @@ func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
 	}
 }
 
-// TestHalfOpenConnectionsAreFoundWhenWrittenTo: what is sent to somebody who went quiet gets there on another connection.
-func TestHalfOpenConnectionsAreFoundWhenWrittenTo(t *testing.T) {
+// A message to a client that has stopped reading its connection reaches it when it resumes on another connection.
+func TestMessageToStalledConnectionIsSentAgain(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
 	al.send(`{"type":"hello","v":1,"name":"al"}`)

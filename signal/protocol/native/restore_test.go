@@ -2,10 +2,10 @@ package native_test
 
 import "testing"
 
-// TestCallOutlivesServer has two clients go on with a call on a server that has restarted: the first makes it again, the
-// second finds it there, and a stranger who knows the ID alone can do neither before that.
-func TestCallOutlivesServer(t *testing.T) {
-	secret := func(o *setup) { o.native.Secret = []byte("outlives the server") }
+// Two clients continue a call on a server that has restarted. The first one restores it, and the second one joins it. A
+// stranger that knows only the ID can't restore it.
+func TestCallContinuesAfterRestart(t *testing.T) {
+	secret := func(o *setup) { o.native.Secret = []byte("secret of both servers") }
 	before := start(t, secret)
 	made := before.raw("/ws")
 	made.send(`{"type":"hello","v":1}`)

@@ -16,6 +16,7 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
+// within returns a context that ends after patience.
 func within(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -23,6 +24,7 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// A client gets fresh ICE servers for its session and for its call, and none for a call that has ended.
 func TestFreshICEServersArePushed(t *testing.T) {
 	s := start(t, func(o *setup) {
 		o.native.ICE = func(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
@@ -53,7 +55,7 @@ func TestFreshICEServersArePushed(t *testing.T) {
 	}
 	for range 2 {
 		if m, err := al.Wait(within(t), wire.ICE); err != nil || m.Call != "" {
-			t.Errorf("after the call: %+v, %v", m, err)
+			t.Errorf("after the call has ended: %+v, %v, want ICE servers of the session", m, err)
 		}
 	}
 }
@@ -94,17 +96,17 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 		t.Fatal(got)
 	}
 	if code := never.closed(); code != 1012 {
-		t.Errorf("who hasn't signed in was closed with %d", code)
+		t.Errorf("the WebSocket that had not signed in was closed with code %d, want 1012", code)
 	}
 	if err := <-over; err != nil {
 		t.Error(err)
 	}
 	if status, _ := s.post(native.HelloPath, "", `{"type":"hello","v":1}`); status != http.StatusServiceUnavailable {
-		t.Errorf("a hello afterwards: %d", status)
+		t.Errorf("a hello after the shutdown: status %d, want 503", status)
 	}
 }
 
-// verifier knows a few tokens.
+// verifier is a signal.TokenVerifier that accepts a few tokens.
 type verifier map[string]signal.Grant
 
 func (v verifier) Verify(_ context.Context, token string) (signal.Grant, error) {
@@ -115,6 +117,7 @@ func (v verifier) Verify(_ context.Context, token string) (signal.Grant, error) 
 	return g, nil
 }
 
+// A client may do only what its token allows, and its session ends when the token expires.
 func TestGrants(t *testing.T) {
 	tokens := verifier{
 		"al": {Name: "al"}, "bo": {Name: "bo", Limited: true, Calls: []string{"room"}}, "cy": {Name: "cy"},
@@ -141,7 +144,7 @@ func TestGrants(t *testing.T) {
 	refused(err, signal.ErrNameNotAllowed)
 	al, bo, cy := s.dial("", as("al")), s.dial("bo", as("bo")), s.dial("", as("cy"))
 	if al.Welcome().Name != "al" {
-		t.Errorf("al is called %q", al.Welcome().Name)
+		t.Errorf("al's name is %q, want the one in its token", al.Welcome().Name)
 	}
 	_, err = bo.Do(within(t), wire.Request{Type: wire.Create})
 	refused(err, signal.ErrCallBarred)
@@ -154,7 +157,7 @@ func TestGrants(t *testing.T) {
 	refused(err, signal.ErrCallBarred)
 	_, err = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "al"})
 	refused(err, signal.ErrNameNotAllowed)
-	_, _ = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "short"}) // the session may end before the answer arrives
+	_, _ = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "short"}) // the session may end before the response arrives
 	for range cy.Events() {
 	}
 	var bye *client.Bye
@@ -163,13 +166,15 @@ func TestGrants(t *testing.T) {
 	}
 }
 
-func TestSlowReaderIsCutOff(t *testing.T) {
+// When a client does not read, the messages of one sender are refused before its queue is full, so that this sender
+// cannot get the client disconnected. Other clients are not delayed.
+func TestSenderToSlowReaderIsRefused(t *testing.T) {
 	s := start(t, func(o *setup) {
 		o.limits.QueueMessages, o.limits.MessageBurst, o.limits.MessagesPerSecond = 8, 1e6, 1e6
 		o.hub.WriteWait = patience
 	})
 	slow, bo := s.raw("/ws"), s.dial("bo")
-	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // which soon is full
+	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // a small buffer is soon full
 		t.Fatal(err)
 	}
 	slow.send(`{"type":"hello","v":1,"name":"slow"}`)
@@ -181,13 +186,13 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 		_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: "slow", Kind: "x", Data: payload})
 		var refused *client.Error
 		if errors.As(err, &refused) && refused.Code == signal.ErrPeerBusy.Code {
-			break // before it is cut off: one sender can't do that alone
+			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := bo.Do(within(t), wire.Request{Type: wire.ICE}); err != nil {
-		t.Errorf("others are delayed: %v", err)
+		t.Errorf("bo gets no response from the server: %v", err)
 	}
 }

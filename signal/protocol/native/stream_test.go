@@ -17,13 +17,14 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// sse is an event stream that a test reads.
+// sse is the client's end of an event stream.
 type sse struct {
 	resp *http.Response
 	r    *bufio.Reader
-	id   string
+	id   string // of the latest event that has one
 }
 
+// stream opens the event stream of the session with this secret. last is the value of Last-Event-ID.
 func (s *server) stream(secret, last string) *sse {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -39,6 +40,7 @@ func (s *server) stream(secret, last string) *sse {
 	return &sse{resp: resp, r: bufio.NewReader(resp.Body)}
 }
 
+// next returns the next message.
 func (e *sse) next(t *testing.T) map[string]any {
 	t.Helper()
 	for {
@@ -59,6 +61,7 @@ func (e *sse) next(t *testing.T) map[string]any {
 	}
 }
 
+// post sends a POST and returns the status and the message in the response.
 func (s *server) post(path, secret, body string) (int, map[string]any) {
 	s.t.Helper()
 	r, _ := http.NewRequest("POST", s.url+path, strings.NewReader(body))
@@ -78,6 +81,7 @@ func (s *server) post(path, secret, body string) (int, map[string]any) {
 	return resp.StatusCode, m
 }
 
+// A session over event stream and POSTs: it begins, receives and sends messages, and moves to a second stream.
 func TestEventStream(t *testing.T) {
 	s := start(t)
 	bo := s.dial("bo")
@@ -128,6 +132,8 @@ func TestEventStream(t *testing.T) {
 	}
 }
 
+// The server responds to invalid POSTs with the right status and error code. One valid request shows that the others are
+// not refused for a common reason.
 func TestRefusedPosts(t *testing.T) {
 	s := start(t)
 	s.dial("bo")
@@ -138,18 +144,18 @@ func TestRefusedPosts(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"a taken name":      {native.HelloPath, "", `{"type":"hello","v":1,"name":"bo"}`, 409, "name-taken"},
-		"no hello":          {native.HelloPath, "", `{"type":"ping"}`, 400, "bad-message"},
-		"another version":   {native.HelloPath, "", `{"type":"hello","v":2}`, 400, "version"},
-		"no JSON":           {native.HelloPath, "", `hello`, 400, "bad-message"},
-		"nobody's secret":   {native.SendPath, "AAAA", `{"type":"ping"}`, 401, "resync"},
-		"no secret":         {native.SendPath, "", `{"type":"ping"}`, 401, "resync"},
-		"half an array":     {native.SendPath, secret, `[{"type":"ping"}`, 400, "bad-message"},
-		"not UTF-8":         {native.SendPath, secret, "\"\xff\"", 400, "bad-message"},
-		"too many messages": {native.SendPath, secret, "[" + strings.Repeat("1,", 256) + "1]", 400, "bad-message"},
-		"too much":          {native.SendPath, secret, strings.Repeat(" ", 300<<10), 413, "message-too-large"},
-		"an unknown resume": {native.HelloPath, "", `{"type":"hello","v":1,"resume":"AAAA"}`, 401, "resync"},
-		"a known resume":    {native.HelloPath, "", `{"type":"hello","v":1,"resume":"` + secret + `"}`, 200, ""},
+		"a name that is taken":            {native.HelloPath, "", `{"type":"hello","v":1,"name":"bo"}`, 409, "name-taken"},
+		"a ping in place of hello":        {native.HelloPath, "", `{"type":"ping"}`, 400, "bad-message"},
+		"another version":                 {native.HelloPath, "", `{"type":"hello","v":2}`, 400, "version"},
+		"text that is not JSON":           {native.HelloPath, "", `hello`, 400, "bad-message"},
+		"an unknown secret":               {native.SendPath, "AAAA", `{"type":"ping"}`, 401, "resync"},
+		"no secret":                       {native.SendPath, "", `{"type":"ping"}`, 401, "resync"},
+		"an unfinished array":             {native.SendPath, secret, `[{"type":"ping"}`, 400, "bad-message"},
+		"not UTF-8":                       {native.SendPath, secret, "\"\xff\"", 400, "bad-message"},
+		"too many messages":               {native.SendPath, secret, "[" + strings.Repeat("1,", 256) + "1]", 400, "bad-message"},
+		"a body that is too large":        {native.SendPath, secret, strings.Repeat(" ", 300<<10), 413, "message-too-large"},
+		"a resume with an unknown secret": {native.HelloPath, "", `{"type":"hello","v":1,"resume":"AAAA"}`, 401, "resync"},
+		"a resume with a valid secret":    {native.HelloPath, "", `{"type":"hello","v":1,"resume":"` + secret + `"}`, 200, ""},
 	} {
 		status, m := s.post(c.path, c.secret, c.body)
 		if code, _ := m["code"].(string); status != c.status || code != c.code {
@@ -157,12 +163,12 @@ func TestRefusedPosts(t *testing.T) {
 		}
 	}
 	if resp := s.stream("AAAA", "").resp; resp.StatusCode != 401 {
-		t.Errorf("nobody's stream: %s", resp.Status)
+		t.Errorf("a stream with an unknown secret: status %s, want 401", resp.Status)
 	}
 }
 
-// A session's POSTs are few at a time, since each may keep as much as a message has.
-func TestPostsOfOneSessionAreFew(t *testing.T) {
+// The server refuses the fifth concurrent POST of a session, because each may hold a whole message in memory.
+func TestConcurrentPostsOfOneSessionAreLimited(t *testing.T) {
 	s := start(t)
 	_, welcome := s.post(native.HelloPath, "", `{"type":"hello","v":1}`)
 	secret := welcome["resume"].(string)
@@ -186,25 +192,26 @@ func TestPostsOfOneSessionAreFew(t *testing.T) {
 		}()
 	}
 	if status := <-answers; status != http.StatusTooManyRequests { // none of the bodies has ended
-		t.Fatalf("the first answer is %d", status)
+		t.Fatalf("the status of the first response is %d, want 429", status)
 	}
 	for _, w := range bodies {
 		go func() {
-			_, _ = w.Write([]byte(`{"type":"ping"}`)) // nobody reads the refused one's
+			_, _ = w.Write([]byte(`{"type":"ping"}`)) // fails for the refused POST, whose body the server does not read
 			_ = w.Close()
 		}()
 	}
 	for range posts - 1 {
 		if status := <-answers; status != http.StatusOK {
-			t.Errorf("one of four is answered with %d", status)
+			t.Errorf("the status of one of the other four responses is %d, want 200", status)
 		}
 	}
 	if status, m := s.post(native.SendPath, secret, `{"type":"ping"}`); status != http.StatusOK {
-		t.Errorf("afterwards: %d %v", status, m)
+		t.Errorf("a POST after the others have ended: %d %v, want 200", status, m)
 	}
 }
 
-// Pings count against a rate even before there is a session that has one.
+// Before a WebSocket has signed in, pings count against its rate limit: 10 of them, with a burst of 5 and 10 per second,
+// delay the welcome by at least 500 ms.
 func TestPingsBeforeTheHelloAreCounted(t *testing.T) {
 	s := start(t, func(o *setup) { o.limits.MessageBurst, o.limits.MessagesPerSecond = 5, 10 })
 	al := s.raw("/ws")
@@ -219,6 +226,6 @@ func TestPingsBeforeTheHelloAreCounted(t *testing.T) {
 	al.send(`{"type":"hello","v":1}`)
 	al.receive()
 	if took := time.Since(began); len(pongs) != 10 || took < 500*time.Millisecond {
-		t.Errorf("%d pongs, and a welcome after %v", len(pongs), took)
+		t.Errorf("got %d pongs and a welcome after %v, want 10 pongs and at least 500 ms", len(pongs), took)
 	}
 }

@@ -16,99 +16,100 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// fakeTransport is a transport in memory.
+// fakeTransport is a transport that records the messages written to it.
 type fakeTransport struct {
 	mu      sync.Mutex
 	session *session
 	frames  []wire.Message
-	pings   int
-	answers bool // pings
-	dead    bool
+	pings   int  // how many pings were written
+	answers bool // the client answers pings
+	dead    bool // aborted
 	closed  bool
-	tries   int
+	tries   int // how often TryWrite was called
 }
 
-func (l *fakeTransport) AnswersPings() bool { return true }
+func (f *fakeTransport) AnswersPings() bool { return true }
 
-func (l *fakeTransport) Write(frame []byte, _ time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dead {
+func (f *fakeTransport) Write(frame []byte, _ time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
 		return errors.New("dead")
 	}
 	var m wire.Message
 	if err := json.Unmarshal(frame, &m); err != nil {
 		panic(err)
 	}
-	l.frames = append(l.frames, m)
+	f.frames = append(f.frames, m)
 	return nil
 }
 
-// TryWrite is busy every other time.
-func (l *fakeTransport) TryWrite(frame []byte) (done bool, err error) {
-	l.mu.Lock()
-	l.tries++
-	busy := l.tries%2 == 0
-	l.mu.Unlock()
+// TryWrite would block every second time.
+func (f *fakeTransport) TryWrite(frame []byte) (done bool, err error) {
+	f.mu.Lock()
+	f.tries++
+	busy := f.tries%2 == 0
+	f.mu.Unlock()
 	if busy {
 		return false, nil
 	}
-	return true, l.Write(frame, time.Time{})
+	return true, f.Write(frame, time.Time{})
 }
 
-func (l *fakeTransport) TryPing() (done bool, err error) { return true, l.Ping(time.Time{}) }
+func (f *fakeTransport) TryPing() (done bool, err error) { return true, f.Ping(time.Time{}) }
 
-func (l *fakeTransport) Ping(time.Time) error {
-	l.mu.Lock()
-	l.pings++
-	answers := l.answers
-	l.mu.Unlock()
+func (f *fakeTransport) Ping(time.Time) error {
+	f.mu.Lock()
+	f.pings++
+	answers := f.answers
+	f.mu.Unlock()
 	if answers {
-		l.session.markAlive()
+		f.session.markAlive()
 	}
 	return nil
 }
 
-func (l *fakeTransport) Close(signal.Reason) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
+func (f *fakeTransport) Close(signal.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
 }
 
-func (l *fakeTransport) Abort() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.dead = true
+func (f *fakeTransport) Abort() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dead = true
 }
 
-// got returns the types of the frames, the kinds of messages from others, and the reasons of goodbyes.
-func (l *fakeTransport) got() (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, m := range l.frames {
+// got returns the type of each message written, followed by its kind or reason if it has one.
+func (f *fakeTransport) got() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.frames {
 		all = append(all, m.Type+m.Kind+m.Reason)
 	}
 	return all
 }
 
-func (l *fakeTransport) wants(t *testing.T, dead bool, frames ...string) {
+func (f *fakeTransport) wants(t *testing.T, dead bool, frames ...string) {
 	t.Helper()
 	synctest.Wait()
-	got := l.got()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !slices.Equal(got, frames) || l.dead != dead {
-		t.Errorf("dead %v, got %q, want %v, %q", l.dead, got, dead, frames)
+	got := f.got()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Equal(got, frames) || f.dead != dead {
+		t.Errorf("the transport is dead: %v, and has %q; want %v and %q", f.dead, got, dead, frames)
 	}
 }
 
-func (l *fakeTransport) pinged() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pings
+func (f *fakeTransport) pinged() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pings
 }
 
-// runBubble is a hub in its own time.
+// runBubble runs f with a handler in a synctest bubble, so that time passes only when all goroutines wait. Afterwards no
+// session may be left.
 func runBubble(t *testing.T, f func(h *Handler)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,11 +129,12 @@ func runBubble(t *testing.T, f func(h *Handler)) {
 		}
 		synctest.Wait()
 		if n := testutil.ToFloat64(h.metrics.detached); n != 0 {
-			t.Errorf("%v sessions are still detached", n)
+			t.Errorf("the metric counts %v detached sessions after the shutdown, want 0", n)
 		}
 	})
 }
 
+// mustSignIn signs a client in on a fakeTransport. answers is whether the client answers pings.
 func (h *Handler) mustSignIn(t *testing.T, name string, answers bool) (*session, *fakeTransport) {
 	t.Helper()
 	n, err := h.connectClient(t.Context(), signal.Visitor{}, &wire.Request{Name: name})
@@ -154,62 +156,68 @@ func (h *Handler) mustSignIn(t *testing.T, name string, answers bool) (*session,
 
 func sleep(d time.Duration) { <-time.After(d) }
 
+// note sends a message from the session to another client.
 func (s *session) note(to string) {
 	s.handleMessage(nil, wire.Request{Type: wire.Send, To: to, Kind: "x", Data: []byte("1")}.Encode())
 }
 
-func TestQuietTransportIsProbedWhenWrittenTo(t *testing.T) {
+// A transport that has been silent for quietTime is probed when something is written to it. If no answer comes, it is given
+// up, and the client gets the messages on its next transport.
+func TestSilentTransportIsProbedWhenWrittenTo(t *testing.T) {
 	runBubble(t, func(h *Handler) {
-		al, quietLine := h.mustSignIn(t, "al", false)
+		al, silent := h.mustSignIn(t, "al", false)
 		bo, _ := h.mustSignIn(t, "bo", true)
 		bo.note("al")
 		synctest.Wait()
-		if quietLine.pinged() != 0 {
-			t.Error("probed although it has just been heard")
+		if silent.pinged() != 0 {
+			t.Error("the transport was probed although it has just shown a sign of life")
 		}
 		sleep(quietTime)
 		bo.note("al")
 		bo.note("al")
-		quietLine.wants(t, false, "welcome", "messagex", "messagex", "messagex")
-		if quietLine.pinged() != 1 {
-			t.Errorf("%d pings", quietLine.pinged())
+		silent.wants(t, false, "welcome", "messagex", "messagex", "messagex")
+		if silent.pinged() != 1 {
+			t.Errorf("the transport got %d pings, want 1", silent.pinged())
 		}
 		sleep(probeWait + time.Millisecond)
-		quietLine.wants(t, true, "welcome", "messagex", "messagex", "messagex")
+		silent.wants(t, true, "welcome", "messagex", "messagex", "messagex")
 		again := &fakeTransport{session: al, answers: true}
 		if _, err := h.resume(again, al.client.Token(), 1); err != nil {
 			t.Fatal(err)
 		}
 		again.wants(t, false, "resumed", "messagex", "messagex")
-		sleep(time.Hour) // it answers, so it stays
+		sleep(time.Hour) // the new transport answers pings, so it is kept
 		again.wants(t, false, "resumed", "messagex", "messagex")
 	})
 }
 
+// A transport that answers no pings is given up. Its session ends when the time to resume has passed, and only then is the
+// name free.
 func TestSilentTransportIsGivenUpAndThenItsSession(t *testing.T) {
 	runBubble(t, func(h *Handler) {
 		_, silent := h.mustSignIn(t, "al", false)
-		bo, line := h.mustSignIn(t, "bo", true)
+		bo, boTransport := h.mustSignIn(t, "bo", true)
 		sleep(time.Second)
 		bo.note("al")
-		sleep(20 * time.Second) // a ping each 10 s, 5 s to answer
+		sleep(20 * time.Second) // the hub pings every 10 s and waits 5 s
 		silent.wants(t, true, "welcome", "messagex")
-		line.wants(t, false, "welcome")
+		boTransport.wants(t, false, "welcome")
 		if err := bo.client.SignIn("al"); !errors.Is(err, signal.ErrNameTaken) {
 			t.Errorf("the name is free while the session may be resumed: %v", err)
 		}
-		sleep(31 * time.Second)
-		line.wants(t, false, "welcome", "gone")
+		sleep(31 * time.Second) // a session may be resumed for 30 s
+		boTransport.wants(t, false, "welcome", "gone")
 		if err := bo.client.SignIn("al"); err != nil {
-			t.Errorf("the name isn't free: %v", err)
+			t.Errorf("the name is not free although the session has ended: %v", err)
 		}
 	})
 }
 
-func TestTooMuchForADetachedSession(t *testing.T) {
+// A session without a transport ends when it would have to keep more messages than the limit.
+func TestDetachedSessionOverflows(t *testing.T) {
 	runBubble(t, func(h *Handler) {
 		al, l := h.mustSignIn(t, "al", true)
-		bo, line := h.mustSignIn(t, "bo", true)
+		bo, boTransport := h.mustSignIn(t, "bo", true)
 		al.detach(l)
 		for range signal.DefaultLimits().ResumeMessages {
 			sleep(time.Millisecond)
@@ -217,23 +225,21 @@ func TestTooMuchForADetachedSession(t *testing.T) {
 		}
 		synctest.Wait()
 		if _, err := h.checkResume(&wire.Request{Resume: al.client.Token()}); err != nil {
-			t.Errorf("the session is over too early: %v", err)
+			t.Errorf("the session ended before the limit was exceeded: %v", err)
 		}
 		bo.note("al")
-		line.wants(t, false, "welcome", "gone")
-		if _, err := h.resume(&otherTransport{}, al.client.Token(), 0); err != signal.ErrResync {
-			t.Errorf("resumed: %v", err)
+		boTransport.wants(t, false, "welcome", "gone")
+		if _, err := h.resume(&fakeTransport{}, al.client.Token(), 0); err != signal.ErrResync {
+			t.Errorf("resuming a session that has overflowed: got %v, want %v", err, signal.ErrResync)
 		}
 	})
 }
 
-// otherTransport is a line that nobody reads.
-type otherTransport struct{ fakeTransport }
-
-func TestSlowTransportHoldsNobodyUp(t *testing.T) {
+// A write that hangs on the old transport does not keep a session from resuming on another one.
+func TestHangingTransportDoesNotBlockResume(t *testing.T) {
 	runBubble(t, func(h *Handler) {
 		al, l := h.mustSignIn(t, "al", true)
-		al.writeMu.Lock() // as a write that hangs does
+		al.writeMu.Lock() // simulates a write that hangs
 		second := &fakeTransport{session: al, answers: true}
 		resumed := make(chan struct{})
 		go func() {

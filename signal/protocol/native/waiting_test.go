@@ -14,7 +14,7 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// waiting is what the hub counts as waiting for its clients, in bytes.
+// waiting returns how many bytes wait for clients, by the hub's metric.
 func waiting(t *testing.T, reg prometheus.Gatherer) float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -26,30 +26,31 @@ func waiting(t *testing.T, reg prometheus.Gatherer) float64 {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}
-	t.Fatal("nobody counts what waits")
+	t.Fatal("there is no metric of the bytes that wait")
 	return 0
 }
 
-// TestWhatWaitsForTheAwayIsLimited: an address whose clients are away can't have more kept for it than its share. Some of their
-// sessions end, which the sender hears; who comes back either has every message or is told to begin anew.
-func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
+// The messages that are kept for the disconnected clients of one address are limited. When the limit is reached, messages
+// are refused and some of the sessions end, and the sender learns that. A client that returns either resumes with every
+// message or is told to sign in again.
+func TestKeptMessagesOfOneAddressAreLimited(t *testing.T) {
 	const (
-		most    = 1 << 20
-		clients = 8
-		rounds  = 12
+		maxWaiting = 1 << 20
+		clients    = 8
+		rounds     = 12
 	)
 	reg := prometheus.NewRegistry()
 	s := start(t, func(o *setup) {
 		o.hub.Registerer = reg
 		o.limits.MessagesPerSecond, o.limits.MessageBurst = 1e6, 1e6
-		o.limits.MaxMessage, o.limits.QueueBytes, o.limits.ResumeBytes, o.limits.WaitingPerAddr = 64<<10, 256<<10, 512<<10, most
+		o.limits.MaxMessage, o.limits.QueueBytes, o.limits.ResumeBytes, o.limits.WaitingPerAddr = 64<<10, 256<<10, 512<<10, maxWaiting
 	})
 	secrets := make(map[string]string)
 	for i := range clients {
 		r, name := s.raw("/ws"), fmt.Sprint("away", i)
 		r.send(`{"type":"hello","v":1,"name":"` + name + `"}`)
 		secrets[name] = r.receive()["resume"].(string)
-		r.send(`{"type":"ping"}`) // who has said nothing yet is not waited for
+		r.send(`{"type":"ping"}`) // otherwise the session would not be kept
 		r.receive()
 		if err := r.ws.NetConn().Close(); err != nil {
 			t.Fatal(err)
@@ -71,8 +72,8 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 			default:
 				t.Fatalf("%s: %v", name, err)
 			}
-			if n := waiting(t, reg); n > most {
-				t.Fatalf("%.0f bytes wait for one address, which may have %d", n, most)
+			if n := waiting(t, reg); n > maxWaiting {
+				t.Fatalf("%.0f bytes wait for one address, want at most %d", n, maxWaiting)
 			}
 		}
 	}
@@ -81,16 +82,16 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 		r := s.raw("/ws")
 		r.send(`{"type":"hello","v":1,"resume":"` + secret + `","seq":0}`)
 		m := r.receive()
-		if m["code"] == "resync" { // both sides know
+		if m["code"] == "resync" { // the sender must also learn that the session has ended
 			_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: json.RawMessage(`1`)})
 			var refused *client.Error
 			if !errors.As(err, &refused) || refused.Code != signal.ErrPeerOffline.Code {
-				t.Errorf("%s: to a session that is over: %v", name, err)
+				t.Errorf("%s: sending to a session that has ended: got %v, want %v", name, err, signal.ErrPeerOffline)
 			}
 			continue
 		}
 		if m["type"] != "resumed" || over[name] {
-			t.Fatalf("%s: %v", name, m)
+			t.Fatalf("%s: resuming got %v; the sender had learned that the session ended: %v", name, m, over[name])
 		}
 		resumed++
 		for i := range sent[name] {
@@ -100,12 +101,12 @@ func TestWhatWaitsForTheAwayIsLimited(t *testing.T) {
 		}
 	}
 	if resumed == 0 || resumed == clients {
-		t.Errorf("%d of %d sessions were resumed", resumed, clients)
+		t.Errorf("%d of %d sessions were resumed, want some but not all", resumed, clients)
 	}
 	if err := s.hub.Shutdown(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	if n := waiting(t, reg); n != 0 {
-		t.Errorf("%.0f bytes wait for nobody", n)
+		t.Errorf("%.0f bytes wait after the shutdown, want 0", n)
 	}
 }

@@ -109,7 +109,7 @@ func (w *webSocket) startSession(ctx context.Context, n newcomer, attach func(we
 func (w *webSocket) resume(r *wire.Request) *signal.Error {
 	s, ok := w.handler.findSession(r.Resume)
 	if ok {
-		w.setSession(s) // before the client can react to what is written to it
+		w.setSession(s) // first, because the client can send as soon as it sees the resumed message
 	}
 	if _, err := w.handler.resume(w.wsTransport, r.Resume, r.Seq); err != nil {
 		w.setSession(nil)

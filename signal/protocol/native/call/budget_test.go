@@ -10,16 +10,17 @@ import (
 	"icebox/signal/broker"
 )
 
-// TestBudget has one address fill as many calls as it can: what is kept stays within its share, and others keep theirs.
-func TestBudget(t *testing.T) {
+// However many calls the clients of one address fill with messages, these stay within the address's limit, and clients of
+// other addresses can still send. When the limit of all calls is reached, messages are refused until a call ends.
+func TestKeptMessagesStayWithinTheLimits(t *testing.T) {
 	const share, all = 1 << 20, 5 << 19
 	r := newRegistry(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = share, all, 50 })
 	data := make([]byte, 30<<10)
-	fill := func(from string) (mallories []*person, ids []string) {
+	fill := func(from string) (senders []*person, ids []string) {
 		for i := range 10 {
 			m := newPerson(fmt.Sprint(from, i))
 			m.from = netip.MustParseAddr(from)
-			mallories = append(mallories, m)
+			senders = append(senders, m)
 			for range 50 {
 				id := r.mustCreate(t, m, 0)
 				ids = append(ids, id)
@@ -30,11 +31,11 @@ func TestBudget(t *testing.T) {
 				}
 			}
 		}
-		return mallories, ids
+		return senders, ids
 	}
-	mallories, ids := fill("192.0.2.1")
+	senders, ids := fill("192.0.2.1")
 	if n := r.budget.Total(); n > share || n < share-len(data)-overhead-1 {
-		t.Errorf("one address keeps %d bytes of %d", n, share)
+		t.Errorf("%d bytes are kept from one address, want the most that fits in %d", n, share)
 	}
 	al := newPerson("al")
 	al.from = netip.MustParseAddr("192.0.2.2")
@@ -43,26 +44,27 @@ func TestBudget(t *testing.T) {
 	others, _ := fill("192.0.2.3")
 	more, _ := fill("192.0.2.4")
 	if n := r.budget.Total(); n > all || n < all-len(data)-overhead-1 {
-		t.Errorf("%d bytes of %d are kept", n, all)
+		t.Errorf("%d bytes are kept in all, want the most that fits in %d", n, all)
 	}
 	wantErr(t, r.Send(al, own, broker.Addr{}, "x", data), signal.ErrCallsCrowded)
-	must(t, r.Hangup(mallories[0], ids[0]))
-	send(t, r, al, own, "x", string(data)) // in the room of a call that has ended
+	must(t, r.Hangup(senders[0], ids[0]))
+	send(t, r, al, own, "x", string(data)) // fits now that a call has ended
 	bo := newPerson("bo")
 	must(t, r.Join(bo, own, Pass{}, nothing))
-	if len(bo.told) != 2 {
-		t.Errorf("bo was told %d messages", len(bo.told))
+	if len(bo.received) != 2 {
+		t.Errorf("bo received %d messages, want 2", len(bo.received))
 	}
-	for _, p := range append(append(append(mallories, others...), more...), al, bo) {
+	for _, p := range append(append(append(senders, others...), more...), al, bo) {
 		r.Drop(p)
 	}
 	if n := r.budget.Total(); n != 0 {
-		t.Errorf("%d bytes are kept by nobody", n)
+		t.Errorf("%d bytes are kept after all parties have left, want 0", n)
 	}
 }
 
-// TestBudgetIsWhatIsKept does all there is to do in any order: the budget is always what the calls hold.
-func TestBudgetIsWhatIsKept(t *testing.T) {
+// After any sequence of operations, the budget equals the bytes of the messages that the calls keep, in all and for each
+// address.
+func TestBudgetEqualsKeptBytes(t *testing.T) {
 	r := newRegistry(t, func(l *signal.CallLimits) { l.KeptPerAddr, l.KeptTotal, l.PerClient = 3000, 5000, 100 })
 	var people []*person
 	for i := range 6 {
@@ -91,22 +93,22 @@ func TestBudgetIsWhatIsKept(t *testing.T) {
 		default:
 			_ = r.Send(p, ids[i], broker.Addr{}, label, make([]byte, rand.IntN(600)))
 		}
-		held := make(map[netip.Addr]int)
+		keptOf := make(map[netip.Addr]int)
 		sum := 0
 		for _, c := range r.calls {
 			sum += c.kept.bytes
 			for _, s := range c.kept.senders {
 				for _, e := range s.all() {
-					held[s.addrKey] += size(e)
+					keptOf[s.addrKey] += size(e)
 				}
 			}
 		}
 		if r.budget.Total() != sum {
-			t.Fatalf("the budget is %d bytes, the calls hold %d", r.budget.Total(), sum)
+			t.Fatalf("the budget has %d bytes, but the calls keep %d", r.budget.Total(), sum)
 		}
-		for a, n := range held {
+		for a, n := range keptOf {
 			if r.budget.Of(a) != n {
-				t.Fatalf("%v has %d bytes in the budget, and %d in calls", a, r.budget.Of(a), n)
+				t.Fatalf("the budget has %d bytes of %v, but the calls keep %d", r.budget.Of(a), a, n)
 			}
 		}
 	}

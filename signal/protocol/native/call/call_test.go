@@ -13,13 +13,13 @@ import (
 	"icebox/signal/broker"
 )
 
-// person is a party that writes down what it is told.
+// person is a party that records the events it is notified of.
 type person struct {
-	addr broker.Addr
-	from netip.Addr
-	name string
-	told []string
-	busy bool
+	addr     broker.Addr
+	from     netip.Addr
+	name     string
+	received []string
+	busy     bool
 }
 
 func newPerson(name string) *person {
@@ -35,20 +35,21 @@ func (p *person) Notify(e Event) error {
 	if p.busy {
 		return signal.ErrPeerBusy
 	}
-	what := map[EventKind]string{Joined: "joined", Message: e.Label, Kept: e.Label}[e.Kind]
-	if what == "" {
-		what = e.Kind.Reason()
+	kind := map[EventKind]string{Joined: "joined", Message: e.Label, Kept: e.Label}[e.Kind]
+	if kind == "" {
+		kind = e.Kind.Reason()
 	}
-	p.told = append(p.told, fmt.Sprintf("%s %s%s", what, e.FromName, e.Data))
+	p.received = append(p.received, fmt.Sprintf("%s %s%s", kind, e.FromName, e.Data))
 	return nil
 }
 
-func (p *person) wants(t *testing.T, told ...string) {
+// wants checks the events since the last time. Each is its kind or label, followed by the sender's name and the data.
+func (p *person) wants(t *testing.T, events ...string) {
 	t.Helper()
-	if !slices.Equal(p.told, told) {
-		t.Errorf("%s was told %q, want %q", p.name, p.told, told)
+	if !slices.Equal(p.received, events) {
+		t.Errorf("%s received %q, want %q", p.name, p.received, events)
 	}
-	p.told = nil
+	p.received = nil
 }
 
 func newRegistry(t *testing.T, change ...func(*signal.CallLimits)) *Registry {
@@ -57,7 +58,7 @@ func newRegistry(t *testing.T, change ...func(*signal.CallLimits)) *Registry {
 	for _, f := range change {
 		f(&l)
 	}
-	r, err := New(Options{Limits: func() signal.CallLimits { return l }, Secret: []byte("of all processes")})
+	r, err := New(Options{Limits: func() signal.CallLimits { return l }, Secret: []byte("secret of all processes")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,8 @@ func send(t *testing.T, r *Registry, p Party, id, label, data string) {
 	must(t, r.Send(p, id, broker.Addr{}, label, []byte(data)))
 }
 
-func TestLateJoinerIsToldInOrder(t *testing.T) {
+// A late joiner receives the kept messages in the right order and only once, after the response to its join.
+func TestLateJoinerReceivesKeptMessages(t *testing.T) {
 	r, al, bo := newRegistry(t), newPerson("al"), newPerson("bo")
 	id := r.mustCreate(t, al, 0)
 	send(t, r, al, id, "candidate", "0")
@@ -102,8 +104,8 @@ func TestLateJoinerIsToldInOrder(t *testing.T) {
 	send(t, r, al, id, "candidate", "2")
 	send(t, r, al, id, "candidate", "3")
 	must(t, r.Join(bo, id, Pass{}, func(i Info) {
-		if len(i.Others) != 1 || i.Others[0] != Party(al) || len(bo.told) > 0 {
-			t.Errorf("joined with %v, told %q", i, bo.told)
+		if len(i.Others) != 1 || i.Others[0] != Party(al) || len(bo.received) > 0 {
+			t.Errorf("bo joined with %v, after it had received %q", i, bo.received)
 		}
 	}))
 	bo.wants(t, "offer al2", "candidate al0", "candidate al2", "candidate al3", "mood al!")
@@ -113,17 +115,18 @@ func TestLateJoinerIsToldInOrder(t *testing.T) {
 	must(t, r.Leave(bo, id))
 	al.wants(t, "left bo")
 	must(t, r.Join(bo, id, Pass{}, nothing))
-	bo.wants(t) // nothing is told twice
+	bo.wants(t) // nothing is sent twice
 	must(t, r.Hangup(bo, id))
 	al.wants(t, "joined bo", "hangup bo")
 	bo.wants(t, "hangup bo")
 	wantErr(t, r.Join(bo, id, Pass{}, nothing), signal.ErrNoSuchCall)
 	if len(r.calls)+len(r.members)+len(r.users) != 0 {
-		t.Errorf("something is left: %v %v %v", r.calls, r.members, r.users)
+		t.Errorf("the registry still has the calls %v, members %v and users %v", r.calls, r.members, r.users)
 	}
 }
 
-func TestWhoMayBeInACall(t *testing.T) {
+// The limits on parties and calls hold, and only a client in a call can act in it.
+func TestCallLimits(t *testing.T) {
 	r := newRegistry(t, func(l *signal.CallLimits) { l.Parties, l.PerClient, l.Total = 3, 2, 3 })
 	al, bo, cy, di := newPerson("al"), newPerson("bo"), newPerson("cy"), newPerson("di")
 	wantErr(t, r.Create(al, 4, nothing), signal.ErrCallLimit)
@@ -140,11 +143,12 @@ func TestWhoMayBeInACall(t *testing.T) {
 	wantErr(t, r.Leave(di, id), signal.ErrNotInCall)
 	wantErr(t, r.Hangup(di, id), signal.ErrNotInCall)
 	r.mustCreate(t, al, 2)
-	wantErr(t, r.Create(al, 2, nothing), signal.ErrCallLimit) // of al
+	wantErr(t, r.Create(al, 2, nothing), signal.ErrCallLimit) // al is in two calls
 	r.mustCreate(t, di, 2)
-	wantErr(t, r.Create(di, 2, nothing), signal.ErrCallLimit) // of all
+	wantErr(t, r.Create(di, 2, nothing), signal.ErrCallLimit) // there are three calls
 }
 
+// With OnePerUser, two clients of the same user cannot be in different calls.
 func TestOneCallPerUser(t *testing.T) {
 	r := newRegistry(t, func(l *signal.CallLimits) { l.OnePerUser = true })
 	al, again, bo := newPerson("al"), newPerson("al"), newPerson("bo")
@@ -157,6 +161,7 @@ func TestOneCallPerUser(t *testing.T) {
 	must(t, r.Join(again, id, Pass{}, nothing))
 }
 
+// A call that tokens list can be created and joined only with such a token.
 func TestReservedCalls(t *testing.T) {
 	r, al, bo := newRegistry(t), newPerson("al"), newPerson("bo")
 	must(t, r.Join(al, "room", Pass{Listed: true}, nothing))
@@ -165,13 +170,14 @@ func TestReservedCalls(t *testing.T) {
 	wantErr(t, r.Join(bo, "no room", Pass{Listed: true}, nothing), signal.ErrNoSuchCall)
 }
 
-func TestMessagesToOne(t *testing.T) {
+// A message goes to one party or to all others. If one of them cannot take it, the sender gets an error.
+func TestMessagesToOneAndToAll(t *testing.T) {
 	r := newRegistry(t, func(l *signal.CallLimits) { l.Parties = 3 })
 	al, bo, cy := newPerson("al"), newPerson("bo"), newPerson("cy")
 	id := r.mustCreate(t, al, 3)
 	must(t, r.Join(bo, id, Pass{}, nothing))
 	must(t, r.Join(cy, id, Pass{}, nothing))
-	al.told, bo.told, cy.told = nil, nil, nil
+	al.received, bo.received, cy.received = nil, nil, nil
 	must(t, r.Send(al, id, cy.addr, "offer", []byte("1")))
 	wantErr(t, r.Send(al, id, newPerson("x").addr, "offer", nil), signal.ErrPeerOffline)
 	cy.busy = true
@@ -183,16 +189,17 @@ func TestMessagesToOne(t *testing.T) {
 	bo.wants(t, "gone al")
 }
 
-func TestKeptIsBounded(t *testing.T) {
+// The bytes and the number of messages that a call keeps are limited. A new offer frees the bytes of the previous one.
+func TestKeptMessagesOfOneCallAreLimited(t *testing.T) {
 	r := newRegistry(t, func(l *signal.CallLimits) { l.KeptBytes = 10*overhead + 1000 })
 	al := newPerson("al")
 	id := r.mustCreate(t, al, 0)
 	send(t, r, al, id, "offer", string(make([]byte, 900)))
 	wantErr(t, r.Send(al, id, broker.Addr{}, "candidate", make([]byte, 2000)), signal.ErrCallCrowded)
-	send(t, r, al, id, "offer", string(make([]byte, 1000))) // takes the first one's room
+	send(t, r, al, id, "offer", string(make([]byte, 1000))) // replaces the first offer
 	r.Drop(al)
 	if k := r.calls[id].kept; k.bytes != 0 || k.count != 0 {
-		t.Errorf("%d bytes and %d messages of who has gone are kept", k.bytes, k.count)
+		t.Errorf("%d bytes and %d messages of a party that has left are kept, want none", k.bytes, k.count)
 	}
 	r = newRegistry(t)
 	id = r.mustCreate(t, al, 0)
@@ -202,7 +209,8 @@ func TestKeptIsBounded(t *testing.T) {
 	wantErr(t, r.Send(al, id, broker.Addr{}, "x", nil), signal.ErrCallCrowded)
 }
 
-func TestCallsEndByThemselves(t *testing.T) {
+// A call ends if nobody joins it in time, or if it is empty for EmptyWait. An empty call that is joined again goes on.
+func TestUnjoinedAndEmptyCallsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry(t, func(l *signal.CallLimits) { l.Unjoined = 10 * time.Minute })
 		al, bo := newPerson("al"), newPerson("bo")
@@ -212,7 +220,7 @@ func TestCallsEndByThemselves(t *testing.T) {
 		<-time.After(EmptyWait - time.Second)
 		must(t, r.Join(al, back, Pass{}, nothing))
 		must(t, r.Join(bo, back, Pass{}, nothing))
-		al.told = nil
+		al.received = nil
 		<-time.After(2 * time.Second)
 		synctest.Wait()
 		wantErr(t, r.Join(bo, empty, Pass{}, nothing), signal.ErrNoSuchCall)
@@ -229,13 +237,13 @@ func TestIDs(t *testing.T) {
 	for range 1000 {
 		id := newID()
 		if !ValidID(id) || len(id) != 16 || seen[id] {
-			t.Fatalf("ID %q", id)
+			t.Fatalf("the ID %q is invalid, has the wrong length, or was generated before", id)
 		}
 		seen[id] = true
 	}
 	for _, id := range []string{"", "a b", "ä", "a/b", string(make([]byte, 65))} {
 		if ValidID(id) {
-			t.Errorf("%q is valid", id)
+			t.Errorf("%q is a valid ID, want invalid", id)
 		}
 	}
 }

@@ -26,10 +26,10 @@ func FuzzDecode(f *testing.F) {
 		before := bytes.Clone(text)
 		r, ok := Decode(text)
 		if !bytes.Equal(before, text) {
-			t.Fatal("the text was changed")
+			t.Fatal("Decode changed the text")
 		}
 		if len(r.Ref) > maxRef || r.Ref != nil && !json.Valid(r.Ref) || r.Data != nil && !json.Valid(r.Data) {
-			t.Fatalf("%q: ref %q, data %q", text, r.Ref, r.Data)
+			t.Fatalf("%q: Decode accepted the ref %q and the data %q", text, r.Ref, r.Data)
 		}
 		if !ok {
 			return
@@ -39,23 +39,24 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		if second, ok := Decode(again); !ok || second.Type != r.Type && json.Valid([]byte(r.Type)) {
-			t.Fatalf("%q became %q", text, again)
+			t.Fatalf("%q became %q, which decodes to a different request", text, again)
 		}
 	})
 }
 
-func TestDecodeRefuses(t *testing.T) {
+func TestDecodeChecksTypes(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"type":"ping"}`: true, `{}`: true, `{"ref":null,"seq":null}`: true, `{"type":"x","unknown":[]}`: true,
 		`{"type":1}`: false, `{"ref":{}}`: false, `{"ref":true}`: false, `{"seq":-1}`: false, `{"seq":9007199254740993000}`: false,
 		`{"names":[1]}`: false, `{"v":"1"}`: false, `[]`: false, `null`: false, ``: false,
 	} {
 		if _, ok := Decode([]byte(text)); ok != want {
-			t.Errorf("%s: %v, want %v", text, ok, want)
+			t.Errorf("%s: Decode returned %v, want %v", text, ok, want)
 		}
 	}
 }
 
+// AppendDelivery and Numbered put JSON together without an encoder; the result is valid and has all members.
 func TestDeliveryIsJSON(t *testing.T) {
 	data := []byte(`{"sdp":"v=0"}`)
 	var m Message
@@ -68,10 +69,10 @@ func TestDeliveryIsJSON(t *testing.T) {
 	}
 }
 
-func TestKinds(t *testing.T) {
+func TestValidKind(t *testing.T) {
 	for kind, want := range map[string]bool{"offer": true, "x-1": true, "": false, "a b": false, "ä": false, strings.Repeat("a", 33): false} {
 		if ValidKind(kind) != want {
-			t.Errorf("%q: %v", kind, !want)
+			t.Errorf("ValidKind(%q) is %v, want %v", kind, !want, want)
 		}
 	}
 }
