@@ -1,5 +1,5 @@
-// Package native serves icebox's own signalling protocol, version 1. Its messages are JSON objects, and the member
-// "type" says what each of them is. They travel over a WebSocket, or over server-sent events and POST requests.
+// Package native serves icebox's own signalling protocol, version 1. Its messages are JSON objects whose member "type"
+// names the type of the message. They travel over a WebSocket, or over server-sent events and POST requests.
 //
 // This comment is the protocol's specification, for people who write clients. In the examples, -> marks a message from
 // the client and <- a message from the server. Package wire below has the messages as Go types, and package
@@ -34,7 +34,7 @@
 // JWT if there is one; otherwise it has no name, and others can reach it only by its ID. "token" is a JWT or an API
 // key, depending on what the server requires. The URL of the WebSocket may carry it instead, as ?token= or ?key=.
 //
-// "resume" is a secret: the server takes whoever presents it for this client. If the client has a name, the secret also
+// "resume" is a secret, with which the client resumes or replaces this session. If the client has a name, the secret also
 // works as a Bearer token when it fetches ICE servers over HTTP.
 //
 // The welcome can be passed to `new RTCPeerConnection` as it is. If the server could not provide ICE servers,

@@ -14,7 +14,8 @@ import (
 const retryICEAfter = 30 * time.Second
 
 // addICE adds ICE servers to a message, for its call if it has one, and reports whether it did. If they could not be
-// provided, it adds the reason. Either way the client gets fresh ones later: before these expire, or after retryICEAfter.
+// provided, it adds the reason. It also starts the timer that sends fresh ones: before these expire, or after
+// retryICEAfter.
 func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	if s.handler.ice == nil {
 		return false

@@ -24,7 +24,7 @@ import (
 const Protocol = "native"
 
 const (
-	// helloWait is the time that a WebSocket has to sign in, and that verifying a token may take.
+	// helloWait is how long a WebSocket may take to sign in. Verifying a token may take as long.
 	helloWait = 10 * time.Second
 	// quietTime is how long a transport may be silent before a write to it is followed by a ping (a probe).
 	quietTime = 5 * time.Second
@@ -71,7 +71,7 @@ type Handler struct {
 // New returns a Handler. It fails if there is no hub, or if a metric is registered already.
 func New(o Options) (*Handler, error) {
 	if o.Hub == nil {
-		return nil, errors.New("create the native handler: no hub is given")
+		return nil, errors.New("create the native handler: Options.Hub is nil")
 	}
 	h := &Handler{hub: o.Hub, ice: o.ICE, authorize: o.Authorize, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
 	if h.authorize == nil {

@@ -27,6 +27,7 @@ func (w *webSocket) handleHello(text []byte) (slow func()) {
 	return w.signInInline(&r)
 }
 
+// sendHelloErrorLater returns a function that calls sendHelloError, because writing to the WebSocket may block.
 func (w *webSocket) sendHelloErrorLater(r *wire.Request, err *signal.Error) (slow func()) {
 	return func() { w.sendHelloError(r, err) }
 }

@@ -7,8 +7,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// Write implements signal.Conn. It never fails, because a session keeps the frame if its transport fails. The hub calls
-// it for one frame at a time. After a TryWrite that returned false, it finishes that frame.
+// Write implements signal.Conn. It never fails, because the session keeps the frame if its transport fails. The hub calls
+// it for one frame at a time. If TryWrite has already numbered the frame, Write only finishes writing it.
 func (s *session) Write(frame []byte, deadline time.Time) error {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
