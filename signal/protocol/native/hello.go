@@ -64,7 +64,7 @@ func (h *Handler) signInSession(ctx context.Context, n newcomer, releaseConn fun
 	return s.welcome(ctx), nil
 }
 
-// claimName claims a name for the session. If there is a session whose secret is replace, claimName first ends it. If that
+// claimName claims a name for the session. If there is a session whose secret is replace, claimName ends it. If that
 // session has the same name, the name passes to the new one without a moment in which others could claim it.
 func (h *Handler) claimName(ctx context.Context, s *session, name, replace string) error {
 	if old, ok := h.findSession(replace); ok {
