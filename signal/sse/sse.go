@@ -1,8 +1,8 @@
-// Package sse is a response of server-sent events (the HTML standard, section 9.2) as the core's Conn. A [Stream] knows no protocol: what
-// is written to it is one or more whole events.
+// Package sse makes an HTTP response with server-sent events (HTML standard, section 9.2) a [signal.Conn]. A [Stream] does
+// not format events: the caller writes one or more complete events, in the format of its protocol.
 //
-// The handler that makes a stream stays in it ([Stream.Wait]) for as long as it lasts, and calls [Stream.Leave] before it returns:
-// nobody may touch a response afterwards.
+// The HTTP handler creates the stream, calls [Stream.Start], blocks in [Stream.Wait] while the stream lasts, and calls
+// [Stream.Finish] before it returns, because a response must not be used after its handler has returned.
 package sse
 
 import (
@@ -15,15 +15,15 @@ import (
 	"icebox/signal"
 )
 
-// comment is what keeps proxies and clients from taking a stream without events for dead.
-var comment = []byte(": \n\n")
+// keepAlive is a comment line. Proxies and clients close a stream on which nothing arrives for too long.
+var keepAlive = []byte(": \n\n")
 
-// lastWrite is how long a response may take to say that it has ended.
-const lastWrite = 5 * time.Second
+// finishWait limits how long the HTTP server may take to write the end of the response after Finish.
+const finishWait = 5 * time.Second
 
-var errEnded = errors.New("the event stream is over")
+var errEnded = errors.New("event stream has ended")
 
-// Stream implements signal.Conn. Any goroutine may call its methods.
+// Stream implements [signal.Conn]. Its methods are safe for concurrent use after Start has returned.
 type Stream struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
@@ -31,18 +31,19 @@ type Stream struct {
 	once sync.Once
 	done chan struct{}
 
-	writing sync.Mutex // held while writing
+	writing sync.Mutex // held during a write; locked before mu
 
 	mu       sync.Mutex
-	finished bool // the response must not be touched any more
+	finished bool // Finish has returned or is about to: the response must not be used
 }
 
-// New makes a stream of a response to which nothing has been written.
+// New returns a stream that writes to w. Nothing has been written to w yet.
 func New(w http.ResponseWriter) *Stream {
 	return &Stream{w: w, rc: http.NewResponseController(w), done: make(chan struct{})}
 }
 
-// Start sends the header. The connection's own deadlines are lifted; every write has one.
+// Start sets the response header with status 200; the first write sends it. Start also removes the read deadline that the
+// HTTP server has set. A write has a deadline of its own.
 func (s *Stream) Start() {
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -50,10 +51,12 @@ func (s *Stream) Start() {
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
 	s.w.WriteHeader(http.StatusOK)
-	_ = s.rc.SetReadDeadline(time.Time{}) // where it can't be lifted the client opens another stream in time
+	// If this fails, the stream ends at the server's read deadline, and the client opens a new one.
+	_ = s.rc.SetReadDeadline(time.Time{})
 }
 
-// Write implements signal.Conn.
+// Write implements [signal.Conn]. It writes complete events and sends them at once. It fails after Close, Abort or Finish,
+// and if the response does not support write deadlines.
 func (s *Stream) Write(events []byte, deadline time.Time) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -69,32 +72,33 @@ func (s *Stream) Write(events []byte, deadline time.Time) error {
 		return err
 	}
 	err := s.rc.Flush()
-	_ = s.rc.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream at its deadline, whether somebody writes or not
+	_ = s.rc.SetWriteDeadline(time.Time{}) // HTTP/2 resets a stream at its deadline, even if no write is under way
 	return err
 }
 
-// Ping implements signal.Conn. Nothing answers it.
-func (s *Stream) Ping(deadline time.Time) error { return s.Write(comment, deadline) }
+// Ping implements [signal.Conn]. It writes a comment, which clients ignore, so there is no reply.
+func (s *Stream) Ping(deadline time.Time) error { return s.Write(keepAlive, deadline) }
 
-// Close implements signal.Conn. Clients open another stream, whatever the reason.
+// Close implements [signal.Conn]. It ignores the reason, because an event stream cannot carry one and a browser's
+// EventSource reconnects in any case.
 func (s *Stream) Close(signal.Reason) { s.end() }
 
-// Abort implements signal.Conn.
+// Abort implements [signal.Conn]. A write that is under way fails at once.
 func (s *Stream) Abort() {
 	s.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.finished {
-		_ = s.rc.SetWriteDeadline(time.Unix(1, 0)) // frees who is writing
+		_ = s.rc.SetWriteDeadline(time.Unix(1, 0)) // unblocks a write
 	}
 }
 
 func (s *Stream) end() { s.once.Do(func() { close(s.done) }) }
 
-// Done is closed when the stream ends.
+// Done returns a channel that is closed by the first call of Close, Abort or Finish.
 func (s *Stream) Done() <-chan struct{} { return s.done }
 
-// Wait returns when the stream is over, or its request is.
+// Wait blocks until the stream has ended, or until the request's context is done.
 func (s *Stream) Wait(request context.Context) {
 	select {
 	case <-request.Done():
@@ -102,10 +106,10 @@ func (s *Stream) Wait(request context.Context) {
 	}
 }
 
-// Finish ends the stream, and returns when nobody uses the response any more.
+// Finish ends the stream. After it returns, no method of the stream uses the response.
 func (s *Stream) Finish() {
 	s.end()
-	if !s.writing.TryLock() { // nobody writes after the end, but who is writing may not be waited for
+	if !s.writing.TryLock() { // end stops further writes, but one under way may block until its deadline
 		s.Abort()
 		s.writing.Lock()
 	}
@@ -113,5 +117,5 @@ func (s *Stream) Finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
-	_ = s.rc.SetWriteDeadline(time.Now().Add(lastWrite))
+	_ = s.rc.SetWriteDeadline(time.Now().Add(finishWait))
 }

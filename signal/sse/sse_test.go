@@ -21,7 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
 
-// serve runs one stream, which do uses from another goroutine, until the handler has returned.
+// serve runs one stream. It calls read with the client's connection, and do with the stream in a goroutine of the server.
+// It returns when the HTTP handler has returned.
 func serve(t *testing.T, read func(net.Conn), do func(*Stream)) {
 	t.Helper()
 	done := make(chan struct{})
@@ -49,13 +50,14 @@ func serve(t *testing.T, read func(net.Conn), do func(*Stream)) {
 	select {
 	case <-done:
 	case <-time.After(patience):
-		t.Fatal("the handler doesn't return")
+		t.Fatal("the HTTP handler has not returned")
 	}
 }
 
+// soon returns a deadline that no working write misses.
 func soon() time.Time { return time.Now().Add(patience) }
 
-func TestEventsAndComments(t *testing.T) {
+func TestWriteSendsEventsAndPingSendsComments(t *testing.T) {
 	serve(t, func(c net.Conn) {
 		text, _ := io.ReadAll(c)
 		_, body, _ := strings.Cut(string(text), "\r\n\r\n")
@@ -71,17 +73,16 @@ func TestEventsAndComments(t *testing.T) {
 		}
 		s.Close(signal.Restarting)
 		if err := s.Write([]byte("data:2\n\n"), soon()); err == nil {
-			t.Error("a stream that is over takes an event")
+			t.Error("Write succeeded on a stream that has ended")
 		}
 	})
 }
 
-// What a client doesn't read is given up at its deadline.
-func TestDeadline(t *testing.T) {
+func TestWriteFailsAtItsDeadlineIfTheClientDoesNotRead(t *testing.T) {
 	failed := make(chan error, 1)
 	serve(t, func(c net.Conn) {
 		if err := <-failed; err == nil {
-			t.Error("64 MiB were written to somebody who doesn't read")
+			t.Error("a write of 64 MiB succeeded, but the client does not read")
 		}
 	}, func(s *Stream) {
 		failed <- s.Write(make([]byte, 64<<20), time.Now().Add(50*time.Millisecond))
@@ -89,16 +90,15 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// Abort frees who is writing.
-func TestAbort(t *testing.T) {
+func TestAbortUnblocksAWrite(t *testing.T) {
 	failed := make(chan error, 1)
 	serve(t, func(c net.Conn) {
 		if err := <-failed; err == nil {
-			t.Error("64 MiB were written to somebody who doesn't read")
+			t.Error("a write of 64 MiB succeeded, but the client does not read")
 		}
 	}, func(s *Stream) {
 		go func() { failed <- s.Write(make([]byte, 64<<20), soon()) }()
-		for s.writing.TryLock() { // until it writes
+		for s.writing.TryLock() { // until the write has begun
 			s.writing.Unlock()
 			runtime.Gosched()
 		}
@@ -106,8 +106,9 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// A client that goes ends the stream, and nobody touches the response afterwards.
-func TestClientGoes(t *testing.T) {
+// The write fails when the client has closed the connection. Finish and Abort may still be called, by another goroutine
+// than the HTTP handler's; the race detector reports a use of the response after the handler has returned.
+func TestClientClosesTheConnection(t *testing.T) {
 	serve(t, func(c net.Conn) {
 		if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
 			t.Error(err)
@@ -122,12 +123,12 @@ func TestClientGoes(t *testing.T) {
 	})
 }
 
-// What can't have deadlines is no stream.
-func TestResponsesWithoutDeadlines(t *testing.T) {
+// A response without deadlines could block a write forever, so Write refuses it.
+func TestWriteFailsIfTheResponseHasNoDeadlines(t *testing.T) {
 	s := New(httptest.NewRecorder())
 	s.Start()
 	if err := s.Write([]byte("data:1\n\n"), soon()); err == nil {
-		t.Error("an event was written without a deadline")
+		t.Error("Write succeeded without a deadline")
 	}
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
