@@ -2,8 +2,8 @@ package websocket
 
 import "sync"
 
-// buffer is what bytes are read into.
-type buffer struct{ b [16 << 10]byte }
+// buffer holds the bytes of one read. The poller has one for all its connections; each other reading goroutine has its own.
+type buffer struct{ data [16 << 10]byte }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 

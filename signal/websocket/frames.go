@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// opcodes (RFC 6455 section 5.2).
+// Opcodes (RFC 6455 section 5.2).
 const (
 	opContinuation = 0x0
 	opText         = 0x1
@@ -18,34 +18,35 @@ const (
 const (
 	finalBit   = 0x80
 	maskBit    = 0x80
-	maxControl = 125
-	maxHeader  = 10 // of a server's frame
+	maxControl = 125 // bytes of payload in a control frame (section 5.5)
 )
 
 // header is a client's frame header.
 type header struct {
 	final bool
 	op    byte
-	size  int // its own
-	body  int // bytes that follow it
 	mask  [4]byte
+
+	headerLen  int // in bytes
+	payloadLen int // in bytes; the payload follows the header
 }
 
+// control reports whether the frame is a close, ping or pong frame.
 func (h *header) control() bool { return h.op >= opClose }
 
-// Violations of RFC 6455 section 5.
+// Violations of RFC 6455 section 5. The client gets the text in the close frame, so it is limited to 123 bytes.
 var (
 	errReserved  = errors.New("reserved bits are set")
-	errOpcode    = errors.New("unknown opcode")
-	errUnmasked  = errors.New("a client's frame is not masked")
-	errControl   = errors.New("a control frame is fragmented or too long")
-	errLength    = errors.New("a frame is too long for anybody")
-	errSequence  = errors.New("a fragment is where none may be")
-	errFragments = errors.New("a message of too many fragments")
-	errCloseCode = errors.New("a close frame without a proper code or text")
+	errOpcode    = errors.New("opcode is unknown")
+	errUnmasked  = errors.New("client frame is not masked")
+	errControl   = errors.New("control frame is fragmented or longer than 125 bytes")
+	errLength    = errors.New("frame is 2 GiB or longer")
+	errSequence  = errors.New("continuation frame without a message, or new message within a fragmented one")
+	errFragments = errors.New("message has too many fragments")
+	errCloseCode = errors.New("close frame has an invalid status code")
 )
 
-// parseHeader reads the header that b begins with. It reports false if there is more to come of it.
+// parseHeader parses the frame header at the start of b. If b does not hold all of it, ok is false and err is nil.
 func parseHeader(b []byte) (h header, ok bool, err error) {
 	if len(b) < 2 {
 		return h, false, nil
@@ -59,34 +60,34 @@ func parseHeader(b []byte) (h header, ok bool, err error) {
 	case b[1]&maskBit == 0:
 		return h, false, errUnmasked
 	}
-	h.body, h.size = int(b[1]&0x7F), 6
-	if h.control() && (!h.final || h.body > maxControl) {
+	h.payloadLen, h.headerLen = int(b[1]&0x7F), 6
+	if h.control() && (!h.final || h.payloadLen > maxControl) {
 		return h, false, errControl
 	}
-	switch h.body {
+	switch h.payloadLen {
 	case 126:
-		h.size = 8
+		h.headerLen = 8
 	case 127:
-		h.size = 14
+		h.headerLen = 14
 	}
-	if len(b) < h.size {
+	if len(b) < h.headerLen {
 		return h, false, nil
 	}
-	switch h.size {
+	switch h.headerLen {
 	case 8:
-		h.body = int(binary.BigEndian.Uint16(b[2:]))
+		h.payloadLen = int(binary.BigEndian.Uint16(b[2:]))
 	case 14:
 		n := binary.BigEndian.Uint64(b[2:])
 		if n > 1<<31-1 {
 			return h, false, errLength
 		}
-		h.body = int(n)
+		h.payloadLen = int(n)
 	}
-	copy(h.mask[:], b[h.size-4:])
+	copy(h.mask[:], b[h.headerLen-4:])
 	return h, true, nil
 }
 
-// unmask decodes a payload in place (RFC 6455 section 5.3).
+// unmask decodes the payload of a client's frame in place (RFC 6455 section 5.3).
 func unmask(mask [4]byte, b []byte) {
 	word := uint64(binary.LittleEndian.Uint32(mask[:]))
 	word |= word << 32
@@ -99,7 +100,8 @@ func unmask(mask [4]byte, b []byte) {
 	}
 }
 
-// appendFrame appends a server's frame, which is not masked.
+// appendFrame appends an unfragmented frame without a mask, because a server must not mask its frames (RFC 6455 section
+// 5.1).
 func appendFrame(b []byte, op byte, payload []byte) []byte {
 	b = append(b, finalBit|op)
 	switch n := len(payload); {
@@ -113,13 +115,14 @@ func appendFrame(b []byte, op byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// closePayload is a close frame's.
+// closePayload returns the payload of a close frame (RFC 6455 section 5.5.1). The text has at most 123 bytes.
 func closePayload(code int, text string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), text...)
 }
 
-// goodClose reports whether a client's close frame is as section 7.4 wants it.
-func goodClose(payload []byte) bool {
+// validClosePayload reports whether the payload of a client's close frame is empty or begins with a status code that an
+// endpoint may send (RFC 6455 section 7.4). It does not check the text, which nothing reads.
+func validClosePayload(payload []byte) bool {
 	if len(payload) == 0 {
 		return true
 	}

@@ -11,55 +11,55 @@ import (
 	"icebox/signal/broker"
 )
 
-// fakePeer is a peer that is never refused anything.
+// fakePeer is a Peer without a rate limit. It records the reasons of End.
 type fakePeer struct {
 	done  chan struct{}
 	ended []signal.Reason
 }
 
-func (n *fakePeer) ID() broker.ID                          { return broker.ID{} }
-func (n *fakePeer) Done() <-chan struct{}                  { return n.done }
-func (n *fakePeer) Seen()                                  {}
-func (n *fakePeer) CountMessage(int) (time.Duration, bool) { return 0, false }
-func (n *fakePeer) Close()                                 {}
-func (n *fakePeer) TryClose(func()) bool                   { return false }
-func (n *fakePeer) End(why signal.Reason) {
-	if n.ended == nil {
-		close(n.done)
+func (p *fakePeer) ID() broker.ID                          { return broker.ID{} }
+func (p *fakePeer) Done() <-chan struct{}                  { return p.done }
+func (p *fakePeer) Seen()                                  {}
+func (p *fakePeer) CountMessage(int) (time.Duration, bool) { return 0, false }
+func (p *fakePeer) Close()                                 {}
+func (p *fakePeer) TryClose(func()) bool                   { return false }
+func (p *fakePeer) End(why signal.Reason) {
+	if p.ended == nil {
+		close(p.done)
 	}
-	n.ended = append(n.ended, why)
+	p.ended = append(p.ended, why)
 }
 
-// recorder is a session that writes down what it gets. Every other message takes its time.
+// recorder is a MessageHandler that records messages. It handles every other message as slow work.
 type recorder struct {
 	messages [][]byte
 	refused  int
 }
 
-func (l *recorder) Open() {}
-func (l *recorder) HandleText(m []byte) func() {
-	if len(l.messages)%2 == 0 {
-		return func() { l.messages = append(l.messages, bytes.Clone(m)) }
+func (r *recorder) Open() {}
+func (r *recorder) HandleText(m []byte) func() {
+	if len(r.messages)%2 == 0 {
+		return func() { r.messages = append(r.messages, bytes.Clone(m)) }
 	}
-	l.messages = append(l.messages, bytes.Clone(m))
+	r.messages = append(r.messages, bytes.Clone(m))
 	return nil
 }
-func (l *recorder) SendError(*signal.Error) { l.refused++ }
+func (r *recorder) SendError(*signal.Error) { r.refused++ }
 
-// discardConn is a connection that takes everything.
-type discardConn struct {
+// recordingConn is a connection that accepts and records all writes.
+type recordingConn struct {
 	net.Conn
 	written []byte
 }
 
-func (s *discardConn) Write(b []byte) (int, error) {
-	s.written = append(s.written, b...)
+func (c *recordingConn) Write(b []byte) (int, error) {
+	c.written = append(c.written, b...)
 	return len(b), nil
 }
-func (s *discardConn) SetWriteDeadline(time.Time) error { return nil }
-func (s *discardConn) Close() error                     { return nil }
+func (c *recordingConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *recordingConn) Close() error                     { return nil }
 
-// masked is a client's frame.
+// masked returns a client's frame whose first byte is head.
 func masked(head byte, payload []byte) []byte {
 	b := []byte{head}
 	switch n := len(payload); {
@@ -80,8 +80,8 @@ func masked(head byte, payload []byte) []byte {
 	return b
 }
 
-// FuzzFrames feeds the same bytes in pieces of different sizes: what comes out must not depend on them, and nothing may be
-// accepted that the rules forbid.
+// FuzzFrames feeds the same bytes to two readers, to one at once and to the other in pieces. Both must deliver the same
+// messages, write the same bytes, and end the peer for the same number of reasons.
 func FuzzFrames(f *testing.F) {
 	text := masked(finalBit|opText, []byte(`{"type":"login"}`))
 	f.Add(text, uint8(1))
@@ -94,27 +94,29 @@ func FuzzFrames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = hub.Shutdown(f.Context()) })
-	digest := func(data []byte, step int) (*recorder, *fakePeer, []byte) {
-		l, out, peer := &recorder{}, &discardConn{}, &fakePeer{done: make(chan struct{})}
-		k := &reader{host: &Host{Hub: hub}, conn: newConn(out), peer: peer, handler: l}
-		defer k.stopStallTimer()
+	readAll := func(data []byte, step int) (*recorder, *fakePeer, []byte) {
+		handler, out, peer := &recorder{}, &recordingConn{}, &fakePeer{done: make(chan struct{})}
+		rd := &reader{host: &Host{Hub: hub}, conn: newConn(out), peer: peer, handler: handler}
+		defer rd.stopStallTimer()
 		data = bytes.Clone(data)
-		for len(data) > 0 && !k.readDone {
+		for len(data) > 0 && !rd.readDone {
 			n := min(step, len(data))
-			k.runSlow(k.feed(data[:n]))
+			rd.runSlow(rd.feed(data[:n]))
 			data = data[n:]
 		}
-		return l, peer, out.written
+		return handler, peer, out.written
 	}
 	f.Fuzz(func(t *testing.T, data []byte, step uint8) {
-		whole, peer, said := digest(data, len(data)+1)
-		parts, peer2, said2 := digest(data, int(step)+1)
-		if len(whole.messages) != len(parts.messages) || whole.refused != parts.refused || !bytes.Equal(said, said2) || len(peer.ended) != len(peer2.ended) {
-			t.Fatalf("at once: %q, %x, %v; in pieces: %q, %x, %v", whole.messages, said, peer.ended, parts.messages, said2, peer2.ended)
+		whole, peer, written := readAll(data, len(data)+1)
+		parts, peer2, written2 := readAll(data, int(step)+1)
+		if len(whole.messages) != len(parts.messages) || whole.refused != parts.refused ||
+			!bytes.Equal(written, written2) || len(peer.ended) != len(peer2.ended) {
+			t.Fatalf("at once: messages %q, written %x, ended %v; in pieces: messages %q, written %x, ended %v",
+				whole.messages, written, peer.ended, parts.messages, written2, peer2.ended)
 		}
 		for i := range whole.messages {
 			if !bytes.Equal(whole.messages[i], parts.messages[i]) {
-				t.Fatalf("%q and %q", whole.messages[i], parts.messages[i])
+				t.Fatalf("message %d: %q at once, %q in pieces", i, whole.messages[i], parts.messages[i])
 			}
 		}
 	})
@@ -125,10 +127,10 @@ func TestUnmask(t *testing.T) {
 		want := bytes.Repeat([]byte("abcdefg"), 6)[:n]
 		frame := masked(finalBit|opText, want)
 		h, ok, err := parseHeader(frame)
-		if err != nil || !ok || h.body != n {
-			t.Fatal(h, ok, err)
+		if err != nil || !ok || h.payloadLen != n {
+			t.Fatalf("parseHeader of a frame with %d bytes = %+v, %v, %v", n, h, ok, err)
 		}
-		body := frame[h.size:]
+		body := frame[h.headerLen:]
 		unmask(h.mask, body)
 		if !bytes.Equal(body, want) {
 			t.Errorf("%q, want %q", body, want)

@@ -16,8 +16,9 @@ var (
 	hostKey = []byte("\r\nhost:")
 )
 
-// parseHandshake returns the request for a WebSocket that the bytes are, if they are one as a whole, nothing more, and nothing
-// about it is strange: then it is for package http to say what.
+// parseHandshake parses head, the first bytes of a connection from a client at from. It reports false unless head is exactly
+// one complete WebSocket upgrade request without anything unusual. Package net/http serves all other connections, so that
+// only it decides how to respond to unusual requests.
 func parseHandshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
 	if !bytes.HasPrefix(head, get) || bytes.Index(head, headEnd) != len(head)-len(headEnd) {
 		return nil, false
@@ -39,7 +40,8 @@ func parseHandshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
 	return r, true
 }
 
-// handshakeResponse is how a handshake is answered: by taking the connection over, or with an error.
+// handshakeResponse is the [http.ResponseWriter] of a handshake that the poller serves. The handler either hijacks the
+// connection to upgrade it, or writes an HTTP error.
 type handshakeResponse struct {
 	conn     net.Conn
 	header   http.Header
@@ -48,23 +50,23 @@ type handshakeResponse struct {
 	hijacked bool
 }
 
-// Header implements http.ResponseWriter.
+// Header implements [http.ResponseWriter].
 func (h *handshakeResponse) Header() http.Header { return h.header }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader implements [http.ResponseWriter].
 func (h *handshakeResponse) WriteHeader(status int) {
 	if h.status == 0 {
 		h.status = status
 	}
 }
 
-// Write implements http.ResponseWriter.
+// Write implements [http.ResponseWriter].
 func (h *handshakeResponse) Write(p []byte) (int, error) {
 	h.WriteHeader(http.StatusOK)
 	return h.body.Write(p)
 }
 
-// Hijack implements http.Hijacker. Nothing is buffered: the request was all there was.
+// Hijack implements [http.Hijacker]. The returned reader is empty, because nothing followed the request.
 func (h *handshakeResponse) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.hijacked {
 		return nil, nil, http.ErrHijacked
@@ -73,8 +75,9 @@ func (h *handshakeResponse) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, 16), bufio.NewWriterSize(h.conn, 16)), nil
 }
 
-// send writes the answer, if there is one, after which the connection is closed.
-func (h *handshakeResponse) send() {
+// writeResponse writes the response, unless the handler has hijacked the connection. The response announces that the server
+// closes the connection, and the caller does so.
+func (h *handshakeResponse) writeResponse() {
 	if h.hijacked {
 		return
 	}

@@ -20,10 +20,10 @@ import (
 	"icebox/signal/broker"
 )
 
-// patience is how long a test waits for what must come.
+// patience limits each wait of a test.
 const patience = 20 * time.Second
 
-// serve starts an echo on real sockets and returns a way to connect.
+// serve starts an echo server on real sockets. way is one of kinds. dial connects a client and reads the greeting.
 func serve(t *testing.T, way string, options signal.Options) (dial func() *gorilla.Conn, hub *signal.Hub) {
 	t.Helper()
 	hub, err := signal.New(options, signal.DefaultLimits())
@@ -40,7 +40,7 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 	}))
 	d := gorilla.Dialer{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	switch way {
-	case "caught":
+	case "upgrade listener":
 		var err error
 		always := func(*http.Request) bool { return true }
 		if web.Listener, err = NewUpgradeListener(web.Listener, web.Config.Handler, always, slog.New(slog.DiscardHandler)); err != nil {
@@ -74,8 +74,9 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 	}, hub
 }
 
-// kinds are how connections can come to the poller.
-var kinds = []string{"plain", "TLS", "caught"}
+// kinds are the ways in which connections come to the poller: through net/http, through a *tls.Conn, or from the upgrade
+// listener.
+var kinds = []string{"plain", "TLS", "upgrade listener"}
 
 func forEachKind(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
 	for _, way := range kinds {
@@ -106,7 +107,7 @@ func TestPolledConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		piece := strings.Repeat("y", 9000)
-		for range 3 { // each fragment with a ping behind it
+		for range 3 { // a ping follows each fragment
 			_, _ = w.Write([]byte(piece))
 			if err := ws.WriteControl(gorilla.PingMessage, []byte("hi"), time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
@@ -115,7 +116,7 @@ func TestPolledConnections(t *testing.T) {
 		_ = w.Close()
 		expect(t, ws, strings.Repeat(piece, 3))
 		if pongs != 3 {
-			t.Errorf("%d pongs", pongs)
+			t.Errorf("%d pongs, want 3", pongs)
 		}
 		if err := ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(4000, "bye"), time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
@@ -124,7 +125,8 @@ func TestPolledConnections(t *testing.T) {
 	})
 }
 
-func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
+func TestPolledConnectionsEndAfterBadFrames(t *testing.T) {
+	emptyFragments := bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxFragments)
 	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		for name, c := range map[string]struct {
 			frame []byte
@@ -136,13 +138,13 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 			"long ping":          {[]byte{0x89, 0xFE, 0, 126, 0, 0, 0, 0}, gorilla.CloseProtocolError},
 			"fragmented ping":    {[]byte{0x09, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
 			"stray continuation": {[]byte{0x80, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
-			"text in a text":     {[]byte{0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
+			"nested message":     {[]byte{0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0}, gorilla.CloseProtocolError},
 			"bad close code":     {[]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED}, gorilla.CloseProtocolError},
 			"short close":        {[]byte{0x88, 0x81, 0, 0, 0, 0, 3}, gorilla.CloseProtocolError},
 			"2 GiB":              {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseProtocolError},
-			"crumbs":             {append([]byte{0x01, 0x80, 0, 0, 0, 0}, bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxFragments)...), gorilla.CloseProtocolError},
+			"too many fragments": {append([]byte{0x01, 0x80, 0, 0, 0, 0}, emptyFragments...), gorilla.CloseProtocolError},
 			"too large":          {[]byte{0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0, 0, 0, 0, 0, 0, 0}, gorilla.CloseMessageTooBig},
-			"no UTF-8":           {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, gorilla.CloseInvalidFramePayloadData},
+			"not UTF-8":          {[]byte{0x81, 0x81, 0, 0, 0, 0, 0xFF}, gorilla.CloseInvalidFramePayloadData},
 			"panic":              {[]byte("\x81\x85\x00\x00\x00\x00panic"), gorilla.CloseInternalServerErr},
 		} {
 			ws := dial()
@@ -160,9 +162,9 @@ func TestPolledConnectionsAreRefusedWhatTheyMayNot(t *testing.T) {
 	})
 }
 
-// One who doesn't read is written to as far as the kernel takes it, and by a goroutine that waits from there on. Others
-// notice nothing, and it is told everything when it reads again.
-func TestPolledReaderThatPauses(t *testing.T) {
+// A client stops reading until its socket buffers are full. A goroutine then waits to write the rest. Other clients are not
+// delayed, and the client gets all messages when it reads again.
+func TestPolledClientPausesReading(t *testing.T) {
 	for _, way := range kinds {
 		t.Run(way, func(t *testing.T) {
 			l := signal.DefaultLimits()
@@ -172,7 +174,7 @@ func TestPolledReaderThatPauses(t *testing.T) {
 				t.Fatal(err)
 			}
 			lazy, other := dial(), dial()
-			const messages, size = 400, 32 << 10 // more than sockets take
+			const messages, size = 400, 32 << 10 // more bytes than the socket buffers hold
 			pad := strings.Repeat(".", size)
 			var writing sync.WaitGroup
 			writing.Go(func() {
@@ -195,20 +197,20 @@ func TestPolledReaderThatPauses(t *testing.T) {
 	}
 }
 
-func TestPolledReaderThatNeverComesBack(t *testing.T) {
+func TestPolledClientNeverReads(t *testing.T) {
 	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
-		lazy := dial() // under a queue of 1 MiB
+		lazy := dial() // its queue is limited to 1 MiB
 		_ = lazy.SetWriteDeadline(time.Now().Add(patience))
 		text := bytes.Repeat([]byte("x"), 200<<10)
 		for {
 			if lazy.WriteMessage(gorilla.TextMessage, text) != nil {
-				return // cut off: its queue was full
+				return // the server has closed the connection, because the queue was full
 			}
 		}
 	})
 }
 
-func TestPolledConnectionThatBreaks(t *testing.T) {
+func TestPolledConnectionIsReset(t *testing.T) {
 	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		for range 20 {
 			ws := dial()
@@ -223,8 +225,9 @@ func TestPolledConnectionThatBreaks(t *testing.T) {
 	})
 }
 
-// Many come and go at once, and the goroutine that reads for them goes with the last.
-func TestPolledCrowd(t *testing.T) {
+// Many clients connect and leave at the same time. The poller's goroutine exits with the last one; otherwise goleak, which
+// TestMain runs, reports it.
+func TestManyPolledConnections(t *testing.T) {
 	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		var crowd sync.WaitGroup
 		for i := range 60 {

@@ -12,31 +12,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller reads for many connections in one goroutine, which lives for as long as there are any.
+// poller reads many connections in one goroutine. The goroutine exits after the last connection has been released.
 //
-// It waits for its epoll instance as Go waits for a socket, not in epoll_wait: the runtime's monitor watches whoever
-// is inside a system call, and while there is always somebody it wakes up every 20 us, which cost a fifth of all.
-// For the same reason nothing here that can't wait tells the runtime that it might.
+// The goroutine does not block in epoll_wait. It parks on Go's netpoller until the epoll instance is readable, as a
+// goroutine that reads a socket does. The reason is the runtime's monitor thread, sysmon: it watches every thread that is
+// inside a system call, and if there always is one it wakes up every 20 µs. That cost 20 % of the CPU time. For the same
+// reason, system calls that cannot block are made without telling the runtime; see syscall_linux.go.
 type poller struct {
-	epoll    int
-	file     *os.File // has epoll
+	epoll    int      // the descriptor of file
+	file     *os.File // the epoll instance, registered with Go's netpoller
 	fileConn syscall.RawConn
-	done     chan struct{}
+	done     chan struct{} // closed when the goroutine has left its loop
 
-	onExit func() // to be called when the goroutine ends, which it then does of its own accord
+	// onExit is set by the goroutine itself when it has released the last connection. It then leaves its loop, closes file
+	// and calls onExit.
+	onExit func()
 
 	mu    sync.Mutex
-	conns map[int32]*rawConn // those that want anything
+	conns map[int32]*rawConn // by file descriptor; those with wantRead or wantWrite set
 }
 
-// sharedPoller has the poller of this process, if there is one.
+// sharedPoller holds the one poller of the process. It exists while it has users.
 var sharedPoller struct {
 	mu      sync.Mutex
-	current *poller
-	users   int
+	current *poller // nil without users
+	users   int     // connections and upgrade listeners that have not been released
 }
 
-// acquirePoller returns the poller, for one more connection.
+// acquirePoller returns the shared poller to a new user, and starts it for the first one.
 func acquirePoller() (*poller, error) {
 	sharedPoller.mu.Lock()
 	defer sharedPoller.mu.Unlock()
@@ -52,32 +55,35 @@ func acquirePoller() (*poller, error) {
 	return sharedPoller.current, nil
 }
 
-// retainPoller is acquirePoller for who knows the poller, which won't end meanwhile.
+// retainPoller adds a user to the shared poller. The caller acts for another user, which is not released during the call, so
+// the poller exists.
 func retainPoller() {
 	sharedPoller.mu.Lock()
 	sharedPoller.users++
 	sharedPoller.mu.Unlock()
 }
 
-// release is for a connection that is gone. The last one's waits for the poller's end.
+// release removes a user. If it was the last one, release stops the goroutine and waits for it. The goroutine itself must
+// call releaseFromOwnGoroutine instead.
 func (p *poller) release() {
-	if unregister() {
+	if removeUser() {
 		_ = p.file.Close()
 		<-p.done
 	}
 }
 
-// releaseFromLoop is release for the goroutine itself. It calls exited, when the goroutine ends if this was the last connection.
-func (p *poller) releaseFromLoop(exited func()) {
-	if unregister() {
+// releaseFromOwnGoroutine removes a user and calls exited: at once, or, if it was the last user, as the last thing that the
+// goroutine does.
+func (p *poller) releaseFromOwnGoroutine(exited func()) {
+	if removeUser() {
 		p.onExit = exited
 		return
 	}
 	exited()
 }
 
-// unregister takes a connection off the shared poller, and reports whether it was the last.
-func unregister() (last bool) {
+// removeUser removes a user from the shared poller, and reports whether it was the last one.
+func removeUser() (last bool) {
 	sharedPoller.mu.Lock()
 	defer sharedPoller.mu.Unlock()
 	sharedPoller.users--
@@ -93,49 +99,53 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err = unix.SetNonblock(epoll, true); err != nil { // which tells package os that it can be waited for
+	if err = unix.SetNonblock(epoll, true); err != nil { // os.NewFile registers only nonblocking files with the netpoller
 		_ = unix.Close(epoll)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"), done: make(chan struct{}), conns: make(map[int32]*rawConn)}
+	p := &poller{
+		epoll: epoll, file: os.NewFile(uintptr(epoll), "epoll"),
+		done: make(chan struct{}), conns: make(map[int32]*rawConn),
+	}
 	if p.fileConn, err = p.file.SyscallConn(); err == nil {
-		err = p.file.SetReadDeadline(time.Time{}) // fails where it can't be waited for
+		err = p.file.SetReadDeadline(time.Time{}) // fails if the netpoller does not accept the file
 	}
 	if err != nil {
 		_ = p.file.Close()
-		return nil, fmt.Errorf("wait for connections: %w", err)
+		return nil, fmt.Errorf("register epoll with the netpoller: %w", err)
 	}
 	return p, nil
 }
 
-// setWanted changes whether a raw connection waits for something: its wantRead or its wantWrite.
-func (p *poller) setWanted(w *rawConn, what *bool, on bool) error {
+// setWanted sets flag, which is c.wantRead or c.wantWrite, and registers c with the epoll accordingly. If the connection is
+// readable or writable already, setting the flag causes an event. The error is [net.ErrClosed] after deregister.
+func (p *poller) setWanted(c *rawConn, flag *bool, on bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.deregistered {
+	if c.deregistered {
 		return net.ErrClosed
 	}
-	before, was := w.events(), *what
-	*what = on
-	err := p.updateEpoll(w, before)
+	before, was := c.events(), *flag
+	*flag = on
+	err := p.updateEpoll(c, before)
 	if err != nil {
-		*what = was
+		*flag = was
 	}
 	return err
 }
 
-// deregister makes a raw connection wait for nothing any more.
-func (p *poller) deregister(w *rawConn) {
+// deregister removes c from the epoll for good. Its descriptor may be closed afterwards.
+func (p *poller) deregister(c *rawConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := w.events()
-	w.wantRead, w.wantWrite, w.deregistered = false, false, true
-	_ = p.updateEpoll(w, before) // taking away doesn't fail
+	before := c.events()
+	c.wantRead, c.wantWrite, c.deregistered = false, false, true
+	_ = p.updateEpoll(c, before) // removal does not fail
 }
 
-// updateEpoll tells the kernel what a raw connection waits for. The caller holds mu.
-func (p *poller) updateEpoll(w *rawConn, before uint32) error {
-	now, op := w.events(), unix.EPOLL_CTL_MOD
+// updateEpoll registers c for the events that it wants now, in place of the set before. The caller holds mu.
+func (p *poller) updateEpoll(c *rawConn, before uint32) error {
+	now, op := c.events(), unix.EPOLL_CTL_MOD
 	switch {
 	case now == before:
 		return nil
@@ -144,16 +154,17 @@ func (p *poller) updateEpoll(w *rawConn, before uint32) error {
 	case now == 0:
 		op = unix.EPOLL_CTL_DEL
 	}
-	if err := unix.EpollCtl(p.epoll, op, w.fd, &unix.EpollEvent{Events: now, Fd: int32(w.fd)}); err != nil {
-		return fmt.Errorf("wait for a connection: %w", os.NewSyscallError("epoll_ctl", err))
+	if err := unix.EpollCtl(p.epoll, op, c.fd, &unix.EpollEvent{Events: now, Fd: int32(c.fd)}); err != nil {
+		return fmt.Errorf("register connection: %w", os.NewSyscallError("epoll_ctl", err))
 	}
-	if p.conns[int32(w.fd)] = w; now == 0 {
-		delete(p.conns, int32(w.fd))
+	if p.conns[int32(c.fd)] = c; now == 0 {
+		delete(p.conns, int32(c.fd))
 	}
 	return nil
 }
 
-// events are what a raw connection waits for, each time it comes anew. The caller holds the poller's lock.
+// events returns the set of epoll events that c wants. They are edge-triggered: bytes that are left in the socket cause no
+// second event. The caller holds the poller's mu.
 func (c *rawConn) events() (e uint32) {
 	if c.wantRead {
 		e |= unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
@@ -164,10 +175,10 @@ func (c *rawConn) events() (e uint32) {
 	return e
 }
 
-// maxEvents is how many connections are looked at before the kernel is asked for more.
+// maxEvents limits how many events one system call returns.
 const maxEvents = 128
 
-// run is the goroutine.
+// run is the body of the poller's goroutine.
 func (p *poller) run() {
 	defer func() {
 		close(p.done)
@@ -179,11 +190,11 @@ func (p *poller) run() {
 	events := make([]unix.EpollEvent, maxEvents)
 	b := newBuffer()
 	defer func() { b.release() }()
-	_ = p.fileConn.Read(func(uintptr) (done bool) { // until release closes the file
+	_ = p.fileConn.Read(func(uintptr) (done bool) { // returns when done is true, or when release closes the file
 		for n := maxEvents; n == maxEvents && p.onExit == nil; {
 			n = p.pollEvents(events)
 			for _, e := range events[:n] {
-				if taken := p.dispatch(e, b); taken {
+				if tookBuffer := p.dispatch(e, b); tookBuffer {
 					b = newBuffer()
 				}
 			}
@@ -192,7 +203,7 @@ func (p *poller) run() {
 	})
 }
 
-// pollEvents returns how many events there are. What it returns is not returned again before there is more of it.
+// pollEvents fills events with the events that are pending, and returns their number. It does not block.
 func (p *poller) pollEvents(events []unix.EpollEvent) int {
 	for {
 		n, err := epollNow(p.epoll, events)
@@ -200,25 +211,27 @@ func (p *poller) pollEvents(events []unix.EpollEvent) int {
 			return n
 		}
 		if !errors.Is(err, unix.EINTR) {
-			panic(fmt.Sprintf("epoll_wait: %v", err)) // only a wrong argument can fail
+			panic(fmt.Sprintf("epoll_wait: %v", err)) // the other errors mean invalid arguments
 		}
 	}
 }
 
-// dispatch deals with one event. It reports whether the buffer is somebody else's now.
-func (p *poller) dispatch(e unix.EpollEvent, b *buffer) (taken bool) {
+// dispatch handles one event. It reports whether it kept b, which then must not be used again.
+func (p *poller) dispatch(e unix.EpollEvent, b *buffer) (tookBuffer bool) {
 	p.mu.Lock()
-	w := p.conns[e.Fd] // perhaps another one than the event's, which then finds that there is nothing to do
-	in, out := w != nil && w.wantRead, w != nil && w.wantWrite
+	// An earlier event of this round may have closed the connection, and a new one may have its descriptor. The new one then
+	// gets an event without cause, which is harmless because it reads and writes without blocking.
+	c := p.conns[e.Fd]
+	in, out := c != nil && c.wantRead, c != nil && c.wantWrite
 	p.mu.Unlock()
 	if out && e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		_ = p.setWanted(w, &w.wantWrite, false) // who waits asks again
-		w.mu.Lock()
-		w.wakeFlush()
-		w.mu.Unlock()
+		_ = p.setWanted(c, &c.wantWrite, false) // flush sets it again if it has to
+		c.mu.Lock()
+		c.wakeFlush()
+		c.mu.Unlock()
 	}
 	if in && e.Events&^unix.EPOLLOUT != 0 {
-		return w.handler.onReadable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		return c.handler.onReadable(b, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 	return false
 }

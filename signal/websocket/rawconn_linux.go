@@ -12,79 +12,88 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readHandler is whom the poller tells that something has come, perhaps the end. It is told again when more has come than it
-// found. It reports whether it took the buffer.
+// readHandler reads a socket when the poller reports that it is readable.
 type readHandler interface {
-	onReadable(b *buffer, ends bool) (taken bool)
+	// onReadable runs in the poller's goroutine and must not block. hungUp means that the other side has closed the connection
+	// or that it has failed, so reading reaches an error or the end. b is for the bytes that are read; onReadable reports
+	// whether it keeps b. Events are edge-triggered: onReadable is called again only when more bytes have arrived, so it has to
+	// read until the socket is empty.
+	onReadable(b *buffer, hungUp bool) (tookBuffer bool)
 }
 
-// rawConn is a TCP connection outside of Go's poller, under TLS or not. Reading and writing never wait: what the
-// kernel doesn't take is kept, and flush waits for it to be taken.
+// rawConn is a socket outside of Go's netpoller. It is a TCP connection, perhaps with a *tls.Conn around it, or the
+// listening socket of an upgradeListener. Read and Write never block. Write keeps the bytes that the kernel does not accept
+// in unsent, and flush blocks until they are sent.
 type rawConn struct {
 	local, remote net.Addr
 	poller        *poller
 	handler       readHandler
-	fd            int // not closed before free
+	fd            int // closed only by release, releaseFromPoller and pendingConn.handToServer
 
-	// The poller's.
-	wantRead, wantWrite bool // what is waited for
-	deregistered        bool
+	// Guarded by poller.mu.
+	wantRead, wantWrite bool // the events that fd is registered for
+	deregistered        bool // no event can be registered any more
 
 	mu       sync.Mutex
-	closed   bool // shut down
+	closed   bool // shut down, or fd has been closed or handed over
 	unsent   []byte
-	writable chan struct{} // has room for one
+	writable chan struct{} // wakes flush up; has a capacity of 1; made by the first flush that has to wait
 }
 
-// maxUnsent is how much of what was kept may wait for more to be kept. Only one message waits at a time, but package tls
-// answers a client's wish for new keys as often as that likes.
+// maxUnsent is the number of unsent bytes above which Write fails. The hub flushes a message before it writes the next one.
+// But crypto/tls also writes records on its own, such as its response to a key update (RFC 8446 section 4.6.3), and the
+// client decides how many.
 const maxUnsent = 1 << 20
 
-var errUnsent = errors.New("too much waits to be written")
+var errUnsent = errors.New("too many unsent bytes")
 
-// errWouldBlock says that nothing has come. To package tls it is an error that passes.
+// errWouldBlock means that no bytes have arrived. It is a temporary net.Error, because after any other read error crypto/tls
+// fails all later reads.
 var errWouldBlock net.Error = wouldBlock{}
 
 type wouldBlock struct{}
 
-func (wouldBlock) Error() string   { return "nothing has come" }
+func (wouldBlock) Error() string   { return "no data available" }
 func (wouldBlock) Timeout() bool   { return true }
 func (wouldBlock) Temporary() bool { return true }
 
-// newRawConn makes a raw connection of a connection, which is closed.
+// newRawConn takes a connection out of Go's netpoller. It closes c, of which only the duplicated descriptor stays open. If
+// it fails, c is still usable.
 func newRawConn(c *net.TCPConn) (*rawConn, error) {
-	raw, err := c.SyscallConn()
+	sc, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	w, err := dupRawConn(raw, c.LocalAddr(), c.RemoteAddr())
+	raw, err := dupRawConn(sc, c.LocalAddr(), c.RemoteAddr())
 	if err == nil {
-		_ = c.Close() // the copy stays
+		_ = c.Close()
 	}
-	return w, err
+	return raw, err
 }
 
-// dupRawConn makes a raw connection of a copy of a socket.
-func dupRawConn(raw syscall.RawConn, local, remote net.Addr) (w *rawConn, err error) {
-	w = &rawConn{local: local, remote: remote}
-	if w.poller, err = acquirePoller(); err != nil {
+// dupRawConn returns a rawConn for a duplicate of the descriptor of sc, which stays open. The caller has to release it.
+func dupRawConn(sc syscall.RawConn, local, remote net.Addr) (*rawConn, error) {
+	p, err := acquirePoller()
+	if err != nil {
 		return nil, err
 	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		w.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	raw := &rawConn{local: local, remote: remote, poller: p}
+	var dupErr error
+	err = sc.Control(func(fd uintptr) {
+		raw.fd, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	if err == nil {
-		err = failed
+		err = dupErr
 	}
 	if err != nil {
-		w.poller.release()
+		p.release()
 		return nil, os.NewSyscallError("dup", err)
 	}
-	return w, nil
+	return raw, nil
 }
 
-// Read implements net.Conn. Only who reads for the reader calls it.
+// Read implements [net.Conn], except that it returns errWouldBlock instead of waiting. Only the goroutine that runs the
+// reader or the readHandler may call it.
 func (c *rawConn) Read(p []byte) (int, error) {
 	for {
 		n, err := recvNow(c.fd, p)
@@ -102,7 +111,8 @@ func (c *rawConn) Read(p []byte) (int, error) {
 	}
 }
 
-// Write implements net.Conn. It takes everything, and keeps what can't be sent now.
+// Write implements [net.Conn], except that it does not wait: bytes that cannot be sent now are kept and count as written.
+// They are sent by flush.
 func (c *rawConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +136,7 @@ func (c *rawConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send hands to the kernel what it takes. The caller holds mu.
+// send hands as much of p to the kernel as the kernel accepts now, and returns the number of bytes. The caller holds mu.
 func (c *rawConn) send(p []byte) (sent int, err error) {
 	for sent < len(p) {
 		n, err := sendNow(c.fd, p[sent:])
@@ -143,14 +153,15 @@ func (c *rawConn) send(p []byte) (sent int, err error) {
 	return sent, nil
 }
 
-// idle reports whether everything has been sent.
-func (c *rawConn) idle() bool {
+// allSent reports whether the kernel has accepted all bytes that were written.
+func (c *rawConn) allSent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.unsent) == 0
 }
 
-// flush waits until everything has been sent.
+// flush blocks until the kernel has accepted all bytes that were written. It fails with [os.ErrDeadlineExceeded] at the
+// deadline, and with [net.ErrClosed] if the connection is closed. One goroutine at a time may call it.
 func (c *rawConn) flush(deadline time.Time) error {
 	done, err := c.sendUnsent()
 	if done || err != nil {
@@ -173,7 +184,7 @@ func (c *rawConn) flush(deadline time.Time) error {
 	}
 }
 
-// sendUnsent sends what is kept, and reports whether that was all of it.
+// sendUnsent sends unsent bytes without blocking, and reports whether none are left.
 func (c *rawConn) sendUnsent() (done bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,7 +205,7 @@ func (c *rawConn) sendUnsent() (done bool, err error) {
 	return false, err
 }
 
-// wakeFlush tells who waits in flush to try again. The caller holds mu.
+// wakeFlush makes a waiting flush try again. The caller holds mu.
 func (c *rawConn) wakeFlush() {
 	select {
 	case c.writable <- struct{}{}:
@@ -202,33 +213,38 @@ func (c *rawConn) wakeFlush() {
 	}
 }
 
-// Close implements net.Conn: it shuts the connection down, so that whoever reads or writes finds out.
+// Close implements [net.Conn]. It shuts the connection down in both directions, so that the reader and flush notice. The
+// descriptor stays open until release, because another goroutine may be using it.
 func (c *rawConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
 		c.closed = true
-		shutdownNow(c.fd) // fails where the other side was faster
+		shutdownNow(c.fd)
 		c.wakeFlush()
 	}
 	return nil
 }
 
-// pollRead says whether the reader wants to read.
+// pollRead starts or stops calls of handler.onReadable. Starting it causes a call if bytes have arrived already.
 func (c *rawConn) pollRead(on bool) error { return c.poller.setWanted(c, &c.wantRead, on) }
 
-// release gives the file descriptor back, when nobody reads any more.
+// release closes the descriptor. Nothing may read c any more. If c was the last user of the poller, release waits for the
+// poller's goroutine, which therefore must call releaseFromPoller instead.
 func (c *rawConn) release() {
 	c.closeFD()
 	c.poller.release()
 }
 
-// releaseFromPoller is free for the poller's own goroutine. It calls exited, or the goroutine does so as the last thing it does.
+// releaseFromPoller is release for callers in the poller's goroutine. It calls exited: at once, or, if the goroutine has to
+// exit because this was its last connection, as the last thing that the goroutine does.
 func (c *rawConn) releaseFromPoller(exited func()) {
 	c.closeFD()
-	c.poller.releaseFromLoop(exited)
+	c.poller.releaseFromOwnGoroutine(exited)
 }
 
+// closeFD closes the descriptor. It holds mu for that, because Write and Close must not use a descriptor that may belong to
+// another connection.
 func (c *rawConn) closeFD() {
 	c.poller.deregister(c)
 	c.mu.Lock()
@@ -238,17 +254,17 @@ func (c *rawConn) closeFD() {
 	c.mu.Unlock()
 }
 
-// LocalAddr implements net.Conn.
+// LocalAddr implements [net.Conn].
 func (c *rawConn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr implements net.Conn.
+// RemoteAddr implements [net.Conn].
 func (c *rawConn) RemoteAddr() net.Addr { return c.remote }
 
-// SetDeadline implements net.Conn; nothing here waits.
+// SetDeadline implements [net.Conn]. It has no effect, because Read and Write do not block.
 func (c *rawConn) SetDeadline(time.Time) error { return nil }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements [net.Conn]. It has no effect.
 func (c *rawConn) SetReadDeadline(time.Time) error { return nil }
 
-// SetWriteDeadline implements net.Conn.
+// SetWriteDeadline implements [net.Conn]. It has no effect.
 func (c *rawConn) SetWriteDeadline(time.Time) error { return nil }

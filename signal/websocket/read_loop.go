@@ -5,16 +5,16 @@ import (
 	"net"
 )
 
-// run reads until the connection ends, in a goroutine of its own.
+// run reads the connection until it ends. It is the body of a goroutine, for connections that the poller cannot read.
 func (r *reader) run() {
 	defer r.finish()
 	b := newBuffer()
 	defer b.release()
 	r.runRecovered(r.handler.Open)
 	for !r.readDone {
-		n, err := r.conn.nc.Read(b.b[:])
+		n, err := r.conn.nc.Read(b.data[:])
 		if n > 0 {
-			r.runSlow(r.feed(b.b[:n]))
+			r.runSlow(r.feed(b.data[:n]))
 		}
 		if err != nil {
 			return
@@ -22,48 +22,51 @@ func (r *reader) run() {
 	}
 }
 
-// startPolling has the poller read.
+// startPolling makes the poller read the connection.
 func (r *reader) startPolling() {
 	r.conn.raw.handler = r
 	r.runRecovered(r.handler.Open)
-	if r.usesTLS() {
-		r.handOffToGoroutine(func() {}) // something may have been decrypted already
+	if r.isWrapped() {
+		r.handOffToGoroutine(func() {}) // the handshake may have left decrypted bytes in the *tls.Conn
 		return
 	}
 	r.resumePolling()
 }
 
-// usesTLS reports whether there is TLS between the reader and its raw connection.
-func (r *reader) usesTLS() bool { return r.conn.nc != net.Conn(r.conn.raw) }
+// isWrapped reports whether another connection, usually a *tls.Conn, is around the raw connection. It may hold bytes that it
+// has read from the socket already, for which the kernel reports no event.
+func (r *reader) isWrapped() bool { return r.conn.nc != net.Conn(r.conn.raw) }
 
-// resumePolling goes on when something comes.
+// resumePolling returns the connection to the poller, or ends the reader if there is nothing more to read.
 func (r *reader) resumePolling() {
 	if r.readDone || r.conn.raw.pollRead(true) != nil {
 		r.finish()
 	}
 }
 
-// onReadable is what the poller calls when something has come, perhaps the end. It reports whether the buffer is taken from it.
-func (r *reader) onReadable(b *buffer, ends bool) (taken bool) {
+// onReadable implements readHandler.
+func (r *reader) onReadable(b *buffer, hungUp bool) (tookBuffer bool) {
 	for range maxReads {
-		n, err := r.conn.nc.Read(b.b[:])
+		n, err := r.conn.nc.Read(b.data[:])
 		switch {
 		case n > 0 && r.processRead(b, n):
 			return true
 		case r.readDone || err != nil && !isWouldBlock(err):
 			r.closeFromPoller()
 			return false
-		case err != nil || !r.usesTLS() && n < len(b.b) && !ends:
-			return false // nothing more for now: what comes after this is an event of its own
+		case err != nil || !r.isWrapped() && n < len(b.data) && !hungUp:
+			return false // the socket is empty; the poller reports bytes that arrive later
 		}
 	}
-	r.handOffToGoroutine(func() {}) // others come first, and what TLS has read already is no event of the kernel's
+	// Other connections have their turn before this one is read again. handOffToGoroutine registers it again, which causes an
+	// event if bytes are left in the socket.
+	r.handOffToGoroutine(func() {})
 	return false
 }
 
-// processRead deals with what has been read. It reports whether that takes its time, elsewhere, and the buffer with it.
-func (r *reader) processRead(b *buffer, n int) (taken bool) {
-	slow, rest := r.feed(b.b[:n])
+// processRead handles the first n bytes of b. It reports whether a goroutine does the rest of the work and keeps b.
+func (r *reader) processRead(b *buffer, n int) (tookBuffer bool) {
+	slow, rest := r.feed(b.data[:n])
 	if slow == nil {
 		return false
 	}
@@ -74,18 +77,18 @@ func (r *reader) processRead(b *buffer, n int) (taken bool) {
 	return true
 }
 
-// handOffToGoroutine takes the reader from the poller, and gives it back when something is done and everything has been read
-// that is there.
+// handOffToGoroutine takes the connection away from the poller. A new goroutine calls do, reads the bytes that a *tls.Conn
+// holds, and returns the connection to the poller.
 func (r *reader) handOffToGoroutine(do func()) {
-	_ = r.conn.raw.pollRead(false) // taking away doesn't fail
+	_ = r.conn.raw.pollRead(false) // removal does not fail
 	go func() {
 		do()
 		b := newBuffer()
 		defer b.release()
-		for !r.readDone && r.usesTLS() {
-			n, err := r.conn.nc.Read(b.b[:])
+		for !r.readDone && r.isWrapped() {
+			n, err := r.conn.nc.Read(b.data[:])
 			if n > 0 {
-				r.runSlow(r.feed(b.b[:n]))
+				r.runSlow(r.feed(b.data[:n]))
 			}
 			if isWouldBlock(err) {
 				break
@@ -96,7 +99,7 @@ func (r *reader) handOffToGoroutine(do func()) {
 	}()
 }
 
-// runSlow does what feed has left, in a goroutine that may wait.
+// runSlow runs slow and feeds rest, both as returned by feed, until all bytes are handled. It may block.
 func (r *reader) runSlow(slow func(), rest []byte) {
 	for slow != nil {
 		r.runRecovered(slow)
@@ -104,9 +107,9 @@ func (r *reader) runSlow(slow func(), rest []byte) {
 	}
 }
 
-// closeFromPoller ends the reader for the poller, which does so itself if it needn't wait.
+// closeFromPoller ends the reader, for callers in the poller's goroutine. It starts a goroutine only if ending has to block.
 func (r *reader) closeFromPoller() {
-	_ = r.conn.raw.pollRead(false) // taking away doesn't fail
+	_ = r.conn.raw.pollRead(false) // removal does not fail
 	r.readDone = true
 	r.stopStallTimer()
 	if !r.peer.TryClose(r.done) {
@@ -116,7 +119,7 @@ func (r *reader) closeFromPoller() {
 	r.conn.raw.releaseFromPoller(r.untrack)
 }
 
-// finish is for a reader that nobody reads any more.
+// finish ends the reader after its last read. It may block.
 func (r *reader) finish() {
 	defer r.untrack()
 	r.stopStallTimer()
@@ -125,5 +128,5 @@ func (r *reader) finish() {
 	r.conn.release()
 }
 
-// isWouldBlock reports whether a read ended because nothing has come yet.
+// isWouldBlock reports whether a read failed only because no bytes have arrived.
 func isWouldBlock(err error) bool { return errors.Is(err, errWouldBlock) }

@@ -12,43 +12,50 @@ import (
 )
 
 const (
-	inlineReadMax = 16 << 10 // from how many bytes on a message is not for who reads for others
-	maxReads      = 8        // of one connection in a row
+	// Messages of inlineReadMax bytes or more are handled by a goroutine, because the poller would delay other connections.
+	inlineReadMax = 16 << 10
 
-	// maxFragments is of how many fragments a message may consist: each costs as much as a small message, and is counted
-	// against nothing.
+	// maxReads limits how often the poller reads one connection before others have their turn.
+	maxReads = 8
+
+	// maxFragments limits the fragments of one message. A fragment costs as much CPU time as a small message, but only the
+	// complete message counts against the client's rate.
 	maxFragments = 4096
 )
 
-// reader is the reader of one client. Its methods are called by one goroutine at a time: its own, or the poller's,
-// which must not be kept waiting. So whatever may take its time is returned as a func to be run elsewhere, and
-// nothing of the reader is done meanwhile.
+// reader decodes the frames of one connection and passes its messages to the handler.
+//
+// One goroutine at a time calls its methods. That is a goroutine of its own or the poller's, which must not block. So a
+// method with a result named slow returns the rest of its work as a func if that work can block; slow is nil if the work is
+// done. The caller runs slow in a goroutine that may block, and calls no other method until slow has returned.
 type reader struct {
 	host    *Host
 	conn    *conn
 	peer    Peer
 	handler MessageHandler
-	done    func()
-	untrack func()
+	done    func() // the caller's; see Service.Serve
+	untrack func() // allows the hub's Shutdown to return
 
-	partialFrame  []byte // an incomplete frame
-	fragments     []byte // an incomplete message's earlier fragments
-	fragmentCount int    // how many
-	messageOp     byte   // its type; 0 if there is none
-	discarding    bool   // what comes is no longer of interest
-	readDone      bool   // nothing more is read
-	stallTimer    *time.Timer
+	partialFrame  []byte // the beginning of a frame that is incomplete
+	fragments     []byte // the payload so far of a message whose final fragment is missing
+	fragmentCount int    // of that message
+	messageOp     byte   // opText or opBinary: the type of that message; 0 if there is none
+	discarding    bool   // received bytes are ignored from now on
+	readDone      bool   // the connection is not read any more
+
+	stallTimer *time.Timer // ends the client if a frame or message stays incomplete; nil if there is none
 }
 
-// runRecovered keeps a panic in one client's handler from ending everybody's.
+// runRecovered calls do. A panic in do ends this client only, not the whole process.
 func (r *reader) runRecovered(do func()) {
 	defer r.recoverPanic()
 	do()
 }
 
+// recoverPanic has to be deferred. It logs a panic and ends the client.
 func (r *reader) recoverPanic() {
 	if p := recover(); p != nil {
-		r.host.Logger.Error("client's session panicked",
+		r.host.Logger.Error("client handler panicked",
 			slog.String("client", r.peer.ID().String()), slog.String("panic", fmt.Sprint(p)),
 			slog.String("stack", string(debug.Stack())))
 		r.discarding = true
@@ -56,45 +63,45 @@ func (r *reader) recoverPanic() {
 	}
 }
 
-// feed deals with bytes that have come. When something may take its time it returns that, and what is left of the
-// bytes to be fed afterwards.
+// feed decodes received bytes. If slow is not nil, the caller has to run it and then feed rest, which may be a part of data.
 func (r *reader) feed(data []byte) (slow func(), rest []byte) {
 	defer r.recoverPanic()
 	if len(data) > 0 {
-		r.peer.Seen() // a part of a message is a sign of life as well: a pong has to wait for the rest
+		r.peer.Seen() // part of a frame is a sign of life too: the client cannot send a pong before the rest of the frame
 	}
-	work, owned := data, len(r.partialFrame) > 0
+	input, owned := data, len(r.partialFrame) > 0 // owned: input does not share memory with data, which the caller reuses
 	if owned {
 		r.partialFrame = append(r.partialFrame, data...)
-		work, r.partialFrame = r.partialFrame, nil
+		input, r.partialFrame = r.partialFrame, nil
 	}
 	for !r.discarding && !r.ended() {
-		var whole bool
-		if slow, work, whole = r.handleFrame(work); slow != nil {
-			return slow, work
+		var complete bool
+		if slow, input, complete = r.handleFrame(input); slow != nil {
+			return slow, input
 		}
-		if !whole {
+		if !complete {
 			break
 		}
 	}
 	if r.discarding || r.ended() {
-		// Read on without listening, so that the close frame isn't lost to a reset that unread data would cause. That ends
-		// when the other side closes, or when the connection is cut a second after the close frame.
+		// The connection is still read, but the bytes are ignored. If it were closed while bytes are unread, the kernel would
+		// send a reset, and the client might lose the close frame. Reading ends when the client closes the connection, or
+		// when conn.linger cuts it.
 		r.discarding, r.fragments = true, nil
 		r.stopStallTimer()
 		return nil, nil
 	}
 	switch {
-	case len(work) > 0 && owned:
-		r.partialFrame = work
-	case len(work) > 0:
-		r.partialFrame = bytes.Clone(work)
+	case len(input) > 0 && owned:
+		r.partialFrame = input
+	case len(input) > 0:
+		r.partialFrame = bytes.Clone(input)
 	}
 	r.updateStallTimer()
 	return nil, nil
 }
 
-// updateStallTimer sees to it that what has begun to come is complete in time.
+// updateStallTimer starts the timer if a frame or message is incomplete, and stops it otherwise.
 func (r *reader) updateStallTimer() {
 	switch begun := len(r.partialFrame) > 0 || r.messageOp != 0; {
 	case begun && r.stallTimer == nil:
@@ -111,11 +118,12 @@ func (r *reader) stopStallTimer() {
 	}
 }
 
-// handleFrame deals with the frame that work begins with, if it is there as a whole.
-func (r *reader) handleFrame(work []byte) (slow func(), rest []byte, whole bool) {
-	h, ok, err := parseHeader(work)
+// handleFrame handles the frame at the start of input, and returns the input behind it. If the frame is incomplete,
+// complete is false and rest is input. complete is false, too, if the connection has to end; slow then ends it.
+func (r *reader) handleFrame(input []byte) (slow func(), rest []byte, complete bool) {
+	h, ok, err := parseHeader(input)
 	if err == nil && !ok {
-		return nil, work, false
+		return nil, input, false
 	}
 	if err == nil && !h.control() && (h.op == opContinuation) != (r.messageOp != 0) {
 		err = errSequence
@@ -123,15 +131,15 @@ func (r *reader) handleFrame(work []byte) (slow func(), rest []byte, whole bool)
 	if err != nil {
 		return r.failProtocolLater(err), nil, false
 	}
-	if limit := r.host.Hub.Limits().MaxMessage; !h.control() && int64(len(r.fragments)+h.body) > limit {
+	if limit := r.host.Hub.Limits().MaxMessage; !h.control() && int64(len(r.fragments)+h.payloadLen) > limit {
 		return func() { r.rejectMessage(signal.ErrTooLarge, signal.TooLarge) }, nil, false
 	}
-	if len(work) < h.size+h.body {
-		return nil, work, false
+	if len(input) < h.headerLen+h.payloadLen {
+		return nil, input, false
 	}
-	body := work[h.size : h.size+h.body]
+	body := input[h.headerLen : h.headerLen+h.payloadLen]
 	unmask(h.mask, body)
-	rest = work[h.size+h.body:]
+	rest = input[h.headerLen+h.payloadLen:]
 	if h.control() {
 		return r.handleControl(h.op, body), rest, true
 	}
@@ -153,7 +161,7 @@ func (r *reader) handleFrame(work []byte) (slow func(), rest []byte, whole bool)
 	return r.handleMessage(h.op, body), rest, true
 }
 
-// handleMessage deals with a message.
+// handleMessage counts a complete message against the client's rate and delivers it.
 func (r *reader) handleMessage(op byte, message []byte) (slow func()) {
 	wait, tooFast := r.peer.CountMessage(len(message))
 	if wait == 0 && len(message) < inlineReadMax {
@@ -162,7 +170,7 @@ func (r *reader) handleMessage(op byte, message []byte) (slow func()) {
 	return r.deliverLater(op, message, wait, tooFast)
 }
 
-// deliverLater deals with a message that has to wait.
+// deliverLater returns a func that sleeps for wait, tells the client if it sends too fast, and delivers the message.
 func (r *reader) deliverLater(op byte, message []byte, wait time.Duration, tooFast bool) (slow func()) {
 	return func() {
 		r.sleep(wait)
@@ -178,6 +186,7 @@ func (r *reader) deliverLater(op byte, message []byte, wait time.Duration, tooFa
 	}
 }
 
+// deliver passes a text message to the handler. It rejects binary messages and invalid UTF-8.
 func (r *reader) deliver(op byte, message []byte) (slow func()) {
 	switch {
 	case op != opText:
@@ -189,7 +198,7 @@ func (r *reader) deliver(op byte, message []byte) (slow func()) {
 	}
 }
 
-// handleControl deals with a control frame. Pings and pongs count against the client's rate.
+// handleControl handles a control frame. Pings and pongs count against the client's rate.
 func (r *reader) handleControl(op byte, body []byte) (slow func()) {
 	if op == opClose {
 		r.handleClose(body)
@@ -204,9 +213,9 @@ func (r *reader) handleControl(op byte, body []byte) (slow func()) {
 	return nil
 }
 
-// handleClose answers a close frame (RFC 6455 section 5.5.1) and ends reading.
+// handleClose responds to a close frame with the same code (RFC 6455 section 5.5.1) and ends reading.
 func (r *reader) handleClose(body []byte) {
-	if !goodClose(body) {
+	if !validClosePayload(body) {
 		r.failProtocol(errCloseCode)
 		return
 	}
@@ -214,7 +223,7 @@ func (r *reader) handleClose(body []byte) {
 	r.conn.sendClose(body[:min(2, len(body))])
 }
 
-// failProtocol ends a connection that doesn't keep to RFC 6455.
+// failProtocol ends a connection whose client has violated RFC 6455 (section 7.1.7).
 func (r *reader) failProtocol(err error) {
 	r.discarding, r.readDone = true, true
 	r.conn.sendClose(closePayload(closeProtocolError, err.Error()))
@@ -222,7 +231,7 @@ func (r *reader) failProtocol(err error) {
 
 func (r *reader) failProtocolLater(err error) (slow func()) { return func() { r.failProtocol(err) } }
 
-// rejectMessage tells the client of an error that is its last.
+// rejectMessage ends the client because of a message. It sends e first, if there is one.
 func (r *reader) rejectMessage(e *signal.Error, why signal.Reason) {
 	if e != nil {
 		r.sendError(e)
@@ -230,12 +239,13 @@ func (r *reader) rejectMessage(e *signal.Error, why signal.Reason) {
 	r.peer.End(why)
 }
 
+// sendError counts a refusal and tells the client about it.
 func (r *reader) sendError(e *signal.Error) {
 	r.host.Hub.CountRefusal(e)
 	r.handler.SendError(e)
 }
 
-// sleep waits, or until the client ends.
+// sleep blocks for d, or until the client ends.
 func (r *reader) sleep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -248,6 +258,7 @@ func (r *reader) sleep(d time.Duration) {
 	}
 }
 
+// ended reports whether the client has ended, so that its messages must be ignored.
 func (r *reader) ended() bool {
 	select {
 	case <-r.peer.Done():

@@ -11,37 +11,40 @@ import (
 	"icebox/signal/broker"
 )
 
-// upgrader does the handshake. What it makes beyond that is dropped at once, so its buffers are as small as may be.
+// upgrader does the handshake (RFC 6455 section 4.2). The gorilla connection that it returns is dropped at once, so its
+// buffers have the smallest useful size.
 var upgrader = gorilla.Upgrader{
 	HandshakeTimeout: handshakeWait,
 	ReadBufferSize:   128,
 	WriteBufferSize:  128,
-	CheckOrigin:      func(*http.Request) bool { return true }, // the gateway has judged it already
+	CheckOrigin:      func(*http.Request) bool { return true }, // the gateway has checked it already
 }
 
-// MessageHandler is a protocol's side of one client. It is called by one goroutine at a time.
+// MessageHandler handles the messages of one client for a protocol. One goroutine at a time calls its methods.
 type MessageHandler interface {
-	// Open is called once, before anything is read.
+	// Open is called once, before the first message is read.
 	Open()
-	// HandleText takes a message, without waiting for anything. What may take its time it returns, to be called once where
-	// waiting is no harm; nothing else comes from the client before that has returned. The bytes are lent for both calls.
+	// HandleText handles a message of valid UTF-8. It must not block, because it may run in the goroutine that reads all
+	// connections. It returns the part of its work that can block as slow, or nil. slow is called once, in a goroutine that
+	// may block; the next message is handled after it has returned. message must not be used after HandleText and slow.
 	HandleText(message []byte) (slow func())
-	// SendError tells the client about a message that Text never sees.
+	// SendError tells the client why a message was refused before HandleText, or that it sends too fast.
 	SendError(*signal.Error)
 }
 
-// Service says how to serve a WebSocket.
+// Service serves the WebSockets of a protocol. Each connection becomes a [signal.Client] at once.
 type Service struct {
 	Hub        *signal.Hub
-	Logger     *slog.Logger // for panics
+	Logger     *slog.Logger // gets panics of handlers
 	Profile    signal.Profile
 	NewHandler func(*signal.Client) MessageHandler
 }
 
-// Serve upgrades the request and returns. The client is served by a goroutine that the hub waits for. Done
-// is called once, when the client has gone or could not be served; a failed upgrade has been answered.
+// Serve upgrades the request and returns. From then on the poller or a goroutine serves the client; the hub's Shutdown waits
+// for it. If the upgrade fails, Serve has sent an HTTP error. In each case done is called once, when the client is gone.
+// done must not block.
 func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
-	// A browser that offered subprotocols fails the connection when none is chosen.
+	// A browser that offers subprotocols fails the connection if the server chooses none of them.
 	var chosen string
 	if offered := gorilla.Subprotocols(r); len(offered) > 0 {
 		chosen = offered[0]
@@ -56,29 +59,39 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 	h.Serve(w, r, chosen, done)
 }
 
-// Peer is who a WebSocket is read for. A [signal.Client] is one.
+// Peer is the hub's view of the client that a WebSocket belongs to. [signal.Client] implements it.
 type Peer interface {
+	// ID identifies the client in logs.
 	ID() broker.ID
-	Done() <-chan struct{} // closed when nothing more should be read
+	// Done returns a channel that is closed when the client ends. Its messages are ignored from then on.
+	Done() <-chan struct{}
+	// Seen records that bytes have arrived, which shows that the client is alive.
 	Seen()
-	// CountMessage counts a message. The client may send it after a wait, and should perhaps be told that it is too fast.
+	// CountMessage counts a message of size bytes against the client's rate. The message has to be delayed by wait. tooFast
+	// means that the client should be told that it sends too fast.
 	CountMessage(size int) (wait time.Duration, tooFast bool)
+	// End ends the client and closes its connection. It does not block.
 	End(signal.Reason)
-	// Close is called once, when reading has ended. TryClose is Close for who must not wait: it calls first before the
-	// other side can notice, or reports false and does nothing.
+	// Close frees everything that the client holds. It may block. Either Close is called once, after the last read, or
+	// TryClose returns true.
 	Close()
+	// TryClose is Close for callers that must not block. It reports false, without an effect, if Close would block.
+	// Otherwise it calls first before other clients can notice that this one is gone.
 	TryClose(first func()) (done bool)
 }
 
-// Host serves WebSockets whose peers aren't clients from their first moment.
+// Host serves WebSockets of a protocol that decides itself what a connection becomes. The native protocol makes a
+// [signal.Client] only after a valid hello, or resumes a session.
 type Host struct {
 	Hub    *signal.Hub
 	Logger *slog.Logger
-	// Accept makes a peer of a connection. The hub must wait for it.
+	// Accept is called after the upgrade. It returns the peer of the connection and the handler of its messages. The peer has
+	// to end when the hub shuts down, because Shutdown waits for it. If Accept fails, the client is told to connect again.
 	Accept func(signal.NonblockingConn) (Peer, MessageHandler, error)
 }
 
-// Serve upgrades the request to a subprotocol, if any, and returns. Done is called as by [Service.Serve].
+// Serve upgrades the request and returns, like [Service.Serve]. If subprotocol is not empty, the response names it as the
+// one that the server has chosen.
 func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string, done func()) {
 	var header http.Header
 	if subprotocol != "" {
@@ -92,9 +105,9 @@ func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string,
 	c := newConn(ws.NetConn())
 	untrack, err := h.Hub.Track()
 	var peer Peer
-	var session MessageHandler
+	var handler MessageHandler
 	if err == nil {
-		if peer, session, err = h.Accept(c); err != nil {
+		if peer, handler, err = h.Accept(c); err != nil {
 			untrack()
 		}
 	}
@@ -106,10 +119,10 @@ func (h *Host) Serve(w http.ResponseWriter, r *http.Request, subprotocol string,
 		done()
 		return
 	}
-	l := &reader{host: h, conn: c, peer: peer, handler: session, done: done, untrack: untrack}
+	rd := &reader{host: h, conn: c, peer: peer, handler: handler, done: done, untrack: untrack}
 	if c.raw == nil {
-		go l.run()
+		go rd.run()
 		return
 	}
-	l.startPolling()
+	rd.startPolling()
 }

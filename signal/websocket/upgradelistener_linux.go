@@ -16,63 +16,70 @@ import (
 )
 
 const (
-	firstBytesWait  = 10 * time.Second      // for the first bytes of a connection
-	acceptRetryWait = 50 * time.Millisecond // after accepting has failed
-	maxAccepts      = 64                    // in a row
-	maxToAccept     = 256                   // connections that the server has yet to take
+	firstBytesWait  = 10 * time.Second      // limits the wait for the first bytes of a connection
+	acceptRetryWait = 50 * time.Millisecond // the pause after accept has failed
+	maxAccepts      = 64                    // connections accepted in a row, before other connections have their turn
+	maxToAccept     = 256                   // connections that wait for Accept; further ones are closed
 )
 
-// NewUpgradeListener returns a listener in place of l, for a server whose connections are looked at first: a handshake for a WebSocket,
-// if it is all that has come and inline says that the handler needn't wait for anything to answer it, is handed to the
-// handler by the goroutine that reads for all WebSockets. A server would need two goroutines for it, which are
-// started, wait and end. Everything else is the server's, as from [Listen].
+// NewUpgradeListener replaces l by a listener that serves WebSocket handshakes itself. It reads the first bytes of each
+// connection in the poller's goroutine. If they are exactly one upgrade request, and inline reports that h responds to it
+// without blocking, h serves the request in that goroutine. An [http.Server] would start two goroutines for each handshake
+// and end them right after the upgrade.
 //
-// Connections that wait for the server beyond maxToAccept are closed.
-func NewUpgradeListener(l net.Listener, h http.Handler, inline func(*http.Request) bool, log *slog.Logger) (net.Listener, error) {
+// Accept returns all other connections, for an http.Server; they are like those of [Listen]. If more than 256 of them wait
+// for Accept, further ones are closed. A connection is closed if nothing arrives on it for 10 s.
+//
+// NewUpgradeListener closes l and uses a duplicate of its descriptor. If l is not a [net.TCPListener], it returns Listen(l).
+// log gets panics of h.
+func NewUpgradeListener(
+	l net.Listener, h http.Handler, inline func(*http.Request) bool, log *slog.Logger,
+) (net.Listener, error) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
 		return Listen(l), nil
 	}
-	raw, err := tcp.SyscallConn()
+	sc, err := tcp.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("accept WebSocket handshakes: %w", err)
 	}
-	c := &upgradeListener{
+	u := &upgradeListener{
 		handler: h, inline: inline, log: log, addr: l.Addr(), toAccept: make(chan net.Conn, maxToAccept),
 		closing: make(chan struct{}), pending: make(map[*pendingConn]struct{}),
 	}
-	if c.raw, err = dupRawConn(raw, l.Addr(), nil); err != nil {
+	if u.raw, err = dupRawConn(sc, l.Addr(), nil); err != nil {
 		return nil, fmt.Errorf("accept WebSocket handshakes: %w", err)
 	}
-	_ = l.Close()                                                           // the copy stays
-	_ = unix.SetsockoptInt(c.raw.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // connections inherit it, as package net sets it
-	c.raw.handler = c
-	if err := c.raw.pollRead(true); err != nil {
-		c.raw.release()
+	_ = l.Close()
+	// Accepted connections inherit the option. Package net sets it on each connection.
+	_ = unix.SetsockoptInt(u.raw.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	u.raw.handler = u
+	if err := u.raw.pollRead(true); err != nil {
+		u.raw.release()
 		return nil, fmt.Errorf("accept WebSocket handshakes: %w", err)
 	}
-	return c, nil
+	return u, nil
 }
 
-// upgradeListener accepts connections in the poller's goroutine.
+// upgradeListener accepts connections in the poller's goroutine. It implements [net.Listener] and readHandler.
 type upgradeListener struct {
 	handler  http.Handler
 	inline   func(*http.Request) bool
 	log      *slog.Logger
 	addr     net.Addr
-	raw      *rawConn // the listening socket
-	toAccept chan net.Conn
-	closing  chan struct{}
+	raw      *rawConn      // the listening socket
+	toAccept chan net.Conn // connections for Accept
+	closing  chan struct{} // closed by Close
 
-	accepting sync.Mutex
+	acceptMu sync.Mutex // held by onReadable
 
 	mu       sync.Mutex
 	closed   bool
-	pending  map[*pendingConn]struct{} // have sent nothing yet
-	inFlight sync.WaitGroup
+	pending  map[*pendingConn]struct{} // connections that have sent nothing yet
+	inFlight sync.WaitGroup            // pending connections, and those whose first bytes are being handled
 }
 
-// Accept implements net.Listener.
+// Accept implements [net.Listener].
 func (l *upgradeListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.toAccept:
@@ -82,10 +89,11 @@ func (l *upgradeListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Addr implements net.Listener.
+// Addr implements [net.Listener].
 func (l *upgradeListener) Addr() net.Addr { return l.addr }
 
-// Close implements net.Listener. Nothing of it runs when it returns.
+// Close implements [net.Listener]. It closes all connections that Accept has not returned, and blocks until none of their
+// handshakes is being served.
 func (l *upgradeListener) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -93,14 +101,14 @@ func (l *upgradeListener) Close() error {
 		return net.ErrClosed
 	}
 	l.closed = true
-	for a := range l.pending {
-		_ = a.raw.Close()
+	for p := range l.pending {
+		_ = p.raw.Close()
 	}
 	l.mu.Unlock()
 	close(l.closing)
 	l.raw.poller.deregister(l.raw)
 	l.inFlight.Wait()
-	l.waitForAccept() // then nobody accepts, and nobody begins to: the descriptor can be given back
+	l.waitForAccept() // afterwards nothing uses the descriptor: deregister keeps onReadable from being called again
 	l.raw.release()
 	for {
 		select {
@@ -112,22 +120,22 @@ func (l *upgradeListener) Close() error {
 	}
 }
 
-// waitForAccept waits for who is accepting.
+// waitForAccept blocks while onReadable is running.
 func (l *upgradeListener) waitForAccept() {
-	l.accepting.Lock()
-	defer l.accepting.Unlock()
+	l.acceptMu.Lock()
+	defer l.acceptMu.Unlock()
 }
 
-// onReadable implements reader: connections have come.
-func (l *upgradeListener) onReadable(b *buffer, _ bool) (taken bool) {
-	l.accepting.Lock()
-	defer l.accepting.Unlock()
+// onReadable implements readHandler. The listening socket is readable if there are connections to accept.
+func (l *upgradeListener) onReadable(b *buffer, _ bool) (tookBuffer bool) {
+	l.acceptMu.Lock()
+	defer l.acceptMu.Unlock()
 	l.mu.Lock()
 	closed := l.closed
 	l.mu.Unlock()
 	for i := 0; !closed; i++ {
 		if i == maxAccepts {
-			l.retryAccept() // others come first
+			l.retryAccept()
 			return false
 		}
 		fd, from, err := acceptNow(l.raw.fd)
@@ -137,7 +145,7 @@ func (l *upgradeListener) onReadable(b *buffer, _ bool) (taken bool) {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 		case errors.Is(err, unix.EAGAIN):
 			return false
-		default: // no descriptors are left, for one, which is no event when it passes
+		default: // for example, the process has too many open files; the kernel reports no event when it has fewer again
 			time.AfterFunc(acceptRetryWait, l.retryAccept)
 			return false
 		}
@@ -145,53 +153,55 @@ func (l *upgradeListener) onReadable(b *buffer, _ bool) (taken bool) {
 	return false
 }
 
-// retryAccept looks for connections that could not be accepted.
+// retryAccept makes the poller call onReadable again if there are connections to accept. Registering the socket again causes
+// an event for connections that have been reported already.
 func (l *upgradeListener) retryAccept() {
-	_ = l.raw.pollRead(false) // taking away doesn't fail
-	_ = l.raw.pollRead(true)  // fails when closed
+	_ = l.raw.pollRead(false) // removal does not fail
+	_ = l.raw.pollRead(true)  // fails after Close
 }
 
-// addPending waits for what a new connection says, if it hasn't said it yet.
+// addPending handles the first bytes of a new connection: now, if they have arrived already, and otherwise when they arrive.
 func (l *upgradeListener) addPending(fd int, from net.Addr, b *buffer) {
-	a := &pendingConn{listener: l, raw: &rawConn{local: l.addr, remote: from, poller: l.raw.poller, fd: fd}}
-	a.raw.handler = a
+	p := &pendingConn{listener: l, raw: &rawConn{local: l.addr, remote: from, poller: l.raw.poller, fd: fd}}
+	p.raw.handler = p
 	retainPoller()
 	l.mu.Lock()
 	closed := l.closed
 	if !closed {
 		l.inFlight.Add(1)
-		l.pending[a] = struct{}{}
+		l.pending[p] = struct{}{}
 	}
 	l.mu.Unlock()
 	if closed {
-		a.raw.releaseFromPoller(func() {})
+		p.raw.releaseFromPoller(func() {})
 		return
 	}
-	if a.handleFirstBytes(b) {
+	if p.handleFirstBytes(b) {
 		return
 	}
-	a.timer = time.AfterFunc(firstBytesWait, func() { _ = a.raw.Close() })
-	if a.raw.pollRead(true) != nil {
-		a.discard()
+	p.timer = time.AfterFunc(firstBytesWait, func() { _ = p.raw.Close() })
+	if p.raw.pollRead(true) != nil {
+		p.discard()
 	}
 }
 
-// pendingConn is a connection that has yet to say what it wants.
+// pendingConn is an accepted connection whose first bytes have not been handled. It implements readHandler.
 type pendingConn struct {
 	listener *upgradeListener
 	raw      *rawConn
-	timer    *time.Timer
+	timer    *time.Timer // closes the connection after firstBytesWait; nil until the first read found nothing
 }
 
-// onReadable implements reader.
-func (p *pendingConn) onReadable(b *buffer, _ bool) (taken bool) {
+// onReadable implements readHandler.
+func (p *pendingConn) onReadable(b *buffer, _ bool) (tookBuffer bool) {
 	p.handleFirstBytes(b)
 	return false
 }
 
-// handleFirstBytes deals with the first bytes, if there are any.
-func (p *pendingConn) handleFirstBytes(b *buffer) bool {
-	n, err := p.raw.Read(b.b[:])
+// handleFirstBytes reads the first bytes and either serves a handshake or leaves the connection to the server. It reports
+// false if no bytes have arrived; in all other cases p is done with.
+func (p *pendingConn) handleFirstBytes(b *buffer) (done bool) {
+	n, err := p.raw.Read(b.data[:])
 	switch {
 	case isWouldBlock(err):
 		return false
@@ -201,15 +211,15 @@ func (p *pendingConn) handleFirstBytes(b *buffer) bool {
 	}
 	p.stopWaiting()
 	defer p.listener.inFlight.Done()
-	if r, ok := parseHandshake(b.b[:n], p.raw.remote); ok && p.listener.inline(r) {
+	if r, ok := parseHandshake(b.data[:n], p.raw.remote); ok && p.listener.inline(r) {
 		p.serveUpgrade(r)
 	} else {
-		p.handToServer(bytes.Clone(b.b[:n]))
+		p.handToServer(bytes.Clone(b.data[:n]))
 	}
 	return true
 }
 
-// stopWaiting is for a pending connection that waits no longer.
+// stopWaiting stops the timer and removes p from the pending connections.
 func (p *pendingConn) stopWaiting() {
 	if p.timer != nil {
 		p.timer.Stop()
@@ -219,43 +229,45 @@ func (p *pendingConn) stopWaiting() {
 	p.listener.mu.Unlock()
 }
 
+// discard closes a connection on which nothing has arrived.
 func (p *pendingConn) discard() {
 	p.stopWaiting()
 	p.raw.releaseFromPoller(func() {})
 	p.listener.inFlight.Done()
 }
 
-// serveUpgrade has the handler answer a handshake.
+// serveUpgrade passes a handshake to the handler. Unless the handler hijacks the connection, serveUpgrade closes it.
 func (p *pendingConn) serveUpgrade(r *http.Request) {
 	w := &handshakeResponse{conn: p.raw, header: make(http.Header)}
 	defer func() {
 		if cause := recover(); cause != nil {
-			p.listener.log.Error("handshake panicked", slog.String("panic", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
+			p.listener.log.Error("WebSocket handshake panicked",
+				slog.String("panic", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 		}
 		if !w.hijacked {
 			p.raw.releaseFromPoller(func() {})
 		}
 	}()
 	p.listener.handler.ServeHTTP(w, r)
-	w.send()
+	w.writeResponse()
 }
 
-// handToServer leaves the connection, of which something has been read, to the server.
+// handToServer converts the connection to a [net.TCPConn] for Accept. readAhead holds the bytes that were read from it.
 func (p *pendingConn) handToServer(readAhead []byte) {
 	f := os.NewFile(uintptr(p.raw.fd), "")
 	p.raw.poller.deregister(p.raw)
 	p.raw.mu.Lock()
-	p.raw.closed = true // for the timer, should it be late
+	p.raw.closed = true // so that a timer that fires late does not shut down another connection with this descriptor
 	p.raw.mu.Unlock()
-	conn, err := net.FileConn(f) // which copies it
+	conn, err := net.FileConn(f) // duplicates the descriptor
 	_ = f.Close()
-	p.raw.poller.releaseFromLoop(func() {})
+	p.raw.poller.releaseFromOwnGoroutine(func() {})
 	tcp, ok := conn.(*net.TCPConn)
 	if err != nil || !ok {
 		return
 	}
 	select {
-	case p.listener.toAccept <- &Conn{TCPConn: tcp, readAhead: readAhead}:
+	case p.listener.toAccept <- &pollableConn{TCPConn: tcp, readAhead: readAhead}:
 	default:
 		_ = conn.Close()
 	}

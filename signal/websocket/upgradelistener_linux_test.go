@@ -22,7 +22,8 @@ import (
 const handshakeText = "GET /ws HTTP/1.1\r\nHost: icebox.test:8080\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
 
-// serveUpgrades serves a handler that says who called it, and counts the handshakes that the server never saw.
+// serveUpgrades starts a server behind an upgrade listener. inline counts the handshakes that the upgrade listener served.
+// passed gets a value for each connection that the http.Server accepted.
 func serveUpgrades(t *testing.T) (web *httptest.Server, inline *atomic.Int32, passed chan struct{}) {
 	t.Helper()
 	inline, passed = new(atomic.Int32), make(chan struct{}, 100)
@@ -43,7 +44,7 @@ func serveUpgrades(t *testing.T) (web *httptest.Server, inline *atomic.Int32, pa
 		if err != nil {
 			return
 		}
-		if w, ok := ws.NetConn().(*rawConn); ok { // the test needs no more of it
+		if w, ok := ws.NetConn().(*rawConn); ok { // the test does not use the connection after the upgrade
 			w.releaseFromPoller(func() {})
 			return
 		}
@@ -52,7 +53,8 @@ func serveUpgrades(t *testing.T) (web *httptest.Server, inline *atomic.Int32, pa
 	web = httptest.NewUnstartedServer(h)
 	web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	var err error
-	web.Listener, err = NewUpgradeListener(web.Listener, h, func(r *http.Request) bool { return r.URL.Path != "/wait" }, slog.New(slog.DiscardHandler))
+	servesInline := func(r *http.Request) bool { return r.URL.Path != "/wait" }
+	web.Listener, err = NewUpgradeListener(web.Listener, h, servesInline, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,29 +68,29 @@ func serveUpgrades(t *testing.T) (web *httptest.Server, inline *atomic.Int32, pa
 	return web, inline, passed
 }
 
-func TestUpgradeListener(t *testing.T) {
+func TestUpgradeListenerServesPlainHandshakesOnly(t *testing.T) {
 	web, inline, passed := serveUpgrades(t)
 	edit := func(old, new string) []string { return []string{strings.Replace(handshakeText, old, new, 1)} }
 	for name, c := range map[string]struct {
 		segments []string
 		status   int
 		body     string
-		caught   int32
+		inline   int32
 	}{
-		"handshake":            {[]string{handshakeText}, 101, "", 1},
-		"refused":              {edit("/ws", "/no"), 403, "not you, icebox.test:8080 192.0.2.1\n", 1},
-		"bad version":          {edit("Version: 13", "Version: 12"), 400, "Bad Request\n", 1},
-		"panic":                {edit("/ws", "/panic"), 0, "", 1},
-		"has to wait":          {edit("/ws", "/wait"), 101, "", 0},
-		"page":                 {[]string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n"}, 403, "not you, a \n", 0},
-		"in two segments":      {[]string{handshakeText[:50], handshakeText[50:]}, 101, "", 0},
-		"with a body":          {edit("\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx"), 0, "", 0},
-		"two hosts":            {edit("\r\n\r\n", "\r\nhOST: b\r\n\r\n"), 400, "400 Bad Request", 0},
-		"no host":              {edit("Host:", "Most:"), 400, "400 Bad Request: missing required Host header", 0},
-		"control characters":   {edit("192.0.2.1", "192.0.2.1\x01"), 400, "400 Bad Request", 0},
-		"HTTP/1.0":             {edit("1.1", "1.0"), 101, "", 0},
-		"no HTTP":              {[]string{"\x16\x03\x01\x02\x00\x01\r\n\r\n"}, 400, "400 Bad Request", 0},
-		"beyond the handshake": {[]string{handshakeText + "\x81\x80\x00\x00\x00\x00"}, 0, "", 0},
+		"handshake":                 {[]string{handshakeText}, 101, "", 1},
+		"refused":                   {edit("/ws", "/no"), 403, "not you, icebox.test:8080 192.0.2.1\n", 1},
+		"bad version":               {edit("Version: 13", "Version: 12"), 400, "Bad Request\n", 1},
+		"panic":                     {edit("/ws", "/panic"), 0, "", 1},
+		"handler may block":         {edit("/ws", "/wait"), 101, "", 0},
+		"page":                      {[]string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n"}, 403, "not you, a \n", 0},
+		"in two segments":           {[]string{handshakeText[:50], handshakeText[50:]}, 101, "", 0},
+		"with a body":               {edit("\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx"), 0, "", 0},
+		"two hosts":                 {edit("\r\n\r\n", "\r\nhOST: b\r\n\r\n"), 400, "400 Bad Request", 0},
+		"no host":                   {edit("Host:", "Most:"), 400, "400 Bad Request: missing required Host header", 0},
+		"control characters":        {edit("192.0.2.1", "192.0.2.1\x01"), 400, "400 Bad Request", 0},
+		"HTTP/1.0":                  {edit("1.1", "1.0"), 101, "", 0},
+		"not HTTP":                  {[]string{"\x16\x03\x01\x02\x00\x01\r\n\r\n"}, 400, "400 Bad Request", 0},
+		"frame after the handshake": {[]string{handshakeText + "\x81\x80\x00\x00\x00\x00"}, 0, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inline.Store(0)
@@ -112,7 +114,7 @@ func TestUpgradeListener(t *testing.T) {
 			r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if c.status == 0 {
 				if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-					t.Errorf("the answer is %v, %v", r, err)
+					t.Errorf("the response is %v, %v; want the connection closed", r, err)
 				}
 				return
 			}
@@ -128,15 +130,17 @@ func TestUpgradeListener(t *testing.T) {
 				}
 				body = string(b)
 			}
-			if r.StatusCode != c.status || c.body != "" && body != c.body || inline.Load() != c.caught {
-				t.Errorf("%d %q, caught %d times; want %d %q, %d", r.StatusCode, body, inline.Load(), c.status, c.body, c.caught)
+			if r.StatusCode != c.status || c.body != "" && body != c.body || inline.Load() != c.inline {
+				t.Errorf("status %d, body %q, %d served inline; want %d, %q, %d",
+					r.StatusCode, body, inline.Load(), c.status, c.body, c.inline)
 			}
 		})
 	}
 }
 
-// TestUpgradeListenerIsClosed has connections of every kind there when the listener is closed: it returns, and nothing is left.
-func TestUpgradeListenerIsClosed(t *testing.T) {
+// The listener is closed while it has silent connections, and while others send requests. Close returns, the connections are
+// closed, and no goroutine is left.
+func TestCloseUpgradeListener(t *testing.T) {
 	web, _, _ := serveUpgrades(t)
 	var silent []net.Conn
 	for range 20 {
@@ -152,7 +156,7 @@ func TestUpgradeListenerIsClosed(t *testing.T) {
 		crowd.Go(func() {
 			conn, err := net.Dial("tcp", web.Listener.Addr().String())
 			if err != nil {
-				return // it was closed before
+				return // the listener was closed first
 			}
 			defer func() { _ = conn.Close() }()
 			_ = conn.SetDeadline(time.Now().Add(patience))
@@ -164,37 +168,37 @@ func TestUpgradeListenerIsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := web.Listener.Close(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("closed again: %v", err)
+		t.Errorf("the second Close returns %v, want net.ErrClosed", err)
 	}
 	for _, conn := range silent {
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("a connection that said nothing: %v", err)
+			t.Errorf("reading a silent connection returns %v, want the end", err)
 		}
 	}
 	crowd.Wait()
 }
 
-// TestAcceptIsRetried has accepting begin again after it failed: what is waiting then is no event of the kernel's.
+// After accept has failed, the kernel reports no event for the connections that are waiting. retryAccept accepts them.
 func TestAcceptIsRetried(t *testing.T) {
-	web, caught, _ := serveUpgrades(t)
-	c := web.Listener.(*upgradeListener)
-	c.accepting.Lock()
+	web, inline, _ := serveUpgrades(t)
+	l := web.Listener.(*upgradeListener)
+	l.acceptMu.Lock()
 	conn, err := net.Dial("tcp", web.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	c.accepting.Unlock()
-	c.retryAccept()
+	l.acceptMu.Unlock()
+	l.retryAccept()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, _ = io.WriteString(conn, handshakeText)
-	if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != 101 || caught.Load() != 1 {
-		t.Errorf("%v, %v", r, err)
+	if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != 101 || inline.Load() != 1 {
+		t.Errorf("response %v, error %v, %d served inline", r, err, inline.Load())
 	}
 }
 
-// FuzzHandshake: what is taken for a handshake is one to package http too, and nothing follows it.
+// FuzzHandshake checks that net/http parses everything that parseHandshake accepts in the same way, and that no bytes follow.
 func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(handshakeText))
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -207,8 +211,9 @@ func FuzzHandshake(f *testing.F) {
 		}
 		reader := bufio.NewReader(strings.NewReader(string(head)))
 		same, err := http.ReadRequest(reader)
-		if err != nil || same.URL.String() != r.URL.String() || same.Host != r.Host || reader.Buffered() > 0 || r.Method != http.MethodGet {
-			t.Errorf("%q is taken for a handshake: %v", head, err)
+		if err != nil || same.URL.String() != r.URL.String() || same.Host != r.Host || reader.Buffered() > 0 ||
+			r.Method != http.MethodGet {
+			t.Errorf("parseHandshake accepts %q; net/http returns %v, %v", head, same, err)
 		}
 	})
 }

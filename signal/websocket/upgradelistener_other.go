@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// NewUpgradeListener is for Linux. On other systems the server accepts all connections.
+// NewUpgradeListener returns Listen(l): only on Linux does it serve handshakes itself.
 func NewUpgradeListener(l net.Listener, _ http.Handler, _ func(*http.Request) bool, _ *slog.Logger) (net.Listener, error) {
 	return Listen(l), nil
 }

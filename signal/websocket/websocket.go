@@ -1,25 +1,31 @@
-// Package websocket makes clients of WebSockets: it upgrades a request, serves as the hub's [signal.Conn], and
-// hands the messages of a connection to a protocol's handler. Every protocol that speaks text frames shares it.
+// Package websocket serves signalling clients over WebSockets (RFC 6455). It upgrades the request, writes messages as the
+// hub's [signal.Conn], and passes the text messages that it reads to a protocol's [MessageHandler]. Every protocol that uses
+// text frames shares it.
 //
-// # Who reads
+// # Reading
 //
-// On Linux one goroutine reads for all connections, so that an idle one costs neither a stack nor a buffer, and
-// what comes in at the same time is dealt with without switching. After the upgrade, a connection is taken out of
-// net/http and out of Go's poller for that; one under TLS or another wrapping has to come from a listener
-// of [Listen], since its bytes are otherwise out of reach. Whatever may have to wait (a sign-in, a client that sends too fast, a
-// large message) goes to a goroutine of its own meanwhile. Other connections, and other systems, have a
-// goroutine that reads for each.
+// On Linux one goroutine, the poller, reads all connections. An idle connection therefore costs neither a stack nor a read
+// buffer, and messages that arrive at the same time are handled without switching goroutines. After the upgrade, a
+// connection leaves net/http and Go's netpoller. A connection inside another one, such as a *tls.Conn, can be polled only if
+// it comes from a listener of [Listen], because this package cannot exchange the socket of any other.
 //
-// The handshake is gorilla/websocket's. The frames are read and written here (RFC 6455 section 5): its reader
-// wants to wait for the rest of a frame, and has a buffer for each connection.
+// The poller must not block. Work that can block (a sign-in, a client that sends too fast, a large message) runs in a
+// goroutine, and the poller does not read the connection until that work is done. Connections that cannot be polled, and all
+// connections on other systems, have a goroutine each that reads them.
 //
-// Compression is never negotiated: per connection it would cost many times the rest.
+// The handshake is done by gorilla/websocket; [NewUpgradeListener] even runs it in the poller. Frames are read and written
+// here (RFC 6455 section 5), because gorilla's reader blocks until a frame is complete and keeps a buffer per connection.
 //
-// # Limits that the protocol doesn't see
+// Compression (RFC 7692) is never negotiated, because its state takes many times the memory of the rest of a connection.
 //
-// A message above the limit is answered with an error and close code 1009; a text frame that isn't UTF-8 with 1007,
-// because a browser that got it forwarded would have to fail its own connection; a message must be complete
-// 30 s after its first byte; pings and pongs count against the client's rate.
+// # Limits
+//
+// These are enforced before a protocol sees a message:
+//   - A message above [signal.Limits].MaxMessage is refused with an error, then close code 1009.
+//   - A text message that is not valid UTF-8 ends the connection with close code 1007. A browser that got it forwarded would
+//     have to fail its own connection.
+//   - A message has to be complete 30 s after its first byte. Otherwise the connection ends with close code 1008.
+//   - Pings and pongs count against the client's message rate.
 package websocket
 
 import (
@@ -32,40 +38,47 @@ import (
 )
 
 const (
-	handshakeWait  = 5 * time.Second  // to write the response to an upgrade
-	messageWait    = 30 * time.Second // from a message's first byte to its last
-	closeWait      = time.Second      // to write a close frame, and then for the other side to answer
-	inlineWriteMax = 64 << 10         // bytes of a message that may be written by who reads for others
+	handshakeWait = 5 * time.Second  // limits writing the response to an upgrade
+	messageWait   = 30 * time.Second // limits the time from a message's first byte to its last
+	closeWait     = time.Second      // limits writing a pong or close frame, and then the client's response to a close frame
+
+	// TryWrite leaves messages of more than inlineWriteMax bytes to Write, because its caller may be the poller.
+	inlineWriteMax = 64 << 10
 )
 
-// conn is a WebSocket as a signal.NonblockingConn.
+// conn is a WebSocket after the upgrade. It implements [signal.NonblockingConn].
 type conn struct {
-	nc         net.Conn
-	raw        *rawConn      // below nc, where the poller reads; else nil
-	writeToken chan struct{} // held while writing where there is no raw connection
+	nc  net.Conn // raw itself, a connection around it, or any other connection if raw is nil
+	raw *rawConn // nil if the poller cannot read the connection
 
-	partialWrite *byte // the frame that TryWrite has begun, of who writes
+	// writeToken has a capacity of 1. A write to a connection without raw holds it. It is not a mutex, because a writer gives
+	// up at its deadline.
+	writeToken chan struct{}
+
+	// partialWrite identifies the message that TryWrite has written in part, by its first byte. Only TryWrite and Write use
+	// it, which are never called at the same time.
+	partialWrite *byte
 
 	mu        sync.Mutex
 	aborted   bool
 	closeSent bool        // a close frame has been sent
-	linger    *time.Timer // cuts the connection when the other side doesn't answer a close frame
+	linger    *time.Timer // calls Abort if the client does not close the connection after a close frame
 }
 
-// newConn returns a conn of a connection that has been upgraded.
+// newConn returns the conn for a connection that has been upgraded.
 func newConn(nc net.Conn) *conn {
 	c := &conn{nc: nc}
 	switch bottom := innermost(nc).(type) {
 	case *net.TCPConn:
 		if nc != net.Conn(bottom) {
-			break // who is above it would go on using it
+			break // the connections around it would go on using the TCPConn, which newRawConn closes
 		}
-		if w, err := newRawConn(bottom); err == nil {
-			c.nc, c.raw = w, w
+		if raw, err := newRawConn(bottom); err == nil {
+			c.nc, c.raw = raw, raw
 		}
-	case *rawConn: // which a upgrade listener took over before the request was read
+	case *rawConn: // the upgrade listener has accepted it
 		c.raw = bottom
-	case *Conn:
+	case *pollableConn:
 		if bottom.detach() != nil {
 			break
 		}
@@ -79,7 +92,7 @@ func newConn(nc net.Conn) *conn {
 	return c
 }
 
-// innermost is the connection that others, such as a *tls.Conn, are wrapped around.
+// innermost returns the connection inside all others, such as the one inside a *tls.Conn.
 func innermost(nc net.Conn) net.Conn {
 	for {
 		outer, ok := nc.(interface{ NetConn() net.Conn })
@@ -90,9 +103,11 @@ func innermost(nc net.Conn) net.Conn {
 	}
 }
 
+// framePool holds the frames that are being written, as *[]byte.
 var framePool = sync.Pool{New: func() any { return new([]byte) }}
 
-// writeFrame writes a frame. Where there is a raw connection it doesn't wait.
+// writeFrame writes a frame. With a raw connection it does not block, ignores the deadline, and may leave bytes unsent.
+// Otherwise it blocks until the frame is written.
 func (c *conn) writeFrame(op byte, payload []byte, deadline time.Time) error {
 	p := framePool.Get().(*[]byte)
 	*p = appendFrame((*p)[:0], op, payload)
@@ -118,12 +133,12 @@ func (c *conn) writeFrame(op byte, payload []byte, deadline time.Time) error {
 	}
 	_, err := c.nc.Write(*p)
 	if err != nil {
-		c.Abort() // half a frame may have been written
+		c.Abort() // a part of the frame may have been written, so no other frame can follow
 	}
 	return err
 }
 
-// writeAndFlush writes a frame and waits until it has gone.
+// writeAndFlush writes a frame and blocks until the kernel has accepted all of it.
 func (c *conn) writeAndFlush(op byte, payload []byte, deadline time.Time) error {
 	if err := c.writeFrame(op, payload, deadline); err != nil || c.raw == nil {
 		return err
@@ -131,7 +146,7 @@ func (c *conn) writeAndFlush(op byte, payload []byte, deadline time.Time) error 
 	return c.raw.flush(deadline)
 }
 
-// Write implements signal.Conn.
+// Write implements [signal.Conn]. If TryWrite has written a part of this message, Write only sends the rest.
 func (c *conn) Write(frame []byte, deadline time.Time) error {
 	begun := c.partialWrite
 	if c.partialWrite = nil; begun != nil && begun == &frame[0] {
@@ -140,42 +155,43 @@ func (c *conn) Write(frame []byte, deadline time.Time) error {
 	return c.writeAndFlush(opText, frame, deadline)
 }
 
-// TryWrite implements signal.NonblockingConn.
+// TryWrite implements [signal.NonblockingConn].
 func (c *conn) TryWrite(frame []byte) (done bool, err error) {
-	if c.raw == nil || len(frame) > inlineWriteMax || !c.raw.idle() {
+	if c.raw == nil || len(frame) > inlineWriteMax || !c.raw.allSent() {
 		return false, nil
 	}
 	if err := c.writeFrame(opText, frame, time.Time{}); err != nil {
 		return false, err
 	}
-	if c.raw.idle() {
+	if c.raw.allSent() {
 		return true, nil
 	}
 	c.partialWrite = &frame[0]
 	return false, nil
 }
 
-// Ping implements signal.Conn.
+// Ping implements [signal.Conn].
 func (c *conn) Ping(deadline time.Time) error { return c.writeAndFlush(opPing, nil, deadline) }
 
-// TryPing implements signal.NonblockingConn.
+// TryPing implements [signal.NonblockingConn].
 func (c *conn) TryPing() (done bool, err error) {
-	if c.raw == nil || !c.raw.idle() {
+	if c.raw == nil || !c.raw.allSent() {
 		return false, nil
 	}
 	err = c.writeFrame(opPing, nil, time.Time{})
-	return err == nil, err // should it be kept, the next write sends it
+	return err == nil, err // if a part of the ping is unsent, the next write sends it
 }
 
-// sendPong answers a ping, unless the other side doesn't read: the answer to its next ping will do (RFC 6455
-// section 5.5.3).
+// sendPong responds to a ping. It does nothing while earlier bytes are unsent, which means that the client does not read.
+// RFC 6455 section 5.5.3 allows that, because a response to the most recent ping is enough.
 func (c *conn) sendPong(body []byte) {
-	if c.raw == nil || c.raw.idle() {
-		_ = c.writeFrame(opPong, body, time.Now().Add(closeWait)) // no reason to stop reading
+	if c.raw == nil || c.raw.allSent() {
+		_ = c.writeFrame(opPong, body, time.Now().Add(closeWait)) // a failure does not end reading
 	}
 }
 
-// Close implements signal.Conn.
+// Close implements [signal.Conn]. It sends a close frame, unless one has been sent, and calls Abort after closeWait if the
+// client has not closed the connection by then. If the close frame cannot be sent, it calls Abort at once.
 func (c *conn) Close(why signal.Reason) {
 	code, text := closeCode(why)
 	if c.claimClose() && c.writeAndFlush(opClose, closePayload(code, text), time.Now().Add(closeWait)) != nil {
@@ -189,14 +205,14 @@ func (c *conn) Close(why signal.Reason) {
 	}
 }
 
-// sendClose writes a close frame after which nothing is read, unless one has been written.
+// sendClose writes a close frame, unless one has been written.
 func (c *conn) sendClose(payload []byte) {
 	if c.claimClose() {
 		_ = c.writeFrame(opClose, payload, time.Now().Add(closeWait))
 	}
 }
 
-// claimClose reports whether the caller should write a close frame: only the first one does.
+// claimClose reports whether the caller has to write the close frame. It returns true once.
 func (c *conn) claimClose() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -205,7 +221,7 @@ func (c *conn) claimClose() bool {
 	return first
 }
 
-// Abort implements signal.Conn. It goes below TLS, whose own Close may wait to write.
+// Abort implements [signal.Conn]. It closes the innermost connection, because closing a *tls.Conn can block on a write.
 func (c *conn) Abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,7 +232,8 @@ func (c *conn) Abort() {
 	_ = innermost(c.nc).Close()
 }
 
-// release gives up what Abort leaves to who reads.
+// release frees the descriptor of a raw connection. Abort does not, because the reader may be using it. Only the reader
+// calls release, after its last read; nothing else may be called afterwards.
 func (c *conn) release() {
 	if c.raw != nil {
 		c.raw.release()

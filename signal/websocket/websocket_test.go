@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echoHandler is a session that sends back what it gets, and panics when asked to.
+// echoHandler sends each message back to its client. It panics on the message "panic".
 type echoHandler struct{ client *signal.Client }
 
 func (e echoHandler) Open() { e.client.Send([]byte("welcome")) }
@@ -36,7 +36,7 @@ func (e echoHandler) HandleText(m []byte) func() {
 }
 func (e echoHandler) SendError(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
 
-// pipeListener is a listener of connections in memory, so that tests run in a bubble with a time of its own.
+// pipeListener is a listener of in-memory connections, so that tests can run in a synctest bubble, which has its own clock.
 type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -54,7 +54,7 @@ func (p *pipeListener) Accept() (net.Conn, error) {
 func (p *pipeListener) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
 func (p *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// runBubble calls test in a bubble with a way to connect to an echo.
+// runBubble starts an echo server in a synctest bubble and calls test there. dial connects a client and reads the greeting.
 func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
@@ -91,11 +91,11 @@ func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn))
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_ = hub.Shutdown(ctx) // cuts off those that a test left without a reader
+		_ = hub.Shutdown(ctx) // ends clients that the test has stopped reading
 		_ = srv.Close()
 		synctest.Wait()
 		if served := int(served.Load()); served != dialed {
-			t.Errorf("%d connections, and %d ends", dialed, served)
+			t.Errorf("done was called %d times for %d connections", served, dialed)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func expect(t *testing.T, ws *gorilla.Conn, text string) {
 	}
 }
 
-// expectClose reads until the connection ends, and returns how long that took.
+// expectClose reads until a close frame, checks its code, and returns how long that took.
 func expectClose(t *testing.T, ws *gorilla.Conn, code int) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -131,7 +131,7 @@ func expectClose(t *testing.T, ws *gorilla.Conn, code int) time.Duration {
 	}
 }
 
-func TestMessagesMayComeInPieces(t *testing.T) {
+func TestMessageArrivesInFragments(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		w, err := ws.NextWriter(gorilla.TextMessage)
@@ -152,8 +152,8 @@ func TestMessagesMayComeInPieces(t *testing.T) {
 	})
 }
 
-// Fragments without content arrive for ever, and none ends the message.
-func TestMessageThatNeverEndsIsCutOff(t *testing.T) {
+// The client sends empty fragments forever, and none is the final one.
+func TestMessageMustBeCompleteIn30Seconds(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		stop := make(chan struct{})
@@ -169,14 +169,14 @@ func TestMessageThatNeverEndsIsCutOff(t *testing.T) {
 			}
 		}()
 		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 30*time.Second || took > 35*time.Second {
-			t.Errorf("after %v", took)
+			t.Errorf("closed after %v, want 30s to 35s", took)
 		}
 		_ = ws.Close()
 		<-stop
 	})
 }
 
-func TestPingsAreAnsweredAtTheClientsRate(t *testing.T) {
+func TestPingsCountAgainstTheRate(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		const pings = 100 + 30*5
@@ -193,12 +193,12 @@ func TestPingsAreAnsweredAtTheClientsRate(t *testing.T) {
 		start := time.Now()
 		expect(t, ws, "done")
 		if took := time.Since(start); pongs != pings || took < 5*time.Second || took > 6*time.Second {
-			t.Errorf("%d pongs in %v", pongs, took)
+			t.Errorf("%d pongs in %v, want %d in 5s to 6s", pongs, took, pings)
 		}
 	})
 }
 
-func TestPanicEndsOneClient(t *testing.T) {
+func TestPanicEndsOnlyItsClient(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		a, b := dial(), dial()
 		send(t, a, "panic")
@@ -208,8 +208,8 @@ func TestPanicEndsOneClient(t *testing.T) {
 	})
 }
 
-// A client that is told to go and doesn't answer is cut off a second later.
-func TestUnansweredCloseFrame(t *testing.T) {
+// A client that does not respond to a close frame is disconnected after a second.
+func TestClientIgnoresTheCloseFrame(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		ws.SetCloseHandler(func(int, string) error { return nil })
@@ -218,20 +218,20 @@ func TestUnansweredCloseFrame(t *testing.T) {
 		start := time.Now()
 		var b [1]byte
 		if _, err := ws.NetConn().Read(b[:]); err == nil {
-			t.Error("something came after the close frame")
+			t.Error("bytes arrived after the close frame")
 		}
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("cut off after %v", took)
+			t.Errorf("disconnected after %v, want 1s", took)
 		}
 	})
 }
 
-func TestSilentSocketIsFoundByPings(t *testing.T) {
+func TestUnansweredPingEndsTheClient(t *testing.T) {
 	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
 		ws := dial()
 		ws.SetPingHandler(func(string) error { return nil })
 		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
-			t.Errorf("found after %v, want 15s", took)
+			t.Errorf("closed after %v, want 15s", took)
 		}
 		idle := dial()
 		go func() {
@@ -242,7 +242,7 @@ func TestSilentSocketIsFoundByPings(t *testing.T) {
 	})
 }
 
-func TestUpgradeThatFailsIsDone(t *testing.T) {
+func TestFailedUpgradeCallsDone(t *testing.T) {
 	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func TestUpgradeThatFailsIsDone(t *testing.T) {
 	w := &responseRecorder{header: make(http.Header)}
 	s.Serve(w, &http.Request{Method: "GET"}, signal.Visitor{}, func() { done++ })
 	if done != 1 || w.status != http.StatusBadRequest {
-		t.Errorf("done %d times with status %d", done, w.status)
+		t.Errorf("done was called %d times, the status is %d; want once, 400", done, w.status)
 	}
 }
 
