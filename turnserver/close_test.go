@@ -181,11 +181,3 @@ func gathered(t testing.TB, c prometheus.Collector, name string) string {
 	}
 	return text.String()
 }
-
-func TestCheckOfAHealthyServer(t *testing.T) {
-	ts := serve(t, relayApart)
-	ts.dial(t, "udp4").allocate(0)
-	if err := ts.Check(patience); err != nil {
-		t.Error(err)
-	}
-}

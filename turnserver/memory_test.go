@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -45,9 +46,9 @@ func (n *memoryNet) Serve(*net.UDPConn, int, int, packetio.Receiver) (packetio.S
 	return nil, errors.New("no real sockets")
 }
 
-func (n *memoryNet) Workers() int              { return 1 }
-func (n *memoryNet) Check(time.Duration) error { return nil }
-func (n *memoryNet) Close()                    { n.readers.Wait() }
+func (n *memoryNet) Workers() int                { return 1 }
+func (n *memoryNet) Check(context.Context) error { return nil }
+func (n *memoryNet) Close()                      { n.readers.Wait() }
 
 func (n *memoryNet) at(a netip.AddrPort) *memoryConn {
 	n.mu.Lock()

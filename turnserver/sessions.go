@@ -1,6 +1,7 @@
 package turnserver
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -16,10 +17,10 @@ func (s *Server) Sessions() []SessionInfo {
 	return list
 }
 
-// Check reports whether the goroutines that relay UDP packets make progress: each of them has to come back to its poll within
-// timeout. Otherwise it returns an error that wraps [packetio.ErrStuck].
-func (s *Server) Check(timeout time.Duration) error {
-	if err := s.io.Check(timeout); err != nil {
+// Check reports whether UDP packets are relayed: it waits until each goroutine that does so has come round once. It returns an
+// error that wraps [packetio.ErrStuck] if ctx ends first.
+func (s *Server) Check(ctx context.Context) error {
+	if err := s.io.Check(ctx); err != nil {
 		return fmt.Errorf("check the relay: %w", err)
 	}
 	return nil

@@ -151,7 +151,9 @@ func (d *daemon) status() admin.Status {
 	var stuck error
 	ready := d.ready.Load()
 	if ready { // so the relay has been started
-		stuck = d.turn.Check(statusTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+		defer cancel()
+		stuck = d.turn.Check(ctx)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

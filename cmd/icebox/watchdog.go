@@ -52,5 +52,7 @@ func (d *daemon) alive() error {
 	d.status()
 	d.turn.Sessions()
 	_, _ = d.registry.Gather() // /metrics shows the errors
-	return d.turn.Check(watchdogTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), watchdogTimeout)
+	defer cancel()
+	return d.turn.Check(ctx)
 }

@@ -1,11 +1,10 @@
 package packetio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,20 +14,21 @@ import (
 // with the same index, or a loop in whose own epoll this one is nested. State that a loop keeps in the sockets passes to
 // the next loop under mu.
 type lane struct {
-	index    int
-	epoll    int
-	wakeup   int // an eventfd that makes the loop call classify
-	stopping atomic.Bool
-	polled   chan struct{} // receives after the loop has seen wakeup
+	index int
+	epoll int
+	waker int // an eventfd; the loop that serves the lane wakes up when it is written to
 
-	mu    sync.Mutex
-	table []*socket // by slot; nil for free slots
-	free  []int32   // free slots
+	mu     sync.Mutex
+	table  []*socket     // by slot; nil for free slots
+	free   []int32       // free slots
+	ending bool          // the loops have to end
+	closed bool          // epoll and waker are closed
+	passed chan struct{} // closed when the loop comes round after a wake-up; nil while nobody waits for that
 }
 
 // Numbers in the place of a slot in epoll events, and in socket.slot.
 const (
-	wakeupSlot = -1 // the eventfd
+	wakerSlot  = -1 // the waker
 	noSlot     = -2 // a socket that is not registered yet
 	nestedSlot = -3 // nested lane 0; lane n is nestedSlot-n
 )
@@ -38,58 +38,84 @@ func newLane(index int) (*lane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
-	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err == nil {
-		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeupSlot})
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, waker, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakerSlot})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create eventfd: %w", err), unix.Close(epoll))
 	}
-	return &lane{index: index, epoll: epoll, wakeup: wakeup, polled: make(chan struct{}, 1)}, nil
-}
-
-// wake makes the loop that serves the lane call classify.
-func (l *lane) wake() {
-	one := [8]byte{0: 1, 7: 1}          // a number other than 0 in either byte order
-	_, _ = unix.Write(l.wakeup, one[:]) // fails only if the loop has not read many earlier ones, which serve as well
+	return &lane{index: index, epoll: epoll, waker: waker}, nil
 }
 
 // stop ends the loop that serves the lane.
 func (l *lane) stop() {
-	l.stopping.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending = true
 	l.wake()
 }
 
-// check waits until the loop that serves the lane has polled its epoll, and reports whether it did before timeout.
-func (l *lane) check(timeout <-chan time.Time) bool {
+// wake makes the loop that serves the lane come round. The caller holds mu.
+func (l *lane) wake() {
+	one := [8]byte{7: 1, 0: 1}         // a number above 0 in either byte order
+	_, _ = unix.Write(l.waker, one[:]) // fails only after many wake-ups that the loop has not seen yet; it will see those
+}
+
+// check wakes the loop that serves the lane and waits until it has come round, or for ctx. It returns nil if the lane is
+// closed.
+func (l *lane) check(ctx context.Context) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	if l.passed == nil {
+		l.passed = make(chan struct{})
+	}
+	passed := l.passed
+	l.wake()
+	l.mu.Unlock()
 	select {
-	case <-l.polled: // from an earlier check that gave up
+	case <-passed:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-passed: // both channels were ready
+		return nil
 	default:
-	}
-	l.wake()
-	select {
-	case <-l.polled:
-		return true
-	case <-timeout:
-		return false
+		return ErrStuck
 	}
 }
 
-// seen answers a call of wake. It reports whether the loops have to end; then the eventfd stays readable.
-func (l *lane) seen() (stop bool) {
-	if l.stopping.Load() {
-		return true
+// woken handles an event of the waker and reports whether the loops have to end. In that case the event stays, so that each
+// further poll finds it too. The caller holds mu.
+func (l *lane) woken() (end bool) {
+	l.release()
+	if !l.ending {
+		var count [8]byte
+		_, _ = unix.Read(l.waker, count[:]) // resets the event
 	}
-	var count [8]byte
-	_, _ = unix.Read(l.wakeup, count[:]) // resets the counter; fails only if it is 0
-	select {
-	case l.polled <- struct{}{}:
-	default: // nobody has waited for the last one
-	}
-	return false
+	return l.ending
 }
 
-func (l *lane) close() { _, _ = unix.Close(l.epoll), unix.Close(l.wakeup) } // nothing is registered any more
+// release ends all waits in check. The caller holds mu.
+func (l *lane) release() {
+	if l.passed != nil {
+		close(l.passed)
+		l.passed = nil
+	}
+}
+
+// close closes the lane. No socket is registered any more.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.release()
+	_, _ = unix.Close(l.epoll), unix.Close(l.waker) // nothing is lost
+}
 
 // nest makes a loop that waits for l wait for the other lane too.
 func (l *lane) nest(other *lane) error {
@@ -142,8 +168,8 @@ func (l *lane) classify(events []unix.EpollEvent, ready []*socket, nested []int)
 	defer l.mu.Unlock()
 	for _, e := range events {
 		switch {
-		case e.Fd == wakeupSlot:
-			stop = l.seen() || stop
+		case e.Fd == wakerSlot:
+			stop = l.woken() || stop
 		case e.Fd <= nestedSlot:
 			nested = append(nested, int(nestedSlot-e.Fd))
 		case l.table[e.Fd] != nil:

@@ -1,6 +1,7 @@
 package packetio
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,8 +16,6 @@ type loops struct {
 	policy  scalePolicy
 	running sync.WaitGroup
 	epoch   time.Time
-
-	checking sync.Mutex // held during Check
 
 	mu     sync.Mutex // held while lanes change loops
 	loops  []*loop    // by index, as are their lanes
@@ -98,22 +97,15 @@ func (l *loops) serve(fd int, local netip.AddrPort, worker, longest int, r Recei
 	return nil, err
 }
 
-// Check implements Loops. A loop polls all lanes that it serves in one round, so each lane is asked. Loops that sleep serve
-// none.
-func (l *loops) Check(timeout time.Duration) error {
-	l.checking.Lock()
-	defer l.checking.Unlock()
+// Check implements Loops. It asks each lane, because a loop polls all its lanes in every round. Lanes that change loops in
+// between keep the wake-up.
+func (l *loops) Check(ctx context.Context) error {
 	l.mu.Lock()
-	all, closed := l.loops, l.closed
+	all := l.loops
 	l.mu.Unlock()
-	if closed {
-		return nil
-	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
 	for _, x := range all {
-		if !x.home.check(timer.C) {
-			return ErrStuck
+		if err := x.home.check(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -121,8 +113,6 @@ func (l *loops) Check(timeout time.Duration) error {
 
 // Close implements Loops.
 func (l *loops) Close() {
-	l.checking.Lock() // a check must not write to an eventfd that is closed
-	defer l.checking.Unlock()
 	l.mu.Lock()
 	l.closed = true
 	for _, x := range l.loops {

@@ -2,7 +2,6 @@ package packetio
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -239,47 +238,9 @@ func TestWaiter(t *testing.T) {
 	w.chooseMode(home, longWait)
 	home.stop() // from now on each poll finds this event, because a stopped loop does not reset it
 	for range 3 {
-		if n := w.wait(home, events); n != 1 || events[0].Fd != wakeupSlot {
+		if n := w.wait(home, events); n != 1 || events[0].Fd != wakerSlot {
 			t.Errorf("found %d events", n)
 		}
 	}
 	w.useSyscall()
-}
-
-// Check succeeds while loops wait for packets, and finds a loop that is blocked in Receive, whichever of its lanes that is for.
-func TestCheckFindsAStuckLoop(t *testing.T) {
-	l := newLoops(t, 2, defaultPolicy)
-	for worker := range 2 {
-		inside, release := make(chan struct{}), make(chan struct{})
-		s, _ := open127(t, l, worker, 1500, func(*Packet) {
-			inside <- struct{}{}
-			<-release
-		})
-		c, _ := dial127(t, s.LocalAddr())
-		for range 3 {
-			if err := l.Check(patience); err != nil {
-				t.Fatalf("worker %d waits for packets: %v", worker, err)
-			}
-		}
-		write(t, c, []byte("a packet"))
-		<-inside
-		if err := l.Check(20 * time.Millisecond); !errors.Is(err, ErrStuck) {
-			t.Errorf("worker %d is blocked: %v", worker, err)
-		}
-		close(release)
-		if err := l.Check(patience); err != nil {
-			t.Errorf("worker %d goes on: %v", worker, err)
-		}
-	}
-}
-
-func TestCheckWithoutSockets(t *testing.T) {
-	l := New(2)
-	if err := l.Check(0); err != nil {
-		t.Error(err)
-	}
-	l.Close()
-	if err := l.Check(0); err != nil {
-		t.Errorf("after Close: %v", err)
-	}
 }

@@ -27,6 +27,9 @@
 // A busy loop pauses between two polls, as network cards do between interrupts, because packets that are read together are
 // sent together; see pauseFor. A loop also yields to Go's scheduler regularly; see balance.
 //
+// A loop that is stuck stops all its sockets, so [Loops].Check finds out whether every loop still comes round. It writes to an
+// eventfd in each lane and waits until the loop has seen it. A loop that waits for packets costs one wake-up.
+//
 // # Streams
 //
 // Package streamio reads streams. Its caller puts their messages into a [Batch] as packets, so that what was read in one
@@ -38,14 +41,11 @@
 package packetio
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
-	"time"
 )
-
-// ErrStuck is returned by [Loops].Check.
-var ErrStuck = errors.New("a goroutine that relays packets is stuck")
 
 // Room around the payload of a packet that was read, in bytes.
 const (
@@ -63,6 +63,9 @@ const MaxDatagram = 65535
 // that socket. It holds about 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
 const clientBuffer = 4 << 20
 
+// ErrStuck is returned by Check if a loop does not come round.
+var ErrStuck = errors.New("a goroutine that relays packets is stuck")
+
 // Loops serve sockets until they are closed.
 type Loops interface {
 	// Workers returns how many sockets can be served at the same time by different goroutines. Workers are numbered
@@ -73,10 +76,9 @@ type Loops interface {
 	Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error)
 	// Listen is Serve for a new socket bound to addr.
 	Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error)
-	// Check reports whether every goroutine of the loops comes back to its poll within timeout. It wakes each of them once.
-	// ErrStuck means that one is blocked, for example in Receive. Where the system does not allow the check, Check
-	// returns nil.
-	Check(timeout time.Duration) error
+	// Check wakes each loop once and waits until all have come round to their next poll. It returns ErrStuck if ctx ends
+	// first. Portable loops are not checked: a goroutine that is stuck there stops only its own socket.
+	Check(ctx context.Context) error
 	// Close blocks until all goroutines have ended. The caller has closed every socket.
 	Close()
 }

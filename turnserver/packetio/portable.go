@@ -1,6 +1,7 @@
 package packetio
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -16,9 +17,9 @@ type portable struct {
 // Portable returns Loops that work on every system.
 func Portable() Loops { return &portable{} }
 
-func (l *portable) Workers() int              { return 1 }
-func (l *portable) Check(time.Duration) error { return nil }
-func (l *portable) Close()                    { l.readers.Wait() }
+func (l *portable) Workers() int                { return 1 }
+func (l *portable) Check(context.Context) error { return nil }
+func (l *portable) Close()                      { l.readers.Wait() }
 
 func (l *portable) Serve(c *net.UDPConn, _, longest int, r Receiver) (Socket, error) {
 	_, _ = c.SetReadBuffer(clientBuffer), c.SetWriteBuffer(clientBuffer) // as much as the system allows
