@@ -1,12 +1,16 @@
-// Package logqueue lets a daemon log without ever waiting for the reader of its log.
+// Package logqueue lets a daemon log without waiting for the reader of its log.
 //
-// A [Queue] is an io.Writer between a slog.Handler and a file such as stderr. Write copies a line into memory and returns;
-// one goroutine writes the lines to the file in order. The memory is limited to 1 MiB. While it is full, because the reader
-// of the log does not read or the disk is full, further lines are dropped and counted. Once there is room again, a line
-// reports how many were dropped.
+// A [Queue] stands between a slog.Handler and a file such as stderr. Write copies a line into memory and returns. One
+// goroutine, the writer, writes the lines to the file in their order. A Queue loses lines in two cases, and counts them:
 //
-// A write that fails, for example with EPIPE because the reader has gone, loses the lines of that write and nothing else.
-// Go ends a process that gets SIGPIPE for its stdout or stderr, so the caller has to ignore that signal.
+//   - The queue is full, because the reader of a pipe does not read, or a disk is slow. New lines are dropped.
+//   - The write fails, for example with EPIPE because the reader has gone, or with ENOSPC. The lines of that write are
+//     dropped. The writer tries again when the next line comes.
+//
+// As soon as the file takes lines again, one line reports how many are missing at that point.
+//
+// The Go runtime ends a process that gets EPIPE from its stdout or stderr, unless the process ignores SIGPIPE. That is up to
+// the caller.
 package logqueue
 
 import (
@@ -19,42 +23,49 @@ import (
 )
 
 const (
-	// maxPending is how many bytes of lines a Queue holds, beside those that are being written.
-	maxPending = 1 << 20
-	// keptBuffer is the size in bytes above which a buffer is freed after use.
-	keptBuffer = 16 << 10
+	// maxBytes is how many bytes of lines a Queue holds, including those that are being written.
+	maxBytes = 1 << 20
+	// keptBuffer is the capacity in bytes up to which a buffer is used again.
+	keptBuffer = 64 << 10
 )
 
-// Queue writes lines to a file in a goroutine of its own. It is safe for concurrent use.
+// Report writes one line to w, which says that the given number of lines are missing.
+type Report func(w io.Writer, dropped int)
+
+// Queue is an io.Writer that never blocks. It is safe for concurrent use.
 type Queue struct {
-	file          io.Writer
-	reportDropped func(w io.Writer, lines int)
-
-	mu      sync.Mutex
-	pending []byte // lines to write, whole
-	dropped int    // lines dropped since the last report, after those in pending
-	closed  bool
-
-	wake chan struct{} // receives when the goroutine has work, or has to end
-	done chan struct{} // closed when the goroutine has ended
+	file   io.Writer
+	report Report // nil: nothing is reported
 
 	droppedTotal, errorsTotal prometheus.Counter
+
+	mu      sync.Mutex
+	changed sync.Cond // with mu; signalled when the writer has something to do
+	pending []byte    // whole lines
+	writing int       // length in bytes of the lines that the writer is writing
+	dropped int       // lines dropped after those in pending, for the next report
+	closed  bool
+
+	done chan struct{} // closed when the writer has ended
+
+	// Owned by the writer.
+	missing int  // dropped lines to report before the next line
+	torn    bool // a write has failed in the middle of a line
 }
 
-// New returns a Queue that writes to file. When lines have been dropped, it calls reportDropped, which writes one line about
-// that to w. reportDropped may be nil.
-func New(file io.Writer, reportDropped func(w io.Writer, lines int)) *Queue {
+// New returns a Queue that writes to file. The caller must close it. report may be nil.
+func New(file io.Writer, report Report) *Queue {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "icebox", Subsystem: "log", Name: name, Help: help})
 	}
 	q := &Queue{
-		file:          file,
-		reportDropped: reportDropped,
-		wake:          make(chan struct{}, 1),
-		done:          make(chan struct{}),
-		droppedTotal:  counter("lines_dropped_total", "Log lines dropped because they could not be written in time, or at all."),
-		errorsTotal:   counter("write_errors_total", "Writes to the log that failed."),
+		file:         file,
+		report:       report,
+		droppedTotal: counter("lines_dropped_total", "Log lines dropped because they could not be written in time, or at all."),
+		errorsTotal:  counter("write_errors_total", "Writes to the log that failed."),
+		done:         make(chan struct{}),
 	}
+	q.changed.L = &q.mu
 	go q.run()
 	return q
 }
@@ -64,41 +75,29 @@ func (q *Queue) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{q.droppedTotal, q.errorsTotal}
 }
 
-// Write queues line, which is one or more whole lines, or drops and counts it. It never blocks and never fails.
-func (q *Queue) Write(line []byte) (int, error) {
+// Write queues lines, which is one line or several whole lines, or drops them. It returns no error.
+func (q *Queue) Write(lines []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || len(q.pending)+len(line) > maxPending {
-		q.drop(countLines(line))
-		return len(line), nil
+	if q.closed || len(q.pending)+q.writing+len(lines) > maxBytes {
+		n := count(lines)
+		q.dropped += n
+		q.droppedTotal.Add(float64(n))
+	} else {
+		q.pending = append(q.pending, lines...)
 	}
-	q.pending = append(q.pending, line...)
-	q.signal()
-	return len(line), nil
+	q.changed.Signal()
+	return len(lines), nil
 }
 
-// drop counts dropped lines. The caller holds mu.
-func (q *Queue) drop(lines int) {
-	q.dropped += lines
-	q.droppedTotal.Add(float64(lines))
-}
-
-// signal wakes the goroutine.
-func (q *Queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default: // it has not yet received the last one
-	}
-}
-
-// Close waits until all lines are written, at most for timeout. The Queue drops lines from now on. If the file blocks for
-// longer, the goroutine is left behind and reads nothing of the Queue any more.
-func (q *Queue) Close(timeout time.Duration) {
+// Close waits until all lines are written, but not longer than limit. Lines that come later are dropped. If the file still
+// blocks at the limit, the writer is left behind, blocked.
+func (q *Queue) Close(limit time.Duration) {
 	q.mu.Lock()
 	q.closed = true
-	q.signal()
+	q.changed.Signal()
 	q.mu.Unlock()
-	timer := time.NewTimer(timeout)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-q.done:
@@ -106,53 +105,88 @@ func (q *Queue) Close(timeout time.Duration) {
 	}
 }
 
+// run is the writer.
 func (q *Queue) run() {
 	defer close(q.done)
-	var batch []byte
-	for range q.wake {
-		for {
-			var dropped int
-			var closed bool
-			batch, dropped, closed = q.next(batch)
-			if len(batch) > 0 {
-				q.write(batch)
-			}
-			if dropped > 0 && q.reportDropped != nil {
-				var report bytes.Buffer
-				q.reportDropped(&report, dropped)
-				q.write(report.Bytes())
-			}
-			if len(batch) == 0 && dropped == 0 {
-				if closed {
-					return
-				}
-				break
-			}
+	var lines []byte
+	for {
+		var dropped int
+		var ok bool
+		if lines, dropped, ok = q.next(lines); !ok {
+			return
+		}
+		written := q.write(lines)
+		q.missing += dropped
+		if written {
+			q.write(nil) // reports what was dropped
 		}
 	}
 }
 
-// next returns the pending lines and how many lines were dropped after them. It reuses the buffer of the last batch, unless
-// that has grown large.
-func (q *Queue) next(last []byte) (batch []byte, dropped int, closed bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	batch, dropped = q.pending, q.dropped
+// next waits until the writer has something to do. It returns the pending lines and how many were dropped after them. It
+// returns false when the queue is closed and everything is written. last is the previous result, whose memory next may use.
+func (q *Queue) next(last []byte) (lines []byte, dropped int, ok bool) {
 	if cap(last) > keptBuffer {
 		last = nil
 	}
-	q.pending, q.dropped = last[:0], 0
-	return batch, dropped, q.closed
-}
-
-// write writes whole lines to the file. Lines that it cannot write count as dropped, and are not reported as dropped: a
-// report could not be written either.
-func (q *Queue) write(lines []byte) {
-	n, err := q.file.Write(lines)
-	if err != nil {
-		q.errorsTotal.Inc()
-		q.droppedTotal.Add(float64(countLines(lines[n:])))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = 0
+	for len(q.pending) == 0 && q.dropped == 0 && !q.closed {
+		q.changed.Wait()
 	}
+	ok = len(q.pending) > 0 || q.dropped > 0 && !q.closed // lines dropped since Close are not reported
+	lines, dropped = q.pending, q.dropped
+	q.pending, q.dropped, q.writing = last[:0], 0, len(lines)
+	return lines, dropped, ok
 }
 
-func countLines(b []byte) int { return bytes.Count(b, []byte("\n")) }
+// write writes the report of missing lines, if there are any, and then lines. It reports whether the file took everything.
+// Lines that the file did not take are missing in the next report.
+func (q *Queue) write(lines []byte) bool {
+	if q.missing > 0 && q.report != nil {
+		var report bytes.Buffer
+		q.report(&report, q.missing)
+		if n := q.put(report.Bytes()); n < report.Len() {
+			q.lose(lines)
+			return false
+		}
+	}
+	q.missing = 0
+	if n := q.put(lines); n < len(lines) {
+		q.lose(lines[n:])
+		return false
+	}
+	return true
+}
+
+// put writes b to the file and returns how many bytes the file took. If the last write failed in the middle of a line, put
+// ends that line first.
+func (q *Queue) put(b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	if q.torn {
+		if _, err := q.file.Write([]byte("\n")); err != nil {
+			q.errorsTotal.Inc()
+			return 0
+		}
+		q.torn = false
+	}
+	n, err := q.file.Write(b)
+	if err == nil {
+		return len(b)
+	}
+	q.errorsTotal.Inc()
+	q.torn = n > 0 && b[n-1] != '\n'
+	return n
+}
+
+// lose counts lines that the file did not take. The first one may be the rest of a line.
+func (q *Queue) lose(lines []byte) {
+	n := count(lines)
+	q.missing += n
+	q.droppedTotal.Add(float64(n))
+}
+
+func count(lines []byte) int { return bytes.Count(lines, []byte("\n")) }

@@ -1,10 +1,13 @@
 package logqueue
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -16,24 +19,42 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func report(w io.Writer, lines int) { fmt.Fprintf(w, "%d lines dropped\n", lines) }
+func report(w io.Writer, dropped int) { fmt.Fprintf(w, "%d lines dropped\n", dropped) }
 
-// stuckFile blocks in Write until it is released.
-type stuckFile struct {
-	released chan struct{}
-	got      strings.Builder
+func (q *Queue) print(text string) { _, _ = q.Write([]byte(text)) }
+
+func (q *Queue) wantDropped(t *testing.T, lines, failures float64) {
+	t.Helper()
+	if a, b := testutil.ToFloat64(q.droppedTotal), testutil.ToFloat64(q.errorsTotal); a != lines || b != failures {
+		t.Errorf("%v lines dropped and %v writes failed, want %v and %v", a, b, lines, failures)
+	}
 }
 
-func (f *stuckFile) Write(b []byte) (int, error) {
-	<-f.released
-	return f.got.Write(b)
+// file is a file that may block, or become full.
+type file struct {
+	blocked chan struct{} // nil: writes do not block
+	full    bool
+	room    int // bytes that a full file still takes
+	text    strings.Builder
+}
+
+func (f *file) Write(b []byte) (int, error) {
+	if f.blocked != nil {
+		<-f.blocked
+	}
+	if !f.full || len(b) <= f.room {
+		f.room -= len(b)
+		return f.text.Write(b)
+	}
+	n, _ := f.text.Write(b[:f.room])
+	f.room = 0
+	return n, syscall.ENOSPC
 }
 
 func TestLinesKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got strings.Builder
-		q := New(&got, report)
-		var want strings.Builder
+		f, want := &file{}, strings.Builder{}
+		q := New(f, report)
 		for i := range 1000 {
 			line := fmt.Sprintf("line %d\n", i)
 			want.WriteString(line)
@@ -42,105 +63,161 @@ func TestLinesKeepTheirOrder(t *testing.T) {
 			}
 		}
 		q.Close(time.Second)
-		if got.String() != want.String() {
-			t.Errorf("got %d bytes, want %d, in order", got.Len(), want.Len())
+		if f.text.String() != want.String() {
+			t.Errorf("the file has %d bytes, want %d in the order of the calls", f.text.Len(), want.Len())
 		}
-		if n := testutil.ToFloat64(q.droppedTotal); n != 0 {
-			t.Errorf("%v lines dropped", n)
+		q.wantDropped(t, 0, 0)
+	})
+}
+
+// While the file blocks, Write returns. Lines above maxBytes are dropped, counted, and reported where they are missing.
+func TestFileBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &file{blocked: make(chan struct{})}
+		q := New(f, report)
+		line := strings.Repeat("x", 1023) + "\n"
+		q.print(line)
+		synctest.Wait() // the writer blocks with the first line, which counts too
+		for range maxBytes/len(line) - 1 + 17 {
+			q.print(line)
+		}
+		q.wantDropped(t, 17, 0)
+		close(f.blocked)
+		synctest.Wait()
+		q.print("after\n")
+		q.Close(time.Second)
+		want := strings.Repeat(line, maxBytes/len(line)) + "17 lines dropped\nafter\n"
+		if got := f.text.String(); got != want {
+			t.Errorf("the file has %d bytes and ends with %q, want %d bytes", len(got), got[max(0, len(got)-40):], len(want))
 		}
 	})
 }
 
-// While the file blocks, Write returns at once. Lines beyond 1 MiB are dropped, counted, and reported where they are missing.
-func TestStuckFile(t *testing.T) {
+// A single line that the queue cannot hold is reported without any other line.
+func TestLineTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &stuckFile{released: make(chan struct{})}
+		f := &file{}
 		q := New(f, report)
-		line := []byte(strings.Repeat("x", 1023) + "\n")
-		_, _ = q.Write(line)
-		synctest.Wait() // the goroutine has taken the first line and blocks
-		const fit, extra = maxPending / 1024, 17
-		for range fit + extra {
-			_, _ = q.Write(line)
-		}
-		if n := testutil.ToFloat64(q.droppedTotal); n != extra {
-			t.Errorf("%v lines dropped, want %d", n, extra)
-		}
-		close(f.released)
+		q.print(strings.Repeat("x", maxBytes) + "\n")
 		synctest.Wait()
-		_, _ = q.Write([]byte("after\n"))
+		if got := f.text.String(); got != "1 lines dropped\n" {
+			t.Errorf("the file has %.99q", got)
+		}
 		q.Close(time.Second)
-		lines := strings.Split(f.got.String(), "\n")
-		if len(lines) != 1+fit+3 || lines[1+fit] != "17 lines dropped" || lines[1+fit+1] != "after" {
-			t.Errorf("%d lines, ending in %q", len(lines), lines[max(0, len(lines)-3):])
+	})
+}
+
+// Lines whose write fails are dropped and counted. The queue does not keep them, and reports them once the file works again.
+func TestFileIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &file{full: true, room: 3}
+		q := New(f, report)
+		for range 3 {
+			q.print("lost\n")
+			synctest.Wait()
+		}
+		q.wantDropped(t, 3, 3)
+		if n := len(q.pending); n != 0 {
+			t.Errorf("the queue holds %d bytes", n)
+		}
+		f.full = false
+		q.print("kept\n")
+		q.Close(time.Second)
+		if got, want := f.text.String(), "los\n3 lines dropped\nkept\n"; got != want {
+			t.Errorf("the file has %q, want %q", got, want)
 		}
 	})
 }
 
-// Close gives up when the file blocks.
-func TestCloseWhileStuck(t *testing.T) {
+// Close gives up at its limit, and the writer then ends as soon as the file lets it.
+func TestCloseWhileTheFileBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &stuckFile{released: make(chan struct{})}
+		f := &file{blocked: make(chan struct{})}
 		q := New(f, report)
-		_, _ = q.Write([]byte("a line\n"))
+		q.print("a line\n")
 		synctest.Wait()
-		start := time.Now()
+		began := time.Now()
 		q.Close(time.Second)
-		if d := time.Since(start); d != time.Second {
-			t.Errorf("Close took %v", d)
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("Close took %v", took)
 		}
-		_, _ = q.Write([]byte("too late\n"))
-		if n := testutil.ToFloat64(q.droppedTotal); n != 1 {
-			t.Errorf("%v lines dropped, want 1", n)
-		}
-		close(f.released)
+		q.print("too late\n")
+		q.wantDropped(t, 1, 0)
+		close(f.blocked)
 		<-q.done
+		if got := f.text.String(); got != "a line\n" {
+			t.Errorf("the file has %q", got)
+		}
 	})
 }
 
-// A pipe without a reader loses lines, and the next reader gets the next lines.
-func TestReaderIsGone(t *testing.T) {
-	dir := t.TempDir() + "/pipe"
-	if err := syscall.Mkfifo(dir, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	open := func() *os.File {
-		t.Helper()
-		r, err := os.OpenFile(dir, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	reader := open()
-	file, err := os.OpenFile(dir, os.O_WRONLY, 0)
+// A pipe that nobody reads blocks no Write, whatever the pipe itself can hold.
+func TestPipeThatNobodyReads(t *testing.T) {
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	reader.Close()
-	failed := make(chan struct{}, 1)
-	q := New(writerFunc(func(b []byte) (int, error) {
-		n, err := file.Write(b)
+	q := New(w, report)
+	line := strings.Repeat("x", 1023) + "\n"
+	const lines = 4 * maxBytes / 1024
+	for range lines {
+		q.print(line)
+	}
+	if testutil.ToFloat64(q.droppedTotal) == 0 {
+		t.Error("no line was dropped")
+	}
+	var read sync.WaitGroup
+	var got bytes.Buffer
+	read.Go(func() { _, _ = got.ReadFrom(r) })
+	q.Close(time.Minute)
+	_ = w.Close()
+	read.Wait()
+	_ = r.Close()
+	kept := strings.Count(got.String(), line)
+	if dropped := int(testutil.ToFloat64(q.droppedTotal)); kept+dropped != lines || !strings.Contains(got.String(), " lines dropped\n") {
+		t.Errorf("%d lines were read and %d dropped, want %d together, and a report", kept, dropped, lines)
+	}
+}
+
+// When the reader of a pipe goes, lines are lost. The next reader gets the next lines.
+func TestReaderGoes(t *testing.T) {
+	path := t.TempDir() + "/pipe"
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func(flag int) *os.File {
+		f, err := os.OpenFile(path, flag, 0)
 		if err != nil {
-			failed <- struct{}{}
+			t.Fatal(err)
 		}
+		return f
+	}
+	reader := open(os.O_RDWR) // does not wait for a writer
+	w := open(os.O_WRONLY)
+	defer func() { _ = w.Close() }()
+	_ = reader.Close()
+	results := make(chan error, 1)
+	q := New(writerFunc(func(b []byte) (int, error) {
+		n, err := w.Write(b)
+		results <- err
 		return n, err
 	}), report)
-	_, _ = q.Write([]byte("lost\n"))
-	<-failed
-	reader = open()
-	defer reader.Close()
-	_, _ = q.Write([]byte("read\n"))
+	q.print("lost\n")
+	if err := <-results; !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a write without a reader: %v", err)
+	}
+	reader = open(os.O_RDWR)
+	defer func() { _ = reader.Close() }()
+	q.print("read\n")
+	<-results // the report
+	<-results
+	q.Close(time.Minute)
 	b := make([]byte, 100)
 	n, err := reader.Read(b)
-	if err != nil || string(b[:n]) != "read\n" {
-		t.Errorf("read %q, %v", b[:n], err)
+	if got := string(b[:n]); err != nil || got != "1 lines dropped\nread\n" {
+		t.Errorf("read %q, %v", got, err)
 	}
-	q.Close(time.Minute)
-	if e, d := testutil.ToFloat64(q.errorsTotal), testutil.ToFloat64(q.droppedTotal); e != 1 || d != 1 {
-		t.Errorf("%v errors, %v lines dropped; want 1, 1", e, d)
-	}
+	q.wantDropped(t, 1, 1)
 }
 
 type writerFunc func([]byte) (int, error)
