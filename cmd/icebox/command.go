@@ -7,11 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,28 +33,6 @@ type program struct {
 	environ        []string
 	stdout, stderr io.Writer
 	queues         []*logqueue.Queue // that stand in for stdout and stderr while the daemon runs
-}
-
-// flushTimeout is how long the end of the process waits for the readers of stdout and stderr.
-const flushTimeout = time.Second
-
-// useQueues makes stdout and stderr never block, and makes the process survive the end of their readers. log formats lines
-// about the state of the queues.
-func (p *program) useQueues(log config.Log) {
-	signal.Ignore(syscall.SIGPIPE) // the runtime would end the process after a failed write to stdout or stderr
-	stdout := logqueue.New(p.stdout, nil)
-	stderr := logqueue.New(p.stderr, func(w io.Writer, lines int) {
-		newLogger(w, log, nil).Warn("dropped log lines, because they were not read in time", "lines", lines)
-	})
-	p.stdout, p.stderr, p.queues = stdout, stderr, []*logqueue.Queue{stderr, stdout}
-}
-
-// flush waits until everything printed is written, at most for flushTimeout.
-func (p *program) flush() {
-	end := time.Now().Add(flushTimeout)
-	for _, q := range p.queues {
-		q.Close(time.Until(end))
-	}
 }
 
 // exitError is an error from a command that ran, with its exit status. Cobra's

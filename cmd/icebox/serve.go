@@ -46,7 +46,7 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	began := time.Now()
 	p.useQueues(cfg.Log)
 	level := new(slog.LevelVar)
-	log := newLogger(p.stderr, cfg.Log, level)
+	log := p.daemonLogger(cfg.Log, level)
 	d, err := start(cfg, again, log, level, p.queues[0].Collectors())
 	if err != nil {
 		return err

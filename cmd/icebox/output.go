@@ -1,0 +1,48 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"icebox/cmd/icebox/logqueue"
+	"icebox/config"
+)
+
+// flushTimeout is how long the end of the process waits for the readers of stdout and stderr.
+const flushTimeout = time.Second
+
+// useQueues makes stdout and stderr never block, and makes the process survive the end of their readers. log has the format of
+// lines about the state of the queues.
+func (p *program) useQueues(log config.Log) {
+	signal.Ignore(syscall.SIGPIPE) // the runtime would end the process after a failed write to stdout or stderr
+	stdout := logqueue.New(p.stdout, nil)
+	stderr := logqueue.New(p.stderr, reportMissing(log.Format))
+	p.stdout, p.stderr, p.queues = stdout, stderr, []*logqueue.Queue{stderr, stdout}
+}
+
+// reportMissing returns a function that logs how many lines are missing. It does so at every log.level, because the lines may
+// have been errors.
+func reportMissing(format config.LogFormat) logqueue.Report {
+	return func(w io.Writer, lines int) {
+		newLogger(w, config.Log{Level: "warn", Format: format}, nil).Warn("log lines are missing here, because they could not be written in time", "lines", lines)
+	}
+}
+
+// flush waits until everything printed is written, at most for flushTimeout.
+func (p *program) flush() {
+	end := time.Now().Add(flushTimeout)
+	for _, q := range p.queues {
+		q.Close(time.Until(end))
+	}
+}
+
+// daemonLogger returns the logger of a daemon. The standard library's package log, in which net/http reports some faults of
+// servers, uses it too.
+func (p *program) daemonLogger(c config.Log, level *slog.LevelVar) *slog.Logger {
+	log := newLogger(p.stderr, c, level)
+	slog.SetDefault(log)
+	return log
+}
