@@ -40,6 +40,7 @@ type daemon struct {
 	catalogue *catalogue
 
 	turn       *turnserver.Server
+	checkRelay func(context.Context) error // of turn
 	relaysFrom relayaddr.Choice
 	hub        *signal.Hub
 	gate       *gateway.Gateway
@@ -144,23 +145,23 @@ func (d *daemon) startAdmin() error {
 	return nil
 }
 
-// statusTimeout is how long the relay may take to show progress when the status is asked for.
-const statusTimeout = time.Second
-
+// status returns the state of the daemon, and wakes the relay to see whether it makes progress.
 func (d *daemon) status() admin.Status {
-	var stuck error
-	ready := d.ready.Load()
-	if ready { // so the relay has been started
-		ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
-		defer cancel()
-		stuck = d.turn.Check(ctx)
+	s := d.storedStatus()
+	if !s.Ready && s.Draining == nil { // it starts, so there may be no relay yet
+		return s
 	}
+	if err := d.relayProblem(context.Background()); err != nil {
+		s.Ready, s.Problem = false, err.Error()
+	}
+	return s
+}
+
+// storedStatus is status without the question to the relay.
+func (d *daemon) storedStatus() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := admin.Status{Ready: ready && stuck == nil, Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
-	if stuck != nil {
-		s.Warnings = append(s.Warnings, stuck.Error())
-	}
+	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
 	if !d.until.IsZero() {
 		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
 	}

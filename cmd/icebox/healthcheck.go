@@ -17,7 +17,7 @@ func (p *program) healthcheckCommand() *cobra.Command {
 		Use:   "healthcheck",
 		Short: "Say by the exit status whether the daemon is well, as containers ask",
 		Long: "Healthcheck asks the running daemon at admin.address. The exit status is 0 when it takes clients, or drains\n" +
-			"because somebody told it to stop, and 1 when it does neither or does not answer.",
+			"because somebody told it to stop, and 1 when it does neither, does not answer, or its relay is stuck.",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for an answer")
@@ -41,6 +41,8 @@ func (p *program) healthcheck(ctx context.Context, access admin.Access) error {
 	}
 	word := "ready"
 	switch {
+	case status.Problem != "":
+		return fmt.Errorf("icebox runs and is not ready: %s", status.Problem)
 	case status.Draining != nil:
 		word = fmt.Sprintf("draining, sessions left: %d", status.Draining.Sessions)
 	case !status.Ready:

@@ -39,6 +39,7 @@ func (d *daemon) startTURN() error {
 	if err != nil {
 		return fmt.Errorf("start the relay: %w", err)
 	}
+	d.checkRelay = d.turn.Check
 	for i, l := range t.Listen {
 		if err := d.addTURN(d.turnGroup(i), l); err != nil {
 			return fmt.Errorf("turn.listen[%d]: %w", i, err)

@@ -60,9 +60,7 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	guarded, unguard := context.WithCancel(context.Background())
 	var watchdog sync.WaitGroup
 	watchdog.Go(func() {
-		ping := func() { _ = notify(manager, "WATCHDOG=1") }
-		failed := func(err error) { log.Error("the watchdog gets no ping", "err", err) }
-		guard(guarded, p.watchdogInterval(), d.alive, ping, failed)
+		guard(guarded, p.watchdogInterval(), d.alive, func() { _ = notify(manager, "WATCHDOG=1") })
 	})
 	defer watchdog.Wait()
 	defer unguard()

@@ -20,19 +20,16 @@ func (p *program) watchdogInterval() time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// guard calls alive twice in each interval until ctx ends, and calls ping each time alive has returned nil. While alive blocks or
-// fails, the service manager gets no ping, and after the interval it ends the process with a dump of its goroutines. failed is
-// called with each error of alive.
-func guard(ctx context.Context, interval time.Duration, alive func() error, ping func(), failed func(error)) {
+// guard calls ping twice in each interval, each time after alive has returned nil, until ctx ends. While alive blocks or fails,
+// the service manager gets no ping. After the interval it ends the process, which then prints its goroutines.
+func guard(ctx context.Context, interval time.Duration, alive func(context.Context) error, ping func()) {
 	if interval <= 0 {
 		return
 	}
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
 	for {
-		if err := alive(); err != nil {
-			failed(err)
-		} else {
+		if alive(ctx) == nil {
 			ping()
 		}
 		select {
@@ -43,16 +40,11 @@ func guard(ctx context.Context, interval time.Duration, alive func() error, ping
 	}
 }
 
-// watchdogTimeout is how long the relay may take to show progress when the watchdog asks.
-const watchdogTimeout = 5 * time.Second
-
-// alive returns an error if a goroutine that relays UDP packets is stuck. It also takes and releases every lock that a working
-// daemon does: those of the state, and through the metrics those of the relay and the hub. It blocks if one is never released.
-func (d *daemon) alive() error {
-	d.status()
+// alive returns when the daemon works, or when ctx ends. It takes and releases every lock that a working daemon does: those of
+// the state, and through the metrics those of the relay and the hub. Then it waits until the relay makes progress.
+func (d *daemon) alive(ctx context.Context) error {
+	d.storedStatus()
 	d.turn.Sessions()
 	_, _ = d.registry.Gather() // /metrics shows the errors
-	ctx, cancel := context.WithTimeout(context.Background(), watchdogTimeout)
-	defer cancel()
-	return d.turn.Check(ctx)
+	return d.awaitRelay(ctx)
 }

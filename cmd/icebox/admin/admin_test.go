@@ -31,6 +31,7 @@ func TestHandler(t *testing.T) {
 		{"/metrics", "icebox_test 7\n", Status{}, 200},
 		{"/readyz", `{"ready":false,"warnings":[]}`, Status{}, 503},
 		{"/readyz", `{"ready":true,"warnings":["anyone"]}`, Status{Ready: true, Warnings: []string{"anyone"}}, 200},
+		{"/readyz", `{"ready":false,"problem":"stuck","warnings":[]}`, Status{Problem: "stuck"}, 503},
 		{"/readyz", `"draining":{"sessions":2,"until":"2030-`, Status{Draining: &Draining{2, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}}, 503},
 		{"/other", "404", Status{}, 404},
 		{"/reload", "Method Not Allowed", Status{}, 405},
