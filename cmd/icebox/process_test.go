@@ -178,12 +178,21 @@ func serveWith(t *testing.T, h home, prepare func(*exec.Cmd), more ...string) *p
 // told waits until the service manager is told state.
 func (p *process) told(state string) {
 	p.t.Helper()
+	if got := p.nextNotification(); got != state {
+		p.t.Fatalf("the service manager was told %q, want %q; output:\n%s", got, state, p.out.String())
+	}
+}
+
+// nextNotification waits until the service manager is told something.
+func (p *process) nextNotification() string {
+	p.t.Helper()
 	buf := make([]byte, 256)
 	_ = p.manager.SetReadDeadline(time.Now().Add(patience))
 	n, err := p.manager.Read(buf)
-	if err != nil || string(buf[:n]) != state {
-		p.t.Fatalf("the service manager was told %q, %v, want %q; output:\n%s", buf[:n], err, state, p.out.String())
+	if err != nil {
+		p.t.Fatalf("the service manager was told nothing: %v; output:\n%s", err, p.out.String())
 	}
+	return string(buf[:n])
 }
 
 func (p *process) signal(s syscall.Signal) {

@@ -5,8 +5,8 @@
 //	GET  /healthz   200 while the process answers
 //	GET  /readyz    200 while it takes new clients, 503 otherwise:
 //	                {"ready":true,"warnings":["..."]}, and while it drains
-//	                "draining":{"sessions":3,"until":"..."}; "problem" has the
-//	                reason if the relay is stuck, which also makes it 503
+//	                "draining":{"sessions":3,"until":"..."}; if the relay is
+//	                stuck, 503 with the reason in "problem"
 //	POST /reload    reads the configuration again: 200 {"changed":["..."]}, or
 //	                422 {"errors":["..."]} and nothing has changed
 //	POST /drain     {"within":"10m"}, or nothing for shutdown.drain: ends the daemon
@@ -38,7 +38,7 @@ import (
 type Status struct {
 	Ready    bool      `json:"ready"`
 	Draining *Draining `json:"draining,omitempty"`
-	Problem  string    `json:"problem,omitempty"` // why a daemon that should serve clients does not; never together with Ready
+	Problem  string    `json:"problem,omitempty"` // why the daemon cannot serve clients although it runs or drains; Ready is false then
 	Warnings []string  `json:"warnings"`          // what an operator should mend
 }
 
