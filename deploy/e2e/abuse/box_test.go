@@ -156,6 +156,30 @@ func (b *box) memory(t *testing.T) int        { return must(t)(procfs.Memory(b.P
 func (b *box) files(t *testing.T) int         { return must(t)(procfs.Files(b.PID())) }
 func (b *box) cpu(t *testing.T) time.Duration { return time.Duration(must(t)(cpu(b.PID()))) }
 
+// sockets returns the open sockets of the daemon's process.
+func (b *box) sockets(t *testing.T) map[string]bool {
+	t.Helper()
+	s, err := procfs.Sockets(b.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// openedSince returns how many sockets the daemon has open now and did not have open before. To count connections, a test
+// counts sockets and not files, because each relay loop opens another descriptor of its epoll when it becomes idle and
+// closes that descriptor when it becomes busy.
+func (b *box) openedSince(t *testing.T, before map[string]bool) int {
+	t.Helper()
+	n := 0
+	for s := range b.sockets(t) {
+		if !before[s] {
+			n++
+		}
+	}
+	return n
+}
+
 func cpu(pid int) (int, error) {
 	d, err := procfs.CPU(pid)
 	return int(d), err

@@ -24,7 +24,7 @@ func TestConnectionCaps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := start(t, settings{limits: fmt.Sprintf("{connections: %d, connections_per_address: %d}", capTotal, capEach)})
 			o := b.observe(t)
-			before, files := o.during(func() {}), b.files(t)
+			before, sockets := o.during(func() {}), b.sockets(t)
 			addrs := flood.Addresses(crowdAddr, 4)
 			o.unharmed("clients at the limit", before, func() {
 				for i, attempts := range []int{capEach + 50, capEach, capEach + 50} {
@@ -37,7 +37,7 @@ func TestConnectionCaps(t *testing.T) {
 				}
 			})
 			eventually(t, patience, func() error {
-				if n := b.files(t) - files; n != capTotal {
+				if n := b.openedSince(t, sockets); n != capTotal {
 					return fmt.Errorf("%d connections are open, want %d", n, capTotal)
 				}
 				return nil

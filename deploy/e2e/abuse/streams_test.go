@@ -28,7 +28,7 @@ func TestCrowds(t *testing.T) {
 	b := start(t, settings{limits: "{connections: 18000}"})
 	o := b.observe(t)
 	before := o.during(func() {})
-	files, memory := b.files(t), b.memory(t)
+	sockets, memory := b.sockets(t), b.memory(t)
 
 	var plain, secure *crowd
 	arriving := o.during(func() {
@@ -39,7 +39,7 @@ func TestCrowds(t *testing.T) {
 		t.Logf("memory of 5,000 idle TLS connections: %.1f KiB each", float64(b.memory(t)-between)/5000/1024)
 	})
 	t.Logf("round trips while they connect: %v (before: %v)", arriving, before)
-	if open := b.files(t) - files; open < 15000 {
+	if open := b.openedSince(t, sockets); open != 15000 {
 		t.Errorf("%d connections are open, want 15,000", open)
 	}
 	o.unharmed("15,000 idle connections", before, func() { o.settle(before) })
@@ -54,8 +54,8 @@ func TestCrowds(t *testing.T) {
 		}
 	}
 	eventually(t, patience, func() error {
-		if n := b.files(t); n > files+2 {
-			return fmt.Errorf("%d files are open, %d were open before", n, files)
+		if n := b.openedSince(t, sockets); n > 0 {
+			return fmt.Errorf("%d connections are still open", n)
 		}
 		return nil
 	})

@@ -1,4 +1,4 @@
-// Package procfs reads the memory, the processor time, the number of open files and the lost datagrams of a process from
+// Package procfs reads the memory, the processor time, the open files, the sockets and the lost datagrams of a process from
 // Linux's /proc.
 package procfs
 
@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +54,27 @@ func CPU(pid int) (time.Duration, error) {
 func Files(pid int) (int, error) {
 	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(list), err
+}
+
+// Sockets returns the open sockets of a process. The keys name the inodes, which the kernel does not use again.
+func Sockets(pid int) (map[string]bool, error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	sockets := make(map[string]bool, len(list))
+	for _, e := range list {
+		target, err := os.Readlink(filepath.Join(dir, e.Name()))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // closed since the directory was read
+		case err != nil:
+			return nil, err
+		case strings.HasPrefix(target, "socket:"):
+			sockets[target] = true
+		}
+	}
+	return sockets, nil
 }
 
 // Lost returns how many datagrams the kernel dropped because the buffer of the IPv4 UDP socket bound to a was full.
