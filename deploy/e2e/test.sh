@@ -84,8 +84,10 @@ portable() {
 		GOOS=windows go build ./turnserver/... ./signal/... ./config/
 }
 e2e() { cd deploy/e2e && go test -v -count=1 -skip "$left_out" "./$1/" "${@:2}"; }
+# node_test ends each file of tests after 10 minutes, as go test ends each package.
+node_test() { node --test --test-reporter=tap --test-timeout=600000 "$@"; }
 pages() { # the arguments may be patterns of files in deploy/e2e
-	cd deploy/e2e && npx tsc --project pages/tsconfig.json && node --test --test-reporter=tap --test-concurrency=1 $@
+	cd deploy/e2e && npx tsc --project pages/tsconfig.json && node_test --test-concurrency=1 $@
 }
 
 every_day() {
@@ -108,7 +110,7 @@ every_day() {
 		step vet go vet -tags docs ./cmd/icebox # make lint vets the rest
 		step portable portable
 		step lint make lint
-		step scripts node --test --test-reporter=tap signal/web/
+		step scripts node_test signal/web/
 		step shipped e2e shipped
 	} &
 	wait
