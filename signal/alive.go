@@ -12,7 +12,7 @@ const messageUnit = 16 << 10
 
 // Seen notes a sign of life: that something came. Any goroutine may call it.
 func (c *Client) Seen() {
-	c.seen.Store(int64(c.hub.now()))
+	c.lastSeen.Store(int64(c.hub.now()))
 	c.mu.Lock()
 	c.notifyProbes()
 	c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *Client) ping() {
 // enqueuePing queues a ping unless one is waiting, and reports whether the caller has to call flushInline. The
 // caller holds mu.
 func (c *Client) enqueuePing() (claimed bool) {
-	if c.state != open || c.queue.pings > 0 {
+	if c.state != stateOpen || c.queue.pings > 0 {
 		return false
 	}
 	c.queue.push(item{kind: pingFrame})
@@ -78,15 +78,15 @@ func (c *Client) expired() bool {
 
 // notePing remembers when the oldest ping without an answer was written.
 func (c *Client) notePing() {
-	if c.pinged.Load() <= c.seen.Load() {
-		c.pinged.Store(int64(c.hub.now()))
+	if c.pingSent.Load() <= c.lastSeen.Load() {
+		c.pingSent.Store(int64(c.hub.now()))
 	}
 }
 
-// overdue reports whether a ping that was written at least so long ago got no answer.
-func (c *Client) overdue(now, age time.Duration) bool {
-	pinged := c.pinged.Load()
-	return pinged != 0 && c.seen.Load() < pinged && now-time.Duration(pinged) >= age
+// pongOverdue reports whether a ping that was written at least so long ago got no answer.
+func (c *Client) pongOverdue(now, age time.Duration) bool {
+	pinged := c.pingSent.Load()
+	return pinged != 0 && c.lastSeen.Load() < pinged && now-time.Duration(pinged) >= age
 }
 
 // pongMissed deals with a client that gave no sign of life, and reports whether it stays nevertheless.
@@ -102,7 +102,7 @@ func (c *Client) pongMissed() (stays bool) {
 // share a ping.
 func (c *Client) probe(ctx context.Context, wait time.Duration) bool {
 	c.mu.Lock()
-	if c.state != open {
+	if c.state != stateOpen {
 		c.mu.Unlock()
 		return false
 	}
@@ -123,7 +123,7 @@ func (c *Client) probe(ctx context.Context, wait time.Duration) bool {
 	case <-answered:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.state == open
+		return c.state == stateOpen
 	case <-t.C:
 		return false
 	case <-ctx.Done():

@@ -33,7 +33,7 @@ func TestSilentClientIsEndedAndItsNameFreed(t *testing.T) {
 		h := newHub(t, Options{})
 		w := signIn(t, h, "al")
 		w.mu.Lock()
-		w.answers = false
+		w.answersPings = false
 		w.mu.Unlock()
 		start := time.Now()
 		<-w.cut
@@ -53,7 +53,7 @@ func TestAnyFrameIsASignOfLife(t *testing.T) {
 		h := newHub(t, Options{})
 		w := connect(t, h, testProfile)
 		w.mu.Lock()
-		w.answers = false
+		w.answersPings = false
 		w.mu.Unlock()
 		for range 100 {
 			sleep(4 * time.Second)
@@ -85,7 +85,7 @@ func TestClashWithALivingClientIsRefused(t *testing.T) {
 
 func TestClashWithADeadClientTakesOver(t *testing.T) {
 	for name, half := range map[string]func(*fakeConn){
-		"silent": func(w *fakeConn) { w.answers = false },
+		"silent": func(w *fakeConn) { w.answersPings = false },
 		"jammed": func(w *fakeConn) { w.held = make(chan struct{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestExpiredTokensEndTheirClients(t *testing.T) {
 		h := newHub(t, Options{})
 		p := testProfile
 		p.Expires = true
-		w := &fakeConn{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answersPings: true}
 		v := Visitor{Grant: Grant{Name: "al", Expires: time.Now().Add(time.Minute)}}
 		c, err := h.Connect(w, p, v)
 		if err != nil {

@@ -52,9 +52,9 @@ type Resumable interface {
 type Profile struct {
 	// Protocol is the metric label.
 	Protocol string
-	// Space keeps the protocol's names apart from those of others, which its clients can neither take nor reach: the same name in two
+	// Namespace keeps the protocol's names apart from those of others, which its clients can neither take nor reach: the same name in two
 	// spaces is two names. Its clients never see it. At most MaxSpace bytes of UTF-8; "" is the space of icebox's own protocols.
-	Space string
+	Namespace string
 	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
 	ByID bool
 	// Pairs is how many correspondents a client has at once; 0 means 32. If negative there are no pairs: the protocol has notes alone, and
@@ -93,10 +93,10 @@ func AddrKey(a netip.Addr) netip.Addr {
 	return a
 }
 
-// MaxName is the longest name of a client, in bytes, and MaxSpace the longest name of a space.
+// MaxName is the longest name of a client, in bytes, and MaxNamespace the longest name of a space.
 const (
-	MaxName  = 128
-	MaxSpace = 128
+	MaxName      = 128
+	MaxNamespace = 128
 )
 
 // tokenLen is the length of a token's raw form: the client's ID and a secret.
@@ -105,9 +105,9 @@ const tokenLen = len(broker.ID{}) + 16
 type state uint8
 
 const (
-	open   state = iota
-	ending       // being told why; takes no more messages
-	closed
+	stateOpen   state = iota
+	stateEnding       // being told why; takes no more messages
+	stateClosed
 )
 
 // Client is one connection that speaks some protocol. The methods below its fields say who may call them:
@@ -125,8 +125,8 @@ type Client struct {
 	done        chan struct{} // closed when the client is no longer open
 
 	// Any goroutine.
-	seen   atomic.Int64 // when anything last came from it, in the hub's time
-	pinged atomic.Int64 // when the oldest unanswered ping was written, or one that was answered
+	lastSeen atomic.Int64 // when anything last came from it, in the hub's time
+	pingSent atomic.Int64 // when the oldest unanswered ping was written, or one that was answered
 
 	// The reader's.
 	bucket    rate.Bucket
@@ -151,7 +151,7 @@ func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 	c := &Client{hub: h, conn: conn, profile: p, visitor: v, id: broker.NewID(), done: make(chan struct{})}
 	c.nonblocking, _ = conn.(NonblockingConn)
 	_, _ = rand.Read(c.secret[:]) // documented never to fail
-	c.seen.Store(int64(h.now()))
+	c.lastSeen.Store(int64(h.now()))
 	return c
 }
 
@@ -168,7 +168,7 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 func (c *Client) Name() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != open {
+	if c.state != stateOpen {
 		return ""
 	}
 	return c.name
@@ -191,12 +191,12 @@ func (c *Client) SignIn(name string) error {
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
 	defer cancel()
 	if err := h.broker.Claim(ctx, c.globalName(name), c.id); err != nil {
-		refused := refusal(err)
-		if refused == ErrUnavailable && !ends(err) {
+		refused := toRefusal(err)
+		if refused == ErrUnavailable && !isCanceled(err) {
 			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
 		}
 		c.debug("sign-in refused", slog.String("name", name), slog.String("code", refused.Code))
-		return h.metrics.refuse(refused)
+		return h.metrics.countRefusal(refused)
 	}
 	c.setName(ctx, name)
 	return nil
@@ -225,20 +225,20 @@ func (c *Client) releaseName(ctx context.Context, name string) {
 // Any goroutine may call it.
 func (c *Client) End(why Reason) {
 	c.mu.Lock()
-	if c.state != open {
+	if c.state != stateOpen {
 		c.mu.Unlock()
 		return
 	}
-	c.state, c.reason = ending, why
+	c.state, c.reason = stateEnding, why
 	close(c.done)
 	c.notifyProbes()
 	abrupt := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
 	if abrupt {
 		c.queue.clear()
-		c.updateLoan()
+		c.updateReservation()
 	}
 	jammed := abrupt && c.queue.flushing
-	c.queue.push(item{kind: goodbye})
+	c.queue.push(item{kind: closeFrame})
 	c.startFlush()
 	c.mu.Unlock()
 	if jammed {
@@ -254,7 +254,7 @@ func (c *Client) Close() { c.close(func() {}, true) }
 func (c *Client) close(first func(), mayWait bool) (done bool) {
 	h := c.hub
 	c.mu.Lock()
-	refused := c.state == ending
+	refused := c.state == stateEnding
 	if !mayWait && (refused || c.queue.flushing) {
 		c.mu.Unlock()
 		return false
@@ -264,9 +264,9 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 		close(c.done)
 		c.notifyProbes()
 		c.queue.clear()
-		c.updateLoan()
+		c.updateReservation()
 	}
-	c.state = closed
+	c.state = stateClosed
 	why, name, watched := c.reason, c.name, c.watched
 	c.watched = nil
 	c.mu.Unlock()

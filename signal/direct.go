@@ -17,22 +17,22 @@ type Recipient struct {
 func (c *Client) SendTo(to Recipient, m broker.Message) error {
 	peer, err := c.resolve(to, m.Kind)
 	if err != nil {
-		return c.hub.metrics.refuse(refusal(err))
+		return c.hub.metrics.countRefusal(toRefusal(err))
 	}
 	opens := m.Kind == broker.Offer || m.Kind == broker.Note
 	c.mu.Lock()
 	m.From, m.FromName, m.Gone = c.addr(), c.name, false
-	known := c.pairs.index(peer) >= 0
+	known := c.pairs.indexOf(peer) >= 0
 	switch {
 	case opens:
-		c.pairs.open(pair{name: to.Name, addr: peer, spoke: true}, c.maxPairs())
+		c.pairs.addPair(pair{name: to.Name, addr: peer, spoke: true}, c.maxPairs())
 	case !known:
 		c.mu.Unlock()
-		return c.hub.metrics.refuse(ErrNotPaired)
+		return c.hub.metrics.countRefusal(ErrNotPaired)
 	case m.Kind == broker.Leave:
-		c.pairs.close(peer)
+		c.pairs.endPair(peer)
 	case m.Kind == broker.Answer:
-		c.pairs[c.pairs.index(peer)].spoke = true
+		c.pairs[c.pairs.indexOf(peer)].spoke = true
 	}
 	c.mu.Unlock()
 	err = c.route(c.hub.ctx, peer, m)
@@ -53,7 +53,7 @@ func (c *Client) resolve(to Recipient, kind broker.Kind) (broker.Addr, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, ok := c.pairs.named(to.Name)
+	p, ok := c.pairs.latestNamed(to.Name)
 	if !ok {
 		return broker.Addr{}, ErrNotPaired
 	}
@@ -64,7 +64,7 @@ func (c *Client) resolve(to Recipient, kind broker.Kind) (broker.Addr, error) {
 // may call it. The error is an *Error.
 func (c *Client) Forward(from broker.ID, frame []byte) error {
 	if err := c.enqueue(item{from: from, data: frame}); err != nil {
-		return refusal(err)
+		return toRefusal(err)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (c *Client) TakeOver(old *Client) bool {
 func (c *Client) Watch(names []string) error {
 	for _, n := range names {
 		if !ValidName(n) {
-			return c.hub.metrics.refuse(ErrBadName)
+			return c.hub.metrics.countRefusal(ErrBadName)
 		}
 	}
 	c.mu.Lock()
@@ -122,15 +122,15 @@ func (c *Client) Watch(names []string) error {
 	}
 	c.mu.Unlock()
 	if over {
-		return c.hub.metrics.refuse(ErrWatchLimit)
+		return c.hub.metrics.countRefusal(ErrWatchLimit)
 	}
 	for _, n := range names {
 		if err := c.hub.broker.Watch(c.hub.ctx, c.globalName(n), c.id); err != nil {
-			return c.hub.metrics.refuse(refusal(err))
+			return c.hub.metrics.countRefusal(toRefusal(err))
 		}
 	}
 	c.mu.Lock()
-	late := c.state == closed // Close has unwatched already
+	late := c.state == stateClosed // Close has unwatched already
 	c.mu.Unlock()
 	if late {
 		c.Unwatch(names)

@@ -80,8 +80,8 @@ var refusals = []*Error{
 	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 
-// refusal turns what a broker answered into what a client is told.
-func refusal(err error) *Error {
+// toRefusal turns what a broker answered into what a client is told.
+func toRefusal(err error) *Error {
 	var refused *Error
 	switch {
 	case errors.As(err, &refused):
@@ -101,8 +101,8 @@ func refusal(err error) *Error {
 	}
 }
 
-// ends reports whether err only says that the caller stopped waiting, which is nothing to log.
-func ends(err error) bool { return errors.Is(err, context.Canceled) }
+// isCanceled reports whether err only says that the caller stopped waiting, which is nothing to log.
+func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
 
 // Reason says why a client ended. It decides what the client is told when its connection closes.
 type Reason uint8

@@ -53,16 +53,16 @@ func (o *Options) fill() error {
 
 // Hub owns the clients of this process.
 type Hub struct {
-	opts    Options
-	log     *slog.Logger
-	metrics *metrics
-	epoch   time.Time
-	broker  broker.Broker
-	nodeID  broker.ID
-	limits  atomic.Pointer[Limits]
-	clients registry
-	waiting budget.Budget // what waits for clients beyond what each may have uncounted
-	wheel   wheel
+	opts     Options
+	log      *slog.Logger
+	metrics  *metrics
+	epoch    time.Time
+	broker   broker.Broker
+	nodeID   broker.ID
+	limits   atomic.Pointer[Limits]
+	clients  registry
+	reserved budget.Budget // what waits for clients beyond what each may have uncounted
+	wheel    pingWheel
 
 	ctx    context.Context // ends when Shutdown stops waiting
 	cancel context.CancelFunc
@@ -70,10 +70,10 @@ type Hub struct {
 	drainingCtx   context.Context // ends when Shutdown begins
 	startDraining context.CancelFunc
 
-	mu       sync.RWMutex // held for reading by Connect, for writing by Shutdown
-	draining bool
-	tracked  sync.WaitGroup // one for every connected client and whatever else attends
-	loops    sync.WaitGroup // the wheel
+	mu         sync.RWMutex // held for reading by Connect, for writing by Shutdown
+	draining   bool
+	tracked    sync.WaitGroup // one for every connected client and whatever else attends
+	background sync.WaitGroup // the wheel
 }
 
 // New returns a running Hub. Shutdown ends it.
@@ -86,7 +86,7 @@ func New(o Options, l Limits) (*Hub, error) {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	var err error
-	if h.metrics, err = newMetrics(o.Registerer, &h.waiting); err != nil {
+	if h.metrics, err = newMetrics(o.Registerer, &h.reserved); err != nil {
 		return nil, fmt.Errorf("make a hub: %w", err)
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -99,7 +99,7 @@ func New(o Options, l Limits) (*Hub, error) {
 	}
 	h.clients.init()
 	h.wheel.init(o.PingEvery, o.PongWithin)
-	h.loops.Go(func() { h.wheel.run(h.ctx, h.now) })
+	h.background.Go(func() { h.wheel.run(h.ctx, h.now) })
 	return h, nil
 }
 
@@ -138,7 +138,7 @@ func (h *Hub) Draining() bool {
 // reads, and calls [Client.Close] when reading ends: Shutdown waits for that. The error is ErrRestarting, or ErrBadName for a space
 // that is too long.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
-	if len(p.Space) > MaxSpace {
+	if len(p.Namespace) > MaxNamespace {
 		return nil, ErrBadName
 	}
 	c := newClient(h, conn, p, v)
@@ -162,7 +162,7 @@ func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 func (h *Hub) InitMetrics(protocol string) { h.metrics.connections.WithLabelValues(protocol) }
 
 // CountRefusal counts a refusal that an adapter is about to tell a client.
-func (h *Hub) CountRefusal(e *Error) { _ = h.metrics.refuse(e) }
+func (h *Hub) CountRefusal(e *Error) { _ = h.metrics.countRefusal(e) }
 
 // DoneContext ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
 func (h *Hub) DoneContext() context.Context { return h.ctx }
@@ -223,7 +223,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	waiter.Wait()
 	h.cancel()
-	h.loops.Wait()
+	h.background.Wait()
 	leaving, done := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer done()
 	if err := h.broker.Leave(leaving); err != nil {

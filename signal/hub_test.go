@@ -18,15 +18,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeConn is a Conn in memory with its other end. What is written to it can be held back, as by a reader that
 // doesn't read.
 type fakeConn struct {
-	mu      sync.Mutex
-	frames  []string
-	pings   int
-	reason  Reason
-	held    chan struct{} // writes wait for it to close, if not nil
-	answers bool          // pings are answered
-	cut     chan struct{} // closed when reading ends
-	once    sync.Once
-	client  *Client
+	mu           sync.Mutex
+	frames       []string
+	pings        int
+	reason       Reason
+	held         chan struct{} // writes wait for it to close, if not nil
+	answersPings bool          // pings are answered
+	cut          chan struct{} // closed when reading ends
+	once         sync.Once
+	client       *Client
 }
 
 var errCut = errors.New("connection is cut")
@@ -66,7 +66,7 @@ func (w *fakeConn) Ping(deadline time.Time) error {
 	}
 	w.mu.Lock()
 	w.pings++
-	answers, client := w.answers, w.client
+	answers, client := w.answersPings, w.client
 	w.mu.Unlock()
 	if answers {
 		client.Seen()
@@ -144,7 +144,7 @@ func connect(t *testing.T, h *Hub, p Profile) *fakeConn {
 
 func connectFrom(t *testing.T, h *Hub, p Profile, v Visitor) *fakeConn {
 	t.Helper()
-	w := &fakeConn{cut: make(chan struct{}), answers: true}
+	w := &fakeConn{cut: make(chan struct{}), answersPings: true}
 	c, err := h.Connect(w, p, v)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ func (c *Client) TrySignIn(name string) (done bool, err error) {
 	if settled, err := c.checkSignIn(name); settled {
 		return true, err
 	}
-	if b := c.hub.broker; !b.Near() || !b.TryClaim(c.globalName(name), c.id) {
+	if b := c.hub.broker; !b.Local() || !b.TryClaim(c.globalName(name), c.id) {
 		return false, nil
 	}
 	c.setName(c.hub.ctx, name)
@@ -23,11 +23,11 @@ func (c *Client) checkSignIn(name string) (ok bool, err error) {
 	h := c.hub
 	switch {
 	case !ValidName(name):
-		return true, h.metrics.refuse(ErrBadName)
+		return true, h.metrics.countRefusal(ErrBadName)
 	case c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name:
-		return true, h.metrics.refuse(ErrNameNotAllowed)
+		return true, h.metrics.countRefusal(ErrNameNotAllowed)
 	case h.Draining():
-		return true, h.metrics.refuse(ErrRestarting)
+		return true, h.metrics.countRefusal(ErrRestarting)
 	}
 	return c.Name() == name, nil
 }
@@ -50,5 +50,5 @@ func (c *Client) setName(ctx context.Context, name string) {
 // TryClose is [Client.Close] for such a reader. First is called before the other side can notice. Where it would have to
 // wait it reports false, and nothing has happened.
 func (c *Client) TryClose(first func()) (done bool) {
-	return c.hub.broker.Near() && c.close(first, false)
+	return c.hub.broker.Local() && c.close(first, false)
 }

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Access says who may sign in and ask for credentials.
-type Access string
+// AccessMode says who may sign in and ask for credentials.
+type AccessMode string
 
 const (
 	// Open lets everybody in. Who can sign in can relay.
-	Open Access = "open"
+	Open AccessMode = "open"
 	// ByKey lets in who knows one of the keys.
-	ByKey Access = "key"
+	ByKey AccessMode = "key"
 	// ByToken lets in who has a token that names it.
-	ByToken Access = "jwt"
+	ByToken AccessMode = "jwt"
 )
 
 // Grant is what a token says of its bearer. The zero Grant says nothing and allows everything.
@@ -60,7 +60,7 @@ type Key struct{ Name, Key string }
 // Limits are what may change while the daemon runs. They are replaced as a whole; open connections meet the
 // new ones with their next message, except the numbers of connections, which stop only newcomers.
 type Limits struct {
-	Access Access
+	Access AccessMode
 	Keys   []Key
 	Tokens TokenVerifier // not nil with ByToken
 	// Origins are the web origins let in beside this host's own, such as https://app.example.org; "null" for

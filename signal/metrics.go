@@ -80,8 +80,8 @@ func (m *metrics) connected(protocol string) {
 	m.connections.WithLabelValues(protocol).Inc()
 }
 
-// refuse counts a refusal and returns it as the error it is.
-func (m *metrics) refuse(e *Error) error {
+// countRefusal counts a refusal and returns it as the error it is.
+func (m *metrics) countRefusal(e *Error) error {
 	if c, ok := m.refused[e.Code]; ok {
 		c.Inc()
 	}

@@ -15,18 +15,18 @@ type pair struct {
 // pairs are in order of their latest offer.
 type pairs []pair
 
-// open adds a pair or makes it the latest, unless there are to be none. When there are too many, the oldest that this client never spoke
+// addPair adds a pair or makes it the latest, unless there are to be none. When there are too many, the oldest that this client never spoke
 // to makes room, so that strangers' offers can't push out a call.
-func (p *pairs) open(n pair, most int) {
+func (p *pairs) addPair(n pair, most int) {
 	if most < 0 {
 		return
 	}
-	if i := p.index(n.addr); i >= 0 {
+	if i := p.indexOf(n.addr); i >= 0 {
 		n.spoke = n.spoke || (*p)[i].spoke
-		p.remove(i)
+		p.removeAt(i)
 	}
 	if len(*p) >= most {
-		p.remove(p.evictionIndex())
+		p.removeAt(p.evictionIndex())
 	}
 	*p = append(*p, n)
 }
@@ -40,25 +40,25 @@ func (p pairs) evictionIndex() int {
 	return 0
 }
 
-// close ends a pair and reports whether there was one, and whether it was the latest.
-func (p *pairs) close(a broker.Addr) (was, latest bool) {
-	i := p.index(a)
+// endPair ends a pair and reports whether there was one, and whether it was the latest.
+func (p *pairs) endPair(a broker.Addr) (was, latest bool) {
+	i := p.indexOf(a)
 	if i < 0 {
 		return false, false
 	}
 	latest = i == len(*p)-1
-	p.remove(i)
+	p.removeAt(i)
 	return true, latest
 }
 
-func (p *pairs) remove(i int) {
+func (p *pairs) removeAt(i int) {
 	old := *p
 	copy(old[i:], old[i+1:])
 	old[len(old)-1] = pair{}
 	*p = old[:len(old)-1]
 }
 
-func (p pairs) index(a broker.Addr) int {
+func (p pairs) indexOf(a broker.Addr) int {
 	for i := range p {
 		if p[i].addr == a {
 			return i
@@ -67,8 +67,8 @@ func (p pairs) index(a broker.Addr) int {
 	return -1
 }
 
-// named returns the latest pair with a client of that name.
-func (p pairs) named(name string) (*pair, bool) {
+// latestNamed returns the latest pair with a client of that name.
+func (p pairs) latestNamed(name string) (*pair, bool) {
 	for i := len(p) - 1; i >= 0; i-- {
 		if p[i].name == name {
 			return &p[i], true

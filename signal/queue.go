@@ -12,7 +12,7 @@ type itemKind uint8
 const (
 	dataFrame itemKind = iota
 	pingFrame
-	goodbye
+	closeFrame
 )
 
 // item is something to write. From is the client it comes from, zero for the hub itself.
@@ -40,7 +40,7 @@ type queue struct {
 	items    []item
 	head     int
 	bytes    int // of data, until written
-	loan     Loan
+	reserved Reservation
 	pings    int
 	flushing bool // a goroutine is writing
 }
@@ -84,16 +84,16 @@ func (q *queue) clear() {
 	q.items, q.head, q.bytes, q.pings = nil, 0, 0, 0
 }
 
-// updateLoan gives back what was borrowed for more than there is now. The caller holds mu.
-func (c *Client) updateLoan() { c.Reserve(&c.queue.loan, c.queue.bytes) }
+// updateReservation gives back what was borrowed for more than there is now. The caller holds mu.
+func (c *Client) updateReservation() { c.Reserve(&c.queue.reserved, c.queue.bytes) }
 
 // full reports whether data of this size finds no room.
 func (q *queue) full(size int, l *Limits) bool {
 	return q.len() >= l.QueueMessages || q.bytes > 0 && q.bytes+size > l.QueueBytes
 }
 
-// crowded reports whether one sender already fills a quarter of the queue.
-func (q *queue) crowded(from broker.ID, l *Limits) bool {
+// exceedsSenderShare reports whether one sender already fills a quarter of the queue.
+func (q *queue) exceedsSenderShare(from broker.ID, l *Limits) bool {
 	if q.len() < l.QueueMessages/4 && q.bytes < l.QueueBytes/4 {
 		return false
 	}
@@ -116,17 +116,17 @@ func (c *Client) enqueue(i item) error {
 	l := c.hub.Limits()
 	c.mu.Lock()
 	switch {
-	case c.state != open:
+	case c.state != stateOpen:
 		c.mu.Unlock()
 		return broker.ErrOffline
-	case !i.from.IsZero() && c.queue.crowded(i.from, l):
+	case !i.from.IsZero() && c.queue.exceedsSenderShare(i.from, l):
 		c.mu.Unlock()
 		return broker.ErrBusy
 	case c.queue.full(len(i.data), l):
 		c.mu.Unlock()
 		c.End(SlowReader)
 		return broker.ErrOffline
-	case !c.Reserve(&c.queue.loan, c.queue.bytes+len(i.data)):
+	case !c.Reserve(&c.queue.reserved, c.queue.bytes+len(i.data)):
 		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero() // others have borrowed it all, and the sender can be told
 		c.mu.Unlock()
 		if senderCanRetry {
@@ -190,7 +190,7 @@ func (c *Client) nextItem() (i item, ok bool) {
 func (c *Client) finishItem(i item) {
 	c.mu.Lock()
 	c.queue.markWritten(i)
-	c.updateLoan()
+	c.updateReservation()
 	c.mu.Unlock()
 	i.recycle()
 }
@@ -240,7 +240,7 @@ func (c *Client) write(i item) error {
 	case pingFrame:
 		c.notePing()
 		return c.conn.Ping(deadline)
-	case goodbye:
+	case closeFrame:
 		c.mu.Lock()
 		why := c.reason
 		c.mu.Unlock()

@@ -92,7 +92,7 @@ func TestMessagesKeepTheirOrder(t *testing.T) {
 			for i := range 50 {
 				payload := fmt.Sprint(round, "-", i)
 				expect = append(expect, "candidate al "+payload)
-				wantErr(t, al.client.Tell(broker.Candidate, "bo", []byte(payload)), nil)
+				wantErr(t, al.client.SendInPair(broker.Candidate, "bo", []byte(payload)), nil)
 			}
 			release()
 			synctest.Wait()
@@ -135,13 +135,13 @@ func TestQueueGivesItsRoomBack(t *testing.T) {
 	}
 }
 
-// nowhere is a Conn that takes everything.
-type nowhere struct{}
+// discardConn is a Conn that takes everything.
+type discardConn struct{}
 
-func (nowhere) Write([]byte, time.Time) error { return nil }
-func (nowhere) Ping(time.Time) error          { return nil }
-func (nowhere) Close(Reason)                  {}
-func (nowhere) Abort()                        {}
+func (discardConn) Write([]byte, time.Time) error { return nil }
+func (discardConn) Ping(time.Time) error          { return nil }
+func (discardConn) Close(Reason)                  {}
+func (discardConn) Abort()                        {}
 
 func BenchmarkRouteCandidate(b *testing.B) {
 	h, err := New(Options{}, DefaultLimits())
@@ -155,7 +155,7 @@ func BenchmarkRouteCandidate(b *testing.B) {
 	}()
 	var clients [2]*Client
 	for i := range clients {
-		if clients[i], err = h.Connect(nowhere{}, testProfile, Visitor{}); err != nil {
+		if clients[i], err = h.Connect(discardConn{}, testProfile, Visitor{}); err != nil {
 			b.Fatal(err)
 		}
 		defer clients[i].Close()
@@ -170,7 +170,7 @@ func BenchmarkRouteCandidate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for {
-			err := clients[0].Tell(broker.Candidate, "1", payload)
+			err := clients[0].SendInPair(broker.Candidate, "1", payload)
 			if err == nil {
 				break
 			}

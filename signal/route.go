@@ -13,16 +13,16 @@ import (
 func (c *Client) Offer(to string, payload []byte) error {
 	name := c.Name()
 	if name == "" {
-		return c.hub.metrics.refuse(ErrNotSignedIn)
+		return c.hub.metrics.countRefusal(ErrNotSignedIn)
 	}
 	peer, err := c.findName(c.hub.ctx, to)
 	if err != nil {
-		return c.hub.metrics.refuse(refusal(err))
+		return c.hub.metrics.countRefusal(toRefusal(err))
 	}
 	// The pair is there before the offer is: the answer may come while Route still runs.
 	c.mu.Lock()
-	known := c.pairs.index(peer) >= 0
-	c.pairs.open(pair{name: to, addr: peer, spoke: true}, c.maxPairs())
+	known := c.pairs.indexOf(peer) >= 0
+	c.pairs.addPair(pair{name: to, addr: peer, spoke: true}, c.maxPairs())
 	c.mu.Unlock()
 	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.addr(), FromName: name, Payload: payload})
 	if err != nil && !known {
@@ -31,9 +31,9 @@ func (c *Client) Offer(to string, payload []byte) error {
 	return c.routeError(peer, err)
 }
 
-// Tell sends an answer or a candidate within the pair with the client called to. Only the reader may call it.
+// SendInPair sends an answer or a candidate within the pair with the client called to. Only the reader may call it.
 // The error is an *Error.
-func (c *Client) Tell(kind broker.Kind, to string, payload []byte) error {
+func (c *Client) SendInPair(kind broker.Kind, to string, payload []byte) error {
 	name, peer, err := c.findPaired(to, kind == broker.Answer)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *Client) maxPairs() int { return cmp.Or(c.profile.Pairs, maxPairs) }
 func (c *Client) findPaired(to string, speaks bool) (name string, peer broker.Addr, err error) {
 	c.mu.Lock()
 	name = c.name
-	p, paired := c.pairs.named(to)
+	p, paired := c.pairs.latestNamed(to)
 	if paired {
 		p.spoke = p.spoke || speaks
 		peer = p.addr
@@ -82,14 +82,14 @@ func (c *Client) findPaired(to string, speaks bool) (name string, peer broker.Ad
 	c.mu.Unlock()
 	switch {
 	case name == "":
-		return "", peer, c.hub.metrics.refuse(ErrNotSignedIn)
+		return "", peer, c.hub.metrics.countRefusal(ErrNotSignedIn)
 	case paired:
 		return name, peer, nil
 	case !c.profile.Loose:
-		return "", peer, c.hub.metrics.refuse(ErrNotPaired)
+		return "", peer, c.hub.metrics.countRefusal(ErrNotPaired)
 	}
 	if peer, err = c.findName(c.hub.ctx, to); err != nil {
-		return "", peer, c.hub.metrics.refuse(refusal(err))
+		return "", peer, c.hub.metrics.countRefusal(toRefusal(err))
 	}
 	return name, peer, nil
 }
@@ -97,7 +97,7 @@ func (c *Client) findPaired(to string, speaks bool) (name string, peer broker.Ad
 func (c *Client) forgetPair(peer broker.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pairs.close(peer)
+	c.pairs.endPair(peer)
 }
 
 func (c *Client) route(ctx context.Context, to broker.Addr, m broker.Message) error {
@@ -116,13 +116,13 @@ func (c *Client) routeError(peer broker.Addr, err error) error {
 	if errors.Is(err, broker.ErrOffline) {
 		c.forgetPair(peer)
 	}
-	return c.hub.metrics.refuse(refusal(err))
+	return c.hub.metrics.countRefusal(toRefusal(err))
 }
 
 // receive takes a message from another client, if it belongs to one of this client's pairs.
 func (c *Client) receive(m broker.Message) error {
 	c.mu.Lock()
-	if c.state != open {
+	if c.state != stateOpen {
 		c.mu.Unlock()
 		return broker.ErrOffline
 	}
@@ -153,12 +153,12 @@ func (c *Client) receive(m broker.Message) error {
 func (c *Client) acceptMessage(m broker.Message) bool {
 	switch m.Kind {
 	case broker.Offer, broker.Note:
-		c.pairs.open(pair{name: m.FromName, addr: m.From}, c.maxPairs())
+		c.pairs.addPair(pair{name: m.FromName, addr: m.From}, c.maxPairs())
 		return true
 	case broker.Leave:
-		was, latest := c.pairs.close(m.From)
+		was, latest := c.pairs.endPair(m.From)
 		return was && (latest || !c.profile.OneCall) || !was && c.profile.Loose
 	default:
-		return c.profile.Loose || c.pairs.index(m.From) >= 0
+		return c.profile.Loose || c.pairs.indexOf(m.From) >= 0
 	}
 }

@@ -25,7 +25,7 @@ func TestShutdownTellsEverybodyAndWaits(t *testing.T) {
 				t.Errorf("reason %v", w.reason)
 			}
 		}
-		_, err := h.Connect(nowhere{}, testProfile, Visitor{})
+		_, err := h.Connect(discardConn{}, testProfile, Visitor{})
 		wantErr(t, err, ErrRestarting)
 		wantErr(t, h.Shutdown(t.Context()), nil)
 	})
@@ -99,7 +99,7 @@ func TestClaimsHaveATimeLimit(t *testing.T) {
 func TestNobodySignsInDuringShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := &fakeConn{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answersPings: true}
 		c, err := h.Connect(stubborn{w}, testProfile, Visitor{})
 		wantErr(t, err, nil)
 		result := make(chan error)
@@ -115,7 +115,7 @@ func TestAClientThatGoesDuringItsClaimLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := slowEngine{broker.NewMemory(), make(chan struct{})}
 		h := newHub(t, Options{Engine: e})
-		w := &fakeConn{cut: make(chan struct{}), answers: true}
+		w := &fakeConn{cut: make(chan struct{}), answersPings: true}
 		c, err := h.Connect(w, testProfile, Visitor{})
 		wantErr(t, err, nil)
 		go func() { // its reader

@@ -7,25 +7,25 @@ import (
 	"icebox/signal/broker"
 )
 
-// spaceEnd is between the name of a space and a name in it, towards the broker. No valid name contains it.
-const spaceEnd = "\x00"
+// namespaceEnd is between the name of a space and a name in it, towards the broker. No valid name contains it.
+const namespaceEnd = "\x00"
 
 // globalName is a name of the client's space as the broker knows it.
 func (c *Client) globalName(name string) string {
-	if c.profile.Space == "" {
+	if c.profile.Namespace == "" {
 		return name
 	}
-	return c.profile.Space + spaceEnd + name
+	return c.profile.Namespace + namespaceEnd + name
 }
 
 // localName is the inverse of global.
 func (p *Profile) localName(name string) string {
-	return strings.TrimPrefix(name, p.Space+spaceEnd)
+	return strings.TrimPrefix(name, p.Namespace+namespaceEnd)
 }
 
 // findName asks the broker who holds a name in the client's space. What is no name can't lead into another space.
 func (c *Client) findName(ctx context.Context, name string) (broker.Addr, error) {
-	if strings.Contains(name, spaceEnd) {
+	if strings.Contains(name, namespaceEnd) {
 		return broker.Addr{}, broker.ErrOffline
 	}
 	return c.hub.broker.Find(ctx, c.globalName(name))

@@ -13,7 +13,7 @@ import (
 // profileOfSpace is the profile of a protocol with names of its own and without pairs.
 func profileOfSpace(space string) Profile {
 	return Profile{
-		Protocol: "foreign", Space: space, ByID: true, Pairs: -1,
+		Protocol: "foreign", Namespace: space, ByID: true, Pairs: -1,
 		Encode: func(b []byte, m broker.Message) []byte {
 			return fmt.Appendf(b, "%v %s %s %s", m.Kind, m.Label, m.FromName, m.Payload)
 		},
@@ -41,7 +41,7 @@ func TestSpacesDoNotMeet(t *testing.T) {
 		hostile := signIn(t, h, "eve")
 		for _, name := range []string{"one\x00bob", "two\x00bob", "one\x00app\x00bob", "\x00bob", "app\x00bob"} {
 			wantErr(t, hostile.client.Offer(name, nil), ErrPeerOffline)
-			wantErr(t, hostile.client.Tell(broker.Candidate, name, nil), ErrNotPaired)
+			wantErr(t, hostile.client.SendInPair(broker.Candidate, name, nil), ErrNotPaired)
 			wantErr(t, hostile.client.Watch([]string{name}), ErrBadName)
 			wantErr(t, hostile.client.SignIn(name), ErrBadName)
 			wantErr(t, other.client.SendTo(Recipient{Name: name}, note), ErrPeerOffline)
@@ -72,9 +72,9 @@ func TestSpacesDoNotMeet(t *testing.T) {
 func TestSpaceLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := connect(t, h, profileOfSpace(strings.Repeat("s", MaxSpace)))
+		w := connect(t, h, profileOfSpace(strings.Repeat("s", MaxNamespace)))
 		wantErr(t, w.client.SignIn(strings.Repeat("n", MaxName)), nil)
-		if _, err := h.Connect(&fakeConn{cut: make(chan struct{})}, profileOfSpace(strings.Repeat("s", MaxSpace+1)), Visitor{}); !errors.Is(err, ErrBadName) {
+		if _, err := h.Connect(&fakeConn{cut: make(chan struct{})}, profileOfSpace(strings.Repeat("s", MaxNamespace+1)), Visitor{}); !errors.Is(err, ErrBadName) {
 			t.Errorf("a space that is too long: %v", err)
 		}
 	})

@@ -38,7 +38,7 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			}
 			wantErr(t, honest.client.Offer("near", []byte("short")), nil)
 			synctest.Wait()
-			if n := h.waiting.Of(AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
+			if n := h.reserved.AddrTotal(AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
 				t.Errorf("%d bytes wait for one address, which may have %d", n, most)
 			}
 		}
@@ -68,7 +68,7 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			w.Abort()
 		}
 		synctest.Wait()
-		if n := h.waiting.Total(); n != 0 {
+		if n := h.reserved.Total(); n != 0 {
 			t.Errorf("%d bytes wait for nobody", n)
 		}
 	})
@@ -85,16 +85,16 @@ func TestLittleWaitsUncounted(t *testing.T) {
 			w.client.Send(frame)
 		}
 		synctest.Wait()
-		if n := h.waiting.Total(); n != 0 {
+		if n := h.reserved.Total(); n != 0 {
 			t.Errorf("%d bytes are counted", n)
 		}
 		w.client.Send(frame)
-		if n := h.waiting.Total(); n == 0 {
+		if n := h.reserved.Total(); n == 0 {
 			t.Error("20 KiB wait and are not counted")
 		}
 		release()
 		synctest.Wait()
-		if n := h.waiting.Total(); n != 0 {
+		if n := h.reserved.Total(); n != 0 {
 			t.Errorf("%d bytes are counted when all is written", n)
 		}
 	})

@@ -10,32 +10,32 @@ import (
 // wheelSlots is into how many slots a ping period is divided: one slot a second by default.
 const wheelSlots = 25
 
-// wheel pings all clients from one goroutine. A client stays in the slot it was put into, which the wheel
+// pingWheel pings all clients from one goroutine. A client stays in the slot it was put into, which the pingWheel
 // passes once in a ping period; as many ticks later as a pong may take it passes again to see who answered.
-type wheel struct {
-	tick   time.Duration
-	period time.Duration
-	pong   time.Duration
-	lag    int // ticks after which a pong is due
+type pingWheel struct {
+	tick      time.Duration
+	period    time.Duration
+	pong      time.Duration
+	pongTicks int // ticks after which a pong is due
 
-	at    atomic.Int32
-	slots [wheelSlots]struct {
+	current atomic.Int32
+	slots   [wheelSlots]struct {
 		mu      sync.Mutex
 		clients map[*Client]struct{}
 	}
 }
 
-func (w *wheel) init(period, pong time.Duration) {
+func (w *pingWheel) init(period, pong time.Duration) {
 	w.period, w.pong, w.tick = period, pong, period/wheelSlots
-	w.lag = int((pong + w.tick - 1) / w.tick)
+	w.pongTicks = int((pong + w.tick - 1) / w.tick)
 	for i := range w.slots {
 		w.slots[i].clients = make(map[*Client]struct{})
 	}
 }
 
 // addClient puts a client into the slot that has just been passed, so that its first ping is a full period away.
-func (w *wheel) addClient(c *Client) uint8 {
-	slot := uint8(w.at.Load()) % wheelSlots
+func (w *pingWheel) addClient(c *Client) uint8 {
+	slot := uint8(w.current.Load()) % wheelSlots
 	s := &w.slots[slot]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,14 +43,14 @@ func (w *wheel) addClient(c *Client) uint8 {
 	return slot
 }
 
-func (w *wheel) removeClient(c *Client) {
+func (w *pingWheel) removeClient(c *Client) {
 	s := &w.slots[c.wheelSlot]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.clients, c)
 }
 
-func (w *wheel) run(ctx context.Context, now func() time.Duration) {
+func (w *pingWheel) run(ctx context.Context, now func() time.Duration) {
 	t := time.NewTicker(w.tick)
 	defer t.Stop()
 	var batch []*Client
@@ -61,10 +61,10 @@ func (w *wheel) run(ctx context.Context, now func() time.Duration) {
 		case <-t.C:
 		}
 		at = (at + 1) % wheelSlots
-		w.at.Store(int32(at))
-		batch = w.collect(batch[:0], (at+wheelSlots-w.lag%wheelSlots)%wheelSlots)
+		w.current.Store(int32(at))
+		batch = w.collect(batch[:0], (at+wheelSlots-w.pongTicks%wheelSlots)%wheelSlots)
 		for _, c := range batch {
-			if c.overdue(now(), w.pong-w.tick/2) {
+			if c.pongOverdue(now(), w.pong-w.tick/2) {
 				c.pongMissed()
 			}
 		}
@@ -80,7 +80,7 @@ func (w *wheel) run(ctx context.Context, now func() time.Duration) {
 	}
 }
 
-func (w *wheel) collect(batch []*Client, slot int) []*Client {
+func (w *pingWheel) collect(batch []*Client, slot int) []*Client {
 	s := &w.slots[slot]
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -100,7 +100,7 @@ func (d *daemon) fetchKeys(ctx context.Context) {
 func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 	s := cfg.Signal
 	limits := signal.Limits{
-		Access:            signal.Access(s.Access),
+		Access:            signal.AccessMode(s.Access),
 		MaxMessage:        int64(s.Limits.MaxMessage),
 		MessagesPerSecond: float64(s.Limits.MessagesPerSecond),
 		MessageBurst:      s.Limits.MessageBurst,

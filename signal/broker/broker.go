@@ -149,8 +149,8 @@ type Broker interface {
 	// Claim gives the name to a client of this node. A clash probes the holder: a dead one is replaced and
 	// evicted, a living one means ErrTaken. Claiming a name one already holds succeeds.
 	Claim(ctx context.Context, name string, client ID) error
-	// Near reports whether the broker crosses no network, so that all other calls than Claim return at once.
-	Near() bool
+	// Local reports whether the broker crosses no network, so that all other calls than Claim return at once.
+	Local() bool
 	// TryClaim is Claim where the name is free. It reports whether it was, and returns at once if the broker is near.
 	TryClaim(name string, client ID) bool
 	// Release frees the name if that client of this node still holds it, and else does nothing.

@@ -40,7 +40,7 @@ func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error 
 	return ErrTaken
 }
 
-func (b *memoryBroker) Near() bool { return true }
+func (b *memoryBroker) Local() bool { return true }
 
 func (b *memoryBroker) TryClaim(name string, client ID) bool {
 	if b.left.Load() {

@@ -49,7 +49,7 @@ func (n *fakeNode) Presence(_ ID, name string, held bool) {
 	n.presence = append(n.presence, fmt.Sprintf("%s %v", name, held))
 }
 
-func (n *fakeNode) client(alive bool) ID {
+func (n *fakeNode) addClient(alive bool) ID {
 	id := NewID()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -78,7 +78,7 @@ func TestClaimIsRefusedWhileTheHolderAnswers(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)
-	old, young := n1.client(true), n2.client(true)
+	old, young := n1.addClient(true), n2.addClient(true)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
 	wantErr(t, b2.Claim(t.Context(), "bob", young), ErrTaken)
@@ -91,7 +91,7 @@ func TestClaimReplacesADeadHolderOnce(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)
-	old, young := n1.client(false), n2.client(true)
+	old, young := n1.addClient(false), n2.addClient(true)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
 	wantErr(t, b2.Claim(t.Context(), "bob", young), nil)
 	if len(n1.evicted) != 1 || n1.evicted[0] != old {
@@ -111,7 +111,7 @@ func TestClaimDoesNotReplaceWhenTheProbeIsCutShort(t *testing.T) {
 	n1, b1 := join(t, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	n1.onProbe = cancel
-	old, young := n1.client(false), n1.client(true)
+	old, young := n1.addClient(false), n1.addClient(true)
 	wantErr(t, b1.Claim(ctx, "bob", old), nil)
 	wantErr(t, b1.Claim(ctx, "bob", young), context.Canceled)
 	a, _ := b1.Find(t.Context(), "bob")
@@ -123,14 +123,14 @@ func TestClaimDoesNotReplaceWhenTheProbeIsCutShort(t *testing.T) {
 func TestOneOfManyClaimantsReplacesADeadHolder(t *testing.T) {
 	m := NewMemory()
 	n, b := join(t, m)
-	wantErr(t, b.Claim(t.Context(), "bob", n.client(false)), nil)
+	wantErr(t, b.Claim(t.Context(), "bob", n.addClient(false)), nil)
 	const claimants = 16
 	var (
 		wg      sync.WaitGroup
 		results = make(chan error, claimants)
 	)
 	for range claimants {
-		wg.Go(func() { results <- b.Claim(t.Context(), "bob", n.client(true)) })
+		wg.Go(func() { results <- b.Claim(t.Context(), "bob", n.addClient(true)) })
 	}
 	wg.Wait()
 	close(results)
@@ -151,7 +151,7 @@ func TestRouteFindsTheNode(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	_, b2 := join(t, m)
-	bob := n1.client(true)
+	bob := n1.addClient(true)
 	wantErr(t, b1.Claim(t.Context(), "bob", bob), nil)
 	a, err := b2.Find(t.Context(), "bob")
 	wantErr(t, err, nil)
@@ -170,8 +170,8 @@ func TestLeavingFreesTheNamesOfTheNode(t *testing.T) {
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)
 	for i := range 100 {
-		wantErr(t, b1.Claim(t.Context(), fmt.Sprint("a", i), n1.client(true)), nil)
-		wantErr(t, b2.Claim(t.Context(), fmt.Sprint("b", i), n2.client(true)), nil)
+		wantErr(t, b1.Claim(t.Context(), fmt.Sprint("a", i), n1.addClient(true)), nil)
+		wantErr(t, b2.Claim(t.Context(), fmt.Sprint("b", i), n2.addClient(true)), nil)
 	}
 	wantErr(t, b1.Leave(t.Context()), nil)
 	wantErr(t, b1.Leave(t.Context()), nil)

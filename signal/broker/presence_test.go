@@ -9,7 +9,7 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 	m := NewMemory()
 	n, b := join(t, m)
 	other, c := join(t, m)
-	watcher, al, bo := n.client(true), other.client(true), other.client(true)
+	watcher, al, bo := n.addClient(true), other.addClient(true), other.addClient(true)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

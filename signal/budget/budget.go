@@ -16,8 +16,8 @@ type Budget struct {
 	addrs map[netip.Addr]int
 }
 
-// Spend counts bytes on an address, unless that would be too many. Fewer bytes, a negative number, are never too many.
-func (b *Budget) Spend(a netip.Addr, bytes int, l Limits) (ok bool) {
+// Reserve counts bytes on an address, unless that would be too many. Fewer bytes, a negative number, are never too many.
+func (b *Budget) Reserve(a netip.Addr, bytes int, l Limits) (ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if bytes > 0 && (l.Total > 0 && b.bytes+bytes > l.Total || l.PerAddr > 0 && b.addrs[a]+bytes > l.PerAddr) {
@@ -33,8 +33,8 @@ func (b *Budget) Spend(a netip.Addr, bytes int, l Limits) (ok bool) {
 	return true
 }
 
-// Refund gives back bytes that were spent.
-func (b *Budget) Refund(a netip.Addr, bytes int) { b.Spend(a, -bytes, Limits{}) }
+// Release gives back bytes that were spent.
+func (b *Budget) Release(a netip.Addr, bytes int) { b.Reserve(a, -bytes, Limits{}) }
 
 // Total is how many bytes are spent.
 func (b *Budget) Total() int {
@@ -43,8 +43,8 @@ func (b *Budget) Total() int {
 	return b.bytes
 }
 
-// Of is how many of them are spent on an address.
-func (b *Budget) Of(a netip.Addr) int {
+// AddrTotal is how many of them are spent on an address.
+func (b *Budget) AddrTotal(a netip.Addr) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.addrs[a]

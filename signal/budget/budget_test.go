@@ -29,15 +29,15 @@ func TestSpend(t *testing.T) {
 		{one, -1, Limits{Total: 1, PerAddr: 1}, true}, // limits that became lower
 		{one, 1, Limits{}, true},
 	} {
-		if ok := b.Spend(s.addr, s.bytes, s.l); ok != s.ok {
+		if ok := b.Reserve(s.addr, s.bytes, s.l); ok != s.ok {
 			t.Errorf("step %d: %v", i, ok)
 		}
 	}
-	if b.Total() != 150 || b.Of(one) != 100 || b.Of(two) != 50 {
-		t.Errorf("%d in all, %d and %d", b.Total(), b.Of(one), b.Of(two))
+	if b.Total() != 150 || b.AddrTotal(one) != 100 || b.AddrTotal(two) != 50 {
+		t.Errorf("%d in all, %d and %d", b.Total(), b.AddrTotal(one), b.AddrTotal(two))
 	}
-	b.Refund(one, 100)
-	b.Refund(two, 50)
+	b.Release(one, 100)
+	b.Release(two, 50)
 	if b.Total() != 0 || len(b.addrs) != 0 {
 		t.Errorf("%d bytes of %d addresses are left", b.Total(), len(b.addrs))
 	}
@@ -52,7 +52,7 @@ func TestConcurrentSpendIsExact(t *testing.T) {
 	)
 	for range 50 {
 		wg.Go(func() {
-			if b.Spend(one, 10, Limits{PerAddr: 205}) {
+			if b.Reserve(one, 10, Limits{PerAddr: 205}) {
 				mu.Lock()
 				n++
 				mu.Unlock()
@@ -60,7 +60,7 @@ func TestConcurrentSpendIsExact(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n != 20 || b.Of(one) != 200 {
-		t.Errorf("%d of 50 had 10 bytes, and %d are spent", n, b.Of(one))
+	if n != 20 || b.AddrTotal(one) != 200 {
+		t.Errorf("%d of 50 had 10 bytes, and %d are spent", n, b.AddrTotal(one))
 	}
 }

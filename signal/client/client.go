@@ -80,16 +80,16 @@ type Client struct {
 	ended   chan struct{}
 
 	// Of the goroutine that reads.
-	last    uint64 // the number of the latest message
-	unacked int
+	lastSeq  uint64 // the number of the latest message
+	sinceAck int
 
-	mu      sync.Mutex
-	conn    conn // nil while there is none
-	seq     uint64
-	pending []unackedRequest // not acknowledged
-	refs    uint64
-	waiting map[string]chan wire.Message
-	had     uint64 // what the reader has, for acks
+	mu       sync.Mutex
+	conn     transport // nil while there is none
+	seq      uint64
+	pending  []unackedRequest // not acknowledged
+	refs     uint64
+	replies  map[string]chan wire.Message
+	received uint64 // what the reader has, for acks
 }
 
 type unackedRequest struct {
@@ -106,10 +106,10 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		o.Backoff = backoff
 	}
 	c := &Client{
-		opts: o, events: make(chan wire.Message, 64), ended: make(chan struct{}), waiting: make(map[string]chan wire.Message),
+		opts: o, events: make(chan wire.Message, 64), ended: make(chan struct{}), replies: make(map[string]chan wire.Message),
 	}
 	hello := wire.Request{Type: wire.Hello, V: wire.Version, Name: o.Name, Token: o.Token, Replace: o.Replace}
-	conn, first, err := o.open(ctx, hello)
+	conn, first, err := o.connect(ctx, hello)
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -154,11 +154,11 @@ func (c *Client) Close() {
 // end ends the session on this side.
 func (c *Client) end(why error) {
 	c.cancel(why)
-	c.drop(nil)
+	c.dropTransport(nil)
 }
 
-// drop gives up a connection, or whichever there is.
-func (c *Client) drop(which conn) {
+// dropTransport gives up a connection, or whichever there is.
+func (c *Client) dropTransport(which transport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil && (which == nil || which == c.conn) {
@@ -183,7 +183,7 @@ func (c *Client) send(r wire.Request) error {
 		return ErrBacklog
 	}
 	c.seq++
-	r.Seq, r.Ack = c.seq, c.had
+	r.Seq, r.Ack = c.seq, c.received
 	text := r.Encode()
 	c.pending = append(c.pending, unackedRequest{c.seq, text})
 	if c.conn != nil {
@@ -193,7 +193,7 @@ func (c *Client) send(r wire.Request) error {
 }
 
 // write sends texts, or gives the connection up: whatever is numbered is sent again on the next one.
-func (c *Client) write(to conn, texts ...[]byte) {
+func (c *Client) write(to transport, texts ...[]byte) {
 	if len(texts) == 0 {
 		return
 	}
@@ -210,7 +210,7 @@ func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Message, error) {
 	c.refs++
 	ref := strconv.FormatUint(c.refs, 10)
 	r.Ref = json.RawMessage(ref)
-	c.waiting[ref] = answered
+	c.replies[ref] = answered
 	err := c.send(r)
 	c.mu.Unlock()
 	defer c.forget(ref)
@@ -233,5 +233,5 @@ func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Message, error) {
 func (c *Client) forget(ref string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.waiting, ref)
+	delete(c.replies, ref)
 }

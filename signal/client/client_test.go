@@ -92,7 +92,7 @@ func (s *server) mustDial(name string, changes ...func(*client.Options)) *client
 	s.t.Helper()
 	c, err := s.dial(name, changes...)
 	if err == nil {
-		_, err = c.Do(within(s.t), wire.Request{Type: wire.Unwatch})
+		_, err = c.Do(timeout(s.t), wire.Request{Type: wire.Unwatch})
 	}
 	if err != nil {
 		s.t.Fatalf("sign in as %s: %v", name, err)
@@ -100,7 +100,7 @@ func (s *server) mustDial(name string, changes ...func(*client.Options)) *client
 	return c
 }
 
-func within(t *testing.T) context.Context {
+func timeout(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -111,8 +111,8 @@ func overEvents(o *client.Options) { o.Events = true }
 
 func overWebSocket(*client.Options) {}
 
-// transports runs a test over both.
-func transports(t *testing.T, test func(t *testing.T, over func(*client.Options))) {
+// forEachTransport runs a test over both.
+func forEachTransport(t *testing.T, test func(t *testing.T, over func(*client.Options))) {
 	for name, over := range map[string]func(*client.Options){"WebSocket": overWebSocket, "events": overEvents} {
 		t.Run(name, func(t *testing.T) { test(t, over) })
 	}
@@ -122,35 +122,35 @@ func note(to, data string) wire.Request {
 	return wire.Request{Type: wire.Send, To: to, Kind: "note", Data: json.RawMessage(data)}
 }
 
-// hear wants the next message from another client to be this.
-func hear(t *testing.T, c *client.Client, data string) {
+// wantNote wants the next message from another client to be this.
+func wantNote(t *testing.T, c *client.Client, data string) {
 	t.Helper()
-	m, err := c.Wait(within(t), wire.Delivery)
+	m, err := c.Wait(timeout(t), wire.Delivery)
 	if err != nil || string(m.Data) != data {
 		t.Fatalf("got %s, %v, want %s", m.Data, err, data)
 	}
 }
 
 func TestSignInAndMessages(t *testing.T) {
-	transports(t, func(t *testing.T, over func(*client.Options)) {
+	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		al, bo := s.mustDial("al", over), s.mustDial("bo", over)
 		if w := al.Welcome(); w.Name != "al" || len(w.ICEServers) != 1 || w.Limits.Message == 0 || al.ID() != w.ID || al.Secret() == "" {
 			t.Errorf("welcome %+v", w)
 		}
-		if _, err := al.Do(within(t), note("bo", `{"a":[1,2]}`)); err != nil {
+		if _, err := al.Do(timeout(t), note("bo", `{"a":[1,2]}`)); err != nil {
 			t.Fatal(err)
 		}
-		hear(t, bo, `{"a":[1,2]}`)
+		wantNote(t, bo, `{"a":[1,2]}`)
 		for i := range 100 { // far more than are acknowledged at once
 			if err := bo.Send(note("al", fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for i := range 100 {
-			hear(t, al, fmt.Sprint(i))
+			wantNote(t, al, fmt.Sprint(i))
 		}
-		_, err := al.Do(within(t), note("nobody", "1"))
+		_, err := al.Do(timeout(t), note("nobody", "1"))
 		var refused *client.Error
 		if !errors.As(err, &refused) || refused.Code != signal.ErrPeerOffline.Code {
 			t.Errorf("a note to nobody: %v", err)
@@ -159,7 +159,7 @@ func TestSignInAndMessages(t *testing.T) {
 }
 
 func TestRefusedSignIn(t *testing.T) {
-	transports(t, func(t *testing.T, over func(*client.Options)) {
+	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		s.mustDial("al", over)
 		_, err := s.dial("al", over)
@@ -177,35 +177,35 @@ func TestRefusedSignIn(t *testing.T) {
 func TestCalls(t *testing.T) {
 	s := start(t)
 	al, bo := s.mustDial("al"), s.mustDial("bo", overEvents)
-	made, err := al.Do(within(t), wire.Request{Type: wire.Create})
+	made, err := al.Do(timeout(t), wire.Request{Type: wire.Create})
 	if err != nil || made.Call == "" || len(made.ICEServers) != 1 || !strings.HasSuffix(made.Link, made.Call) {
 		t.Fatalf("created %+v, %v", made, err)
 	}
 	if err := al.Send(wire.Request{Type: wire.Send, Call: made.Call, Kind: "offer", Data: json.RawMessage(`"early"`)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := al.Do(within(t), wire.Request{Type: wire.Unwatch}); err != nil { // what was sent before has come
+	if _, err := al.Do(timeout(t), wire.Request{Type: wire.Unwatch}); err != nil { // what was sent before has come
 		t.Fatal(err)
 	}
-	joined, err := bo.Do(within(t), wire.Request{Type: wire.Join, Call: made.Call})
+	joined, err := bo.Do(timeout(t), wire.Request{Type: wire.Join, Call: made.Call})
 	if err != nil || len(joined.Parties) != 1 || joined.Parties[0].ID != al.ID() {
 		t.Fatalf("joined %+v, %v", joined, err)
 	}
-	hear(t, bo, `"early"`)
-	if m, err := al.Wait(within(t), wire.PartyJoined); err != nil || m.ID != bo.ID() {
+	wantNote(t, bo, `"early"`)
+	if m, err := al.Wait(timeout(t), wire.PartyJoined); err != nil || m.ID != bo.ID() {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if _, err := bo.Do(within(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
+	if _, err := bo.Do(timeout(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := al.Wait(within(t), wire.Ended); err != nil || m.Reason != "hangup" {
+	if m, err := al.Wait(timeout(t), wire.Ended); err != nil || m.Reason != "hangup" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 }
 
 // A connection that breaks is resumed, with what was said meanwhile on either side.
 func TestResume(t *testing.T) {
-	transports(t, func(t *testing.T, over func(*client.Options)) {
+	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		al, bo := s.mustDial("al", over), s.mustDial("bo", over)
 		for i := range 10 {
@@ -216,8 +216,8 @@ func TestResume(t *testing.T) {
 			if err := bo.Send(note("al", fmt.Sprint(-i))); err != nil {
 				t.Fatal(err)
 			}
-			hear(t, bo, fmt.Sprint(i))
-			hear(t, al, fmt.Sprint(-i))
+			wantNote(t, bo, fmt.Sprint(i))
+			wantNote(t, al, fmt.Sprint(-i))
 		}
 	})
 }
@@ -226,16 +226,16 @@ func TestResume(t *testing.T) {
 func TestSilentConnectionIsGivenUp(t *testing.T) {
 	s := start(t)
 	al := s.mustDial("al", func(o *client.Options) { o.PingEvery = 100 * time.Millisecond })
-	s.swallow()
+	s.silence()
 	bo := s.mustDial("bo")
 	if err := bo.Send(note("al", "1")); err != nil {
 		t.Fatal(err)
 	}
-	hear(t, al, "1")
+	wantNote(t, al, "1")
 }
 
-// forgets waits until the server has given up the session with the secret, and returns a back-off of no time.
-func (s *server) forgets(secret chan string) time.Duration {
+// waitUntilForgotten waits until the server has given up the session with the secret, and returns a back-off of no time.
+func (s *server) waitUntilForgotten(secret chan string) time.Duration {
 	token := <-secret
 	secret <- token
 	tick := time.NewTicker(time.Millisecond)
@@ -249,10 +249,10 @@ func (s *server) forgets(secret chan string) time.Duration {
 }
 
 func TestSessionThatCantBeResumed(t *testing.T) {
-	transports(t, func(t *testing.T, over func(*client.Options)) {
+	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		secret := make(chan string, 1)
-		al := s.mustDial("al", over, func(o *client.Options) { o.Backoff = func(int) time.Duration { return s.forgets(secret) } })
+		al := s.mustDial("al", over, func(o *client.Options) { o.Backoff = func(int) time.Duration { return s.waitUntilForgotten(secret) } })
 		secret <- al.Secret()
 		soon := *s.hub.Limits()
 		soon.ResumeWithin = time.Millisecond // set after the sign-in, because over events that is two requests
@@ -270,7 +270,7 @@ func TestSessionThatCantBeResumed(t *testing.T) {
 		if err := al.Send(note("bo", "1")); err == nil {
 			t.Error("something was sent after the end")
 		}
-		if _, err := al.Do(within(t), note("bo", "1")); err == nil {
+		if _, err := al.Do(timeout(t), note("bo", "1")); err == nil {
 			t.Error("something was done after the end")
 		}
 	})
@@ -293,10 +293,10 @@ func TestReplace(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	transports(t, func(t *testing.T, over func(*client.Options)) {
+	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		al, bo := s.mustDial("al", over), s.mustDial("bo", over)
-		if _, err := al.Do(within(t), note("bo", "1")); err != nil {
+		if _, err := al.Do(timeout(t), note("bo", "1")); err != nil {
 			t.Fatal(err)
 		}
 		var closing sync.WaitGroup
@@ -307,7 +307,7 @@ func TestClose(t *testing.T) {
 		if err := al.Err(); !errors.Is(err, client.ErrClosed) {
 			t.Errorf("the end is %v", err)
 		}
-		if m, err := bo.Wait(within(t), wire.Gone); err != nil || m.From != al.ID() {
+		if m, err := bo.Wait(timeout(t), wire.Gone); err != nil || m.From != al.ID() {
 			t.Errorf("%+v, %v", m, err)
 		}
 		s.mustDial("al", over) // the name is free

@@ -19,15 +19,15 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// conn carries texts until it is closed. Write is called by one goroutine at a time, and so is Read.
-type conn interface {
+// transport carries texts until it is closed. Write is called by one goroutine at a time, and so is Read.
+type transport interface {
 	Read(deadline time.Time) ([]byte, error)
 	Write(texts [][]byte, deadline time.Time) error
 	Close() // any goroutine, any number of times
 }
 
-// open connects and says hello. The first message is the welcome or what stands for it.
-func (o *Options) open(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+// connect connects and says hello. The first message is the welcome or what stands for it.
+func (o *Options) connect(ctx context.Context, hello wire.Request) (transport, wire.Message, error) {
 	if o.Events {
 		return o.openEvents(ctx, hello)
 	}
@@ -36,10 +36,10 @@ func (o *Options) open(ctx context.Context, hello wire.Request) (conn, wire.Mess
 
 func (o *Options) endpoint(path string) string { return strings.TrimSuffix(o.URL, "/") + path }
 
-// wsConn is a WebSocket.
-type wsConn struct{ ws *gorilla.Conn }
+// wsTransport is a WebSocket.
+type wsTransport struct{ ws *gorilla.Conn }
 
-func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (transport, wire.Message, error) {
 	var none wire.Message
 	dialer := *o.Dialer
 	dialer.Subprotocols = []string{wire.Subprotocol}
@@ -53,7 +53,7 @@ func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (conn, 
 		}
 		return nil, none, err
 	}
-	s := &wsConn{ws}
+	s := &wsTransport{ws}
 	stop := context.AfterFunc(ctx, s.Close)
 	defer stop()
 	deadline := time.Now().Add(writeWait)
@@ -66,15 +66,15 @@ func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (conn, 
 		s.Close()
 		return nil, none, err
 	}
-	m, err := first(text)
+	m, err := decodeFirst(text)
 	if err != nil {
 		s.Close()
 	}
 	return s, m, err
 }
 
-// first reads the first message.
-func first(text []byte) (m wire.Message, err error) {
+// decodeFirst reads the decodeFirst message.
+func decodeFirst(text []byte) (m wire.Message, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, err
 	}
@@ -88,13 +88,13 @@ func first(text []byte) (m wire.Message, err error) {
 	}
 }
 
-func (s *wsConn) Read(deadline time.Time) ([]byte, error) {
+func (s *wsTransport) Read(deadline time.Time) ([]byte, error) {
 	_ = s.ws.SetReadDeadline(deadline)
 	_, text, err := s.ws.ReadMessage()
 	return text, err
 }
 
-func (s *wsConn) Write(texts [][]byte, deadline time.Time) error {
+func (s *wsTransport) Write(texts [][]byte, deadline time.Time) error {
 	_ = s.ws.SetWriteDeadline(deadline)
 	for _, t := range texts {
 		if err := s.ws.WriteMessage(gorilla.TextMessage, t); err != nil {
@@ -104,10 +104,10 @@ func (s *wsConn) Write(texts [][]byte, deadline time.Time) error {
 	return nil
 }
 
-func (s *wsConn) Close() { _ = s.ws.Close() }
+func (s *wsTransport) Close() { _ = s.ws.Close() }
 
-// eventConn is an event stream, with POST for the other direction.
-type eventConn struct {
+// eventTransport is an event stream, with POST for the other direction.
+type eventTransport struct {
 	opts   *Options
 	secret string
 	ctx    context.Context
@@ -118,28 +118,28 @@ type eventConn struct {
 }
 
 // openEvents signs in, if need be, and opens the session's stream.
-func (o *Options) openEvents(ctx context.Context, hello wire.Request) (conn, wire.Message, error) {
+func (o *Options) openEvents(ctx context.Context, hello wire.Request) (transport, wire.Message, error) {
 	var m wire.Message
 	if hello.Resume == "" {
 		resp, err := o.post(ctx, "/v1/hello", "", hello.Encode())
 		if err != nil {
 			return nil, m, err
 		}
-		if m, err = first(resp); err != nil {
+		if m, err = decodeFirst(resp); err != nil {
 			return nil, m, err
 		}
 		hello.Resume = m.Resume
 	}
-	s := &eventConn{opts: o, secret: hello.Resume}
+	s := &eventTransport{opts: o, secret: hello.Resume}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, s.cancel)
 	defer stop()
-	text, err := s.open(hello.Seq)
+	text, err := s.openStream(hello.Seq)
 	if err != nil {
 		s.Close()
 		return nil, m, err
 	}
-	resumed, err := first(text)
+	resumed, err := decodeFirst(text)
 	if err != nil {
 		s.Close()
 		return nil, resumed, err
@@ -150,8 +150,8 @@ func (o *Options) openEvents(ctx context.Context, hello wire.Request) (conn, wir
 	return s, resumed, nil
 }
 
-// open returns the first event.
-func (s *eventConn) open(seq uint64) ([]byte, error) {
+// openStream returns the first event.
+func (s *eventTransport) openStream(seq uint64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.opts.endpoint("/v1/events"), nil)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (s *eventConn) open(seq uint64) ([]byte, error) {
 	s.body = resp.Body
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-		if _, err := first(text); err != nil {
+		if _, err := decodeFirst(text); err != nil {
 			return nil, err
 		}
 		return nil, errors.New(resp.Status)
@@ -175,7 +175,7 @@ func (s *eventConn) open(seq uint64) ([]byte, error) {
 }
 
 // Read implements conn. A comment is a sign of life, which begins a new wait of the same length.
-func (s *eventConn) Read(deadline time.Time) ([]byte, error) {
+func (s *eventTransport) Read(deadline time.Time) ([]byte, error) {
 	wait := max(time.Until(deadline), 25*time.Second) // comments come every 15 s
 	t := time.AfterFunc(wait, s.cancel)
 	defer t.Stop()
@@ -191,7 +191,7 @@ func (s *eventConn) Read(deadline time.Time) ([]byte, error) {
 	}
 }
 
-func (s *eventConn) Write(texts [][]byte, deadline time.Time) error {
+func (s *eventTransport) Write(texts [][]byte, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(s.ctx, deadline)
 	defer cancel()
 	for _, t := range texts { // one at a time: an array may be above the limit
@@ -202,7 +202,7 @@ func (s *eventConn) Write(texts [][]byte, deadline time.Time) error {
 	return nil
 }
 
-func (s *eventConn) Close() {
+func (s *eventTransport) Close() {
 	s.cancel()
 	if s.body != nil {
 		s.once.Do(func() { _ = s.body.Close() })
@@ -236,7 +236,7 @@ func (o *Options) post(ctx context.Context, path, secret string, body []byte) ([
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		if _, err := first(text); err != nil {
+		if _, err := decodeFirst(text); err != nil {
 			return nil, err
 		}
 		return nil, errors.New(resp.Status)

@@ -19,7 +19,7 @@ type proxy struct {
 
 type pair struct {
 	near, far net.Conn
-	dead      atomic.Bool // what comes is swallowed
+	silenced  atomic.Bool // what comes is swallowed
 }
 
 func (p *pair) close() { _, _ = p.near.Close(), p.far.Close() }
@@ -52,12 +52,12 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.pairs = append(p.pairs, both)
 		p.mu.Unlock()
-		p.work.Go(func() { both.pass(near, far) })
-		p.work.Go(func() { both.pass(far, near) })
+		p.work.Go(func() { both.copyBytes(near, far) })
+		p.work.Go(func() { both.copyBytes(far, near) })
 	}
 }
 
-func (p *pair) pass(to, from net.Conn) {
+func (p *pair) copyBytes(to, from net.Conn) {
 	defer p.close()
 	var b [4096]byte
 	for {
@@ -65,7 +65,7 @@ func (p *pair) pass(to, from net.Conn) {
 		if err != nil {
 			return
 		}
-		if p.dead.Load() {
+		if p.silenced.Load() {
 			continue
 		}
 		if _, err := to.Write(b[:n]); err != nil {
@@ -84,12 +84,12 @@ func (p *proxy) cut() {
 	p.pairs = nil
 }
 
-// swallow makes the connections that are there carry nothing any more.
-func (p *proxy) swallow() {
+// silence makes the connections that are there carry nothing any more.
+func (p *proxy) silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, pair := range p.pairs {
-		pair.dead.Store(true)
+		pair.silenced.Store(true)
 	}
 }
 

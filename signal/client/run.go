@@ -11,29 +11,29 @@ import (
 )
 
 // run reads one connection after the other until the session is over.
-func (c *Client) run(to conn) {
+func (c *Client) run(to transport) {
 	defer close(c.ended)
 	defer close(c.events)
-	defer c.drop(nil)
+	defer c.dropTransport(nil)
 	stopPings := make(chan struct{})
 	pings := make(chan struct{})
 	go func() {
 		defer close(pings)
-		c.ping(stopPings)
+		c.pingLoop(stopPings)
 	}()
 	defer func() {
 		close(stopPings)
 		<-pings
 	}()
 	for to != nil {
-		c.read(to)
-		c.drop(to)
+		c.readMessages(to)
+		c.dropTransport(to)
 		to = c.reconnect()
 	}
 }
 
-// read takes messages until the connection is lost or the session is over.
-func (c *Client) read(from conn) {
+// readMessages takes messages until the connection is lost or the session is over.
+func (c *Client) readMessages(from transport) {
 	for c.ctx.Err() == nil {
 		text, err := from.Read(time.Now().Add(c.opts.PingEvery + c.opts.PingEvery/2))
 		if err != nil {
@@ -53,21 +53,21 @@ func (c *Client) read(from conn) {
 
 // isNextInOrder reports whether a numbered message is the next one.
 func (c *Client) isNextInOrder(m *wire.Message) bool {
-	if m.Seq <= c.last {
+	if m.Seq <= c.lastSeq {
 		return false
 	}
-	if m.Seq != c.last+1 {
+	if m.Seq != c.lastSeq+1 {
 		c.cancel(errGap)
 		return false
 	}
-	c.last = m.Seq
-	c.unacked++
+	c.lastSeq = m.Seq
+	c.sinceAck++
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.had = c.last
-	if c.unacked >= ackEvery && c.conn != nil {
-		c.unacked = 0
-		c.write(c.conn, wire.Request{Type: wire.Ack, Ack: c.had}.Encode())
+	c.received = c.lastSeq
+	if c.sinceAck >= ackEvery && c.conn != nil {
+		c.sinceAck = 0
+		c.write(c.conn, wire.Request{Type: wire.Ack, Ack: c.received}.Encode())
 	}
 	return true
 }
@@ -76,7 +76,7 @@ func (c *Client) isNextInOrder(m *wire.Message) bool {
 func (c *Client) handleMessage(m *wire.Message) {
 	switch m.Type {
 	case wire.Ack, wire.Pong, wire.Resumed:
-		c.acked(m.Ack)
+		c.forgetAcked(m.Ack)
 		return
 	case wire.Bye:
 		if m.Reason != "restarting" { // whoever is back before the old process has gone may go on
@@ -86,8 +86,8 @@ func (c *Client) handleMessage(m *wire.Message) {
 	}
 	if m.Ref != nil {
 		c.mu.Lock()
-		answered, ok := c.waiting[string(m.Ref)]
-		delete(c.waiting, string(m.Ref))
+		answered, ok := c.replies[string(m.Ref)]
+		delete(c.replies, string(m.Ref))
 		c.mu.Unlock()
 		if ok {
 			answered <- *m // has room for it
@@ -100,15 +100,15 @@ func (c *Client) handleMessage(m *wire.Message) {
 	}
 }
 
-// acked forgets what the server has.
-func (c *Client) acked(n uint64) {
+// forgetAcked forgets what the server has.
+func (c *Client) forgetAcked(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pending = slices.DeleteFunc(c.pending, func(p unackedRequest) bool { return p.seq <= n })
 }
 
 // reconnect resumes the session on a new connection, and returns nil when it is over.
-func (c *Client) reconnect() conn {
+func (c *Client) reconnect() transport {
 	for n := 0; c.ctx.Err() == nil; n++ {
 		t := time.NewTimer(c.opts.Backoff(n))
 		select {
@@ -117,8 +117,8 @@ func (c *Client) reconnect() conn {
 			t.Stop()
 			return nil
 		}
-		hello := wire.Request{Type: wire.Hello, V: wire.Version, Resume: c.welcome.Resume, Seq: c.last}
-		to, first, err := c.opts.open(c.ctx, hello)
+		hello := wire.Request{Type: wire.Hello, V: wire.Version, Resume: c.welcome.Resume, Seq: c.lastSeq}
+		to, first, err := c.opts.connect(c.ctx, hello)
 		var refused *Error
 		switch {
 		case errors.As(err, &refused) && refused.Code == "resync":
@@ -127,23 +127,23 @@ func (c *Client) reconnect() conn {
 		case err != nil:
 			continue
 		}
-		if c.resumed(to, first.Ack) {
+		if c.resendPending(to, first.Ack) {
 			return to
 		}
 	}
 	return nil
 }
 
-// resumed sends again what the server doesn't have, and everything new on this connection from now on.
-func (c *Client) resumed(to conn, has uint64) bool {
-	c.acked(has)
+// resendPending sends again what the server doesn't have, and everything new on this connection from now on.
+func (c *Client) resendPending(to transport, has uint64) bool {
+	c.forgetAcked(has)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
 		to.Close()
 		return false
 	}
-	c.conn, c.unacked = to, 0
+	c.conn, c.sinceAck = to, 0
 	texts := make([][]byte, 0, len(c.pending))
 	for _, p := range c.pending {
 		texts = append(texts, p.text)
@@ -152,8 +152,8 @@ func (c *Client) resumed(to conn, has uint64) bool {
 	return true
 }
 
-// ping asks for signs of life.
-func (c *Client) ping(stop <-chan struct{}) {
+// pingLoop asks for signs of life.
+func (c *Client) pingLoop(stop <-chan struct{}) {
 	t := time.NewTicker(c.opts.PingEvery)
 	defer t.Stop()
 	for {
@@ -164,7 +164,7 @@ func (c *Client) ping(stop <-chan struct{}) {
 		}
 		c.mu.Lock()
 		if c.conn != nil {
-			c.write(c.conn, wire.Request{Type: wire.Ping, Ack: c.had}.Encode())
+			c.write(c.conn, wire.Request{Type: wire.Ping, Ack: c.received}.Encode())
 		}
 		c.mu.Unlock()
 	}

@@ -64,14 +64,14 @@ func (e *mintLimit) Unwrap() error { return signal.ErrMintLimited }
 // takeToken counts a credential, or returns a *mintLimit with the time to wait.
 func (m *mints) takeToken(a netip.Addr, l *signal.Limits, now time.Time) error {
 	if l.MintsPerAddr > 0 {
-		if wait := m.addrs.Take(a, rate.PerMinute(l.MintsPerAddr), now); wait > 0 {
+		if wait := m.addrs.TakeToken(a, rate.PerMinute(l.MintsPerAddr), now); wait > 0 {
 			return &mintLimit{mintsPerAddr, wait}
 		}
 	}
 	if l.MintsTotal > 0 {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if wait := m.total.Take(rate.PerMinute(l.MintsTotal), now); wait > 0 {
+		if wait := m.total.TakeToken(rate.PerMinute(l.MintsTotal), now); wait > 0 {
 			return &mintLimit{mintsTotal, wait}
 		}
 	}

@@ -46,8 +46,8 @@ func (b *Bucket) Spend(r Rate, now time.Time, cost float64) time.Duration {
 // Left returns how many tokens were left after the last Spend or Take.
 func (b *Bucket) Left() float64 { return b.tokens }
 
-// Take takes one token if there is one, and else returns how long it takes until there will be.
-func (b *Bucket) Take(r Rate, now time.Time) time.Duration {
+// TakeToken takes one token if there is one, and else returns how long it takes until there will be.
+func (b *Bucket) TakeToken(r Rate, now time.Time) time.Duration {
 	b.refill(r, now)
 	if b.tokens >= 1 {
 		b.tokens--
@@ -85,9 +85,9 @@ type Table struct {
 // NewTable returns a Table that keeps at most limit buckets.
 func NewTable(limit int) *Table { return &Table{max: limit, recent: make(map[netip.Addr]Bucket)} }
 
-// Take takes a token from the bucket of an address. Zero means that it was there, anything else how long to
+// TakeToken takes a token from the bucket of an address. Zero means that it was there, anything else how long to
 // wait for one.
-func (t *Table) Take(a netip.Addr, r Rate, now time.Time) time.Duration {
+func (t *Table) TakeToken(a netip.Addr, r Rate, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rotate(r, now)
@@ -97,9 +97,9 @@ func (t *Table) Take(a netip.Addr, r Rate, now time.Time) time.Duration {
 		delete(t.previous, a)
 	}
 	if !known && len(t.recent)+len(t.previous) >= t.max {
-		return t.overflow.Take(r, now)
+		return t.overflow.TakeToken(r, now)
 	}
-	wait := b.Take(r, now)
+	wait := b.TakeToken(r, now)
 	t.recent[a] = b
 	return wait
 }

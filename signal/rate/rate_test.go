@@ -22,25 +22,25 @@ func TestBucketAllowsItsBurstAndThenItsRate(t *testing.T) {
 		now = start
 	)
 	for i := range 3 {
-		if wait := b.Take(r, now); wait != 0 {
+		if wait := b.TakeToken(r, now); wait != 0 {
 			t.Fatalf("take %d of the burst waits %v", i, wait)
 		}
 	}
-	if wait := b.Take(r, now); wait != 500*time.Millisecond {
+	if wait := b.TakeToken(r, now); wait != 500*time.Millisecond {
 		t.Fatalf("wait %v, want 500ms", wait)
 	}
 	now = now.Add(500 * time.Millisecond)
-	if wait := b.Take(r, now); wait != 0 {
+	if wait := b.TakeToken(r, now); wait != 0 {
 		t.Fatalf("a token that came back isn't given: wait %v", wait)
 	}
 	now = now.Add(time.Hour)
 	for range 3 {
-		b.Take(r, now)
+		b.TakeToken(r, now)
 	}
-	if b.Take(r, now) == 0 {
+	if b.TakeToken(r, now) == 0 {
 		t.Fatal("an hour's rest saved up more than the burst")
 	}
-	if b.Take(r, start) == 0 {
+	if b.TakeToken(r, start) == 0 {
 		t.Fatal("a clock that went back gave tokens")
 	}
 }
@@ -64,14 +64,14 @@ func TestBucketSpendGoesIntoDebt(t *testing.T) {
 func TestTableKeepsAddressesApart(t *testing.T) {
 	table, r := NewTable(100), PerMinute(2)
 	for range 2 {
-		if table.Take(addr(1), r, start) != 0 {
+		if table.TakeToken(addr(1), r, start) != 0 {
 			t.Fatal("refused within the limit")
 		}
 	}
-	if wait := table.Take(addr(1), r, start); wait != 30*time.Second {
+	if wait := table.TakeToken(addr(1), r, start); wait != 30*time.Second {
 		t.Fatalf("wait %v, want 30s", wait)
 	}
-	if table.Take(addr(2), r, start) != 0 {
+	if table.TakeToken(addr(2), r, start) != 0 {
 		t.Fatal("one address pays for another")
 	}
 }
@@ -81,12 +81,12 @@ func TestTableForgetsOnlyFullBuckets(t *testing.T) {
 	now := start
 	for i := range 10 {
 		now = now.Add(59 * time.Second)
-		table.Take(addr(uint32(1000+i)), r, now) // turns the table
-		if got := table.Take(addr(1), r, now); i > 0 && got == 0 && i%2 == 1 {
+		table.TakeToken(addr(uint32(1000+i)), r, now) // turns the table
+		if got := table.TakeToken(addr(1), r, now); i > 0 && got == 0 && i%2 == 1 {
 			t.Fatalf("round %d: given after 59s of a minute", i)
 		}
 	}
-	table.Take(addr(9), r, now.Add(time.Hour))
+	table.TakeToken(addr(9), r, now.Add(time.Hour))
 	if n := table.Len(); n != 1 {
 		t.Fatalf("%d buckets kept after an hour's rest, want 1", n)
 	}
@@ -96,7 +96,7 @@ func TestTableIsBounded(t *testing.T) {
 	table, r := NewTable(50), PerMinute(3)
 	refused := 0
 	for i := range uint32(10_000) {
-		if table.Take(addr(i), r, start) != 0 {
+		if table.TakeToken(addr(i), r, start) != 0 {
 			refused++
 		}
 		if n := table.Len(); n > 50 {
@@ -106,7 +106,7 @@ func TestTableIsBounded(t *testing.T) {
 	if refused != 10_000-50-3 {
 		t.Fatalf("%d refused: the crowd shares one bucket of 3", refused)
 	}
-	if table.Take(addr(7), r, start) != 0 {
+	if table.TakeToken(addr(7), r, start) != 0 {
 		t.Fatal("an address with a bucket of its own suffers from the crowd")
 	}
 }
@@ -117,7 +117,7 @@ func BenchmarkTableTake(b *testing.B) {
 	i := uint32(0)
 	for b.Loop() {
 		i++
-		table.Take(addr(i&0xfff), r, start)
+		table.TakeToken(addr(i&0xfff), r, start)
 	}
 }
 
@@ -129,20 +129,20 @@ func TestGive(t *testing.T) {
 	table := NewTable(1)
 	for _, addr := range []netip.Addr{a, b} { // its own bucket, and the crowd's
 		for range 10 {
-			if wait := table.Take(addr, r, now); wait != 0 {
+			if wait := table.TakeToken(addr, r, now); wait != 0 {
 				t.Fatalf("%v: wait %v", addr, wait)
 			}
 			table.Refund(addr, r)
 		}
 		table.Refund(addr, r)
 		for i, want := range []bool{true, true, false} {
-			if got := table.Take(addr, r, now) == 0; got != want {
+			if got := table.TakeToken(addr, r, now) == 0; got != want {
 				t.Errorf("%v: the %d. was there: %v", addr, i+1, got)
 			}
 		}
 	}
 	// In the period after, when it is among the old ones.
 	now = now.Add(3 * time.Second)
-	table.Take(a, r, now)
+	table.TakeToken(a, r, now)
 	table.Refund(a, r)
 }

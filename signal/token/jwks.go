@@ -15,8 +15,8 @@ const (
 	fetchWait    = 5 * time.Second
 	refreshAfter = 10 * time.Minute
 	retryAfter   = 10 * time.Second
-	lastsFor     = 24 * time.Hour
-	maxSet       = 1 << 20
+	usableFor    = 24 * time.Hour
+	maxSetBytes  = 1 << 20
 )
 
 var errFetch = errors.New("the key set can't be fetched")
@@ -37,7 +37,7 @@ type keySet struct {
 
 // keys returns the set, fetched anew if it is old or lacks a key ID.
 func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
-	keys, has, due := s.known(id)
+	keys, has, due := s.cached(id)
 	if !due {
 		return keys, nil
 	}
@@ -48,7 +48,7 @@ func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
 		s.fetching.Lock()
 	}
 	defer s.fetching.Unlock()
-	if keys, _, due = s.known(id); !due { // who held the lock may have brought it
+	if keys, _, due = s.cached(id); !due { // who held the lock may have brought it
 		return keys, nil
 	}
 	s.mu.Lock()
@@ -61,19 +61,19 @@ func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if failure != nil && (s.fetched.IsZero() || time.Since(s.fetched) > lastsFor) {
+	if failure != nil && (s.fetched.IsZero() || time.Since(s.fetched) > usableFor) {
 		return nil, failure
 	}
 	return s.current, nil
 }
 
-// known returns the set as it is, whether it has the key ID and may still be used, and whether it should be
+// cached returns the set as it is, whether it has the key ID and may still be used, and whether it should be
 // fetched.
-func (s *keySet) known(id string) (keys []Key, has, due bool) {
+func (s *keySet) cached(id string) (keys []Key, has, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	age := time.Since(s.fetched)
-	has = age <= lastsFor && slices.ContainsFunc(s.current, func(k Key) bool {
+	has = age <= usableFor && slices.ContainsFunc(s.current, func(k Key) bool {
 		return id == "" || k.ID == "" || k.ID == id
 	})
 	return s.current, has, !has || age > refreshAfter
@@ -102,7 +102,7 @@ func (s *keySet) fetch(ctx context.Context) ([]Key, error) {
 		return nil, fmt.Errorf("%w: %w", errFetch, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSet))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSetBytes))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = errors.New(resp.Status)
 	}

@@ -31,16 +31,16 @@ func (i *issuer) RoundTrip(*http.Request) (*http.Response, error) {
 	if i.broken {
 		return nil, errors.New("nobody answers")
 	}
-	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(set(i.kid))))}, nil
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(keySetJSON(i.kid))))}, nil
 }
 
-func (i *issuer) set(kid string, broken bool) {
+func (i *issuer) serve(kid string, broken bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.kid, i.broken = kid, broken
 }
 
-func (i *issuer) wants(t *testing.T, fetches int) {
+func (i *issuer) wantFetches(t *testing.T, fetches int) {
 	t.Helper()
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -52,10 +52,10 @@ func (i *issuer) wants(t *testing.T, fetches int) {
 func TestKeySetIsCachedAndRotated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuer{kid: "a"}
-		v := verifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
+		v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
 		try := func(kid string, want error) {
 			t.Helper()
-			claims := good()
+			claims := validClaims()
 			claims["exp"] = time.Now().Add(100 * 24 * time.Hour).Unix()
 			if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodEdDSA, edKey, claims, kid)); !errors.Is(err, want) {
 				t.Errorf("key %q: %v, want %v", kid, err, want)
@@ -67,29 +67,29 @@ func TestKeySetIsCachedAndRotated(t *testing.T) {
 		}
 		all.Wait()
 		try("", nil)
-		i.wants(t, 1)
+		i.wantFetches(t, 1)
 		try("b", signal.ErrTokenInvalid) // just fetched: not again
-		i.wants(t, 1)
-		i.set("b", false)
+		i.wantFetches(t, 1)
+		i.serve("b", false)
 		<-time.After(retryAfter)
 		try("b", nil)
 		try("a", signal.ErrTokenInvalid)
-		i.wants(t, 2)
+		i.wantFetches(t, 2)
 		<-time.After(refreshAfter + time.Second)
 		try("b", nil)
-		i.wants(t, 3)
-		i.set("b", true)
+		i.wantFetches(t, 3)
+		i.serve("b", true)
 		<-time.After(refreshAfter + time.Second)
 		try("b", nil) // though the set can't be fetched
 		try("b", nil)
-		i.wants(t, 4)
-		<-time.After(lastsFor)
+		i.wantFetches(t, 4)
+		<-time.After(usableFor)
 		try("b", signal.ErrUnavailable)
-		i.set("b", false)
+		i.serve("b", false)
 		<-time.After(retryAfter)
 		try("b", nil)
-		i.wants(t, 6)
-		if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, good(), "b")); !errors.Is(err, signal.ErrTokenInvalid) {
+		i.wantFetches(t, 6)
+		if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, validClaims(), "b")); !errors.Is(err, signal.ErrTokenInvalid) {
 			t.Errorf("a secret from the set is good: %v", err)
 		}
 	})
@@ -99,16 +99,16 @@ func TestKeySetIsCachedAndRotated(t *testing.T) {
 func TestFetchingOutlivesItsBearer(t *testing.T) {
 	started := make(chan struct{})
 	release := make(chan struct{})
-	v := verifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		close(started)
 		select {
 		case <-release:
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(set("a"))))}, nil
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(keySetJSON("a"))))}, nil
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
 	})}})
-	token := sign(t, jwt.SigningMethodEdDSA, edKey, good(), "a")
+	token := sign(t, jwt.SigningMethodEdDSA, edKey, validClaims(), "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -132,11 +132,11 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestPrefetch(t *testing.T) {
 	i := &issuer{broken: true}
-	v := verifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
+	v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
 	if err := v.Prefetch(t.Context()); !errors.Is(err, errFetch) {
 		t.Error(err)
 	}
-	if err := verifier(t, Options{Keys: everyKey}).Prefetch(t.Context()); err != nil {
+	if err := newVerifier(t, Options{Keys: everyKey}).Prefetch(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

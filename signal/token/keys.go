@@ -30,8 +30,8 @@ const minRSA = 2048
 func (k Key) algorithm() (string, error) {
 	switch key := k.Key.(type) {
 	case []byte:
-		if len(key) < minKey {
-			return "", fmt.Errorf("a secret of %d bytes is too short: HS256 wants %d", len(key), minKey)
+		if len(key) < minSecretBytes {
+			return "", fmt.Errorf("a secret of %d bytes is too short: HS256 wants %d", len(key), minSecretBytes)
 		}
 		return "HS256", nil
 	case *rsa.PublicKey:
@@ -149,22 +149,22 @@ func parseSet(data []byte, secrets bool) ([]Key, error) {
 
 // key returns the key that a JSON Web Key is.
 func (j jwk) key() (key any, ok bool) {
-	x, okX := unbase64(j.X)
+	x, okX := decodeBase64(j.X)
 	switch j.Type {
 	case "oct":
-		return unbase64(j.K)
+		return decodeBase64(j.K)
 	case "OKP":
 		return ed25519.PublicKey(x), okX && j.Curve == "Ed25519" && len(x) == ed25519.PublicKeySize
 	case "EC":
-		y, okY := unbase64(j.Y)
+		y, okY := decodeBase64(j.Y)
 		if !okX || !okY || j.Curve != "P-256" || len(x) != 32 || len(y) != 32 {
 			return nil, false
 		}
 		point, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
 		return point, err == nil
 	case "RSA":
-		n, okN := unbase64(j.N)
-		e, okE := unbase64(j.E)
+		n, okN := decodeBase64(j.N)
+		e, okE := decodeBase64(j.E)
 		if !okN || !okE || len(e) > 4 || len(n) > 1024 {
 			return nil, false
 		}
@@ -175,12 +175,12 @@ func (j jwk) key() (key any, ok bool) {
 	}
 }
 
-func unbase64(s string) ([]byte, bool) {
+func decodeBase64(s string) ([]byte, bool) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	return b, err == nil && len(b) > 0
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && a.IsLoopback()
 }

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	leeway   = 30 * time.Second
-	maxToken = 16 << 10
-	minKey   = 32 // bytes of a secret: as many as HS256 uses
+	leeway         = 30 * time.Second
+	maxTokenBytes  = 16 << 10
+	minSecretBytes = 32 // bytes of a secret: as many as HS256 uses
 )
 
 // Options say which tokens are good.
@@ -42,7 +42,7 @@ type Verifier struct {
 // New returns a Verifier, without fetching anything.
 func New(o Options) (*Verifier, error) {
 	o.NameClaim, o.CallsClaim = cmp.Or(o.NameClaim, "sub"), cmp.Or(o.CallsClaim, "calls")
-	o.Client = cmp.Or(o.Client, &http.Client{Timeout: fetchWait, CheckRedirect: redirect})
+	o.Client = cmp.Or(o.Client, &http.Client{Timeout: fetchWait, CheckRedirect: checkRedirect})
 	if len(o.Keys) == 0 && o.JWKS == "" {
 		return nil, errors.New("there is no key to verify tokens with")
 	}
@@ -76,14 +76,14 @@ func CheckURL(s string) error {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return fmt.Errorf("%q is no URL of a key set", s)
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("keys from %s could be anybody's: use https", s)
 	}
 	return nil
 }
 
-// redirect follows no redirect to where keys can't be fetched from.
-func redirect(r *http.Request, via []*http.Request) error {
+// checkRedirect follows no checkRedirect to where keys can't be fetched from.
+func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > 3 {
 		return errors.New("too many redirects")
 	}
@@ -101,7 +101,7 @@ func (v *Verifier) Prefetch(ctx context.Context) error {
 
 // Verify implements [signal.TokenVerifier].
 func (v *Verifier) Verify(ctx context.Context, token string) (signal.Grant, error) {
-	if len(token) > maxToken {
+	if len(token) > maxTokenBytes {
 		return signal.Grant{}, signal.ErrTokenInvalid
 	}
 	claims := jwt.MapClaims{}
@@ -124,14 +124,14 @@ func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	alg, _ := t.Header["alg"].(string)
 	id, _ := t.Header["kid"].(string)
-	keys := matching(v.opts.Keys, alg, id)
+	keys := matchingKeys(v.opts.Keys, alg, id)
 	if v.remote != nil && alg != "HS256" {
 		// Not with a context that the bearer can end: the next bearers would have to do without the keys.
 		fetched, err := v.remote.keys(context.WithoutCancel(ctx), id)
 		if err != nil && len(keys) == 0 {
 			return nil, err
 		}
-		keys = append(keys, matching(fetched, alg, id)...)
+		keys = append(keys, matchingKeys(fetched, alg, id)...)
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("no key is for this token")
@@ -139,7 +139,7 @@ func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
 	return jwt.VerificationKeySet{Keys: keys}, nil
 }
 
-func matching(all []Key, alg, id string) (keys []jwt.VerificationKey) {
+func matchingKeys(all []Key, alg, id string) (keys []jwt.VerificationKey) {
 	for _, k := range all {
 		if a, _ := k.algorithm(); a == alg && (k.ID == "" || id == "" || k.ID == id) {
 			keys = append(keys, k.Key)

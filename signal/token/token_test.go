@@ -38,7 +38,7 @@ var (
 	everyKey    = []Key{{Key: secret}, {Key: &rsaKey.PublicKey}, {Key: &ecKey.PublicKey}, {Key: publicEd}}
 )
 
-func good() jwt.MapClaims {
+func validClaims() jwt.MapClaims {
 	return jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
 }
 
@@ -55,7 +55,7 @@ func sign(t *testing.T, m jwt.SigningMethod, key any, claims jwt.MapClaims, kid 
 	return s
 }
 
-func verifier(t *testing.T, o Options) *Verifier {
+func newVerifier(t *testing.T, o Options) *Verifier {
 	t.Helper()
 	v, err := New(o)
 	if err != nil {
@@ -65,7 +65,7 @@ func verifier(t *testing.T, o Options) *Verifier {
 }
 
 func TestAlgorithms(t *testing.T) {
-	v := verifier(t, Options{Keys: everyKey})
+	v := newVerifier(t, Options{Keys: everyKey})
 	for name, c := range map[string]struct {
 		method jwt.SigningMethod
 		key    any
@@ -83,7 +83,7 @@ func TestAlgorithms(t *testing.T) {
 		"PS256 with an RSA key": {jwt.SigningMethodPS256, rsaKey, signal.ErrTokenInvalid},
 		"ES384":                 {jwt.SigningMethodES384, p384Key, signal.ErrTokenInvalid},
 	} {
-		g, err := v.Verify(t.Context(), sign(t, c.method, c.key, good(), ""))
+		g, err := v.Verify(t.Context(), sign(t, c.method, c.key, validClaims(), ""))
 		if !errors.Is(err, c.want) || err == nil && g.Name != "alice" {
 			t.Errorf("%s: %+v, %v", name, g, err)
 		}
@@ -115,17 +115,17 @@ func TestClaims(t *testing.T) {
 		"calls as text":      {jwt.MapClaims{"calls": "a"}, signal.ErrTokenInvalid, nil},
 		"calls as numbers":   {jwt.MapClaims{"calls": []int{1}}, signal.ErrTokenInvalid, nil},
 	} {
-		claims := good()
+		claims := validClaims()
 		claims["iss"], claims["aud"] = "https://id.example", "icebox"
 		maps.Copy(claims, c.claims)
 		maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
-		g, err := verifier(t, o).Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, claims, ""))
+		g, err := newVerifier(t, o).Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, claims, ""))
 		if !errors.Is(err, c.want) || err == nil && (g.Limited != (c.calls != nil) || !slices.Equal(g.Calls, c.calls)) {
 			t.Errorf("%s: %+v, %v", name, g, err)
 		}
 	}
-	other := verifier(t, Options{Keys: everyKey, NameClaim: "login", CallsClaim: "rooms"})
-	claims := good()
+	other := newVerifier(t, Options{Keys: everyKey, NameClaim: "login", CallsClaim: "rooms"})
+	claims := validClaims()
 	claims["login"], claims["rooms"] = "al", []string{"r"}
 	if g, err := other.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, claims, "")); err != nil || g.Name != "al" || len(g.Calls) != 1 {
 		t.Errorf("other claims: %+v, %v", g, err)
@@ -133,20 +133,20 @@ func TestClaims(t *testing.T) {
 }
 
 func TestCriticalExtensionsAreNotIgnored(t *testing.T) {
-	token := jwt.NewWithClaims(jwt.SigningMethodHS256, good())
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, validClaims())
 	token.Header["crit"] = []string{"b64"}
 	text, err := token.SignedString(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := verifier(t, Options{Keys: everyKey}).Verify(t.Context(), text); !errors.Is(err, signal.ErrTokenInvalid) {
+	if _, err := newVerifier(t, Options{Keys: everyKey}).Verify(t.Context(), text); !errors.Is(err, signal.ErrTokenInvalid) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestJunkIsNoToken(t *testing.T) {
-	v := verifier(t, Options{Keys: everyKey})
-	for _, s := range []string{"", ".", "..", "a.b.c", "e30.e30.", strings.Repeat("a", maxToken+1)} {
+	v := newVerifier(t, Options{Keys: everyKey})
+	for _, s := range []string{"", ".", "..", "a.b.c", "e30.e30.", strings.Repeat("a", maxTokenBytes+1)} {
 		if _, err := v.Verify(t.Context(), s); !errors.Is(err, signal.ErrTokenInvalid) {
 			t.Errorf("%.20q: %v", s, err)
 		}
@@ -164,8 +164,8 @@ func toPEM(t *testing.T, key crypto.PublicKey) []byte {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// set is a key set with a key of each kind, and some that are of no use.
-func set(kid string) []byte {
+// keySetJSON is a key keySetJSON with a key of each kind, and some that are of no use.
+func keySetJSON(kid string) []byte {
 	point, _ := ecKey.PublicKey.Bytes()
 	s, _ := json.Marshal(map[string]any{"keys": []any{
 		map[string]any{"kty": "RSA", "kid": kid, "n": b64(rsaKey.N.Bytes()), "e": b64(big.NewInt(int64(rsaKey.E)).Bytes()), "use": "sig"},
@@ -191,7 +191,7 @@ func TestParse(t *testing.T) {
 	if n := keys(toPEM(t, &rsaKey.PublicKey), toPEM(t, &ecKey.PublicKey), toPEM(t, publicEd)); n != 3 {
 		t.Errorf("%d keys of PEM", n)
 	}
-	if n := keys(set("a")); n != 4 {
+	if n := keys(keySetJSON("a")); n != 4 {
 		t.Errorf("%d keys of a set", n)
 	}
 	private, _ := x509.MarshalPKCS8PrivateKey(ecKey)
@@ -221,7 +221,7 @@ func TestOptionsAreChecked(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(set("a"))
+	f.Add(keySetJSON("a"))
 	f.Add([]byte("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"))
 	f.Add([]byte(`{"kty":"RSA","n":"AA","e":"AQAB"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -243,7 +243,7 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add("e30.e30.e30")
-	token, _ := jwt.NewWithClaims(jwt.SigningMethodHS256, good()).SignedString([]byte("another secret of thirty-two bytes"))
+	token, _ := jwt.NewWithClaims(jwt.SigningMethodHS256, validClaims()).SignedString([]byte("another secret of thirty-two bytes"))
 	f.Add(token)
 	f.Fuzz(func(t *testing.T, s string) {
 		if g, err := v.Verify(context.Background(), s); err == nil {

@@ -127,7 +127,7 @@ func (c *connection) forward(kind broker.Kind, name, payload []byte) {
 	if kind == broker.Offer {
 		err = c.client.Offer(to, payload)
 	} else {
-		err = c.client.Tell(kind, to, payload)
+		err = c.client.SendInPair(kind, to, payload)
 	}
 	if err != nil {
 		c.sendForwardError(kind, to, err)

@@ -80,7 +80,7 @@ func (s *session) finish() {
 	s.client.Close()
 	s.mu.Lock()
 	s.replay = replayBuffer{}
-	s.client.Reserve(&s.loan, 0)
+	s.client.Reserve(&s.reserved, 0)
 	s.mu.Unlock()
 	close(s.finished)
 }

@@ -40,7 +40,7 @@ func (s *session) handleLocked(t transport, text []byte) (slow func()) {
 	if r.Ack > 0 {
 		s.mu.Lock()
 		s.replay.ack(min(r.Ack, s.replay.lastSeq))
-		s.client.Reserve(&s.loan, s.replay.bytes)
+		s.client.Reserve(&s.reserved, s.replay.bytes)
 		s.mu.Unlock()
 	}
 	if r.Seq > 0 && !s.isNextInOrder(&r) {

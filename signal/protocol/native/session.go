@@ -45,8 +45,8 @@ type session struct {
 	mu          sync.Mutex
 	transport   transport // nil while there is none
 	replay      replayBuffer
-	loan        signal.Loan // counts the bytes in replay against the limits of waiting bytes
-	confirmed   bool        // the client has sent something after its hello
+	reserved    signal.Reservation // counts the bytes in replay against the limits of waiting bytes
+	confirmed   bool               // the client has sent something after its hello
 	closed      bool
 	probeTimer  *time.Timer // gives up the transport unless the client answers a probe
 	resumeTimer *time.Timer // ends the session unless the client resumes it

@@ -47,7 +47,7 @@ func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 		dropped := s.replay.trim(l.ResumeMessages, l.ResumeBytes)
 		// Too many bytes may be waiting for all clients of this address. The session then keeps fewer frames, and cannot be
 		// resumed if the client loses its transport before it has received them.
-		for !s.client.Reserve(&s.loan, s.replay.bytes) {
+		for !s.client.Reserve(&s.reserved, s.replay.bytes) {
 			s.replay.dropOldest()
 			dropped = true
 		}

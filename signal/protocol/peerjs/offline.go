@@ -15,8 +15,8 @@ const (
 	totalMessages, totalBytes = 4096, 16 << 20
 )
 
-// fullName is a client's id together with the space of its application. The same id in two spaces means two clients.
-type fullName struct{ space, id string }
+// fullName is a client's id together with the namespace of its application. The same id in two namespaces means two clients.
+type fullName struct{ namespace, id string }
 
 // waitingMessage is a message whose recipient is not connected.
 type waitingMessage struct {

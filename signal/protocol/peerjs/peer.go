@@ -134,7 +134,7 @@ func (p *peer) forward(kind string, m message) {
 	case err == nil:
 		return
 	case errors.Is(err, signal.ErrPeerOffline):
-		to := fullName{p.space, dst}
+		to := fullName{p.namespace, dst}
 		if p.handler.offline.addMessage(to, waitingMessage{p, frame}) {
 			if recipient := p.handler.peerAt(to); recipient != nil {
 				// The recipient connected after SendTo had failed, and may have missed the message.

@@ -21,7 +21,7 @@ import (
 	"icebox/signal/websocket"
 )
 
-// Protocol is the name of this protocol in metrics and logs, and the prefix of the spaces that hold its clients' ids.
+// Protocol is the name of this protocol in metrics and logs, and the prefix of the namespaces that hold its clients' ids.
 const Protocol = "peerjs"
 
 // maxKey is the greatest length of a key in bytes while access is open.
@@ -60,7 +60,7 @@ type Handler struct {
 	offline offlineStore
 
 	mu    sync.Mutex
-	peers map[string]map[string]*peer // connections that hold an id, by space and id
+	peers map[string]map[string]*peer // connections that hold an id, by namespace and id
 }
 
 // New returns a Handler. It fails if there is no hub, if ExpireAfter is negative, or if a metric is already registered.
@@ -144,7 +144,7 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, a Acces
 	service := websocket.Service{
 		Hub: h.hub, Logger: h.log,
 		Profile: signal.Profile{
-			Protocol: Protocol, Space: cmp.Or(p.space, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
+			Protocol: Protocol, Namespace: cmp.Or(p.namespace, Protocol), ByID: true, Pairs: -1, Expires: true, Encode: encode,
 		},
 		NewHandler: func(c *signal.Client) websocket.MessageHandler {
 			p.client = c
@@ -184,7 +184,7 @@ func (h *Handler) servePeers(w http.ResponseWriter, a Access, key string) {
 	ids := []string{}
 	if at, ok := h.fullNameOf(v, key, ""); ok {
 		h.mu.Lock()
-		for id := range h.peers[at.space] {
+		for id := range h.peers[at.namespace] {
 			ids = append(ids, id)
 		}
 		h.mu.Unlock()
@@ -196,17 +196,17 @@ func (h *Handler) servePeers(w http.ResponseWriter, a Access, key string) {
 func (h *Handler) peerAt(n fullName) *peer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.peers[n.space][n.id]
+	return h.peers[n.namespace][n.id]
 }
 
 // register records that a connection holds its id. It replaces an older connection.
 func (h *Handler) register(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.peers[p.space]
+	app := h.peers[p.namespace]
 	if app == nil {
 		app = make(map[string]*peer)
-		h.peers[p.space] = app
+		h.peers[p.namespace] = app
 	}
 	app[p.id] = p
 }
@@ -215,12 +215,12 @@ func (h *Handler) register(p *peer) {
 func (h *Handler) unregister(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	app := h.peers[p.space]
+	app := h.peers[p.namespace]
 	if app[p.id] == p {
 		delete(app, p.id)
 	}
 	if len(app) == 0 {
-		delete(h.peers, p.space)
+		delete(h.peers, p.namespace)
 	}
 }
 

@@ -79,7 +79,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 
 // handle checks the request rate of the client's address, then runs the action. Its results are those of an action.
 func (req *request) handle() ([]byte, *problem) {
-	if wait := req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now()); wait > 0 {
+	if wait := req.rates.TakeToken(req.addrKey(), ratesOf(req.hub.Limits()), time.Now()); wait > 0 {
 		return nil, withRetryAfter(problemTooFast, wait)
 	}
 	do, id, refused := findAction(req.r.Method, req.r.URL.Path)
@@ -159,7 +159,7 @@ func (req *request) read(limit int64) ([]byte, *problem) {
 		return nil, problemBadRequest
 	}
 	for range len(body) / requestUnit {
-		req.rates.Take(req.addrKey(), ratesOf(req.hub.Limits()), time.Now())
+		req.rates.TakeToken(req.addrKey(), ratesOf(req.hub.Limits()), time.Now())
 	}
 	return body, nil
 }

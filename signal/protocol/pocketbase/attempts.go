@@ -49,10 +49,10 @@ type attempt struct {
 func (l *attemptLimiter) allowAttempt(addr netip.Addr, identity string, proven bool) (attempt, bool) {
 	now := time.Now()
 	n := attempt{limiter: l, addrKey: addr, identityKey: hashToAddr(identity), proven: proven}
-	if l.addrs.Take(addr, attemptsPerAddr, now) > 0 {
+	if l.addrs.TakeToken(addr, attemptsPerAddr, now) > 0 {
 		return n, false
 	}
-	if !proven && l.identities.Take(n.identityKey, attemptsPerIdentity, now) > 0 {
+	if !proven && l.identities.TakeToken(n.identityKey, attemptsPerIdentity, now) > 0 {
 		return n, false
 	}
 	return n, true

@@ -15,7 +15,7 @@ import (
 
 // Dialect is the message format of one protocol.
 type Dialect struct {
-	// Protocol is the name of the protocol in metrics and logs, and the space of its clients.
+	// Protocol is the name of the protocol in metrics and logs, and the namespace of its clients.
 	Protocol string
 	// HandleText acts on a text message of a client; see websocket.MessageHandler.
 	HandleText func(m *Member, text []byte) (slow func())
@@ -101,7 +101,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	service := websocket.Service{
 		Hub: h.hub, Logger: h.log,
 		// These clients have no names, so no other client can send them a message that would need an encoder.
-		Profile: signal.Profile{Protocol: h.dialect.Protocol, Space: h.dialect.Protocol, Pairs: -1, Expires: true},
+		Profile: signal.Profile{Protocol: h.dialect.Protocol, Namespace: h.dialect.Protocol, Pairs: -1, Expires: true},
 		NewHandler: func(c *signal.Client) websocket.MessageHandler {
 			m.client = c
 			return memberHandler{m}

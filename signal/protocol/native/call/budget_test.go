@@ -107,8 +107,8 @@ func TestBudgetEqualsKeptBytes(t *testing.T) {
 			t.Fatalf("the budget has %d bytes, but the calls keep %d", r.budget.Total(), sum)
 		}
 		for a, n := range keptOf {
-			if r.budget.Of(a) != n {
-				t.Fatalf("the budget has %d bytes of %v, but the calls keep %d", r.budget.Of(a), a, n)
+			if r.budget.AddrTotal(a) != n {
+				t.Fatalf("the budget has %d bytes of %v, but the calls keep %d", r.budget.AddrTotal(a), a, n)
 			}
 		}
 	}

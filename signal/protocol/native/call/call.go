@@ -85,7 +85,7 @@ func (c *call) join(p Party, listed bool, reply func(Info)) error {
 // drainKept removes the kept messages and returns them in the order for a joiner. The caller holds mu.
 func (c *call) drainKept() []Event {
 	events := c.kept.all()
-	c.kept.forget(func(broker.Addr) bool { return true }, c.registry.budget.Refund)
+	c.kept.forget(func(broker.Addr) bool { return true }, c.registry.budget.Release)
 	return events
 }
 
@@ -114,7 +114,7 @@ func (c *call) send(p Party, to broker.Addr, label string, data []byte) error {
 func (c *call) keepMessage(e Event, addrKey netip.Addr) error {
 	l := c.registry.limits()
 	return c.kept.addEvent(e, addrKey, l.KeptBytes, func(bytes int) bool {
-		return c.registry.budget.Spend(addrKey, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
+		return c.registry.budget.Reserve(addrKey, bytes, budget.Limits{Total: l.KeptTotal, PerAddr: l.KeptPerAddr})
 	})
 }
 
@@ -140,7 +140,7 @@ func (c *call) remove(p Party, kind EventKind) {
 		return
 	}
 	c.parties = slices.Delete(c.parties, i, i+1)
-	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.registry.budget.Refund)
+	c.kept.forget(func(a broker.Addr) bool { return a == p.Addr() }, c.registry.budget.Release)
 	c.registry.mu.Lock()
 	c.registry.forgetMember(p, c)
 	c.registry.mu.Unlock()
