@@ -5,135 +5,49 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"icebox/signal/broker"
 	"icebox/signal/rate"
 )
 
-// Conn is a connection as the core sees it. Write and Ping are never called at the same time; Abort may be
-// called at any time.
-type Conn interface {
-	// Write sends one message, which it doesn't keep; Ping asks for a sign of life. Both give up at the deadline.
-	Write(frame []byte, deadline time.Time) error
-	Ping(deadline time.Time) error
-	// Close tells the other side why and sees to it that reading ends soon, whatever the other side does.
-	// It may take as long as a second.
-	Close(Reason)
-	// Abort cuts the connection without a word. It doesn't block.
-	Abort()
-}
-
-// NonblockingConn is a Conn that can write without waiting.
-type NonblockingConn interface {
-	Conn
-	// TryWrite writes a message if that can be done at once. If it reports false the message has to be handed to Write
-	// next, before anything else is written: part of it may have gone. TryPing is likewise.
-	TryWrite(frame []byte) (done bool, err error)
-	TryPing() (done bool, err error)
-}
-
-// Resumable is a Conn that outlives its transports.
-type Resumable interface {
-	Conn
-	// Bind tells it whose connection it is, before anything else is called.
-	Bind(*Client)
-	// DropTransport gives the present transport up, which showed no sign of life in time, and reports whether the
-	// connection goes on waiting for another one. It doesn't block.
-	DropTransport() bool
-}
-
-// Profile is what a protocol wants of the core.
-type Profile struct {
-	// Protocol is the metric label.
-	Protocol string
-	// Namespace keeps the protocol's names apart from those of others, which its clients can neither take nor reach: the same name in two
-	// spaces is two names. Its clients never see it. At most MaxSpace bytes of UTF-8; "" is the space of icebox's own protocols.
-	Namespace string
-	// ByID: the protocol knows clients by their IDs too, so it takes notes and messages from who has no name.
-	ByID bool
-	// Pairs is how many correspondents a client has at once; 0 means 32. If negative there are no pairs: the protocol has notes alone, and
-	// nobody is told when a client ends.
-	Pairs int
-	// Presence makes the frame that tells a client whether a name that it watches is held.
-	Presence func(name string, held bool) []byte
-	// Encode appends the frame that tells a client of a message from another client. It must not keep the
-	// message's payload.
-	Encode func([]byte, broker.Message) []byte
-	// Expires: the hub ends clients when their token has expired. Protocols that have a way to renew it do so themselves.
-	Expires bool
-	// OneCall: the protocol's leave doesn't say whose it is, so clients are told only of their latest
-	// correspondent's. Another's would end the wrong call.
-	OneCall bool
-	// Loose lets answers, candidates and leaves out and in that belong to no pair, for clients that don't
-	// begin with an offer.
-	Loose bool
-}
-
-// Visitor is what is known of who connects before it says a word.
-type Visitor struct {
-	Addr  netip.Addr
-	Host  string // by which it reached us, without port
-	Key   string // the name of the API key it showed, if any
-	Base  string // the origin by which it reached us, such as https://turn.example.org; may be empty
-	Grant Grant  // what its token says, where it showed one
-}
-
-// AddrKey is what limits count an address by: its /64 where it is IPv6.
-func AddrKey(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		p, _ := a.Prefix(64) // 64 is in range
-		return p.Addr()
-	}
-	return a
-}
-
-// MaxName is the longest name of a client, in bytes, and MaxNamespace the longest name of a space.
-const (
-	MaxName      = 128
-	MaxNamespace = 128
-)
-
-// tokenLen is the length of a token's raw form: the client's ID and a secret.
+// tokenLen is the length of a decoded client token in bytes: the client's ID and a secret.
 const tokenLen = len(broker.ID{}) + 16
 
 type state uint8
 
 const (
 	stateOpen   state = iota
-	stateEnding       // being told why; takes no more messages
+	stateEnding       // End was called: the queue is written, with a close frame at its end, and accepts nothing more
 	stateClosed
 )
 
-// Client is one connection that speaks some protocol. The methods below its fields say who may call them:
-// "the reader" is the one goroutine that reads its connection, or acts on what was read.
+// Client is one connection that speaks some protocol. Each method says which goroutines may call it. "The reader" is the
+// goroutine that reads the client's connection, or that handles the messages read from it; there is one at a time.
 type Client struct {
-	// Fixed.
+	// Constant after newClient.
 	hub         *Hub
 	conn        Conn
-	nonblocking NonblockingConn // conn, if it is one
+	nonblocking NonblockingConn // conn, if it implements that; otherwise nil
 	profile     Profile
 	visitor     Visitor
 	id          broker.ID
 	secret      [16]byte
 	wheelSlot   uint8
-	done        chan struct{} // closed when the client is no longer open
+	done        chan struct{} // closed when the state is no longer stateOpen
 
-	// Any goroutine.
-	lastSeen atomic.Int64 // when anything last came from it, in the hub's time
-	pingSent atomic.Int64 // when the oldest unanswered ping was written, or one that was answered
+	// Accessed by any goroutine. Times are the hub's.
+	lastSeen atomic.Int64 // when the client last sent anything
+	pingSent atomic.Int64 // when the oldest unanswered ping was written; if it is not after lastSeen, all pings are answered
 
-	// The reader's.
+	// Accessed by the reader only.
 	bucket    rate.Bucket
 	throttled bool
 
-	flushes  sync.WaitGroup // the goroutine that writes, while there is one
-	hangUpMu sync.Mutex     // held while pairs are told to hang up, so that who comes second waits for that
+	flushes sync.WaitGroup // the goroutine that writes, while there is one
+	// hangUpMu is held while peers are notified. A second caller of hangUp thereby waits until the first has notified all.
+	hangUpMu sync.Mutex
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -142,7 +56,7 @@ type Client struct {
 	name   string
 	pairs  pairs
 	queue  queue
-	probed chan struct{} // closed by the next sign of life; nil when nobody waits for one
+	probed chan struct{} // closed at the next sign of life; nil when no goroutine waits for one
 
 	watched map[string]struct{} // names
 }
@@ -158,13 +72,19 @@ func newClient(h *Hub, conn Conn, p Profile, v Visitor) *Client {
 // ID returns the client's identity.
 func (c *Client) ID() broker.ID { return c.id }
 
-// Visitor returns what was known of the client when it connected.
+// Addr returns the address at which other clients, on any node, reach this client.
+func (c *Client) Addr() broker.Addr { return broker.Addr{Node: c.hub.nodeID, Client: c.id} }
+
+// Conn returns the connection that was passed to [Hub.Connect].
+func (c *Client) Conn() Conn { return c.conn }
+
+// Visitor returns what was known about the client when it connected.
 func (c *Client) Visitor() Visitor { return c.visitor }
 
-// Done is closed when the client begins to end.
+// Done returns a channel that is closed when the client begins to end.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Name returns what the client is signed in as, or "".
+// Name returns the name that the client is signed in under, or "" if it has none or is ending.
 func (c *Client) Name() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,55 +94,15 @@ func (c *Client) Name() string {
 	return c.name
 }
 
-// Token returns what proves to [Hub.SignedInClient] that its bearer is this client.
+// Token returns the secret by which [Hub.SignedInClient] and [Hub.ClientByToken] recognize this client, in base64url.
 func (c *Client) Token() string {
 	raw := make([]byte, 0, tokenLen)
 	raw = append(append(raw, c.id[:]...), c.secret[:]...)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// SignIn claims a name for the client. It may take as long as [Options.ClaimWait]. A client that has a name
-// already swaps it for the new one, and keeps its pairs. Only the reader may call it. The error is an *Error.
-func (c *Client) SignIn(name string) error {
-	h := c.hub
-	if settled, err := c.checkSignIn(name); settled {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(h.ctx, h.opts.ClaimWait)
-	defer cancel()
-	if err := h.broker.Claim(ctx, c.globalName(name), c.id); err != nil {
-		refused := toRefusal(err)
-		if refused == ErrUnavailable && !isCanceled(err) {
-			h.log.Warn("claim failed", slog.String("client", c.id.String()), slog.Any("error", err))
-		}
-		c.debug("sign-in refused", slog.String("name", name), slog.String("code", refused.Code))
-		return h.metrics.countRefusal(refused)
-	}
-	c.setName(ctx, name)
-	return nil
-}
-
-// ValidName reports whether a client may be called so: 1 to 128 bytes of UTF-8 without control characters.
-func ValidName(name string) bool {
-	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
-		return false
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Client) releaseName(ctx context.Context, name string) {
-	if err := c.hub.broker.Release(ctx, c.globalName(name), c.id); err != nil {
-		c.hub.log.Warn("release failed", slog.String("client", c.id.String()), slog.Any("error", err))
-	}
-}
-
-// End tells the client why and closes its connection, without waiting. Only the first call has an effect.
-// Any goroutine may call it.
+// End starts closing the connection: it queues a close frame with the reason, and returns at once. Only the first call has
+// an effect. Any goroutine may call it.
 func (c *Client) End(why Reason) {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -232,35 +112,40 @@ func (c *Client) End(why Reason) {
 	c.state, c.reason = stateEnding, why
 	close(c.done)
 	c.notifyProbes()
-	abrupt := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
-	if abrupt {
+	unresponsive := why == SlowReader || why == WriteFailed || why == PongTimeout || why == Superseded
+	if unresponsive {
 		c.queue.clear()
 		c.updateReservation()
 	}
-	jammed := abrupt && c.queue.flushing
+	writeBlocked := unresponsive && c.queue.flushing
 	c.queue.push(item{kind: closeFrame})
 	c.startFlush()
 	c.mu.Unlock()
-	if jammed {
+	if writeBlocked {
 		c.conn.Abort()
 	}
 }
 
-// Close frees what the client holds and returns when nothing of it runs any more. The reader calls it once,
-// when reading has ended.
+// Close releases everything that the client holds, and returns when none of its goroutines runs any more. The reader calls
+// it once, when reading has ended, unless TryClose has returned true.
 func (c *Client) Close() { c.close(func() {}, true) }
 
-// close is Close and TryClose.
+// TryClose is [Client.Close] for a reader that serves several clients and must not block. If it would have to block, it
+// changes nothing and returns false. Otherwise it calls first before the remote side or another client can notice the end.
+func (c *Client) TryClose(first func()) (done bool) {
+	return c.hub.broker.Local() && c.close(first, false)
+}
+
 func (c *Client) close(first func(), mayWait bool) (done bool) {
 	h := c.hub
 	c.mu.Lock()
-	refused := c.state == stateEnding
-	if !mayWait && (refused || c.queue.flushing) {
+	wasEnding := c.state == stateEnding
+	if !mayWait && (wasEnding || c.queue.flushing) {
 		c.mu.Unlock()
 		return false
 	}
 	defer h.tracked.Done()
-	if !refused {
+	if !wasEnding {
 		close(c.done)
 		c.notifyProbes()
 		c.queue.clear()
@@ -276,7 +161,7 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
 	c.unwatchAll(ctx, watched)
-	// Leaves come before the name is free: a page that was reloaded may call the same peer at once, which
+	// Hang up before releasing the name: a reloaded page may claim the name and call the same peer at once. That peer
 	// should have hung up by then.
 	c.hangUp(ctx)
 	h.clients.removeClient(c)
@@ -284,18 +169,16 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 		c.releaseName(ctx, name)
 		h.metrics.signedIn.Dec()
 	}
-	if refused {
-		c.flushes.Wait() // for the goodbye to be written, which takes no longer than writes may
+	if wasEnding {
+		c.flushes.Wait() // until the close frame is written; a write fails after Options.WriteWait at the latest
 	}
 	c.conn.Abort()
 	c.flushes.Wait()
 	h.metrics.clients.Dec()
 	h.metrics.ended[why].Inc()
-	c.debug("client gone", slog.String("name", name), slog.String("reason", why.String()))
+	c.debug("client ended", slog.String("name", name), slog.String("reason", why.String()))
 	return true
 }
-
-func (c *Client) addr() broker.Addr { return broker.Addr{Node: c.hub.nodeID, Client: c.id} }
 
 func (c *Client) debug(msg string, attrs ...slog.Attr) {
 	if !c.hub.log.Enabled(c.hub.ctx, slog.LevelDebug) {

@@ -1,83 +1,83 @@
-// Package signal delivers messages between clients that want to set up a WebRTC call. This package is the
-// core: it knows clients, names, pairs and queues, and no wire protocol. Nothing in the tree below it listens;
-// cmd/icebox hands package gateway's handlers to its HTTP servers.
+// Package signal delivers messages between clients that want to set up a WebRTC call. It is the core of the signalling hub:
+// it manages clients, names, pairs and queues, and knows no wire protocol. Neither this package nor any package below it
+// opens a listener; cmd/icebox passes the handlers of package gateway to its HTTP servers.
 //
-//	gateway   who may connect and from where, routes, ICE servers over HTTP
-//	classic   the login/offer/answer/candidate/leave protocol of the tutorials
-//	peerjs    the server side of PeerJS clients
-//	topic     publish and subscribe, for protocols that know no clients
-//	ywebrtc   y-webrtc's signalling, by topics
-//	trystero  Trystero's WebSocket relay, by topics
-//	native    our own protocol: sessions that outlive connections, over WebSocket and server-sent events
-//	pocketbase PocketBase's records and realtime, as far as calls by ID need them
-//	call      calls by ID, and what a late joiner is told
-//	token     JSON Web Tokens and the keys that verify them
-//	client    a Go client of the native protocol
-//	object    JSON objects whose members pass through unread
-//	socket    a WebSocket as the core's Conn, and the loop that reads them all
-//	sse       an event stream as the core's Conn
-//	broker    who holds which name, on which node
-//	rate      token buckets
+//	gateway              access control, limits on connections, routes, ICE servers over HTTP
+//	protocol/classic     the login/offer/answer/candidate/leave protocol of WebRTC tutorials
+//	protocol/native      icebox's own protocol: sessions that outlive connections, over WebSocket and server-sent events
+//	protocol/native/call calls by ID, and the messages that are stored for a late joiner
+//	protocol/peerjs      the server side of PeerJS
+//	protocol/pocketbase  PocketBase's records and realtime API, as far as calls by ID need them
+//	protocol/topics      publish and subscribe, for y-webrtc and Trystero
+//	websocket            WebSockets as the core's Conn, and the poller that reads them
+//	sse                  event streams as the core's Conn
+//	broker               which client holds which name, on which node
+//	token                JSON Web Tokens and the keys that verify them
+//	client               a Go client of the native protocol
+//	web                  the SDK and the pages that icebox serves
+//	rawjson              JSON objects whose members are forwarded without decoding them
+//	rate                 token buckets
+//	budget               a limit on the memory used on behalf of clients
+//	signaltest           helpers for tests
 //
 // # Clients and names
 //
-// A [Client] is one connection. Its identity is a random ID that nobody can guess; its name is an attribute
-// that it claims by signing in, unique over all nodes of the broker. Whatever a client writes, messages
-// carry the ID and the name that its hub knows it by.
+// A [Client] is one connection. Its identity is a random ID that cannot be guessed. Its name is an attribute that it claims
+// by signing in, and is unique over all nodes of the broker. The hub fills in the sender's ID and name of every message, so
+// a client cannot pretend to be another one.
 //
-// Names are freed when a connection dies, however it dies:
+// A name is released when its client's connection ends, however it ends:
 //
-//   - every client is pinged once in [Options.PingEvery]; one that doesn't answer within [Options.PongWithin]
-//     is ended. Anything that comes counts as an answer;
-//   - who claims a name that is held makes the hub ping the holder at once. If nothing comes back within
-//     [Options.ProbeWait] the holder is ended and the newcomer gets the name (a page that was reloaded while
-//     its network was gone), otherwise the newcomer is refused;
-//   - a connection that closes late can't free a name that somebody else holds by then.
+//   - The hub pings every client once per [Options.PingEvery], and ends a client that does not answer within
+//     [Options.PongWithin]. Any data from the client counts as an answer.
+//   - When a client claims a name that is already held, the hub pings the holder at once. If nothing arrives within
+//     [Options.ProbeWait], the holder is ended and the claim succeeds. This is how a page that was reloaded while its network
+//     was down gets its name back. If the holder answers, the claim is refused.
+//   - A connection that closes late cannot release a name that another client holds by then.
 //
-// # Spaces
+// # Namespaces
 //
-// Others' protocols have their names in spaces of their own ([Profile.Space]): who signs in there can neither take nor reach a name of
-// another space, whatever it writes, and finds nobody but its like. icebox's own protocols and the classic one share the space
-// that has no name.
+// Third-party protocols have names of their own, each in a namespace ([Profile.Namespace]). A client can neither claim nor
+// reach a name in another namespace, whatever it writes, so it meets only clients of its own protocol. icebox's native
+// protocol and the classic one share the namespace "".
 //
 // # Pairs
 //
-// An offer makes sender and recipient a pair. Answers, candidates and a leave pass only within a pair, which
-// both ends check, each in its own state, so no strange client can hang up a call or slip candidates into
-// it. A pair is between IDs: who takes over a name doesn't inherit the calls of its last holder. It ends with
-// a leave from either side, or with the client. Each client remembers its latest 32; the ones it never
-// answered go first.
+// An offer makes its sender and its recipient a pair. Answers, candidates and leaves are delivered only within a pair. Both
+// sides' hubs check this against their own state, so a stranger can neither hang up a call nor inject candidates into it.
+// A pair is between IDs: a client that takes over a name does not inherit the calls of the previous holder. A pair ends when
+// either side sends a leave or disconnects. Each client remembers its 32 latest pairs. When it has too many, the oldest one
+// to which it never sent an offer or an answer is dropped first.
 //
-// A protocol that knows clients by ID too ([Profile.ByID]) has notes besides: messages that need no pair, and make one. Who is
-// in a pair with a client that ends is sent a leave that says so.
+// Protocols that also address clients by ID ([Profile.ByID]) have notes: messages that need no pair, but create one. When a
+// client ends, each client that it is paired with gets a leave whose Gone field is set.
 //
 // # Connections that outlive their transports
 //
-// A [Resumable] connection is one whose protocol can go on with it over another transport. It keeps its client, and the
-// client its name, when a ping is not answered; until when is its own business. A name that such a client holds
-// goes to nobody else meanwhile, except by [Client.TakeOver].
+// The protocol of a [Resumable] connection can continue it over another transport. When a ping gets no answer, the
+// connection keeps its client, and the client its name, for a time that the protocol chooses. During that time no other
+// client gets the name, except through [Client.TakeOver].
 //
 // # Queues
 //
-// What a client is sent waits in a queue of its own, bounded in messages and in bytes. Nobody ever waits for
-// another client's socket: a sender appends, writes what the socket takes at once ([NonblockingConn]) and goes on, and a
-// goroutine lives for as long as something has to wait. The policy when a queue is full is to cut the reader off ([SlowReader]). Before that,
-// a single sender that fills a quarter of somebody's queue is told that the peer is busy, so that one client
-// can't get another cut off by flooding it. A write that takes longer than [Options.WriteWait] ends the
-// client too.
+// Each client has an outgoing queue, limited in messages and in bytes. No sender ever waits for another client's socket: it
+// appends to the queue, writes as much as the socket accepts without blocking ([NonblockingConn]), and continues. A
+// goroutine writes the rest and ends when the queue is empty. A client whose queue is full is disconnected ([SlowReader]).
+// Before that happens, a single sender that fills a quarter of the queue is told that the peer is busy, so that one client
+// cannot get another one disconnected by flooding it. A write that takes longer than [Options.WriteWait] also ends the client.
 //
-// What waits for all clients of one address, and for all there are, is bounded as well, beyond 16 KiB in each queue ([Limits.WaitingPerAddr]).
-// Who has more than that when no more can be borrowed is the slow reader; a message for who hasn't is refused as for a busy peer.
+// Queued bytes are limited for all clients of one address and for the whole hub as well ([Limits.WaitingPerAddr] and
+// [Limits.WaitingTotal]); the first 16 KiB of each queue are not counted. When that limit is reached, a client with more than
+// 16 KiB waiting is disconnected as a slow reader. For any other client, the sender is told that the peer is busy.
 //
 // # Rates
 //
-// A client that sends faster than its limit is not answered with losses, since a lost candidate can cost a
-// call: it is told once, and then its socket is read at the allowed rate. Large messages count for more
-// than one (one more for every 16 KiB).
+// The messages of a client that sends too fast are not dropped, because a lost candidate can cost a call. The client is told
+// once, and its socket is then read at the allowed rate. A large message counts as several: one more for every 16 KiB.
 //
 // # Shutdown
 //
-// [Hub.Shutdown] refuses new connections and sign-ins, tells every client to reconnect, and returns when the
-// last one has gone, or cuts them off when its context ends. Every goroutine of this package and its adapters
-// has ended by then.
+// [Hub.Shutdown] refuses new connections and sign-ins, tells every client to reconnect, and returns when the last one has
+// disconnected. When its context ends first, it aborts the remaining connections. All goroutines of this package and of the
+// packages below it have ended by then.
 package signal

@@ -7,70 +7,71 @@ import (
 	"icebox/signal/broker"
 )
 
-// Error is a refusal that the client is told. Compare with errors.Is against the variables below.
+// Error is a refusal that is sent to the client. Use errors.Is to compare it with the variables below.
 type Error struct {
-	// Code is stable: programs decide by it, in every protocol. It is the metric label too.
+	// Code identifies the refusal in every protocol and in metrics. It never changes, because clients' programs depend on it.
 	Code string
-	// Message is a sentence for people. It may change.
+	// Message is a sentence for humans. It may change.
 	Message string
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Every refusal there is.
+// All refusals.
 var (
 	ErrBadMessage  = &Error{"bad-message", "the message is not a JSON object with the members it needs"}
-	ErrBinary      = &Error{"binary-frame", "binary frames are not understood: send JSON as text"}
-	ErrUnknownType = &Error{"unknown-type", "the message has a type that is not known"}
+	ErrBinary      = &Error{"binary-frame", "binary frames are not supported: send JSON in text frames"}
+	ErrUnknownType = &Error{"unknown-type", "the type of the message is unknown"}
 	ErrTooLarge    = &Error{"message-too-large", "the message is larger than this server allows"}
-	ErrRateLimited = &Error{"rate-limited", "too many messages: they are read more slowly from now on, none is lost"}
+	ErrRateLimited = &Error{"rate-limited", "too many messages: the server reads them more slowly from now on, and drops none"}
 	ErrNotSignedIn = &Error{"not-signed-in", "sign in before sending to others"}
-	ErrBadName     = &Error{"bad-name", "a name has 1 to 128 bytes of UTF-8 without control characters"}
-	ErrNameTaken   = &Error{"name-taken", "somebody else is signed in under this name"}
-	ErrPeerOffline = &Error{"peer-offline", "nobody is signed in under this name"}
+	ErrBadName     = &Error{"bad-name", "a name consists of 1 to 128 bytes of UTF-8 without control characters"}
+	ErrNameTaken   = &Error{"name-taken", "another client is signed in under this name"}
+	ErrPeerOffline = &Error{"peer-offline", "no client is signed in under this name"}
 	ErrPeerBusy    = &Error{"peer-busy", "too many of your messages are waiting for this peer"}
 	ErrNotPaired   = &Error{"not-paired", "there is no call between you and this peer"}
-	ErrMintLimited = &Error{"mint-limited", "too many TURN credentials were asked for: try again in a minute"}
-	ErrUnsupported = &Error{"peer-unsupported", "the peer's protocol has no such message"}
-	ErrUnavailable = &Error{"unavailable", "the server can't do this now: try again later"}
+	ErrMintLimited = &Error{"mint-limited", "too many requests for TURN credentials: try again in a minute"}
+	ErrUnsupported = &Error{"peer-unsupported", "the peer's protocol does not support this message"}
+	ErrUnavailable = &Error{"unavailable", "the server cannot do this now: try again later"}
 	ErrRestarting  = &Error{"restarting", "the server is about to restart: connect again in a moment"}
 
-	// Of access by token, in every protocol.
-	ErrTokenMissing   = &Error{"token-missing", "this server wants a token"}
-	ErrTokenInvalid   = &Error{"token-invalid", "the token is not good here"}
+	// Access by token, in every protocol.
+	ErrTokenMissing   = &Error{"token-missing", "this server requires a token"}
+	ErrTokenInvalid   = &Error{"token-invalid", "the token is not valid on this server"}
 	ErrTokenExpired   = &Error{"token-expired", "the token has expired"}
 	ErrNameNotAllowed = &Error{"name-not-allowed", "the token is for another name"}
 
-	// Of the gateway, where a protocol has words for what it refuses.
+	// Refusals by the gateway, in protocols that have a message for them.
 	ErrOrigin    = &Error{"origin-not-allowed", "pages of this origin may not connect here"}
 	ErrConnLimit = &Error{"connection-limit", "too many connections: try again later"}
 
-	// Of topics.
+	// Topics.
 	ErrBadTopic   = &Error{"bad-topic", "a topic has 1 to 256 bytes"}
 	ErrTopicLimit = &Error{"topic-limit", "too many topics: unsubscribe from one first"}
-	ErrTopicFull  = &Error{"topic-full", "as many as may have subscribed to this topic already"}
+	ErrTopicFull  = &Error{"topic-full", "this topic has as many subscribers as the server allows"}
 	ErrTopicAddr  = &Error{"topics-per-address", "too many subscriptions from your address"}
-	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it may: try again later"}
+	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it allows: try again later"}
 
-	// Of sessions and what one can do in them.
-	ErrVersion     = &Error{"version", "this server speaks version 1 of the protocol"}
-	ErrSignedIn    = &Error{"signed-in", "this connection has signed in already"}
-	ErrResync      = &Error{"resync", "the session is over: sign in anew"}
-	ErrOutOfOrder  = &Error{"out-of-order", "a message with a lower number is missing: send again from there"}
-	ErrTooMany     = &Error{"too-many-requests", "too many requests of this session are under way: wait for their answers"}
-	ErrWatchLimit  = &Error{"watch-limit", "too many names to watch"}
-	ErrNoSuchCall  = &Error{"no-such-call", "no call has this ID: it may have ended"}
-	ErrCallFull    = &Error{"call-full", "as many as may are in this call already"}
-	ErrCallBarred  = &Error{"call-not-allowed", "the token doesn't allow this call"}
+	// Sessions and calls of the native protocol.
+	ErrVersion     = &Error{"version", "this server supports version 1 of the protocol only"}
+	ErrSignedIn    = &Error{"signed-in", "this connection is signed in already"}
+	ErrResync      = &Error{"resync", "the session has ended: sign in again"}
+	ErrOutOfOrder  = &Error{"out-of-order", "a message with a lower number is missing: resend all messages from that number on"}
+	ErrTooMany     = &Error{"too-many-requests", "too many requests of this session are being handled: wait for their replies"}
+	ErrWatchLimit  = &Error{"watch-limit", "too many watched names"}
+	ErrNoSuchCall  = &Error{"no-such-call", "no call has this ID: the call may have ended"}
+	ErrCallFull    = &Error{"call-full", "this call has as many parties as it allows"}
+	ErrCallBarred  = &Error{"call-not-allowed", "the token does not allow this call"}
 	ErrCallLimit   = &Error{"call-limit", "too many calls: leave one, or try again later"}
 	ErrInCall      = &Error{"in-call", "you are in a call already"}
 	ErrNotInCall   = &Error{"not-in-call", "join the call first"}
-	ErrCallCrowded = &Error{"call-full-of-data", "the call keeps as much as it may for who joins"}
-	// ErrCallsCrowded is about all calls together, or all that one address has sent to.
-	ErrCallsCrowded = &Error{"calls-full-of-data", "too much waits for people who have yet to join calls: try again when somebody has joined"}
+	ErrCallCrowded = &Error{"call-full-of-data", "the call stores as many bytes as it may for clients that join later"}
+	// ErrCallsCrowded is for the limits on all calls together, and on the messages of one address to all calls.
+	ErrCallsCrowded = &Error{"calls-full-of-data",
+		"too many messages wait for people who have yet to join calls: try again when somebody has joined"}
 )
 
-// refusals is the closed list of metric labels.
+// refusals lists all refusals, so that each has a metric from the start.
 var refusals = []*Error{
 	ErrBadMessage, ErrBinary, ErrUnknownType, ErrTooLarge, ErrRateLimited, ErrNotSignedIn, ErrBadName,
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
@@ -80,7 +81,7 @@ var refusals = []*Error{
 	ErrNoSuchCall, ErrCallFull, ErrCallBarred, ErrCallLimit, ErrInCall, ErrNotInCall, ErrCallCrowded, ErrCallsCrowded,
 }
 
-// toRefusal turns what a broker answered into what a client is told.
+// toRefusal converts an error of the broker to the refusal that is sent to the client.
 func toRefusal(err error) *Error {
 	var refused *Error
 	switch {
@@ -101,54 +102,5 @@ func toRefusal(err error) *Error {
 	}
 }
 
-// isCanceled reports whether err only says that the caller stopped waiting, which is nothing to log.
+// isCanceled reports whether err only means that the caller stopped waiting, which is not worth logging.
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
-
-// Reason says why a client ended. It decides what the client is told when its connection closes.
-type Reason uint8
-
-const (
-	// Gone means that the client closed the connection, or the network did.
-	Gone Reason = iota
-	// PongTimeout means that a ping got no answer.
-	PongTimeout
-	// SlowReader means that its queue was full.
-	SlowReader
-	// WriteFailed means that a write failed or took too long.
-	WriteFailed
-	// Superseded means that a newcomer took the name over, because this connection didn't answer.
-	Superseded
-	// TooLarge means that it sent a message above the limit.
-	TooLarge
-	// BadText means that it sent a text frame that isn't UTF-8, for which RFC 6455 section 8.1 demands the end.
-	BadText
-	// Stalled means that it began a message and didn't end it in time.
-	Stalled
-	// Restarting means that the hub shuts down.
-	Restarting
-	// InternalError means that the code that serves it panicked.
-	InternalError
-	// ResumeTimeout says that its connection was lost and not resumed in time.
-	ResumeTimeout
-	// Overflowed says that its connection was lost, and more came for it than is kept.
-	Overflowed
-	// Replaced says that a new session of the same client took its place.
-	Replaced
-	// TransportReplaced says that the session goes on over another connection. It ends connections, not clients.
-	TransportReplaced
-	// Expired says that its token has expired.
-	Expired
-	// SignInTimeout says that no sign-in came in time. It ends connections that are no clients yet.
-	SignInTimeout
-	// Refused says that it was refused what its protocol can't go on without.
-	Refused
-	reasons
-)
-
-// String returns the reason's metric label.
-func (r Reason) String() string {
-	return [...]string{
-		"gone", "pong_timeout", "slow_reader", "write_failed", "superseded", "too_large", "bad_text", "stalled",
-		"restarting", "broken", "lapsed", "overflowed", "replaced", "elsewhere", "expired", "unsaid", "refused", "unknown",
-	}[min(r, reasons)]
-}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,17 +18,17 @@ import (
 	"icebox/signal/budget"
 )
 
-// Options are fixed for the life of a hub. Zero values mean the defaults named.
+// Options do not change during the life of a hub. A zero field means the default in its comment.
 type Options struct {
-	Engine     broker.Engine         // a Memory of its own
-	Logger     *slog.Logger          // discards
-	Registerer prometheus.Registerer // no registration
+	Engine     broker.Engine         // a new broker.Memory
+	Logger     *slog.Logger          // discards everything
+	Registerer prometheus.Registerer // metrics are not registered
 
-	PingEvery  time.Duration // 10 s; proxies cut a connection that is idle for 60 s
-	PongWithin time.Duration // 5 s, at most PingEvery
-	ProbeWait  time.Duration // 1 s
-	WriteWait  time.Duration // 10 s for one frame
-	ClaimWait  time.Duration // 4 s, less than PongWithin, for a call of the broker
+	PingEvery  time.Duration // 10 s; well below 60 s, after which many proxies cut an idle connection
+	PongWithin time.Duration // 5 s; at most PingEvery
+	ProbeWait  time.Duration // 1 s; for the answer to a ping that is sent because another client claims the name
+	WriteWait  time.Duration // 10 s; for writing one frame
+	ClaimWait  time.Duration // 4 s; for a call of the broker; should be less than PongWithin
 }
 
 func (o *Options) fill() error {
@@ -43,10 +44,10 @@ func (o *Options) fill() error {
 	o.WriteWait = cmp.Or(o.WriteWait, 10*time.Second)
 	o.ClaimWait = cmp.Or(o.ClaimWait, 4*time.Second)
 	if o.PingEvery < wheelSlots || o.PongWithin > o.PingEvery {
-		return fmt.Errorf("ping every %v with a pong within %v makes no sense", o.PingEvery, o.PongWithin)
+		return fmt.Errorf("a ping every %v cannot have a pong within %v", o.PingEvery, o.PongWithin)
 	}
 	if o.ProbeWait < 0 || o.WriteWait < 0 || o.ClaimWait < 0 {
-		return fmt.Errorf("a time to wait is negative")
+		return errors.New("a wait is negative")
 	}
 	return nil
 }
@@ -61,19 +62,19 @@ type Hub struct {
 	nodeID   broker.ID
 	limits   atomic.Pointer[Limits]
 	clients  registry
-	reserved budget.Budget // what waits for clients beyond what each may have uncounted
+	reserved budget.Budget // memory for waiting messages, beyond uncountedBytes for each queue and buffer
 	wheel    pingWheel
 
-	ctx    context.Context // ends when Shutdown stops waiting
+	ctx    context.Context // see DoneContext
 	cancel context.CancelFunc
 
-	drainingCtx   context.Context // ends when Shutdown begins
+	drainingCtx   context.Context // see DrainingContext
 	startDraining context.CancelFunc
 
 	mu         sync.RWMutex // held for reading by Connect, for writing by Shutdown
 	draining   bool
-	tracked    sync.WaitGroup // one for every connected client and whatever else attends
-	background sync.WaitGroup // the wheel
+	tracked    sync.WaitGroup // connected clients, and everything else that was passed to Track
+	background sync.WaitGroup // the goroutine of the wheel
 }
 
 // New returns a running Hub. Shutdown ends it.
@@ -113,7 +114,7 @@ func (h *Hub) SetLimits(l Limits) error {
 	return nil
 }
 
-// PrepareLimits is SetLimits in two steps: all that can fail, and set, which can't.
+// PrepareLimits is SetLimits in two steps: it does everything that can fail, and the returned set applies the limits.
 func (h *Hub) PrepareLimits(l Limits) (set func(), err error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
@@ -121,22 +122,22 @@ func (h *Hub) PrepareLimits(l Limits) (set func(), err error) {
 	return func() { h.limits.Store(&l) }, nil
 }
 
-// Limits returns the limits in force. Treat what it points to as read-only.
+// Limits returns the current limits. The caller must not modify them.
 func (h *Hub) Limits() *Limits { return h.limits.Load() }
 
-// now is the time since the hub was made, which never goes back.
+// now returns the hub's time: the time since the hub was made, on the monotonic clock.
 func (h *Hub) now() time.Duration { return time.Since(h.epoch) }
 
-// Draining reports whether the hub is shutting down and takes no newcomers.
+// Draining reports whether the hub is shutting down and accepts no new clients.
 func (h *Hub) Draining() bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.draining
 }
 
-// Connect makes a client of a connection. The caller then reads the connection, tells the client what it
-// reads, and calls [Client.Close] when reading ends: Shutdown waits for that. The error is ErrRestarting, or ErrBadName for a space
-// that is too long.
+// Connect returns a new client for a connection. The caller then reads the connection, passes what it reads to the client,
+// and calls [Client.Close] when reading ends; Shutdown waits for that call. The error is ErrRestarting, or ErrBadName if the
+// namespace is too long.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	if len(p.Namespace) > MaxNamespace {
 		return nil, ErrBadName
@@ -158,20 +159,22 @@ func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	return c, nil
 }
 
-// InitMetrics makes a protocol's metric exist before its first client does. Adapters call it when they are made.
+// InitMetrics creates the metrics of a protocol, so that they exist before its first client connects. Each protocol package
+// calls it once.
 func (h *Hub) InitMetrics(protocol string) { h.metrics.connections.WithLabelValues(protocol) }
 
-// CountRefusal counts a refusal that an adapter is about to tell a client.
+// CountRefusal counts a refusal that a protocol package is about to send to a client.
 func (h *Hub) CountRefusal(e *Error) { _ = h.metrics.countRefusal(e) }
 
-// DoneContext ends when the hub stops waiting for its clients. What a client's reader calls should end with it.
+// DoneContext returns a context that ends when Shutdown stops waiting for clients, or when the last one has ended. Everything
+// that a client's reader waits for should end with it.
 func (h *Hub) DoneContext() context.Context { return h.ctx }
 
-// DrainingContext ends when Shutdown begins, and DoneContext when it stops waiting.
+// DrainingContext returns a context that ends when Shutdown begins.
 func (h *Hub) DrainingContext() context.Context { return h.drainingCtx }
 
-// Track makes Shutdown wait for something that is no client, such as a connection that has yet to sign in,
-// until done is called. What it waits for should end with DrainingContext, and has to end with DoneContext.
+// Track makes Shutdown wait until done is called. It is for work that does not belong to a client, such as a connection that
+// has yet to sign in. That work should end with DrainingContext, and must end with DoneContext. The error is ErrRestarting.
 func (h *Hub) Track() (done func(), err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -182,13 +185,13 @@ func (h *Hub) Track() (done func(), err error) {
 	return h.tracked.Done, nil
 }
 
-// SignedInClient returns the client that a token was given to, as long as it is connected and signed in.
+// SignedInClient returns the client whose [Client.Token] is token, if it is connected and signed in.
 func (h *Hub) SignedInClient(token string) (*Client, bool) {
 	c, ok := h.ClientByToken(token)
 	return c, ok && c.Name() != ""
 }
 
-// ClientByToken returns the client that a token was given to, as long as it is connected.
+// ClientByToken returns the client whose [Client.Token] is token, if it is connected.
 func (h *Hub) ClientByToken(token string) (*Client, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) != tokenLen {
@@ -201,8 +204,9 @@ func (h *Hub) ClientByToken(token string) (*Client, bool) {
 	return c, true
 }
 
-// Shutdown refuses newcomers, tells every client to reconnect, and waits until all have gone. When ctx ends
-// first it cuts them off and returns the context's error. Either way nothing of the hub runs afterwards.
+// Shutdown refuses new clients, tells every client to reconnect, and waits until all have disconnected. If ctx ends first, it
+// aborts their connections and returns an error that wraps the context's. In both cases all goroutines of the hub have ended
+// when it returns.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
@@ -210,24 +214,24 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.startDraining()
 
 	h.clients.each(func(c *Client) { c.End(Restarting) })
-	gone := make(chan struct{})
+	allEnded := make(chan struct{})
 	var waiter sync.WaitGroup
-	waiter.Go(func() { h.tracked.Wait(); close(gone) })
-	var cut error
+	waiter.Go(func() { h.tracked.Wait(); close(allEnded) })
+	var timeout error
 	select {
-	case <-gone:
+	case <-allEnded:
 	case <-ctx.Done():
-		cut = fmt.Errorf("wait for clients: %w", ctx.Err())
+		timeout = fmt.Errorf("wait for clients: %w", ctx.Err())
 		h.cancel()
 		h.clients.each(func(c *Client) { c.conn.Abort() })
 	}
 	waiter.Wait()
 	h.cancel()
 	h.background.Wait()
-	leaving, done := context.WithTimeout(context.Background(), h.opts.ClaimWait)
-	defer done()
-	if err := h.broker.Leave(leaving); err != nil {
+	leaveCtx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
+	defer cancel()
+	if err := h.broker.Leave(leaveCtx); err != nil {
 		return fmt.Errorf("leave the broker: %w", err)
 	}
-	return cut
+	return timeout
 }

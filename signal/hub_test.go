@@ -15,23 +15,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeConn is a Conn in memory with its other end. What is written to it can be held back, as by a reader that
-// doesn't read.
+// fakeConn is a Conn in memory together with its remote end. A test can block writes to it, as they are when the remote end
+// does not read.
 type fakeConn struct {
 	mu           sync.Mutex
 	frames       []string
 	pings        int
 	reason       Reason
-	held         chan struct{} // writes wait for it to close, if not nil
-	answersPings bool          // pings are answered
-	cut          chan struct{} // closed when reading ends
+	held         chan struct{} // if not nil, writes block until it is closed
+	answersPings bool
+	cut          chan struct{} // closed when the connection ends
 	once         sync.Once
 	client       *Client
 }
 
 var errCut = errors.New("connection is cut")
 
-func (w *fakeConn) blocked(deadline time.Time) error {
+func (w *fakeConn) waitWhileHeld(deadline time.Time) error {
 	w.mu.Lock()
 	held := w.held
 	w.mu.Unlock()
@@ -51,7 +51,7 @@ func (w *fakeConn) blocked(deadline time.Time) error {
 }
 
 func (w *fakeConn) Write(frame []byte, deadline time.Time) error {
-	if err := w.blocked(deadline); err != nil {
+	if err := w.waitWhileHeld(deadline); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -61,7 +61,7 @@ func (w *fakeConn) Write(frame []byte, deadline time.Time) error {
 }
 
 func (w *fakeConn) Ping(deadline time.Time) error {
-	if err := w.blocked(deadline); err != nil {
+	if err := w.waitWhileHeld(deadline); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -95,7 +95,7 @@ func (w *fakeConn) pinged() int {
 	return w.pings
 }
 
-// holdWrites makes writes wait until the returned func is called.
+// holdWrites blocks writes until release is called.
 func (w *fakeConn) holdWrites() (release func()) {
 	held := make(chan struct{})
 	w.mu.Lock()
@@ -136,7 +136,7 @@ func newHub(t *testing.T, o Options, change ...func(*Limits)) *Hub {
 	return h
 }
 
-// connect makes a client that is served until its wire is cut.
+// connect connects a client, which is closed when its connection is cut.
 func connect(t *testing.T, h *Hub, p Profile) *fakeConn {
 	t.Helper()
 	return connectFrom(t, h, p, Visitor{})
@@ -166,7 +166,7 @@ func signIn(t *testing.T, h *Hub, name string) *fakeConn {
 	return w
 }
 
-// sleep lets time pass, which in a synctest bubble takes none.
+// sleep sleeps on the fake clock of a synctest bubble.
 func sleep(d time.Duration) { <-time.After(d) }
 
 func wantErr(t *testing.T, got, want error) {

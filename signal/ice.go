@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// ICERequest says for whom ICE servers are wanted.
+// ICERequest describes the client that ICE servers are for.
 type ICERequest struct {
-	// User is whom quotas count by. It may hold any character.
+	// User is the key under which quotas count the credential. It may contain any character.
 	User string
-	// Host is the host name or address by which the client reached us, without port. It may be empty.
+	// Host is the host name or address in the client's request, without port. It may be empty.
 	Host string
 	Addr netip.Addr
-	// TTL is the longest life the client wants its credential to have; 0 leaves it to the provider. A
-	// provider never goes beyond its own maximum for it.
+	// TTL is the longest lifetime that the client asks for; 0 leaves it to the provider. The provider applies its own maximum
+	// in any case.
 	TTL time.Duration
-	// Call is the ID of the call that the credential is for, if it is for one.
+	// Call is the ID of the call that the credential is for, or "".
 	Call string
 }
 
-// ICEServers is what a provider answers: URIs as in RFC 7064 and RFC 7065, and a credential for the TURN ones.
+// ICEServers are the STUN and TURN servers for a client: URIs as in RFC 7064 and RFC 7065, and a credential for the TURN
+// servers that is valid for TTL, until Expires.
 type ICEServers struct {
 	STUN, TURN         []string
 	Username, Password string
@@ -28,20 +29,20 @@ type ICEServers struct {
 	Expires            time.Time
 }
 
-// ICEProvider mints a credential and names the servers that this daemon really serves. It is called for every
-// sign-in and every request for ICE servers, within the limits on minting. It returns at once, because who calls it
-// reads for other clients too: a provider that has to ask somebody does so ahead of time.
+// ICEProvider mints a credential and returns it with the servers that this daemon serves. It is called for every sign-in and
+// every request for ICE servers, within the limits on minting. It must return at once, because the goroutine that calls it
+// also reads other clients' connections; a provider that needs data from elsewhere must fetch it in advance.
 type ICEProvider func(context.Context, ICERequest) (ICEServers, error)
 
-// RTCIceServer is a member of an RTCConfiguration's iceServers.
+// RTCIceServer is an element of an RTCConfiguration's iceServers.
 type RTCIceServer struct {
 	URLs       []string `json:"urls"`
 	Username   string   `json:"username,omitempty"`
 	Credential string   `json:"credential,omitempty"`
 }
 
-// RTC returns the servers as browsers want them: TURN URIs only beside a credential, since without one
-// `new RTCPeerConnection` throws.
+// RTC returns the servers in the form that browsers expect. It leaves out TURN servers if there is no credential, because
+// `new RTCPeerConnection` would throw.
 func (s ICEServers) RTC() []RTCIceServer {
 	servers := make([]RTCIceServer, 0, 2)
 	if len(s.STUN) > 0 {

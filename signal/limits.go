@@ -8,65 +8,66 @@ import (
 	"time"
 )
 
-// AccessMode says who may sign in and ask for credentials.
+// AccessMode determines which clients may sign in and get TURN credentials.
 type AccessMode string
 
 const (
-	// Open lets everybody in. Who can sign in can relay.
+	// Open admits everybody. A client that can sign in can also use the relay.
 	Open AccessMode = "open"
-	// ByKey lets in who knows one of the keys.
+	// ByKey admits clients that send one of the API keys.
 	ByKey AccessMode = "key"
-	// ByToken lets in who has a token that names it.
+	// ByToken admits clients that send a valid JSON Web Token. The token determines the client's name.
 	ByToken AccessMode = "jwt"
 )
 
-// Grant is what a token says of its bearer. The zero Grant says nothing and allows everything.
+// Grant contains the rights that a token gives to its bearer. The zero Grant has no restrictions.
 type Grant struct {
-	Name    string    // the only one it may have; any if empty
-	Calls   []string  // the calls it may be in, if Limited
-	Limited bool      // to Calls
-	Expires time.Time // when it has to go; never if zero
+	Name    string    // the only name that the client may sign in under; any if empty
+	Calls   []string  // IDs of the calls that the client may make or join, if Limited
+	Limited bool      // the client may only make or join Calls
+	Expires time.Time // when the client is disconnected; never if zero
 }
 
-// TokenVerifier judges tokens. Its errors are ErrTokenInvalid, ErrTokenExpired or ErrUnavailable, perhaps wrapped.
+// TokenVerifier verifies tokens. Its errors wrap ErrTokenInvalid, ErrTokenExpired or ErrUnavailable, or are one of them.
 type TokenVerifier interface {
 	Verify(ctx context.Context, token string) (Grant, error)
 }
 
-// CallLimits bound calls by ID.
+// CallLimits are the limits on calls by ID.
 type CallLimits struct {
-	Parties    int           // in one call: 2 to 8
-	PerClient  int           // calls that one client is in
-	OnePerUser bool          // who is in a call can't be in another, whatever number of clients the name has had
-	Total      int           // calls; 0 is no limit
-	Unjoined   time.Duration // after which a call ends that nobody has joined
-	KeptBytes  int           // of one call, for who joins it
+	Parties    int           // of one call: 2 to 8
+	PerClient  int           // calls that one client may be in
+	OnePerUser bool          // a user may be in one call at a time, no matter with how many clients
+	Total      int           // calls of all clients; 0 means unlimited
+	Unjoined   time.Duration // after which a call ends if nobody has joined it
+	KeptBytes  int           // of messages that one call stores for clients that join later
 
-	// Kept by all calls, and of what one address has sent to them; 0 is no limit.
-	KeptTotal, KeptPerAddr int // bytes
+	// KeptTotal limits the bytes that all calls together store for clients that join later, and KeptPerAddr those of them
+	// that one address has sent. 0 means unlimited.
+	KeptTotal, KeptPerAddr int
 }
 
-// TopicLimits bound topics, of each protocol that has them.
+// TopicLimits are the limits on topics. They apply to each protocol that has topics separately.
 type TopicLimits struct {
-	PerClient   int // that one client has subscribed to
+	PerClient   int // topics that one client may subscribe to
 	Subscribers int // of one topic
-	// Subscriptions of one address and in all; 0 is no limit. An address is a /64 where it is IPv6.
+	// PerAddr limits the subscriptions of one address (see AddrKey), and Total those of all clients; 0 means unlimited.
 	PerAddr, Total int
 }
 
-// Key is a shared API key. Its name is what logs show.
+// Key is an API key. Logs contain its name, never the key.
 type Key struct{ Name, Key string }
 
-// Limits are what may change while the daemon runs. They are replaced as a whole; open connections meet the
-// new ones with their next message, except the numbers of connections, which stop only newcomers.
+// Limits can change while the daemon runs. They are replaced as a whole. The new ones apply to open connections from their
+// next message on, except the limits on the number of connections, which apply to new connections only.
 type Limits struct {
 	Access AccessMode
 	Keys   []Key
 	Tokens TokenVerifier // not nil with ByToken
-	// Origins are the web origins let in beside this host's own, such as https://app.example.org; "null" for
-	// pages from files; "*" for all, and for what names no origin.
+	// Origins are the web origins that may connect, in addition to this host's own, such as https://app.example.org. "null"
+	// stands for pages opened from files, and "*" for all origins and for requests without one.
 	Origins []string
-	// TrustedProxies may say for whom they speak (X-Forwarded-For, -Host, -Proto).
+	// TrustedProxies are the proxies whose X-Forwarded-For, X-Forwarded-Host and X-Forwarded-Proto headers are believed.
 	TrustedProxies []netip.Prefix
 
 	MaxMessage        int64   // bytes of one message
@@ -75,28 +76,30 @@ type Limits struct {
 	QueueMessages     int     // waiting for one client
 	QueueBytes        int     // waiting for one client; at least MaxMessage
 
-	// For how long a lost connection may be resumed, and what is kept meanwhile.
+	// ResumeWithin is how long a client may take to resume after it has lost its connection.
 	ResumeWithin   time.Duration
-	ResumeMessages int
-	ResumeBytes    int // at least MaxMessage
-	WatchedNames   int // by one client
+	ResumeMessages int // kept for one client so that it can resume
+	ResumeBytes    int // of those messages; at least MaxMessage
+	WatchedNames   int // that one client may watch
 
-	// Waiting for clients to read or to come back, of each address and in all, in bytes beyond 16 KiB each; 0 is no limit.
+	// WaitingPerAddr limits the bytes that wait for the clients of one address to read or to resume, and WaitingTotal those of
+	// all clients. The first 16 KiB of each queue and replay buffer are not counted. 0 means unlimited.
 	WaitingPerAddr, WaitingTotal int
 
-	// Discovery lets clients of a protocol that has a way to ask know who is there.
+	// Discovery lets clients list the connected clients, if their protocol has a request for that.
 	Discovery bool
 
 	Calls  CallLimits
 	Topics TopicLimits
 
-	// Connections and credentials; 0 is no limit. An address is a /64 where it is IPv6.
+	// ConnsPerAddr limits the connections of one address (see AddrKey), and ConnsTotal all connections; 0 means unlimited.
 	ConnsPerAddr, ConnsTotal int
-	// Minted credentials a minute, which may all come at once; 0 is no limit.
+	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal all of them. A minute's worth
+	// may be used in one burst. 0 means unlimited.
 	MintsPerAddr, MintsTotal int
 }
 
-// DefaultLimits returns what holds where the operator says nothing.
+// DefaultLimits returns the limits of a daemon without configuration.
 func DefaultLimits() Limits {
 	return Limits{
 		Access:         Open,
@@ -129,42 +132,48 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Validate reports every value that makes no sense.
+// Validate returns an error that lists every invalid value.
 func (l Limits) Validate() error {
 	var errs []error
-	refuse := func(bad bool, format string, args ...any) {
+	reject := func(bad bool, format string, args ...any) {
 		if bad {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	refuse(l.Access != Open && l.Access != ByKey && l.Access != ByToken,
+	reject(l.Access != Open && l.Access != ByKey && l.Access != ByToken,
 		"access %q is neither %q, %q nor %q", l.Access, Open, ByKey, ByToken)
-	refuse(l.Access == ByToken && l.Tokens == nil, "access is by token, but nothing verifies tokens")
-	refuse(l.Access == ByKey && len(l.Keys) == 0, "access is by key, but there is no key")
+	reject(l.Access == ByToken && l.Tokens == nil, "access is by token, but there is no token verifier")
+	reject(l.Access == ByKey && len(l.Keys) == 0, "access is by key, but there is no key")
 	for i, k := range l.Keys {
-		refuse(k.Name == "", "key %d has no name", i+1)
-		refuse(k.Key == "", "key %q is empty", k.Name)
+		reject(k.Name == "", "key %d has no name", i+1)
+		reject(k.Key == "", "key %q is empty", k.Name)
 	}
-	refuse(l.MaxMessage < 1<<10, "max message %d is below 1024 bytes", l.MaxMessage)
-	refuse(l.MessagesPerSecond <= 0, "messages per second %v is not above 0", l.MessagesPerSecond)
-	refuse(l.MessageBurst < 1, "message burst %d is below 1", l.MessageBurst)
-	refuse(l.QueueMessages < 8, "queue of %d messages is below 8", l.QueueMessages)
-	refuse(int64(l.QueueBytes) < l.MaxMessage, "queue of %d bytes is below one message of %d", l.QueueBytes, l.MaxMessage)
-	refuse(l.ResumeWithin < 0, "the time to resume is negative")
-	refuse(l.ResumeMessages < 8, "%d messages kept for resuming are below 8", l.ResumeMessages)
-	refuse(int64(l.ResumeBytes) < l.MaxMessage, "%d bytes kept for resuming are below one message of %d", l.ResumeBytes, l.MaxMessage)
-	refuse(min(l.WaitingPerAddr, l.WaitingTotal) < 0, "a limit on what waits is negative")
-	refuse(l.WaitingPerAddr > 0 && l.WaitingPerAddr < l.QueueBytes+l.ResumeBytes,
-		"%d bytes that wait for one address do not hold one client's queue and what is kept for it to resume", l.WaitingPerAddr)
-	refuse(l.WaitingTotal > 0 && l.WaitingTotal < l.WaitingPerAddr, "%d bytes that wait in all are below %d for one address", l.WaitingTotal, l.WaitingPerAddr)
-	refuse(l.WatchedNames < 0, "a number of watched names is negative")
-	refuse(l.Calls.Parties < 2 || l.Calls.Parties > 8, "%d parties of a call are not 2 to 8", l.Calls.Parties)
-	refuse(l.Calls.PerClient < 1, "%d calls per client are below 1", l.Calls.PerClient)
-	refuse(min(l.Calls.Total, l.Calls.KeptBytes, l.Calls.KeptTotal, l.Calls.KeptPerAddr) < 0, "a limit on calls is negative")
-	refuse(l.Calls.Unjoined < time.Second, "a call that ends unjoined after %v is too short", l.Calls.Unjoined)
-	refuse(l.Topics.PerClient < 1 || l.Topics.Subscribers < 1, "no topic can be subscribed to")
-	refuse(l.Topics.PerAddr < 0 || l.Topics.Total < 0, "a number of subscriptions is negative")
-	refuse(l.ConnsPerAddr < 0 || l.ConnsTotal < 0, "a number of connections is negative")
-	refuse(l.MintsPerAddr < 0 || l.MintsTotal < 0, "a number of credentials is negative")
+	reject(l.MaxMessage < 1<<10, "max message %d is below 1024 bytes", l.MaxMessage)
+	reject(l.MessagesPerSecond <= 0, "messages per second %v is not above 0", l.MessagesPerSecond)
+	reject(l.MessageBurst < 1, "message burst %d is below 1", l.MessageBurst)
+	reject(l.QueueMessages < 8, "queue of %d messages is below 8", l.QueueMessages)
+	reject(int64(l.QueueBytes) < l.MaxMessage,
+		"queue of %d bytes is smaller than the largest message, %d bytes", l.QueueBytes, l.MaxMessage)
+	reject(l.ResumeWithin < 0, "the time to resume is negative")
+	reject(l.ResumeMessages < 8, "replay buffer of %d messages is below 8", l.ResumeMessages)
+	reject(int64(l.ResumeBytes) < l.MaxMessage,
+		"replay buffer of %d bytes is smaller than the largest message, %d bytes", l.ResumeBytes, l.MaxMessage)
+	reject(min(l.WaitingPerAddr, l.WaitingTotal) < 0, "a limit on waiting bytes is negative")
+	reject(l.WaitingPerAddr > 0 && l.WaitingPerAddr < l.QueueBytes+l.ResumeBytes,
+		"limit of %d waiting bytes per address is smaller than the queue and the replay buffer of one client",
+		l.WaitingPerAddr)
+	reject(l.WaitingTotal > 0 && l.WaitingTotal < l.WaitingPerAddr,
+		"limit of %d waiting bytes in total is smaller than the limit of %d per address",
+		l.WaitingTotal, l.WaitingPerAddr)
+	reject(l.WatchedNames < 0, "the limit on watched names is negative")
+	reject(l.Calls.Parties < 2 || l.Calls.Parties > 8, "limit of %d parties per call is not between 2 and 8", l.Calls.Parties)
+	reject(l.Calls.PerClient < 1, "limit of %d calls per client is below 1", l.Calls.PerClient)
+	reject(min(l.Calls.Total, l.Calls.KeptBytes, l.Calls.KeptTotal, l.Calls.KeptPerAddr) < 0, "a limit on calls is negative")
+	reject(l.Calls.Unjoined < time.Second, "%v until an unjoined call ends is less than 1s", l.Calls.Unjoined)
+	reject(l.Topics.PerClient < 1 || l.Topics.Subscribers < 1,
+		"the limit on topics per client or on subscribers per topic is below 1")
+	reject(l.Topics.PerAddr < 0 || l.Topics.Total < 0, "a limit on subscriptions is negative")
+	reject(l.ConnsPerAddr < 0 || l.ConnsTotal < 0, "a limit on connections is negative")
+	reject(l.MintsPerAddr < 0 || l.MintsTotal < 0, "a limit on credentials is negative")
 	return errors.Join(errs...)
 }

@@ -2,21 +2,21 @@ package signal
 
 import "icebox/signal/broker"
 
-// maxPairs is how many correspondents a client has at once where its protocol doesn't say.
+// maxPairs is the number of pairs that a client may have if its [Profile] does not set one.
 const maxPairs = 32
 
-// pair is another client that has exchanged an offer with this one.
+// pair is another client with which this one has exchanged an offer or a note.
 type pair struct {
-	name  string // when the offer passed
+	name  string // of the other client, when the offer passed
 	addr  broker.Addr
-	spoke bool // this client has sent it an offer or an answer
+	spoke bool // this client has sent the other one an offer, a note or an answer
 }
 
-// pairs are in order of their latest offer.
+// pairs are sorted by the time of their latest offer or note, oldest first.
 type pairs []pair
 
-// addPair adds a pair or makes it the latest, unless there are to be none. When there are too many, the oldest that this client never spoke
-// to makes room, so that strangers' offers can't push out a call.
+// addPair adds n as the latest pair. If there are most pairs already, it drops the oldest one in which this client never
+// spoke, so that offers of strangers cannot displace a call. It does nothing if most is negative.
 func (p *pairs) addPair(n pair, most int) {
 	if most < 0 {
 		return
@@ -40,8 +40,8 @@ func (p pairs) evictionIndex() int {
 	return 0
 }
 
-// endPair ends a pair and reports whether there was one, and whether it was the latest.
-func (p *pairs) endPair(a broker.Addr) (was, latest bool) {
+// endPair removes the pair with a. It reports whether that pair existed, and whether it was the latest one.
+func (p *pairs) endPair(a broker.Addr) (existed, latest bool) {
 	i := p.indexOf(a)
 	if i < 0 {
 		return false, false
@@ -58,6 +58,7 @@ func (p *pairs) removeAt(i int) {
 	*p = old[:len(old)-1]
 }
 
+// indexOf returns the index of the pair with a, or -1.
 func (p pairs) indexOf(a broker.Addr) int {
 	for i := range p {
 		if p[i].addr == a {
@@ -67,7 +68,7 @@ func (p pairs) indexOf(a broker.Addr) int {
 	return -1
 }
 
-// latestNamed returns the latest pair with a client of that name.
+// latestNamed returns the latest pair with a client of the given name.
 func (p pairs) latestNamed(name string) (*pair, bool) {
 	for i := len(p) - 1; i >= 0; i-- {
 		if p[i].name == name {

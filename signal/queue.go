@@ -15,18 +15,18 @@ const (
 	closeFrame
 )
 
-// item is something to write. From is the client it comes from, zero for the hub itself.
+// item is a frame to be written to the client's connection.
 type item struct {
 	kind itemKind
-	from broker.ID
+	from broker.ID // the client that caused the frame; zero for the hub itself
 	data []byte
-	buf  *[]byte // what data is in, if it is to be used again
+	buf  *[]byte // buffer of frameBuffers that contains data, or nil
 }
 
-// frameBuffers are for the frames of messages from client to client, most of which are written at once.
+// frameBuffers are reused for messages from client to client, most of which are written at once.
 var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxPooledBuffer is the largest room that is used again.
+// maxPooledBuffer is the capacity in bytes of the largest buffer that is reused.
 const maxPooledBuffer = 16 << 10
 
 func (i *item) recycle() {
@@ -35,17 +35,17 @@ func (i *item) recycle() {
 	}
 }
 
-// queue holds what waits for one client's connection, the frame being written included.
+// queue holds the frames that wait to be written to one client. The client's mu guards it.
 type queue struct {
 	items    []item
-	head     int
-	bytes    int // of data, until written
+	head     int // index of the first item
+	bytes    int // of data in the queue and in the frame that is being written
 	reserved Reservation
-	pings    int
+	pings    int  // number of items that are pings
 	flushing bool // a goroutine is writing
 }
 
-// spareItems is how many items' room an empty queue keeps.
+// spareItems is the capacity that an empty queue keeps, in items.
 const spareItems = 4
 
 func (q *queue) len() int { return len(q.items) - q.head }
@@ -58,7 +58,7 @@ func (q *queue) push(i item) {
 	}
 }
 
-// next takes out the first item; its bytes stay counted until wrote.
+// next removes the first item. Its bytes stay counted until markWritten.
 func (q *queue) next() (item, bool) {
 	if q.len() == 0 {
 		return item{}, false
@@ -84,15 +84,15 @@ func (q *queue) clear() {
 	q.items, q.head, q.bytes, q.pings = nil, 0, 0, 0
 }
 
-// updateReservation gives back what was borrowed for more than there is now. The caller holds mu.
+// updateReservation releases reserved memory that the queue no longer needs. The caller holds mu.
 func (c *Client) updateReservation() { c.Reserve(&c.queue.reserved, c.queue.bytes) }
 
-// full reports whether data of this size finds no room.
+// full reports whether the queue has no room for size more bytes. An empty queue accepts one item of any size.
 func (q *queue) full(size int, l *Limits) bool {
 	return q.len() >= l.QueueMessages || q.bytes > 0 && q.bytes+size > l.QueueBytes
 }
 
-// exceedsSenderShare reports whether one sender already fills a quarter of the queue.
+// exceedsSenderShare reports whether frames caused by one client already fill a quarter of the queue.
 func (q *queue) exceedsSenderShare(from broker.ID, l *Limits) bool {
 	if q.len() < l.QueueMessages/4 && q.bytes < l.QueueBytes/4 {
 		return false
@@ -107,11 +107,21 @@ func (q *queue) exceedsSenderShare(from broker.ID, l *Limits) bool {
 	return messages >= l.QueueMessages/4 || size >= l.QueueBytes/4
 }
 
-// Send queues a frame from the hub or the protocol itself for the client. It never blocks. Any goroutine may
-// call it.
+// Send queues a frame from the hub or the protocol itself, as opposed to one that another client caused; see Forward. It
+// never blocks. Any goroutine may call it.
 func (c *Client) Send(frame []byte) { _ = c.enqueue(item{data: frame}) }
 
-// enqueue appends to the queue, or applies the policy when it is full: the client is cut off.
+// Forward queues a frame that another client caused. While the frame waits, it counts towards the share of the queue that
+// one sender may fill. Forward never blocks. Any goroutine may call it. The error is an *Error.
+func (c *Client) Forward(from broker.ID, frame []byte) error {
+	if err := c.enqueue(item{from: from, data: frame}); err != nil {
+		return toRefusal(err)
+	}
+	return nil
+}
+
+// enqueue appends an item to the queue and makes sure that it will be written. It ends the client as a slow reader if the
+// queue is full. It returns ErrBusy if only this sender, or all clients together, have too much waiting.
 func (c *Client) enqueue(i item) error {
 	l := c.hub.Limits()
 	c.mu.Lock()
@@ -127,7 +137,8 @@ func (c *Client) enqueue(i item) error {
 		c.End(SlowReader)
 		return broker.ErrOffline
 	case !c.Reserve(&c.queue.reserved, c.queue.bytes+len(i.data)):
-		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero() // others have borrowed it all, and the sender can be told
+		// Other clients use the memory. A client with little waiting is not at fault, so if there is a sender, it is told.
+		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero()
 		c.mu.Unlock()
 		if senderCanRetry {
 			return broker.ErrBusy
@@ -144,7 +155,7 @@ func (c *Client) enqueue(i item) error {
 	return nil
 }
 
-// startFlush sees to it that somebody writes the queue. The caller holds mu, and the client isn't closed.
+// startFlush starts a goroutine that writes the queue, unless one is running. The caller holds mu. The client is not closed.
 func (c *Client) startFlush() {
 	if c.queue.flushing {
 		return
@@ -153,7 +164,9 @@ func (c *Client) startFlush() {
 	c.flushes.Go(c.flush)
 }
 
-// claimFlush is startFlush for who can call flushInline afterwards, if it returns true.
+// claimFlush marks the queue as being written, and reports whether the caller must write it: it must then call flushInline
+// after unlocking mu. If another goroutine writes the queue already, or if the connection cannot write without blocking,
+// claimFlush does what startFlush does and returns false. The caller holds mu.
 func (c *Client) claimFlush() (claimed bool) {
 	if c.nonblocking == nil || c.queue.flushing {
 		c.startFlush()
@@ -178,7 +191,7 @@ func (c *Client) flushOne(i item) {
 	c.finishItem(i)
 }
 
-// nextItem takes the next item out of the queue. If there is none its caller flushes no longer.
+// nextItem removes the first item of the queue. If there is none, the caller is no longer the one that writes the queue.
 func (c *Client) nextItem() (i item, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,11 +208,11 @@ func (c *Client) finishItem(i item) {
 	i.recycle()
 }
 
-// maxInlineFrames is how many frames one caller of flushInline writes, who has other things to do.
+// maxInlineFrames is how many frames one call of flushInline writes. The caller has other work to do.
 const maxInlineFrames = 16
 
-// flushInline writes what can be written at once, in the caller's goroutine: starting one for every message would
-// cost more than the message. The rest is written as by flush.
+// flushInline writes in the caller's goroutine as much as it can without blocking, because starting a goroutine for every
+// message would cost more than writing the message. It leaves the rest to a goroutine that calls flush.
 func (c *Client) flushInline() {
 	defer c.flushes.Done()
 	for range maxInlineFrames {

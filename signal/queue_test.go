@@ -12,7 +12,7 @@ import (
 	"icebox/signal/broker"
 )
 
-func TestSlowReaderIsCutOffAndDelaysNobody(t *testing.T) {
+func TestSlowReaderIsDisconnectedAndBlocksNoSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		slow := signIn(t, h, "slow")
@@ -22,19 +22,19 @@ func TestSlowReaderIsCutOffAndDelaysNobody(t *testing.T) {
 			slow.client.Send(fmt.Append(nil, i))
 		}
 		if took := time.Since(start); took != 0 {
-			t.Errorf("sending to a reader that doesn't read took %v", took)
+			t.Errorf("sending to a client that does not read took %v", took)
 		}
 		<-slow.cut
 		synctest.Wait()
 		if slow.client.reason != SlowReader {
-			t.Errorf("reason %v", slow.client.reason)
+			t.Errorf("ended with reason %v, want %v", slow.client.reason, SlowReader)
 		}
 		signIn(t, h, "slow")
 	})
 }
 
-func TestOneSenderCannotGetAnotherCutOff(t *testing.T) {
-	for name, size := range map[string]int{"many": 1, "large": 200 << 10} {
+func TestOneSenderCannotGetARecipientDisconnected(t *testing.T) {
+	for name, size := range map[string]int{"many messages": 1, "large messages": 200 << 10} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHub(t, Options{})
@@ -48,14 +48,14 @@ func TestOneSenderCannotGetAnotherCutOff(t *testing.T) {
 					}
 				}
 				if busy == 0 {
-					t.Error("a flood is never refused")
+					t.Error("none of 200 messages to a client that does not read was refused")
 				}
 				wantErr(t, al.client.Offer("bo", []byte("hello")), nil)
 				release()
 				synctest.Wait()
 				got := bo.got()
 				if last := got[len(got)-1]; last != "offer al hello" {
-					t.Errorf("bo's last message is %.40q", last)
+					t.Errorf("bo's last message is %.40q, want al's", last)
 				}
 				wantErr(t, eve.client.Offer("bo", []byte("again")), nil)
 			})
@@ -72,16 +72,16 @@ func TestBlockedWriteEndsTheClient(t *testing.T) {
 		start := time.Now()
 		<-w.cut
 		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("a write that can't go on was given up after %v", took)
+			t.Errorf("a blocked write failed after %v, want 10s", took)
 		}
 		synctest.Wait()
 		if w.client.reason != WriteFailed {
-			t.Errorf("reason %v", w.client.reason)
+			t.Errorf("ended with reason %v, want %v", w.client.reason, WriteFailed)
 		}
 	})
 }
 
-func TestMessagesKeepTheirOrder(t *testing.T) {
+func TestMessagesArriveInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
@@ -101,22 +101,22 @@ func TestMessagesKeepTheirOrder(t *testing.T) {
 	})
 }
 
-func TestQueuedFramesLeaveBeforeTheGoodbye(t *testing.T) {
+func TestQueuedFramesAreWrittenBeforeTheCloseFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := connect(t, h, testProfile)
 		release := w.holdWrites()
 		w.client.Send([]byte("first"))
-		w.client.Send([]byte("why"))
+		w.client.Send([]byte("second"))
 		w.client.End(TooLarge)
 		w.client.Send([]byte("too late"))
 		release()
 		<-w.cut
-		wantFrames(t, w, "first", "why")
+		wantFrames(t, w, "first", "second")
 	})
 }
 
-func TestQueueGivesItsRoomBack(t *testing.T) {
+func TestEmptyQueueReleasesItsMemory(t *testing.T) {
 	var q queue
 	for range 3 {
 		for i := range 100 {
@@ -125,17 +125,17 @@ func TestQueueGivesItsRoomBack(t *testing.T) {
 		for range 100 {
 			i, ok := q.next()
 			if !ok {
-				t.Fatal("lost an item")
+				t.Fatal("the queue lost an item")
 			}
 			q.markWritten(i)
 		}
 		if _, ok := q.next(); ok || q.bytes != 0 || cap(q.items) > spareItems {
-			t.Fatalf("an empty queue holds %d bytes and room for %d", q.bytes, cap(q.items))
+			t.Fatalf("an empty queue counts %d bytes and has a capacity of %d items", q.bytes, cap(q.items))
 		}
 	}
 }
 
-// discardConn is a Conn that takes everything.
+// discardConn is a Conn that discards everything.
 type discardConn struct{}
 
 func (discardConn) Write([]byte, time.Time) error { return nil }
@@ -174,7 +174,7 @@ func BenchmarkRouteCandidate(b *testing.B) {
 			if err == nil {
 				break
 			}
-			if !errors.Is(err, ErrPeerBusy) { // the writer can't keep up with a loop that does nothing else
+			if !errors.Is(err, ErrPeerBusy) { // the writer is slower than this loop
 				b.Fatal(err)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"icebox/signal/broker"
 )
 
-// registry finds this hub's clients by ID. IDs are random, so their first byte spreads them over the shards.
+// registry holds this hub's clients by ID. IDs are random, so their first byte spreads them evenly over the shards.
 type registry struct {
 	shards [64]struct {
 		mu      sync.RWMutex
@@ -43,7 +43,7 @@ func (r *registry) get(id broker.ID) (*Client, bool) {
 	return c, ok
 }
 
-// each calls f for every client, without holding a lock.
+// each calls f for every client. It holds no lock during the calls.
 func (r *registry) each(f func(*Client)) {
 	var batch []*Client
 	for i := range r.shards {
@@ -60,7 +60,7 @@ func (r *registry) each(f func(*Client)) {
 	}
 }
 
-// node is the hub as brokers see it.
+// node implements broker.Node for a hub.
 type node struct{ hub *Hub }
 
 func (n node) Deliver(to broker.ID, m broker.Message) error {
@@ -84,7 +84,7 @@ func (n node) Probe(ctx context.Context, client broker.ID) bool {
 		return false
 	default:
 	}
-	// Who waits for another transport keeps its name meanwhile.
+	// A client that waits for another transport keeps its name.
 	r, ok := c.conn.(Resumable)
 	return ok && ctx.Err() == nil && r.DropTransport()
 }
@@ -98,7 +98,7 @@ func (n node) Presence(client broker.ID, name string, held bool) {
 func (n node) Evict(client broker.ID) {
 	if c, ok := n.hub.clients.get(client); ok {
 		c.End(Superseded)
-		c.hangUp(n.hub.ctx) // before its successor can call the same peers
+		c.hangUp(n.hub.ctx) // before the new holder of the name can call the same peers
 		n.hub.metrics.takeovers.Inc()
 	}
 }

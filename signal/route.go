@@ -8,8 +8,8 @@ import (
 	"icebox/signal/broker"
 )
 
-// Offer sends an offer to whoever is signed in as to, and makes the two a pair. Only the reader may call it.
-// The error is an *Error.
+// Offer sends an offer to the client that is signed in under the name to, and makes the two clients a pair. Only the reader
+// may call it. The error is an *Error.
 func (c *Client) Offer(to string, payload []byte) error {
 	name := c.Name()
 	if name == "" {
@@ -19,41 +19,41 @@ func (c *Client) Offer(to string, payload []byte) error {
 	if err != nil {
 		return c.hub.metrics.countRefusal(toRefusal(err))
 	}
-	// The pair is there before the offer is: the answer may come while Route still runs.
+	// Add the pair before routing the offer, because the answer may arrive before Route returns.
 	c.mu.Lock()
 	known := c.pairs.indexOf(peer) >= 0
 	c.pairs.addPair(pair{name: to, addr: peer, spoke: true}, c.maxPairs())
 	c.mu.Unlock()
-	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.addr(), FromName: name, Payload: payload})
+	err = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Offer, From: c.Addr(), FromName: name, Payload: payload})
 	if err != nil && !known {
 		c.forgetPair(peer)
 	}
 	return c.routeError(peer, err)
 }
 
-// SendInPair sends an answer or a candidate within the pair with the client called to. Only the reader may call it.
-// The error is an *Error.
+// SendInPair sends an answer or a candidate to the client named to, which must be in a pair with this one unless
+// [Profile.Loose] is set. Only the reader may call it. The error is an *Error.
 func (c *Client) SendInPair(kind broker.Kind, to string, payload []byte) error {
 	name, peer, err := c.findPaired(to, kind == broker.Answer)
 	if err != nil {
 		return err
 	}
-	err = c.route(c.hub.ctx, peer, broker.Message{Kind: kind, From: c.addr(), FromName: name, Payload: payload})
+	err = c.route(c.hub.ctx, peer, broker.Message{Kind: kind, From: c.Addr(), FromName: name, Payload: payload})
 	return c.routeError(peer, err)
 }
 
-// Leave ends the pair with the client called to. Without such a pair nothing happens. Only the reader may
-// call it.
+// Leave ends the pair with the client named to, and notifies that client. It does nothing if there is no such pair. Only the
+// reader may call it.
 func (c *Client) Leave(to string) {
 	name, peer, err := c.findPaired(to, false)
 	if err != nil {
 		return
 	}
 	c.forgetPair(peer)
-	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name})
+	_ = c.route(c.hub.ctx, peer, broker.Message{Kind: broker.Leave, From: c.Addr(), FromName: name})
 }
 
-// hangUp ends all pairs and returns when they have been told. Any goroutine may call it.
+// hangUp ends all pairs, and returns when the leaves have been routed. Any goroutine may call it.
 func (c *Client) hangUp(ctx context.Context) {
 	c.hangUpMu.Lock()
 	defer c.hangUpMu.Unlock()
@@ -62,21 +62,22 @@ func (c *Client) hangUp(ctx context.Context) {
 	c.pairs = nil
 	c.mu.Unlock()
 	for _, p := range former {
-		// Who has gone as well, or has no such pair any more, needs no leave.
-		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.addr(), FromName: name, Gone: true})
+		// An error means that the peer has ended, too, so it needs no leave.
+		_ = c.route(ctx, p.addr, broker.Message{Kind: broker.Leave, From: c.Addr(), FromName: name, Gone: true})
 	}
 }
 
 func (c *Client) maxPairs() int { return cmp.Or(c.profile.Pairs, maxPairs) }
 
-// findPaired finds the address behind a name within the client's pairs, or, if its protocol is loose,
-// anywhere.
-func (c *Client) findPaired(to string, speaks bool) (name string, peer broker.Addr, err error) {
+// findPaired returns the client's name, and the address of the latest client that it was in a pair with under the name to.
+// If there is no such pair and the protocol is loose, it returns the address of the holder of that name. markSpoke records
+// that this client has answered the other one.
+func (c *Client) findPaired(to string, markSpoke bool) (name string, peer broker.Addr, err error) {
 	c.mu.Lock()
 	name = c.name
 	p, paired := c.pairs.latestNamed(to)
 	if paired {
-		p.spoke = p.spoke || speaks
+		p.spoke = p.spoke || markSpoke
 		peer = p.addr
 	}
 	c.mu.Unlock()
@@ -108,7 +109,8 @@ func (c *Client) route(ctx context.Context, to broker.Addr, m broker.Message) er
 	return err
 }
 
-// routeError turns the outcome of a route into what the sender is told. A peer that has gone is no pair any more.
+// routeError converts an error of route to the *Error for the sender and counts it. If the peer has ended, routeError also
+// ends the pair with it.
 func (c *Client) routeError(peer broker.Addr, err error) error {
 	if err == nil {
 		return nil
@@ -119,7 +121,8 @@ func (c *Client) routeError(peer broker.Addr, err error) error {
 	return c.hub.metrics.countRefusal(toRefusal(err))
 }
 
-// receive takes a message from another client, if it belongs to one of this client's pairs.
+// receive queues a message from another client if acceptMessage allows it. Otherwise it drops the message, and the sender
+// does not learn about it.
 func (c *Client) receive(m broker.Message) error {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -130,9 +133,9 @@ func (c *Client) receive(m broker.Message) error {
 		c.mu.Unlock()
 		return broker.ErrUnsupported
 	}
-	wanted := c.acceptMessage(m)
+	accepted := c.acceptMessage(m)
 	c.mu.Unlock()
-	if !wanted {
+	if !accepted {
 		c.hub.metrics.ignored[m.Kind].Inc()
 		return nil
 	}
@@ -140,7 +143,8 @@ func (c *Client) receive(m broker.Message) error {
 	*buf = c.profile.Encode((*buf)[:0], m)
 	i := item{from: m.From.Client, data: *buf, buf: buf}
 	if m.Kind == broker.Leave {
-		i.from = broker.ID{} // not held against the sender: it must not get lost, and there is one a pair
+		// A leave must not be lost, so it does not count towards the sender's share. There is only one for each pair.
+		i.from = broker.ID{}
 	}
 	err := c.enqueue(i)
 	if err != nil {
@@ -149,15 +153,15 @@ func (c *Client) receive(m broker.Message) error {
 	return err
 }
 
-// acceptMessage applies a message to the pairs and reports whether the client should see it. The caller holds mu.
+// acceptMessage applies a message to the pairs and reports whether the client should get it. The caller holds mu.
 func (c *Client) acceptMessage(m broker.Message) bool {
 	switch m.Kind {
 	case broker.Offer, broker.Note:
 		c.pairs.addPair(pair{name: m.FromName, addr: m.From}, c.maxPairs())
 		return true
 	case broker.Leave:
-		was, latest := c.pairs.endPair(m.From)
-		return was && (latest || !c.profile.OneCall) || !was && c.profile.Loose
+		paired, latest := c.pairs.endPair(m.From)
+		return paired && (latest || !c.profile.OneCall) || !paired && c.profile.Loose
 	default:
 		return c.profile.Loose || c.pairs.indexOf(m.From) >= 0
 	}

@@ -39,7 +39,7 @@ func TestOnlyPairsExchangeMessages(t *testing.T) {
 	})
 }
 
-func TestWhoIsNotSignedInSendsNothing(t *testing.T) {
+func TestClientWithoutANameCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		bo, eve := signIn(t, h, "bo"), connect(t, h, Profile{Encode: testProfile.Encode, Loose: true})
@@ -51,8 +51,8 @@ func TestWhoIsNotSignedInSendsNothing(t *testing.T) {
 	})
 }
 
-// A client's connection that closes late hangs up only the call that is still on.
-func TestLeaveOfAFormerCorrespondentEndsNoCall(t *testing.T) {
+// With OneCall, a client is notified of a leave only if it belongs to the client's latest call.
+func TestLeaveFromAnEarlierPairEndsNoCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo, cy := signIn(t, h, "al"), signIn(t, h, "bo"), signIn(t, h, "cy")
@@ -73,7 +73,7 @@ func TestPairsAreBetweenClientsNotNames(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
 		wantErr(t, al.client.Offer("bo", nil), nil)
-		wantErr(t, bo.client.SignIn("bob"), nil) // a new name, the same client
+		wantErr(t, bo.client.SignIn("bob"), nil) // the same client under a new name
 		wantErr(t, al.client.SendInPair(broker.Candidate, "bo", []byte("1")), nil)
 		wantErr(t, bo.client.SendInPair(broker.Answer, "al", []byte("2")), nil)
 		stranger := signIn(t, h, "bo")
@@ -86,7 +86,7 @@ func TestPairsAreBetweenClientsNotNames(t *testing.T) {
 	})
 }
 
-func TestStrangersOffersDoNotPushOutACall(t *testing.T) {
+func TestOffersOfStrangersDoNotDisplaceACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		al, bo := signIn(t, h, "al"), signIn(t, h, "bo")
@@ -102,10 +102,10 @@ func TestStrangersOffersDoNotPushOutACall(t *testing.T) {
 		synctest.Wait()
 		wantFrames(t, al, "answer bo ", "candidate bo 1")
 		if got := bo.got(); got[len(got)-1] != "candidate al 2" {
-			t.Errorf("bo's last message is %q", got[len(got)-1])
+			t.Errorf("bo's last message is %q, want al's", got[len(got)-1])
 		}
 		if n := len(bo.client.pairs); n != maxPairs {
-			t.Errorf("%d pairs are kept", n)
+			t.Errorf("bo has %d pairs, want %d", n, maxPairs)
 		}
 	})
 }
@@ -130,7 +130,7 @@ func TestLooseProfilesNeedNoOffer(t *testing.T) {
 	})
 }
 
-func TestHubsShareABroker(t *testing.T) {
+func TestTwoHubsShareABroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := broker.NewMemory()
 		h1, h2 := newHub(t, Options{Engine: engine}), newHub(t, Options{Engine: engine})
@@ -145,17 +145,17 @@ func TestHubsShareABroker(t *testing.T) {
 		al.mu.Lock()
 		al.answersPings = false
 		al.mu.Unlock()
-		young := connect(t, h2, testProfile)
-		wantErr(t, young.client.SignIn("al"), nil)
+		newcomer := connect(t, h2, testProfile)
+		wantErr(t, newcomer.client.SignIn("al"), nil)
 		synctest.Wait()
 		wantFrames(t, bo, "offer al o", "leave al ")
 		if al.reason != Superseded {
-			t.Errorf("the old al ended because %v", al.reason)
+			t.Errorf("the old al ended with reason %v, want %v", al.reason, Superseded)
 		}
 	})
 }
 
-func TestEverySeriesExistsFromTheStart(t *testing.T) {
+func TestEveryMetricExistsFromTheStart(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	h := newHub(t, Options{Registerer: reg})
 	h.InitMetrics("classic")
@@ -171,6 +171,6 @@ func TestEverySeriesExistsFromTheStart(t *testing.T) {
 		t.Errorf("%v %v", problems, err)
 	}
 	if _, err := New(Options{Registerer: reg}, DefaultLimits()); err == nil {
-		t.Error("two hubs registered on one registry")
+		t.Error("two hubs registered their metrics in one registry")
 	}
 }

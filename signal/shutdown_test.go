@@ -11,7 +11,7 @@ import (
 	"icebox/signal/broker"
 )
 
-func TestShutdownTellsEverybodyAndWaits(t *testing.T) {
+func TestShutdownEndsAllClientsAndWaitsForThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		var all []*fakeConn
@@ -22,7 +22,7 @@ func TestShutdownTellsEverybodyAndWaits(t *testing.T) {
 		wantErr(t, h.Shutdown(t.Context()), nil)
 		for _, w := range all {
 			if w.reason != Restarting {
-				t.Errorf("reason %v", w.reason)
+				t.Errorf("ended with reason %v, want %v", w.reason, Restarting)
 			}
 		}
 		_, err := h.Connect(discardConn{}, testProfile, Visitor{})
@@ -31,12 +31,12 @@ func TestShutdownTellsEverybodyAndWaits(t *testing.T) {
 	})
 }
 
-// stubborn is a Conn whose other side answers no close frame.
+// stubborn is a Conn whose remote end ignores the close frame.
 type stubborn struct{ *fakeConn }
 
 func (stubborn) Close(Reason) {}
 
-func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
+func TestShutdownAbortsClientsThatDoNotDisconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := &fakeConn{cut: make(chan struct{})}
@@ -51,12 +51,12 @@ func TestShutdownCutsOffWhoDoesNotGo(t *testing.T) {
 		start := time.Now()
 		wantErr(t, h.Shutdown(ctx), context.DeadlineExceeded)
 		if took := time.Since(start); took != 3*time.Second {
-			t.Errorf("took %v", took)
+			t.Errorf("shutdown took %v, want 3s", took)
 		}
 	})
 }
 
-// slowEngine is a broker whose claims take their time.
+// slowEngine is a broker whose claims block until wait is closed.
 type slowEngine struct {
 	broker.Engine
 	wait chan struct{}
@@ -81,7 +81,7 @@ func (b slowBroker) Claim(ctx context.Context, name string, client broker.ID) er
 	}
 }
 
-func TestClaimsHaveATimeLimit(t *testing.T) {
+func TestClaimsTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := slowEngine{broker.NewMemory(), make(chan struct{})}
 		h := newHub(t, Options{Engine: e})
@@ -89,14 +89,14 @@ func TestClaimsHaveATimeLimit(t *testing.T) {
 		start := time.Now()
 		wantErr(t, w.client.SignIn("al"), ErrUnavailable)
 		if took := time.Since(start); took != 4*time.Second {
-			t.Errorf("took %v", took)
+			t.Errorf("the claim took %v, want 4s", took)
 		}
 		close(e.wait)
 		wantErr(t, w.client.SignIn("al"), nil)
 	})
 }
 
-func TestNobodySignsInDuringShutdown(t *testing.T) {
+func TestSignInIsRefusedDuringShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := &fakeConn{cut: make(chan struct{}), answersPings: true}
@@ -111,14 +111,14 @@ func TestNobodySignsInDuringShutdown(t *testing.T) {
 	})
 }
 
-func TestAClientThatGoesDuringItsClaimLeavesNothing(t *testing.T) {
+func TestClientThatEndsDuringItsClaimReleasesTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := slowEngine{broker.NewMemory(), make(chan struct{})}
 		h := newHub(t, Options{Engine: e})
 		w := &fakeConn{cut: make(chan struct{}), answersPings: true}
 		c, err := h.Connect(w, testProfile, Visitor{})
 		wantErr(t, err, nil)
-		go func() { // its reader
+		go func() { // the client's reader
 			_ = c.SignIn("al")
 			<-w.cut
 			c.Close()
@@ -131,27 +131,27 @@ func TestAClientThatGoesDuringItsClaimLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestOptionsAndLimitsAreChecked(t *testing.T) {
+func TestInvalidOptionsAndLimitsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*Options, *Limits){
-		"pong after the next ping": func(o *Options, _ *Limits) { o.PongWithin = time.Minute },
-		"negative wait":            func(o *Options, _ *Limits) { o.WriteWait = -1 },
-		"unknown access":           func(_ *Options, l *Limits) { l.Access = "closed" },
-		"by key without keys":      func(_ *Options, l *Limits) { l.Access = ByKey },
-		"empty key":                func(_ *Options, l *Limits) { l.Keys = []Key{{Name: "web"}} },
-		"key without a name":       func(_ *Options, l *Limits) { l.Keys = []Key{{Key: "0123456789"}} },
-		"tiny messages":            func(_ *Options, l *Limits) { l.MaxMessage = 10 },
-		"no rate":                  func(_ *Options, l *Limits) { l.MessagesPerSecond = 0 },
-		"no burst":                 func(_ *Options, l *Limits) { l.MessageBurst = 0 },
-		"short queue":              func(_ *Options, l *Limits) { l.QueueMessages = 1 },
-		"queue below a message":    func(_ *Options, l *Limits) { l.QueueBytes = 1000 },
-		"negative connections":     func(_ *Options, l *Limits) { l.ConnsPerAddr = -1 },
-		"negative mints":           func(_ *Options, l *Limits) { l.MintsTotal = -1 },
+		"pong may come after the next ping": func(o *Options, _ *Limits) { o.PongWithin = time.Minute },
+		"negative wait":                     func(o *Options, _ *Limits) { o.WriteWait = -1 },
+		"unknown access":                    func(_ *Options, l *Limits) { l.Access = "closed" },
+		"by key without keys":               func(_ *Options, l *Limits) { l.Access = ByKey },
+		"empty key":                         func(_ *Options, l *Limits) { l.Keys = []Key{{Name: "web"}} },
+		"key without a name":                func(_ *Options, l *Limits) { l.Keys = []Key{{Key: "0123456789"}} },
+		"message limit too low":             func(_ *Options, l *Limits) { l.MaxMessage = 10 },
+		"zero rate":                         func(_ *Options, l *Limits) { l.MessagesPerSecond = 0 },
+		"zero burst":                        func(_ *Options, l *Limits) { l.MessageBurst = 0 },
+		"queue too short":                   func(_ *Options, l *Limits) { l.QueueMessages = 1 },
+		"queue below one message":           func(_ *Options, l *Limits) { l.QueueBytes = 1000 },
+		"negative connections":              func(_ *Options, l *Limits) { l.ConnsPerAddr = -1 },
+		"negative mints":                    func(_ *Options, l *Limits) { l.MintsTotal = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, l := Options{}, DefaultLimits()
 			change(&o, &l)
 			if _, err := New(o, l); err == nil {
-				t.Error("accepted")
+				t.Error("New returned no error")
 			}
 		})
 	}

@@ -6,9 +6,10 @@ import (
 	"testing/synctest"
 )
 
-// TestWhatWaitsForAnAddressIsLimited: clients of one address that do not read are cut off when too much waits for all of
-// them, while each has room for more in its own queue; others are not, and all is given back.
-func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
+// The clients of one address that do not read are disconnected when too many bytes wait for all of them, although each one's
+// own queue has room for more. Clients of other addresses, and clients that read, are not. When all have ended, all memory is
+// released.
+func TestWaitingBytesOfAnAddressAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4 << 20
 		h := newHub(t, Options{}, func(l *Limits) { l.WaitingPerAddr = most })
@@ -23,7 +24,7 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			defer w.holdWrites()()
 			idle = append(idle, w)
 		}
-		honest, near := from("honest", "2001:db8:1::1"), from("near", "2001:db8::2") // near is of the same /64, and reads
+		honest, near := from("honest", "2001:db8:1::1"), from("near", "2001:db8::2") // near has the same /64 prefix, and reads
 		defer honest.holdWrites()()
 		frame := make([]byte, 100<<10)
 		refused := 0
@@ -39,7 +40,7 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			wantErr(t, honest.client.Offer("near", []byte("short")), nil)
 			synctest.Wait()
 			if n := h.reserved.AddrTotal(AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
-				t.Errorf("%d bytes wait for one address, which may have %d", n, most)
+				t.Errorf("%d bytes wait for one address, the limit is %d", n, most)
 			}
 		}
 		cut := 0
@@ -51,17 +52,17 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 			w.client.mu.Unlock()
 		}
 		if cut < 5 || cut == len(idle) {
-			t.Errorf("%d of %d were cut off", cut, len(idle))
+			t.Errorf("%d of %d clients that do not read were disconnected, want at least 5, but not all", cut, len(idle))
 		}
 		select {
 		case <-honest.cut:
-			t.Error("who has another address was cut off")
+			t.Error("a client with another address was disconnected")
 		case <-near.cut:
-			t.Error("who reads was cut off")
+			t.Error("a client that reads was disconnected")
 		default:
 		}
 		if got := len(near.got()); got != 18-refused || refused == 0 {
-			t.Errorf("who reads has %d frames, and %d of 18 were refused", got, refused)
+			t.Errorf("near received %d frames; %d of the 18 frames for it were refused", got, refused)
 		}
 		for _, w := range append(idle, honest, near) {
 			w.client.End(Gone)
@@ -69,13 +70,13 @@ func TestWhatWaitsForAnAddressIsLimited(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := h.reserved.Total(); n != 0 {
-			t.Errorf("%d bytes wait for nobody", n)
+			t.Errorf("%d bytes are still reserved after all clients have ended", n)
 		}
 	})
 }
 
-// TestLittleWaitsUncounted: what most clients have waiting takes no part in the budget.
-func TestLittleWaitsUncounted(t *testing.T) {
+// Queues of up to 16 KiB, which is more than most clients ever need, do not count.
+func TestShortQueuesAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		w := signIn(t, h, "al")
@@ -86,16 +87,16 @@ func TestLittleWaitsUncounted(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := h.reserved.Total(); n != 0 {
-			t.Errorf("%d bytes are counted", n)
+			t.Errorf("%d bytes are counted for a queue of 16 KiB, want 0", n)
 		}
 		w.client.Send(frame)
 		if n := h.reserved.Total(); n == 0 {
-			t.Error("20 KiB wait and are not counted")
+			t.Error("no bytes are counted for a queue of 20 KiB")
 		}
 		release()
 		synctest.Wait()
 		if n := h.reserved.Total(); n != 0 {
-			t.Errorf("%d bytes are counted when all is written", n)
+			t.Errorf("%d bytes are still counted after the queue was written", n)
 		}
 	})
 }

@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// wheelSlots is into how many slots a ping period is divided: one slot a second by default.
+// wheelSlots is the number of slots into which a ping period is divided. By default a slot lasts 0.4 s.
 const wheelSlots = 25
 
-// pingWheel pings all clients from one goroutine. A client stays in the slot it was put into, which the pingWheel
-// passes once in a ping period; as many ticks later as a pong may take it passes again to see who answered.
+// pingWheel is a timing wheel: one goroutine pings all clients, so that no client needs a timer. Each client belongs to the
+// slot that was current when it connected. Once per period the wheel reaches that slot and pings the slot's clients.
+// pongTicks ticks later it ends those that have not answered.
 type pingWheel struct {
-	tick      time.Duration
+	tick      time.Duration // for which each slot is current
 	period    time.Duration
 	pong      time.Duration
-	pongTicks int // ticks after which a pong is due
+	pongTicks int // pong in ticks, rounded up
 
-	current atomic.Int32
+	current atomic.Int32 // slot
 	slots   [wheelSlots]struct {
 		mu      sync.Mutex
 		clients map[*Client]struct{}
@@ -33,7 +34,7 @@ func (w *pingWheel) init(period, pong time.Duration) {
 	}
 }
 
-// addClient puts a client into the slot that has just been passed, so that its first ping is a full period away.
+// addClient adds a client to the current slot, whose clients have just been pinged. Its first ping is thus a full period away.
 func (w *pingWheel) addClient(c *Client) uint8 {
 	slot := uint8(w.current.Load()) % wheelSlots
 	s := &w.slots[slot]
@@ -50,25 +51,26 @@ func (w *pingWheel) removeClient(c *Client) {
 	delete(s.clients, c)
 }
 
+// run turns the wheel until ctx ends.
 func (w *pingWheel) run(ctx context.Context, now func() time.Duration) {
 	t := time.NewTicker(w.tick)
 	defer t.Stop()
 	var batch []*Client
-	for at := 0; ; {
+	for slot := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		at = (at + 1) % wheelSlots
-		w.current.Store(int32(at))
-		batch = w.collect(batch[:0], (at+wheelSlots-w.pongTicks%wheelSlots)%wheelSlots)
+		slot = (slot + 1) % wheelSlots
+		w.current.Store(int32(slot))
+		batch = w.collect(batch[:0], (slot+wheelSlots-w.pongTicks%wheelSlots)%wheelSlots)
 		for _, c := range batch {
-			if c.pongOverdue(now(), w.pong-w.tick/2) {
+			if c.pongOverdue(now(), w.pong-w.tick/2) { // half a tick of tolerance for the ticker
 				c.pongMissed()
 			}
 		}
-		batch = w.collect(batch[:0], at)
+		batch = w.collect(batch[:0], slot)
 		for _, c := range batch {
 			if c.expired() {
 				c.End(Expired)
@@ -80,6 +82,7 @@ func (w *pingWheel) run(ctx context.Context, now func() time.Duration) {
 	}
 }
 
+// collect appends the clients of a slot to batch, so that the caller can handle them without holding the slot's lock.
 func (w *pingWheel) collect(batch []*Client, slot int) []*Client {
 	s := &w.slots[slot]
 	s.mu.Lock()

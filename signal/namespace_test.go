@@ -10,10 +10,10 @@ import (
 	"icebox/signal/broker"
 )
 
-// profileOfSpace is the profile of a protocol with names of its own and without pairs.
-func profileOfSpace(space string) Profile {
+// namespaced returns the profile of a protocol with its own namespace and without pairs.
+func namespaced(namespace string) Profile {
 	return Profile{
-		Protocol: "foreign", Namespace: space, ByID: true, Pairs: -1,
+		Protocol: "foreign", Namespace: namespace, ByID: true, Pairs: -1,
 		Encode: func(b []byte, m broker.Message) []byte {
 			return fmt.Appendf(b, "%v %s %s %s", m.Kind, m.Label, m.FromName, m.Payload)
 		},
@@ -21,17 +21,17 @@ func profileOfSpace(space string) Profile {
 	}
 }
 
-func TestSpacesDoNotMeet(t *testing.T) {
+func TestNamespacesAreSeparate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
 		bob := signIn(t, h, "bob")
-		spaces := map[string]*fakeConn{}
-		for _, space := range []string{"one", "two", "one\x00app"} {
-			w := connect(t, h, profileOfSpace(space))
+		bobs := map[string]*fakeConn{}
+		for _, namespace := range []string{"one", "two", "one\x00app"} {
+			w := connect(t, h, namespaced(namespace))
 			wantErr(t, w.client.SignIn("bob"), nil)
-			spaces[space] = w
+			bobs[namespace] = w
 		}
-		other := connect(t, h, profileOfSpace("one"))
+		other := connect(t, h, namespaced("one"))
 		wantErr(t, other.client.SignIn("bob"), ErrNameTaken)
 		wantErr(t, other.client.SignIn("al"), nil)
 		wantErr(t, other.client.Watch([]string{"bob"}), nil)
@@ -47,44 +47,45 @@ func TestSpacesDoNotMeet(t *testing.T) {
 			wantErr(t, other.client.SendTo(Recipient{Name: name}, note), ErrPeerOffline)
 			wantErr(t, other.client.SignIn(name), ErrBadName)
 		}
-		if spaces["two"].client.TakeOver(other.client) {
-			t.Error("a name was taken over into another space")
+		if bobs["two"].client.TakeOver(other.client) {
+			t.Error("a client took over a name of another namespace")
 		}
 		synctest.Wait()
 		wantFrames(t, bob)
-		wantFrames(t, spaces["one"], "note hi al ")
-		wantFrames(t, spaces["two"])
-		wantFrames(t, spaces["one\x00app"])
+		wantFrames(t, bobs["one"], "note hi al ")
+		wantFrames(t, bobs["two"])
+		wantFrames(t, bobs["one\x00app"])
 		wantFrames(t, other, `presence "bob" true`)
 
-		spaces["two"].Abort()
+		bobs["two"].Abort()
 		bob.Abort()
 		synctest.Wait()
 		wantFrames(t, other, `presence "bob" true`)
-		spaces["one"].Abort()
+		bobs["one"].Abort()
 		synctest.Wait()
 		wantFrames(t, other, `presence "bob" true`, `presence "bob" false`)
 		wantErr(t, other.client.SignIn("bob"), nil)
 	})
 }
 
-// The longest name has room in the longest space, and a longer one makes no client.
-func TestSpaceLength(t *testing.T) {
+// The longest name can be claimed in the longest namespace. A longer namespace is refused.
+func TestNamespaceLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		w := connect(t, h, profileOfSpace(strings.Repeat("s", MaxNamespace)))
+		w := connect(t, h, namespaced(strings.Repeat("s", MaxNamespace)))
 		wantErr(t, w.client.SignIn(strings.Repeat("n", MaxName)), nil)
-		if _, err := h.Connect(&fakeConn{cut: make(chan struct{})}, profileOfSpace(strings.Repeat("s", MaxNamespace+1)), Visitor{}); !errors.Is(err, ErrBadName) {
-			t.Errorf("a space that is too long: %v", err)
+		tooLong := namespaced(strings.Repeat("s", MaxNamespace+1))
+		if _, err := h.Connect(&fakeConn{cut: make(chan struct{})}, tooLong, Visitor{}); !errors.Is(err, ErrBadName) {
+			t.Errorf("a namespace that is too long: %v", err)
 		}
 	})
 }
 
-// Where there are no pairs, nobody is told when a client ends, and nothing is kept of who wrote to whom.
-func TestNoPairs(t *testing.T) {
+// In a protocol without pairs, no client is notified when another one ends, even if the two have exchanged notes.
+func TestProtocolWithoutPairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, Options{})
-		al, bo := connect(t, h, profileOfSpace("x")), connect(t, h, profileOfSpace("x"))
+		al, bo := connect(t, h, namespaced("x")), connect(t, h, namespaced("x"))
 		wantErr(t, al.client.SignIn("al"), nil)
 		wantErr(t, bo.client.SignIn("bo"), nil)
 		wantErr(t, al.client.SendTo(Recipient{Name: "bo"}, broker.Message{Kind: broker.Note, Label: "a"}), nil)

@@ -7,10 +7,10 @@ import (
 	"icebox/signal/broker"
 )
 
-// namespaceEnd is between the name of a space and a name in it, towards the broker. No valid name contains it.
+// namespaceEnd separates a namespace from a name in the broker's keys. No valid name contains it.
 const namespaceEnd = "\x00"
 
-// globalName is a name of the client's space as the broker knows it.
+// globalName returns the broker's key for a name in the client's namespace.
 func (c *Client) globalName(name string) string {
 	if c.profile.Namespace == "" {
 		return name
@@ -18,12 +18,13 @@ func (c *Client) globalName(name string) string {
 	return c.profile.Namespace + namespaceEnd + name
 }
 
-// localName is the inverse of global.
+// localName is the inverse of globalName.
 func (p *Profile) localName(name string) string {
 	return strings.TrimPrefix(name, p.Namespace+namespaceEnd)
 }
 
-// findName asks the broker who holds a name in the client's space. What is no name can't lead into another space.
+// findName asks the broker which client holds a name in the client's namespace. It rejects a name that contains
+// namespaceEnd, because the broker would look it up in another namespace.
 func (c *Client) findName(ctx context.Context, name string) (broker.Addr, error) {
 	if strings.Contains(name, namespaceEnd) {
 		return broker.Addr{}, broker.ErrOffline
