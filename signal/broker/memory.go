@@ -10,20 +10,20 @@ import (
 
 const shards = 64
 
-// Memory is the engine of a single process. Names are spread over shards with a lock each, so that no
-// lock is common to all clients. Several hubs may join it, which is how tests stand in for several nodes.
+// Memory is the engine of a single process. Names are distributed over shards, each with its own lock, so that no lock is
+// shared by all clients. Several hubs may join it; tests use that in place of several processes.
 type Memory struct {
 	seed  maphash.Seed
 	names [shards]shard
-	nodes atomic.Pointer[map[ID]Node] // replaced as a whole, because it is read for every message
-	mu    sync.Mutex                  // held by who replaces nodes
+	nodes atomic.Pointer[map[ID]Node] // replaced as a whole, so that routing a message needs no lock
+	mu    sync.Mutex                  // serializes changes of nodes
 }
 
 type shard struct {
 	mu      sync.RWMutex
 	holders map[string]Addr
 
-	// watchers are few for a name, and for most names there are none.
+	// watchers of names that are held or free. Few names have any, and those have few.
 	watchers map[string][]Addr
 }
 
@@ -38,7 +38,7 @@ func NewMemory() *Memory {
 	return m
 }
 
-// Join implements [Engine]. It doesn't fail.
+// Join implements [Engine]. It never fails.
 func (m *Memory) Join(_ context.Context, n Node) (Broker, ID, error) {
 	self := NewID()
 	m.changeNodes(func(nodes map[ID]Node) { nodes[self] = n })
@@ -62,8 +62,8 @@ func (m *Memory) changeNodes(change func(map[ID]Node)) {
 	m.nodes.Store(&nodes)
 }
 
-// claimIfFree gives name to newcomer if it is free, already newcomer's, or still held by expected. Otherwise it
-// returns the holder.
+// claimIfFree gives name to newcomer if the name is free, or is held by newcomer or by expected. Otherwise it returns the
+// holder and false.
 func (m *Memory) claimIfFree(name string, newcomer, expected Addr) (holder Addr, ok bool) {
 	s := m.shard(name)
 	s.mu.Lock()
@@ -79,7 +79,7 @@ func (m *Memory) claimIfFree(name string, newcomer, expected Addr) (holder Addr,
 	return newcomer, true
 }
 
-// releaseName removes name if holder holds it.
+// releaseName frees name if holder holds it.
 func (m *Memory) releaseName(name string, holder Addr) {
 	s := m.shard(name)
 	s.mu.Lock()
@@ -90,7 +90,7 @@ func (m *Memory) releaseName(name string, holder Addr) {
 	}
 }
 
-// releaseNode removes every name held by clients of a node, and forgets what they watched.
+// releaseNode frees the names in a shard that clients of a node hold, and removes those clients as watchers.
 func (m *Memory) releaseNode(s *shard, node ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

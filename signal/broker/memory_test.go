@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fakeNode answers probes for the clients that are alive and keeps what it is given.
+// fakeNode answers probes of its clients that are alive, and records all other calls.
 type fakeNode struct {
 	mu        sync.Mutex
 	alive     map[ID]bool
@@ -78,49 +78,49 @@ func TestClaimIsRefusedWhileTheHolderAnswers(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)
-	old, young := n1.addClient(true), n2.addClient(true)
+	old, newcomer := n1.addClient(true), n2.addClient(true)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
-	wantErr(t, b2.Claim(t.Context(), "bob", young), ErrTaken)
+	wantErr(t, b2.Claim(t.Context(), "bob", newcomer), ErrTaken)
 	if len(n1.evicted) != 0 {
-		t.Fatal("a living holder was evicted")
+		t.Fatal("a holder that answers was evicted")
 	}
 }
 
-func TestClaimReplacesADeadHolderOnce(t *testing.T) {
+func TestClaimReplacesAHolderThatDoesNotAnswer(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)
-	old, young := n1.addClient(false), n2.addClient(true)
+	old, newcomer := n1.addClient(false), n2.addClient(true)
 	wantErr(t, b1.Claim(t.Context(), "bob", old), nil)
-	wantErr(t, b2.Claim(t.Context(), "bob", young), nil)
+	wantErr(t, b2.Claim(t.Context(), "bob", newcomer), nil)
 	if len(n1.evicted) != 1 || n1.evicted[0] != old {
 		t.Fatalf("evicted %v, want only %v", n1.evicted, old)
 	}
-	// The old connection closes late: it must not free its successor's claim.
+	// When the old connection closes at last, it must not release its successor's name.
 	wantErr(t, b1.Release(t.Context(), "bob", old), nil)
 	a, err := b1.Find(t.Context(), "bob")
 	wantErr(t, err, nil)
-	if a.Client != young {
-		t.Fatalf("bob is held by %v, want %v", a.Client, young)
+	if a.Client != newcomer {
+		t.Fatalf("bob is held by %v, want %v", a.Client, newcomer)
 	}
 }
 
-func TestClaimDoesNotReplaceWhenTheProbeIsCutShort(t *testing.T) {
+func TestClaimDoesNotReplaceTheHolderWhenItsProbeIsInterrupted(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	ctx, cancel := context.WithCancel(t.Context())
 	n1.onProbe = cancel
-	old, young := n1.addClient(false), n1.addClient(true)
+	old, newcomer := n1.addClient(false), n1.addClient(true)
 	wantErr(t, b1.Claim(ctx, "bob", old), nil)
-	wantErr(t, b1.Claim(ctx, "bob", young), context.Canceled)
+	wantErr(t, b1.Claim(ctx, "bob", newcomer), context.Canceled)
 	a, _ := b1.Find(t.Context(), "bob")
 	if a.Client != old {
-		t.Fatal("an unfinished probe cost the holder its name")
+		t.Fatal("the holder lost its name though its probe was interrupted")
 	}
 }
 
-func TestOneOfManyClaimantsReplacesADeadHolder(t *testing.T) {
+func TestOneOfManyClaimantsGetsTheName(t *testing.T) {
 	m := NewMemory()
 	n, b := join(t, m)
 	wantErr(t, b.Claim(t.Context(), "bob", n.addClient(false)), nil)
@@ -143,11 +143,11 @@ func TestOneOfManyClaimantsReplacesADeadHolder(t *testing.T) {
 		}
 	}
 	if won != 1 {
-		t.Fatalf("%d claimants hold the name", won)
+		t.Fatalf("%d claimants got the name, want 1", won)
 	}
 }
 
-func TestRouteFindsTheNode(t *testing.T) {
+func TestRouteDeliversToTheNodeOfTheClient(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	_, b2 := join(t, m)
@@ -157,7 +157,7 @@ func TestRouteFindsTheNode(t *testing.T) {
 	wantErr(t, err, nil)
 	wantErr(t, b2.Route(t.Context(), a, Message{Kind: Offer, FromName: "al"}), nil)
 	if len(n1.delivered) != 1 || n1.delivered[0].FromName != "al" {
-		t.Fatalf("delivered %v", n1.delivered)
+		t.Fatalf("node 1 got %v, want one message from al", n1.delivered)
 	}
 	wantErr(t, b2.Route(t.Context(), Addr{Node: NewID(), Client: bob}, Message{}), ErrOffline)
 	wantErr(t, b2.Route(t.Context(), Addr{Node: a.Node, Client: NewID()}, Message{}), ErrOffline)
@@ -165,7 +165,7 @@ func TestRouteFindsTheNode(t *testing.T) {
 	wantErr(t, err, ErrOffline)
 }
 
-func TestLeavingFreesTheNamesOfTheNode(t *testing.T) {
+func TestLeaveFreesTheNamesOfTheNode(t *testing.T) {
 	m := NewMemory()
 	n1, b1 := join(t, m)
 	n2, b2 := join(t, m)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// notifyWatchers lets the watchers of a name know whether it is held. The caller holds the shard's lock, so that they
-// hear of changes in order.
+// notifyWatchers notifies all watchers of a name whether it is held. The caller holds the shard's lock, so that watchers are
+// notified of changes in order.
 func (m *Memory) notifyWatchers(s *shard, name string, held bool) {
 	for _, w := range s.watchers[name] {
 		m.notifyWatcher(w, name, held)
@@ -19,9 +19,9 @@ func (m *Memory) notifyWatcher(w Addr, name string, held bool) {
 	}
 }
 
-// unwatch removes watchers of a name. The caller holds the lock.
-func (s *shard) unwatch(name string, which func(Addr) bool) {
-	left := slices.DeleteFunc(s.watchers[name], which)
+// unwatch removes the watchers of a name for which remove returns true. The caller holds the shard's lock.
+func (s *shard) unwatch(name string, remove func(Addr) bool) {
+	left := slices.DeleteFunc(s.watchers[name], remove)
 	if len(left) == 0 {
 		delete(s.watchers, name)
 		return

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
+func TestWatchersAreNotifiedOfEveryChangeInOrder(t *testing.T) {
 	m := NewMemory()
 	n, b := join(t, m)
 	other, c := join(t, m)
@@ -18,14 +18,14 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 	}
 	must(b.Watch(t.Context(), "al", watcher))
 	must(c.Claim(t.Context(), "al", al))
-	must(b.Watch(t.Context(), "al", watcher)) // again: told again, but not twice from now on
+	must(b.Watch(t.Context(), "al", watcher)) // notifies once more now, but not twice per change
 	if moved, err := c.Transfer(t.Context(), "al", al, bo); err != nil || !moved {
 		t.Fatalf("transfer: %v, %v", moved, err)
 	}
 	if moved, _ := c.Transfer(t.Context(), "al", al, bo); moved {
-		t.Error("a name moved from who doesn't hold it")
+		t.Error("Transfer moved a name from a client that does not hold it")
 	}
-	must(c.Release(t.Context(), "al", al)) // not its own any more
+	must(c.Release(t.Context(), "al", al)) // no effect: bo holds the name
 	must(c.Release(t.Context(), "al", bo))
 	must(c.Claim(t.Context(), "al", al))
 	must(c.Leave(t.Context()))
@@ -36,18 +36,18 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 		t.Errorf("got %q, want %q", n.presence, want)
 	}
 	if err := c.Watch(t.Context(), "al", al); err == nil {
-		t.Error("a node that has left may watch")
+		t.Error("a node that has left can still watch")
 	}
 }
 
-func TestAddrText(t *testing.T) {
+func TestAddrStringCanBeParsed(t *testing.T) {
 	a := Addr{Node: NewID(), Client: NewID()}
 	if got, ok := ParseAddr(a.String()); !ok || got != a {
-		t.Errorf("%v became %v", a, got)
+		t.Errorf("%v was parsed as %v", a, got)
 	}
 	for _, s := range []string{"", "x", a.String() + "A", a.String()[1:], "!" + a.String()[1:]} {
 		if _, ok := ParseAddr(s); ok {
-			t.Errorf("%q is no address", s)
+			t.Errorf("%q was parsed as an address", s)
 		}
 	}
 }

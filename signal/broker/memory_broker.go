@@ -5,14 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// memoryBroker is one node's handle on a Memory.
+// memoryBroker is one node's handle of a Memory.
 type memoryBroker struct {
 	engine *Memory
 	self   ID
 	left   atomic.Bool
 }
 
-// claimRounds bounds how often a claim starts over because the name changed hands while it probed.
+// claimRounds is how many holders a claim probes before it gives up. There is another holder to probe if the name changes
+// hands during a probe.
 const claimRounds = 3
 
 func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error {
@@ -21,7 +22,7 @@ func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error 
 	}
 	var (
 		newcomer = Addr{Node: b.self, Client: client}
-		dead     = newcomer // the holder that was found dead; at first nobody else
+		dead     = newcomer // the holder that did not answer; newcomer means none yet
 	)
 	for range claimRounds {
 		holder, ok := b.engine.claimIfFree(name, newcomer, dead)
@@ -33,7 +34,7 @@ func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error 
 			return ErrTaken
 		}
 		if err := ctx.Err(); err != nil {
-			return err // a probe cut short proves nothing
+			return err // the probe was interrupted, so the holder may be alive
 		}
 		dead = holder
 	}
