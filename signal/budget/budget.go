@@ -1,4 +1,4 @@
-// Package budget counts bytes that are held in memory on behalf of others: in all, and for each address.
+// Package budget limits the memory that the server uses on behalf of clients: in total, and for each client address.
 package budget
 
 import (
@@ -6,17 +6,18 @@ import (
 	"sync"
 )
 
-// Limits bound a Budget, in bytes; 0 is no limit.
+// Limits are the limits of a Budget in bytes; 0 means unlimited.
 type Limits struct{ Total, PerAddr int }
 
-// Budget is what has been spent. The zero Budget is ready. Any goroutine may call its methods.
+// Budget counts the reserved bytes. The zero Budget is ready to use. It is safe for concurrent use.
 type Budget struct {
 	mu    sync.Mutex
 	bytes int
 	addrs map[netip.Addr]int
 }
 
-// Reserve counts bytes on an address, unless that would be too many. Fewer bytes, a negative number, are never too many.
+// Reserve reserves bytes for an address and returns true, unless that would exceed a limit. A negative number releases bytes,
+// which always succeeds.
 func (b *Budget) Reserve(a netip.Addr, bytes int, l Limits) (ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -33,17 +34,17 @@ func (b *Budget) Reserve(a netip.Addr, bytes int, l Limits) (ok bool) {
 	return true
 }
 
-// Release gives back bytes that were spent.
+// Release releases bytes that were reserved for an address.
 func (b *Budget) Release(a netip.Addr, bytes int) { b.Reserve(a, -bytes, Limits{}) }
 
-// Total is how many bytes are spent.
+// Total returns how many bytes are reserved for all addresses.
 func (b *Budget) Total() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.bytes
 }
 
-// AddrTotal is how many of them are spent on an address.
+// AddrTotal returns how many bytes are reserved for an address.
 func (b *Budget) AddrTotal(a netip.Addr) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
