@@ -1,9 +1,9 @@
-// Package rate limits by token buckets: one [Bucket] for one client, a [Table] of them for addresses that
-// nobody has counted beforehand.
+// Package rate implements rate limits by token buckets: a [Bucket] for one client, and a [Table] of buckets for any number of
+// client addresses.
 //
-// A Table's memory is bounded twice. A bucket left alone for as long as it takes to fill up says nothing any
-// more, so those are dropped, and there is a ceiling on the number kept: past it, addresses without a
-// bucket share one, which errs towards refusing the crowd rather than towards forgetting it.
+// The memory of a Table is limited in two ways. It drops buckets that have been unused for long enough to be full, because a
+// full bucket is the same as none. And it holds a limited number of buckets; when it is full, all addresses without a bucket
+// share one. Under an attack from many addresses, new addresses are thus refused rather than unlimited.
 package rate
 
 import (
@@ -12,28 +12,28 @@ import (
 	"time"
 )
 
-// Rate is how fast tokens come back and how many can be saved up.
+// Rate describes how fast a bucket refills and how many tokens it can hold. Both must be above 0.
 type Rate struct {
-	PerSecond float64 // > 0
-	Burst     float64 // > 0
+	PerSecond float64 // tokens
+	Burst     float64 // tokens in a full bucket
 }
 
-// PerMinute returns the rate of n a minute, of which all n may come at once.
+// PerMinute returns a rate of n tokens per minute with a burst of n.
 func PerMinute(n int) Rate { return Rate{PerSecond: float64(n) / 60, Burst: float64(n)} }
 
-// fill is how long an empty bucket takes to be full.
+// fill returns how long an empty bucket takes to refill.
 func (r Rate) fill() time.Duration { return seconds(r.Burst / r.PerSecond) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// Bucket counts tokens. The zero Bucket is full. It has no lock.
+// Bucket is a token bucket. The zero Bucket is full. It is not safe for concurrent use.
 type Bucket struct {
 	tokens float64
-	last   time.Time // when tokens was right; zero in a full bucket
+	last   time.Time // when tokens was calculated; zero in a bucket that was never used
 }
 
-// Spend takes cost tokens, into debt if need be, and returns how long the spender must wait for the debt to
-// be paid off: zero if there is none.
+// Spend always takes cost tokens, even if that makes their number negative. It returns how long the caller must wait until
+// the number is zero again, or 0 if it is not negative.
 func (b *Bucket) Spend(r Rate, now time.Time, cost float64) time.Duration {
 	b.refill(r, now)
 	b.tokens -= cost
@@ -43,10 +43,10 @@ func (b *Bucket) Spend(r Rate, now time.Time, cost float64) time.Duration {
 	return seconds(-b.tokens / r.PerSecond)
 }
 
-// Left returns how many tokens were left after the last Spend or Take.
+// Left returns how many tokens were left after the last Spend or TakeToken. It is negative after overspending.
 func (b *Bucket) Left() float64 { return b.tokens }
 
-// TakeToken takes one token if there is one, and else returns how long it takes until there will be.
+// TakeToken takes one token and returns 0. If there is none, it takes nothing and returns how long it takes until there is.
 func (b *Bucket) TakeToken(r Rate, now time.Time) time.Duration {
 	b.refill(r, now)
 	if b.tokens >= 1 {
@@ -56,7 +56,7 @@ func (b *Bucket) TakeToken(r Rate, now time.Time) time.Duration {
 	return seconds((1 - b.tokens) / r.PerSecond)
 }
 
-// Refund gives back a token that was taken for nothing.
+// Refund puts back one token.
 func (b *Bucket) Refund(r Rate) { b.tokens = min(b.tokens+1, r.Burst) }
 
 func (b *Bucket) refill(r Rate, now time.Time) {
@@ -71,22 +71,25 @@ func (b *Bucket) refill(r Rate, now time.Time) {
 	b.tokens = min(b.tokens, r.Burst)
 }
 
-// Table keeps a bucket for each address, safe for concurrent use.
+// Table holds a bucket for each address. It is safe for concurrent use. The rate is passed to each call, because it may change
+// at any time.
+//
+// Buckets are in two generations, so that unused ones can be dropped without iterating over them; see rotate.
 type Table struct {
 	max int
 
 	mu       sync.Mutex
-	recent   map[netip.Addr]Bucket // touched since turned
-	previous map[netip.Addr]Bucket // touched in the period before; full again when the next one ends
+	recent   map[netip.Addr]Bucket // used since rotated
+	previous map[netip.Addr]Bucket // used only before rotated; full when the next rotation is due
 	rotated  time.Time
-	overflow Bucket // shared by the addresses that found no room
+	overflow Bucket // shared by the addresses for which there was no room
 }
 
-// NewTable returns a Table that keeps at most limit buckets.
+// NewTable returns a Table that holds at most limit buckets.
 func NewTable(limit int) *Table { return &Table{max: limit, recent: make(map[netip.Addr]Bucket)} }
 
-// TakeToken takes a token from the bucket of an address. Zero means that it was there, anything else how long to
-// wait for one.
+// TakeToken takes one token from the bucket of an address and returns 0. If there is none, it takes nothing and returns how
+// long it takes until there is.
 func (t *Table) TakeToken(a netip.Addr, r Rate, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,14 +107,15 @@ func (t *Table) TakeToken(a netip.Addr, r Rate, now time.Time) time.Duration {
 	return wait
 }
 
-// Refund gives an address back a token that was taken for nothing.
+// Refund puts back one token into the bucket of an address.
 func (t *Table) Refund(a netip.Addr, r Rate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b, known := t.recent[a]
 	if !known {
 		if b, known = t.previous[a]; !known {
-			t.overflow.Refund(r) // there is a bucket unless it was the crowd's, or is full by now
+			// Either the token came from the overflow bucket, or the address's own bucket is full and was dropped.
+			t.overflow.Refund(r)
 			return
 		}
 		delete(t.previous, a)
@@ -120,7 +124,7 @@ func (t *Table) Refund(a netip.Addr, r Rate) {
 	t.recent[a] = b
 }
 
-// rotate drops the buckets that nobody has touched for long enough to be full.
+// rotate drops the buckets that have been unused for long enough to be full.
 func (t *Table) rotate(r Rate, now time.Time) {
 	age := now.Sub(t.rotated)
 	if age < r.fill() {
@@ -133,7 +137,7 @@ func (t *Table) rotate(r Rate, now time.Time) {
 	t.recent, t.rotated = make(map[netip.Addr]Bucket), now
 }
 
-// Len returns how many buckets are kept.
+// Len returns the number of buckets, without the shared one.
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
