@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	fetchWait    = 5 * time.Second
-	refreshAfter = 10 * time.Minute
-	retryAfter   = 10 * time.Second
-	usableFor    = 24 * time.Hour
+	fetchTimeout = 5 * time.Second
+	refreshAfter = 10 * time.Minute // age of a set that is fetched again
+	retryAfter   = 10 * time.Second // shortest time between two fetches
+	usableFor    = 24 * time.Hour   // age up to which a set is used if fetching fails
 	maxSetBytes  = 1 << 20
 )
 
-var errFetch = errors.New("the key set can't be fetched")
+var errFetch = errors.New("could not fetch the key set")
 
 // keySet is a JSON Web Key Set at a URL.
 type keySet struct {
 	url    string
 	client *http.Client
 
-	fetching sync.Mutex // held by who fetches
+	fetching sync.Mutex // held during a fetch
 
 	mu      sync.Mutex
 	current []Key
 	fetched time.Time
-	tried   time.Time
-	failure error // of the latest try
+	tried   time.Time // when the latest fetch ended
+	failure error     // of the latest fetch, or nil
 }
 
-// keys returns the set, fetched anew if it is old or lacks a key ID.
+// keys returns the keys of the set. It fetches the set first if it is old or lacks the key ID.
 func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
 	keys, has, due := s.cached(id)
 	if !due {
@@ -43,19 +43,19 @@ func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
 	}
 	if !s.fetching.TryLock() {
 		if has {
-			return keys, nil // old ones do while somebody fetches
+			return keys, nil // another goroutine is fetching; the cached keys suffice meanwhile
 		}
 		s.fetching.Lock()
 	}
 	defer s.fetching.Unlock()
-	if keys, _, due = s.cached(id); !due { // who held the lock may have brought it
+	if keys, _, due = s.cached(id); !due { // another goroutine has fetched the set
 		return keys, nil
 	}
 	s.mu.Lock()
-	soon := !s.tried.IsZero() && time.Since(s.tried) < retryAfter
+	tooSoon := !s.tried.IsZero() && time.Since(s.tried) < retryAfter
 	failure := s.failure
 	s.mu.Unlock()
-	if !soon {
+	if !tooSoon {
 		fetched, err := s.fetch(ctx)
 		failure = s.store(fetched, err)
 	}
@@ -67,8 +67,8 @@ func (s *keySet) keys(ctx context.Context, id string) ([]Key, error) {
 	return s.current, nil
 }
 
-// cached returns the set as it is, whether it has the key ID and may still be used, and whether it should be
-// fetched.
+// cached returns the keys fetched last. has reports whether they are usable and contain the key ID, and due whether the set
+// should be fetched.
 func (s *keySet) cached(id string) (keys []Key, has, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *keySet) store(keys []Key, err error) error {
 }
 
 func (s *keySet) fetch(ctx context.Context) ([]Key, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *keySet) fetch(ctx context.Context) ([]Key, error) {
 	}
 	keys, err := parseSet(body, false)
 	if err == nil && len(keys) == 0 {
-		err = errors.New("there is no key to use in it")
+		err = errors.New("the set contains no usable key")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errFetch, err)

@@ -16,7 +16,7 @@ import (
 	"icebox/signal"
 )
 
-// issuer serves a key set without a network, so that time can be the test's.
+// issuer is a fake HTTP transport that serves a key set. It uses no network, so it works in a synctest bubble.
 type issuer struct {
 	mu      sync.Mutex
 	kid     string
@@ -29,7 +29,7 @@ func (i *issuer) RoundTrip(*http.Request) (*http.Response, error) {
 	defer i.mu.Unlock()
 	i.fetches++
 	if i.broken {
-		return nil, errors.New("nobody answers")
+		return nil, errors.New("no connection")
 	}
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(keySetJSON(i.kid))))}, nil
 }
@@ -53,7 +53,7 @@ func TestKeySetIsCachedAndRotated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuer{kid: "a"}
 		v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
-		try := func(kid string, want error) {
+		verify := func(kid string, want error) {
 			t.Helper()
 			claims := validClaims()
 			claims["exp"] = time.Now().Add(100 * 24 * time.Hour).Unix()
@@ -63,43 +63,44 @@ func TestKeySetIsCachedAndRotated(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		for range 10 {
-			all.Go(func() { try("a", nil) })
+			all.Go(func() { verify("a", nil) })
 		}
 		all.Wait()
-		try("", nil)
+		verify("", nil)
 		i.wantFetches(t, 1)
-		try("b", signal.ErrTokenInvalid) // just fetched: not again
+		verify("b", signal.ErrTokenInvalid) // the set was fetched less than 10 s ago, so it is not fetched again
 		i.wantFetches(t, 1)
 		i.serve("b", false)
 		<-time.After(retryAfter)
-		try("b", nil)
-		try("a", signal.ErrTokenInvalid)
+		verify("b", nil)
+		verify("a", signal.ErrTokenInvalid)
 		i.wantFetches(t, 2)
 		<-time.After(refreshAfter + time.Second)
-		try("b", nil)
+		verify("b", nil)
 		i.wantFetches(t, 3)
 		i.serve("b", true)
 		<-time.After(refreshAfter + time.Second)
-		try("b", nil) // though the set can't be fetched
-		try("b", nil)
+		verify("b", nil) // the fetch fails, and the old keys remain in use
+		verify("b", nil)
 		i.wantFetches(t, 4)
 		<-time.After(usableFor)
-		try("b", signal.ErrUnavailable)
+		verify("b", signal.ErrUnavailable)
 		i.serve("b", false)
 		<-time.After(retryAfter)
-		try("b", nil)
+		verify("b", nil)
 		i.wantFetches(t, 6)
-		if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, validClaims(), "b")); !errors.Is(err, signal.ErrTokenInvalid) {
-			t.Errorf("a secret from the set is good: %v", err)
+		token := sign(t, jwt.SigningMethodHS256, secret, validClaims(), "b")
+		if _, err := v.Verify(t.Context(), token); !errors.Is(err, signal.ErrTokenInvalid) {
+			t.Errorf("a token signed with a secret of the set: %v, want %v", err, signal.ErrTokenInvalid)
 		}
 	})
 }
 
-// A bearer who doesn't wait must not keep the keys from the others.
-func TestFetchingOutlivesItsBearer(t *testing.T) {
+// The set is fetched even if the client whose token needs it disconnects.
+func TestFetchContinuesWhenTheBearerDisconnects(t *testing.T) {
 	started := make(chan struct{})
 	release := make(chan struct{})
-	v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		close(started)
 		select {
 		case <-release:
@@ -107,7 +108,8 @@ func TestFetchingOutlivesItsBearer(t *testing.T) {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
-	})}})
+	})}
+	v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: client})
 	token := sign(t, jwt.SigningMethodEdDSA, edKey, validClaims(), "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -119,10 +121,10 @@ func TestFetchingOutlivesItsBearer(t *testing.T) {
 	cancel()
 	close(release)
 	if err := <-done; err != nil {
-		t.Errorf("the set was not fetched: %v", err)
+		t.Errorf("the first token: %v", err)
 	}
 	if _, err := v.Verify(t.Context(), token); err != nil {
-		t.Errorf("nor is it there for the next: %v", err)
+		t.Errorf("the next token: %v", err)
 	}
 }
 
@@ -134,7 +136,7 @@ func TestPrefetch(t *testing.T) {
 	i := &issuer{broken: true}
 	v := newVerifier(t, Options{JWKS: "https://id.example/keys", Client: &http.Client{Transport: i}})
 	if err := v.Prefetch(t.Context()); !errors.Is(err, errFetch) {
-		t.Error(err)
+		t.Errorf("got %v, want %v", err, errFetch)
 	}
 	if err := newVerifier(t, Options{Keys: everyKey}).Prefetch(t.Context()); err != nil {
 		t.Error(err)

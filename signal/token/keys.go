@@ -16,48 +16,50 @@ import (
 	"net/netip"
 )
 
-// Key verifies signatures.
+// Key is a key that verifies signatures.
 type Key struct {
-	ID string // any token's if empty
-	// Key is a []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
+	// ID is the key ID ("kid") of the tokens that the key is for. If it is empty, the key is for all tokens.
+	ID string
+	// Key is a secret as a []byte, *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
 	Key any
 }
 
-// minRSA is the shortest RSA key, in bits.
+// minRSA is the length of the shortest accepted RSA key, in bits.
 const minRSA = 2048
 
-// algorithm returns the only one that the key is for.
+// algorithm returns the only algorithm that the key may be used with, or an error that says why the key is unusable.
 func (k Key) algorithm() (string, error) {
 	switch key := k.Key.(type) {
 	case []byte:
 		if len(key) < minSecretBytes {
-			return "", fmt.Errorf("a secret of %d bytes is too short: HS256 wants %d", len(key), minSecretBytes)
+			return "", fmt.Errorf("a secret of %d bytes is too short: HS256 requires %d bytes", len(key), minSecretBytes)
 		}
 		return "HS256", nil
 	case *rsa.PublicKey:
 		if key.N.BitLen() < minRSA {
-			return "", fmt.Errorf("an RSA key of %d bits is too short: %d are needed", key.N.BitLen(), minRSA)
+			return "", fmt.Errorf("an RSA key of %d bits is too short: at least %d bits are required", key.N.BitLen(), minRSA)
 		}
 		return "RS256", nil
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
-			return "", errors.New("an elliptic curve key that isn't P-256 is not for ES256")
+			return "", errors.New("an elliptic curve key must be on curve P-256")
 		}
 		return "ES256", nil
 	case ed25519.PublicKey:
 		return "EdDSA", nil
 	default:
-		return "", fmt.Errorf("a %T verifies nothing", key)
+		return "", fmt.Errorf("a %T is not a supported type of key", key)
 	}
 }
 
-// Parse reads public keys: PEM blocks (public keys and certificates), a JSON Web Key Set, or a single JSON Web Key.
-// It refuses private keys, which should not be here, and what it can't use.
+// Parse parses PEM blocks with public keys or certificates, a JSON Web Key Set, or a single JSON Web Key. It ignores unusable
+// keys of a set. It returns an error for an unusable PEM block, or if there is no usable key. PEM blocks with private keys are
+// refused, because such keys do not belong on this server.
 func Parse(data []byte) ([]Key, error) {
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
 		keys, err := parseSet(trimmed, true)
 		if err == nil && len(keys) == 0 {
-			err = errors.New("there is no key to use in it")
+			err = errors.New("the set contains no usable key")
 		}
 		return keys, err
 	}
@@ -78,7 +80,7 @@ func Parse(data []byte) ([]Key, error) {
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("it is neither PEM nor a JSON Web Key Set")
+		return nil, errors.New("the data is neither PEM nor a JSON Web Key Set")
 	}
 	return keys, nil
 }
@@ -96,7 +98,7 @@ func parseBlock(b *pem.Block) (any, error) {
 		}
 		return c.PublicKey, nil
 	default:
-		return nil, fmt.Errorf("a PEM block %q is no public key", b.Type)
+		return nil, fmt.Errorf("a PEM block %q does not contain a public key", b.Type)
 	}
 }
 
@@ -114,14 +116,15 @@ type jwk struct {
 	K     string `json:"k"`
 }
 
-// parseSet returns the keys of a set that can be used here; RFC 7517 section 5 has the others ignored.
-func parseSet(data []byte, secrets bool) ([]Key, error) {
+// parseSet returns the usable keys of a set, or of a single key. It ignores all others, as RFC 7517 section 5 requires.
+// Symmetric keys are usable if allowSecrets is set.
+func parseSet(data []byte, allowSecrets bool) ([]Key, error) {
 	var set struct {
 		jwk
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(data, &set); err != nil {
-		return nil, fmt.Errorf("read a key set: %w", err)
+		return nil, fmt.Errorf("parse a key set: %w", err)
 	}
 	all := []jwk{set.jwk}
 	if set.Keys != nil {
@@ -136,7 +139,7 @@ func parseSet(data []byte, secrets bool) ([]Key, error) {
 	var keys []Key
 	for _, j := range all {
 		key, ok := j.key()
-		if !ok || j.Use != "" && j.Use != "sig" || j.Type == "oct" && !secrets {
+		if !ok || j.Use != "" && j.Use != "sig" || j.Type == "oct" && !allowSecrets {
 			continue
 		}
 		k := Key{ID: j.ID, Key: key}
@@ -147,7 +150,7 @@ func parseSet(data []byte, secrets bool) ([]Key, error) {
 	return keys, nil
 }
 
-// key returns the key that a JSON Web Key is.
+// key decodes the key. It returns false if the type is unsupported or a parameter is invalid.
 func (j jwk) key() (key any, ok bool) {
 	x, okX := decodeBase64(j.X)
 	switch j.Type {

@@ -15,40 +15,42 @@ import (
 )
 
 const (
-	leeway         = 30 * time.Second
-	maxTokenBytes  = 16 << 10
-	minSecretBytes = 32 // bytes of a secret: as many as HS256 uses
+	// leeway is how much the issuer's clock may differ from ours.
+	leeway        = 30 * time.Second
+	maxTokenBytes = 16 << 10
+	// minSecretBytes is the length of a SHA-256 hash, which RFC 7518 section 3.2 requires of HS256 keys.
+	minSecretBytes = 32
 )
 
-// Options say which tokens are good.
+// Options determine which tokens are valid. Keys or JWKS is required.
 type Options struct {
 	Keys     []Key
-	JWKS     string // URL of a key set; https, or http on a loopback address
-	Issuer   string // of tokens; any if empty
-	Audience string // that tokens must be for; any if empty
+	JWKS     string // URL of a key set: https, or http to a loopback address
+	Issuer   string // required "iss" of tokens; any if empty
+	Audience string // required "aud" of tokens; any if empty
 
-	NameClaim  string       // "sub"
-	CallsClaim string       // "calls"
-	Client     *http.Client // for the JWKS; one with a timeout
+	NameClaim  string       // claim with the bearer's name; default "sub"
+	CallsClaim string       // claim with the IDs of the bearer's calls; default "calls"
+	Client     *http.Client // for fetching the JWKS; default: a client with a timeout of 5 s
 }
 
 // Verifier implements [signal.TokenVerifier]. It is safe for concurrent use.
 type Verifier struct {
 	opts   Options
 	parser *jwt.Parser
-	remote *keySet // nil without a JWKS
+	remote *keySet // nil without Options.JWKS
 }
 
-// New returns a Verifier, without fetching anything.
+// New returns a Verifier. It does not fetch the key set.
 func New(o Options) (*Verifier, error) {
 	o.NameClaim, o.CallsClaim = cmp.Or(o.NameClaim, "sub"), cmp.Or(o.CallsClaim, "calls")
-	o.Client = cmp.Or(o.Client, &http.Client{Timeout: fetchWait, CheckRedirect: checkRedirect})
+	o.Client = cmp.Or(o.Client, &http.Client{Timeout: fetchTimeout, CheckRedirect: checkRedirect})
 	if len(o.Keys) == 0 && o.JWKS == "" {
-		return nil, errors.New("there is no key to verify tokens with")
+		return nil, errors.New("no key for verifying tokens is configured")
 	}
 	for i, k := range o.Keys {
 		if _, err := k.algorithm(); err != nil {
-			return nil, fmt.Errorf("key %d for tokens: %w", i+1, err)
+			return nil, fmt.Errorf("key %d for verifying tokens: %w", i+1, err)
 		}
 	}
 	parser := []jwt.ParserOption{
@@ -70,19 +72,20 @@ func New(o Options) (*Verifier, error) {
 	return v, nil
 }
 
-// CheckURL reports why keys can't be fetched from a URL: over plain http anybody on the way could add one.
+// CheckURL returns an error if keys must not be fetched from a URL. With plain http, anybody on the network path could replace
+// the keys, so that is allowed for loopback addresses only.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is no URL of a key set", s)
+		return fmt.Errorf("%q is not an http or https URL", s)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return fmt.Errorf("keys from %s could be anybody's: use https", s)
+		return fmt.Errorf("keys from %s could be replaced on the way: use https", s)
 	}
 	return nil
 }
 
-// checkRedirect follows no checkRedirect to where keys can't be fetched from.
+// checkRedirect refuses redirects to URLs that CheckURL refuses.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > 3 {
 		return errors.New("too many redirects")
@@ -90,7 +93,7 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return CheckURL(r.URL.String())
 }
 
-// Prefetch fetches the key set, if there is one, to find out early that it can't be had.
+// Prefetch fetches the key set, if there is one, so that a wrong URL is noticed at start and not at the first sign-in.
 func (v *Verifier) Prefetch(ctx context.Context) error {
 	if v.remote == nil {
 		return nil
@@ -99,7 +102,7 @@ func (v *Verifier) Prefetch(ctx context.Context) error {
 	return err
 }
 
-// Verify implements [signal.TokenVerifier].
+// Verify implements [signal.TokenVerifier]. It may fetch the key set, which takes up to 5 s.
 func (v *Verifier) Verify(ctx context.Context, token string) (signal.Grant, error) {
 	if len(token) > maxTokenBytes {
 		return signal.Grant{}, signal.ErrTokenInvalid
@@ -117,16 +120,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (signal.Grant, erro
 	return v.grant(claims)
 }
 
-// candidates returns the keys that a token may be signed with.
+// candidates returns the keys that may have signed a token, according to its algorithm and key ID.
 func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
-	if _, critical := t.Header["crit"]; critical { // RFC 7515 section 4.1.11: nothing is understood that may be in it
-		return nil, errors.New("the token has extensions that must be understood")
+	if _, critical := t.Header["crit"]; critical {
+		// RFC 7515 section 4.1.11: a token must be refused if one of its critical extensions is not supported. We support none.
+		return nil, errors.New("the token requires extensions that are not supported")
 	}
 	alg, _ := t.Header["alg"].(string)
 	id, _ := t.Header["kid"].(string)
 	keys := matchingKeys(v.opts.Keys, alg, id)
 	if v.remote != nil && alg != "HS256" {
-		// Not with a context that the bearer can end: the next bearers would have to do without the keys.
+		// Do not pass the bearer's context: if the bearer disconnected, the fetch would fail for the next bearers, too.
 		fetched, err := v.remote.keys(context.WithoutCancel(ctx), id)
 		if err != nil && len(keys) == 0 {
 			return nil, err
@@ -134,7 +138,7 @@ func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
 		keys = append(keys, matchingKeys(fetched, alg, id)...)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("no key is for this token")
+		return nil, errors.New("no key matches this token")
 	}
 	return jwt.VerificationKeySet{Keys: keys}, nil
 }
@@ -148,16 +152,16 @@ func matchingKeys(all []Key, alg, id string) (keys []jwt.VerificationKey) {
 	return keys
 }
 
-// grant reads the claims of a token that is good.
+// grant converts the claims of a verified token to a Grant.
 func (v *Verifier) grant(claims jwt.MapClaims) (signal.Grant, error) {
 	var g signal.Grant
 	g.Name, _ = claims[v.opts.NameClaim].(string)
 	if !signal.ValidName(g.Name) {
-		return g, fmt.Errorf("%w: its claim %q is no name", signal.ErrTokenInvalid, v.opts.NameClaim)
+		return g, fmt.Errorf("%w: its claim %q is not a valid name", signal.ErrTokenInvalid, v.opts.NameClaim)
 	}
 	expires, err := claims.GetExpirationTime()
 	if err != nil || expires == nil {
-		return g, fmt.Errorf("%w: it does not expire", signal.ErrTokenInvalid)
+		return g, fmt.Errorf("%w: it has no expiry time", signal.ErrTokenInvalid)
 	}
 	g.Expires = expires.Add(leeway)
 	calls, limited := claims[v.opts.CallsClaim]
@@ -172,7 +176,7 @@ func (v *Verifier) grant(claims jwt.MapClaims) (signal.Grant, error) {
 		g.Calls = append(g.Calls, id)
 	}
 	if !ok {
-		return g, fmt.Errorf("%w: its claim %q is no list of calls", signal.ErrTokenInvalid, v.opts.CallsClaim)
+		return g, fmt.Errorf("%w: its claim %q is not a list of strings", signal.ErrTokenInvalid, v.opts.CallsClaim)
 	}
 	return g, nil
 }

@@ -27,7 +27,7 @@ import (
 
 var secret = []byte("a secret that has thirty-two bytes")
 
-// private keys of each kind, made once.
+// Private keys of each kind, generated once.
 var (
 	rsaKey, _   = rsa.GenerateKey(rand.Reader, 2048)
 	ecKey, _    = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -98,22 +98,22 @@ func TestClaims(t *testing.T) {
 		want   error
 		calls  []string
 	}{
-		"as they should be":  {jwt.MapClaims{}, nil, nil},
-		"one of an audience": {jwt.MapClaims{"aud": []string{"x", "icebox"}}, nil, nil},
-		"just expired":       {jwt.MapClaims{"exp": in(-10 * time.Second)}, nil, nil},
-		"expired":            {jwt.MapClaims{"exp": in(-time.Minute)}, signal.ErrTokenExpired, nil},
-		"never expires":      {jwt.MapClaims{"exp": nil}, signal.ErrTokenInvalid, nil},
-		"not yet":            {jwt.MapClaims{"nbf": in(time.Hour)}, signal.ErrTokenInvalid, nil},
-		"another issuer":     {jwt.MapClaims{"iss": "https://evil.example"}, signal.ErrTokenInvalid, nil},
-		"another audience":   {jwt.MapClaims{"aud": "other"}, signal.ErrTokenInvalid, nil},
-		"no audience":        {jwt.MapClaims{"aud": nil}, signal.ErrTokenInvalid, nil},
-		"no name":            {jwt.MapClaims{"sub": ""}, signal.ErrTokenInvalid, nil},
-		"a bad name":         {jwt.MapClaims{"sub": "a\nb"}, signal.ErrTokenInvalid, nil},
-		"a number as a name": {jwt.MapClaims{"sub": 1}, signal.ErrTokenInvalid, nil},
-		"calls":              {jwt.MapClaims{"calls": []string{"a", "b"}}, nil, []string{"a", "b"}},
-		"no calls":           {jwt.MapClaims{"calls": []string{}}, nil, []string{}},
-		"calls as text":      {jwt.MapClaims{"calls": "a"}, signal.ErrTokenInvalid, nil},
-		"calls as numbers":   {jwt.MapClaims{"calls": []int{1}}, signal.ErrTokenInvalid, nil},
+		"valid":            {jwt.MapClaims{}, nil, nil},
+		"two audiences":    {jwt.MapClaims{"aud": []string{"x", "icebox"}}, nil, nil},
+		"within leeway":    {jwt.MapClaims{"exp": in(-10 * time.Second)}, nil, nil},
+		"expired":          {jwt.MapClaims{"exp": in(-time.Minute)}, signal.ErrTokenExpired, nil},
+		"never expires":    {jwt.MapClaims{"exp": nil}, signal.ErrTokenInvalid, nil},
+		"not yet":          {jwt.MapClaims{"nbf": in(time.Hour)}, signal.ErrTokenInvalid, nil},
+		"another issuer":   {jwt.MapClaims{"iss": "https://evil.example"}, signal.ErrTokenInvalid, nil},
+		"another audience": {jwt.MapClaims{"aud": "other"}, signal.ErrTokenInvalid, nil},
+		"no audience":      {jwt.MapClaims{"aud": nil}, signal.ErrTokenInvalid, nil},
+		"no name":          {jwt.MapClaims{"sub": ""}, signal.ErrTokenInvalid, nil},
+		"invalid name":     {jwt.MapClaims{"sub": "a\nb"}, signal.ErrTokenInvalid, nil},
+		"number as a name": {jwt.MapClaims{"sub": 1}, signal.ErrTokenInvalid, nil},
+		"calls":            {jwt.MapClaims{"calls": []string{"a", "b"}}, nil, []string{"a", "b"}},
+		"no calls":         {jwt.MapClaims{"calls": []string{}}, nil, []string{}},
+		"calls as text":    {jwt.MapClaims{"calls": "a"}, signal.ErrTokenInvalid, nil},
+		"calls as numbers": {jwt.MapClaims{"calls": []int{1}}, signal.ErrTokenInvalid, nil},
 	} {
 		claims := validClaims()
 		claims["iss"], claims["aud"] = "https://id.example", "icebox"
@@ -132,7 +132,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-func TestCriticalExtensionsAreNotIgnored(t *testing.T) {
+func TestTokenWithCriticalExtensionsIsRefused(t *testing.T) {
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, validClaims())
 	token.Header["crit"] = []string{"b64"}
 	text, err := token.SignedString(secret)
@@ -140,11 +140,11 @@ func TestCriticalExtensionsAreNotIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := newVerifier(t, Options{Keys: everyKey}).Verify(t.Context(), text); !errors.Is(err, signal.ErrTokenInvalid) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want %v", err, signal.ErrTokenInvalid)
 	}
 }
 
-func TestJunkIsNoToken(t *testing.T) {
+func TestMalformedTokensAreRefused(t *testing.T) {
 	v := newVerifier(t, Options{Keys: everyKey})
 	for _, s := range []string{"", ".", "..", "a.b.c", "e30.e30.", strings.Repeat("a", maxTokenBytes+1)} {
 		if _, err := v.Verify(t.Context(), s); !errors.Is(err, signal.ErrTokenInvalid) {
@@ -164,7 +164,7 @@ func toPEM(t *testing.T, key crypto.PublicKey) []byte {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// keySetJSON is a key keySetJSON with a key of each kind, and some that are of no use.
+// keySetJSON returns a key set with a key of each kind, and some keys that are unusable.
 func keySetJSON(kid string) []byte {
 	point, _ := ecKey.PublicKey.Bytes()
 	s, _ := json.Marshal(map[string]any{"keys": []any{
@@ -189,10 +189,10 @@ func TestParse(t *testing.T) {
 		return len(k)
 	}
 	if n := keys(toPEM(t, &rsaKey.PublicKey), toPEM(t, &ecKey.PublicKey), toPEM(t, publicEd)); n != 3 {
-		t.Errorf("%d keys of PEM", n)
+		t.Errorf("%d keys in PEM, want 3", n)
 	}
 	if n := keys(keySetJSON("a")); n != 4 {
-		t.Errorf("%d keys of a set", n)
+		t.Errorf("%d keys in a set, want 4", n)
 	}
 	private, _ := x509.MarshalPKCS8PrivateKey(ecKey)
 	for name, data := range map[string][]byte{
@@ -201,21 +201,21 @@ func TestParse(t *testing.T) {
 		"a short key":   toPEM(t, &smallKey.PublicKey), "another curve": toPEM(t, &p384Key.PublicKey),
 	} {
 		if k, err := Parse(data); err == nil {
-			t.Errorf("%s gave %d keys", name, len(k))
+			t.Errorf("%s: got %d keys, want an error", name, len(k))
 		}
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no key":         {},
-		"a short secret": {Keys: []Key{{Key: []byte("short")}}},
-		"no key at all":  {Keys: []Key{{Key: 7}}},
-		"plain http":     {JWKS: "http://id.example/keys"},
-		"no URL":         {JWKS: "keys.json"},
+		"no key":              {},
+		"a short secret":      {Keys: []Key{{Key: []byte("short")}}},
+		"unknown type of key": {Keys: []Key{{Key: 7}}},
+		"plain http":          {JWKS: "http://id.example/keys"},
+		"no URL":              {JWKS: "keys.json"},
 	} {
 		if _, err := New(o); err == nil {
-			t.Errorf("%s is good", name)
+			t.Errorf("%s: New returned no error", name)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys, err := Parse(data)
 		if (len(keys) == 0) != (err != nil) {
-			t.Fatalf("%d keys and %v", len(keys), err)
+			t.Fatalf("got %d keys and error %v, want either", len(keys), err)
 		}
 		for _, k := range keys {
 			if _, err := k.algorithm(); err != nil {
@@ -247,7 +247,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(token)
 	f.Fuzz(func(t *testing.T, s string) {
 		if g, err := v.Verify(context.Background(), s); err == nil {
-			t.Fatalf("%q lets %q in", s, g.Name)
+			t.Fatalf("%q was accepted as a token of %q", s, g.Name)
 		}
 	})
 }
