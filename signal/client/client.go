@@ -17,26 +17,26 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// Options say how to sign in.
+// Options configure Dial. Only URL is required.
 type Options struct {
-	// URL of the server: scheme and host, http or https.
+	// URL is the scheme (http or https) and the host of the server.
 	URL  string
-	Name string // none if empty
-	// Token is a JWT or an API key, where the server wants one.
+	Name string // to sign in under; none if empty
+	// Token is a JWT or an API key, if the server requires one.
 	Token string
-	// Replace is the Secret of an earlier session of the same client, which ends then.
+	// Replace is the Secret of an earlier session of the same client. The server ends that session.
 	Replace string
 	// Events uses server-sent events and POST instead of a WebSocket.
 	Events bool
 
 	Header http.Header     // sent with every HTTP request, such as Origin
-	Dialer *gorilla.Dialer // gorilla.DefaultDialer
-	HTTP   *http.Client    // http.DefaultClient
-	// Backoff says how long to wait before the nth attempt to resume, from 0 on. Default: up to 0.25 s,
-	// twice as much each time, at most 5 s.
+	Dialer *gorilla.Dialer // default: gorilla.DefaultDialer
+	HTTP   *http.Client    // default: http.DefaultClient
+	// Backoff returns how long to wait before the nth attempt to resume; the first is 0. The default is a random time below a
+	// limit that is 0.25 s at first, doubles with each attempt, and ends at 5 s.
 	Backoff func(n int) time.Duration
-	// PingEvery is how often the server is asked for a sign of life: 10 s. Half as much later without one the
-	// connection is given up.
+	// PingEvery is the interval at which the client pings the server; the default is 10 s. A connection over which nothing
+	// arrives for one and a half intervals is given up.
 	PingEvery time.Duration
 }
 
@@ -48,29 +48,30 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Bye is why the server ended a session, or sent its client away.
+// Bye is the error of a session that the server has ended. Reasons are those of package native's "bye".
 type Bye struct {
 	Reason    string
-	Reconnect bool
+	Reconnect bool // whether the client should sign in again
 }
 
-func (b *Bye) Error() string { return "the server said goodbye: " + b.Reason }
+func (b *Bye) Error() string { return "the server ended the session: " + b.Reason }
 
 var (
-	// ErrClosed is the end that the user of a Client has chosen.
+	// ErrClosed is the error of a session that was ended by Close.
 	ErrClosed = errors.New("client is closed")
-	// ErrBacklog refuses a request while too many wait for a connection.
-	ErrBacklog = errors.New("too many messages wait for a connection")
-	errGap     = errors.New("a message is missing")
+	// ErrBacklog is returned for a request if 256 earlier ones are still unacknowledged. This happens while there is no
+	// connection.
+	ErrBacklog = errors.New("too many requests are unacknowledged")
+	errGap     = errors.New("a message from the server is missing")
 )
 
 const (
-	maxPending = 256
-	ackEvery   = 16
+	maxPending = 256 // unacknowledged requests
+	ackEvery   = 16  // messages received
 	writeWait  = 10 * time.Second
 )
 
-// Client is a session. Its methods may be called from any goroutine.
+// Client is a session. It is safe for concurrent use.
 type Client struct {
 	opts    Options
 	welcome wire.Message
@@ -79,17 +80,17 @@ type Client struct {
 	cancel  context.CancelCauseFunc
 	ended   chan struct{}
 
-	// Of the goroutine that reads.
-	lastSeq  uint64 // the number of the latest message
-	sinceAck int
+	// Accessed by the goroutine in run only.
+	lastSeq  uint64 // number of the latest message received
+	sinceAck int    // messages received since the latest acknowledgement
 
 	mu       sync.Mutex
-	conn     transport // nil while there is none
-	seq      uint64
-	pending  []unackedRequest // not acknowledged
-	refs     uint64
-	replies  map[string]chan wire.Message
-	received uint64 // what the reader has, for acks
+	conn     transport // nil while disconnected
+	seq      uint64    // number of the latest request
+	pending  []unackedRequest
+	refs     uint64                       // number of calls of Do
+	replies  map[string]chan wire.Message // where Do waits, by Ref
+	received uint64                       // copy of lastSeq, for acknowledgements
 }
 
 type unackedRequest struct {
@@ -97,7 +98,7 @@ type unackedRequest struct {
 	text []byte
 }
 
-// Dial signs in.
+// Dial signs in and returns the new session. The error wraps an *Error if the server refused. ctx applies to the sign-in only.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	o.Dialer = cmp.Or(o.Dialer, gorilla.DefaultDialer)
 	o.HTTP = cmp.Or(o.HTTP, http.DefaultClient)
@@ -115,32 +116,33 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	c.welcome, c.conn = first, conn
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	c.write(conn, wire.Request{Type: wire.Ack}.Encode()) // from now on the session is worth keeping
+	c.write(conn, wire.Request{Type: wire.Ack}.Encode()) // the server keeps a session for resumption only after this
 	go c.run(conn)
 	return c, nil
 }
 
 func backoff(n int) time.Duration {
-	most := min(250*time.Millisecond<<min(n, 10), 5*time.Second)
-	return time.Duration(rand.Int64N(int64(most)))
+	limit := min(250*time.Millisecond<<min(n, 10), 5*time.Second)
+	return time.Duration(rand.Int64N(int64(limit)))
 }
 
-// Welcome returns what the server said at the sign-in.
+// Welcome returns the server's reply to the sign-in.
 func (c *Client) Welcome() wire.Message { return c.welcome }
 
 // ID returns the client's ID, by which others can reach it.
 func (c *Client) ID() string { return c.welcome.ID }
 
-// Secret returns what proves to be this client.
+// Secret returns the secret of the session, for Options.Replace of a later one.
 func (c *Client) Secret() string { return c.welcome.Resume }
 
-// Events returns everything that is no answer to Do, in order. It is closed when the session is over.
+// Events returns the channel of all messages that are not replies to Do, in order. It is closed when the session ends.
 func (c *Client) Events() <-chan wire.Message { return c.events }
 
-// Err returns why the session is over, once Events is closed.
+// Err returns why the session ended. It returns nil while the session goes on.
 func (c *Client) Err() error { return context.Cause(c.ctx) }
 
-// Close says goodbye and waits until nothing of the client runs any more.
+// Close ends the session, and tells the server if there is a connection. It returns when all goroutines of the client have
+// ended.
 func (c *Client) Close() {
 	c.mu.Lock()
 	if c.conn != nil {
@@ -151,30 +153,31 @@ func (c *Client) Close() {
 	<-c.ended
 }
 
-// end ends the session on this side.
+// end ends the session on this side only.
 func (c *Client) end(why error) {
 	c.cancel(why)
 	c.dropTransport(nil)
 }
 
-// dropTransport gives up a connection, or whichever there is.
-func (c *Client) dropTransport(which transport) {
+// dropTransport closes t if it is the current connection. If t is nil, it closes the current connection.
+func (c *Client) dropTransport(t transport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != nil && (which == nil || which == c.conn) {
+	if c.conn != nil && (t == nil || t == c.conn) {
 		c.conn.Close()
 		c.conn = nil
 	}
 }
 
-// Send queues a request. Ref is left to Do.
+// Send sends a request, now or when the session is resumed. It does not wait for a reply. The request must have no Ref, which
+// is reserved for Do. The error is ErrBacklog, or that of Err if the session has ended.
 func (c *Client) Send(r wire.Request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.send(r)
 }
 
-// send numbers a request and keeps it until the server has it. The caller holds mu.
+// send numbers a request and keeps it until the server acknowledges it. The caller holds mu.
 func (c *Client) send(r wire.Request) error {
 	if err := context.Cause(c.ctx); err != nil {
 		return err
@@ -192,7 +195,7 @@ func (c *Client) send(r wire.Request) error {
 	return nil
 }
 
-// write sends texts, or gives the connection up: whatever is numbered is sent again on the next one.
+// write sends texts. If that fails, it closes the connection; numbered requests are sent again over the next one.
 func (c *Client) write(to transport, texts ...[]byte) {
 	if len(texts) == 0 {
 		return
@@ -202,23 +205,23 @@ func (c *Client) write(to transport, texts ...[]byte) {
 	}
 }
 
-// Do sends a request and returns its answer. A refusal is an *Error. When ctx ends first the request may
-// or may not have been done.
+// Do sends a request and returns the reply. The error is an *Error if the server refused. If ctx or the session ends first,
+// it is unknown whether the server has handled the request.
 func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Message, error) {
-	answered := make(chan wire.Message, 1)
+	reply := make(chan wire.Message, 1)
 	c.mu.Lock()
 	c.refs++
 	ref := strconv.FormatUint(c.refs, 10)
 	r.Ref = json.RawMessage(ref)
-	c.replies[ref] = answered
+	c.replies[ref] = reply
 	err := c.send(r)
 	c.mu.Unlock()
-	defer c.forget(ref)
+	defer c.forgetReply(ref)
 	if err != nil {
 		return wire.Message{}, err
 	}
 	select {
-	case m := <-answered:
+	case m := <-reply:
 		if m.Type == wire.Fail {
 			return m, &Error{m.Code, m.Text}
 		}
@@ -230,7 +233,7 @@ func (c *Client) Do(ctx context.Context, r wire.Request) (wire.Message, error) {
 	}
 }
 
-func (c *Client) forget(ref string) {
+func (c *Client) forgetReply(ref string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.replies, ref)

@@ -23,10 +23,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
-// server is what a daemon has of signalling, behind a proxy that can break.
+// server is the signalling part of the daemon, behind a proxy that can break connections.
 type server struct {
 	t    *testing.T
 	hub  *signal.Hub
@@ -72,7 +72,7 @@ func start(t *testing.T, changes ...func(*signal.Limits)) *server {
 	return s
 }
 
-// dial signs in by way of the proxy.
+// dial signs in through the proxy.
 func (s *server) dial(name string, changes ...func(*client.Options)) (*client.Client, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -87,7 +87,7 @@ func (s *server) dial(name string, changes ...func(*client.Options)) (*client.Cl
 	return c, err
 }
 
-// mustDial returns a client whose session is worth keeping: the server has heard from it after its hello.
+// mustDial returns a client whose session can be resumed, because the server has received a message after the hello.
 func (s *server) mustDial(name string, changes ...func(*client.Options)) *client.Client {
 	s.t.Helper()
 	c, err := s.dial(name, changes...)
@@ -111,7 +111,7 @@ func overEvents(o *client.Options) { o.Events = true }
 
 func overWebSocket(*client.Options) {}
 
-// forEachTransport runs a test over both.
+// forEachTransport runs a test over a WebSocket and over events.
 func forEachTransport(t *testing.T, test func(t *testing.T, over func(*client.Options))) {
 	for name, over := range map[string]func(*client.Options){"WebSocket": overWebSocket, "events": overEvents} {
 		t.Run(name, func(t *testing.T) { test(t, over) })
@@ -122,7 +122,7 @@ func note(to, data string) wire.Request {
 	return wire.Request{Type: wire.Send, To: to, Kind: "note", Data: json.RawMessage(data)}
 }
 
-// wantNote wants the next message from another client to be this.
+// wantNote fails the test unless the next message from another client is data.
 func wantNote(t *testing.T, c *client.Client, data string) {
 	t.Helper()
 	m, err := c.Wait(timeout(t), wire.Delivery)
@@ -142,7 +142,7 @@ func TestSignInAndMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantNote(t, bo, `{"a":[1,2]}`)
-		for i := range 100 { // far more than are acknowledged at once
+		for i := range 100 { // many more than the client acknowledges at once
 			if err := bo.Send(note("al", fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +153,7 @@ func TestSignInAndMessages(t *testing.T) {
 		_, err := al.Do(timeout(t), note("nobody", "1"))
 		var refused *client.Error
 		if !errors.As(err, &refused) || refused.Code != signal.ErrPeerOffline.Code {
-			t.Errorf("a note to nobody: %v", err)
+			t.Errorf("a note to a name that is free: %v", err)
 		}
 	})
 }
@@ -165,11 +165,11 @@ func TestRefusedSignIn(t *testing.T) {
 		_, err := s.dial("al", over)
 		var refused *client.Error
 		if !errors.As(err, &refused) || refused.Code != signal.ErrNameTaken.Code {
-			t.Errorf("sign in twice: %v", err)
+			t.Errorf("second sign-in under the same name: %v", err)
 		}
 		s.proxy.close()
 		if _, err := s.dial("bo", over); err == nil || errors.As(err, &refused) {
-			t.Errorf("sign in nowhere: %v", err)
+			t.Errorf("sign-in without a server: %v", err)
 		}
 	})
 }
@@ -177,17 +177,18 @@ func TestRefusedSignIn(t *testing.T) {
 func TestCalls(t *testing.T) {
 	s := start(t)
 	al, bo := s.mustDial("al"), s.mustDial("bo", overEvents)
-	made, err := al.Do(timeout(t), wire.Request{Type: wire.Create})
-	if err != nil || made.Call == "" || len(made.ICEServers) != 1 || !strings.HasSuffix(made.Link, made.Call) {
-		t.Fatalf("created %+v, %v", made, err)
+	created, err := al.Do(timeout(t), wire.Request{Type: wire.Create})
+	if err != nil || created.Call == "" || len(created.ICEServers) != 1 || !strings.HasSuffix(created.Link, created.Call) {
+		t.Fatalf("created %+v, %v", created, err)
 	}
-	if err := al.Send(wire.Request{Type: wire.Send, Call: made.Call, Kind: "offer", Data: json.RawMessage(`"early"`)}); err != nil {
+	if err := al.Send(wire.Request{Type: wire.Send, Call: created.Call, Kind: "offer", Data: json.RawMessage(`"early"`)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := al.Do(timeout(t), wire.Request{Type: wire.Unwatch}); err != nil { // what was sent before has come
+	// The reply to a later request means that the server has handled the offer.
+	if _, err := al.Do(timeout(t), wire.Request{Type: wire.Unwatch}); err != nil {
 		t.Fatal(err)
 	}
-	joined, err := bo.Do(timeout(t), wire.Request{Type: wire.Join, Call: made.Call})
+	joined, err := bo.Do(timeout(t), wire.Request{Type: wire.Join, Call: created.Call})
 	if err != nil || len(joined.Parties) != 1 || joined.Parties[0].ID != al.ID() {
 		t.Fatalf("joined %+v, %v", joined, err)
 	}
@@ -195,7 +196,7 @@ func TestCalls(t *testing.T) {
 	if m, err := al.Wait(timeout(t), wire.PartyJoined); err != nil || m.ID != bo.ID() {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if _, err := bo.Do(timeout(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
+	if _, err := bo.Do(timeout(t), wire.Request{Type: wire.Hangup, Call: created.Call}); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := al.Wait(timeout(t), wire.Ended); err != nil || m.Reason != "hangup" {
@@ -203,7 +204,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// A connection that breaks is resumed, with what was said meanwhile on either side.
+// A session is resumed when its connection breaks, and messages of both sides that were sent meanwhile are delivered.
 func TestResume(t *testing.T) {
 	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
@@ -222,7 +223,7 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// A connection that goes on without carrying anything is given up after one and a half intervals of pings.
+// A connection over which nothing arrives for one and a half ping intervals is given up, even though it stays open.
 func TestSilentConnectionIsGivenUp(t *testing.T) {
 	s := start(t)
 	al := s.mustDial("al", func(o *client.Options) { o.PingEvery = 100 * time.Millisecond })
@@ -234,7 +235,7 @@ func TestSilentConnectionIsGivenUp(t *testing.T) {
 	wantNote(t, al, "1")
 }
 
-// waitUntilForgotten waits until the server has given up the session with the secret, and returns a back-off of no time.
+// waitUntilForgotten is a Backoff that waits until the server has dropped the session whose secret is in the channel.
 func (s *server) waitUntilForgotten(secret chan string) time.Duration {
 	token := <-secret
 	secret <- token
@@ -248,30 +249,30 @@ func (s *server) waitUntilForgotten(secret chan string) time.Duration {
 	return 0
 }
 
-func TestSessionThatCantBeResumed(t *testing.T) {
+func TestSessionThatCannotBeResumedEnds(t *testing.T) {
 	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		secret := make(chan string, 1)
 		al := s.mustDial("al", over, func(o *client.Options) { o.Backoff = func(int) time.Duration { return s.waitUntilForgotten(secret) } })
 		secret <- al.Secret()
-		soon := *s.hub.Limits()
-		soon.ResumeWithin = time.Millisecond // set after the sign-in, because over events that is two requests
-		if err := s.hub.SetLimits(soon); err != nil {
+		limits := *s.hub.Limits()
+		limits.ResumeWithin = time.Millisecond // not before, because a sign-in over events takes two requests
+		if err := s.hub.SetLimits(limits); err != nil {
 			t.Fatal(err)
 		}
 		s.cut()
-		for range al.Events() { // until it is over
+		for range al.Events() { // until the session ends
 			continue
 		}
 		var refused *client.Error
 		if err := al.Err(); !errors.As(err, &refused) || refused.Code != signal.ErrResync.Code {
-			t.Errorf("the end is %v", err)
+			t.Errorf("the session ended with %v", err)
 		}
 		if err := al.Send(note("bo", "1")); err == nil {
-			t.Error("something was sent after the end")
+			t.Error("Send succeeded after the session had ended")
 		}
 		if _, err := al.Do(timeout(t), note("bo", "1")); err == nil {
-			t.Error("something was done after the end")
+			t.Error("Do succeeded after the session had ended")
 		}
 	})
 }
@@ -285,7 +286,7 @@ func TestReplace(t *testing.T) {
 	}
 	var bye *client.Bye
 	if err := old.Err(); !errors.As(err, &bye) || bye.Reason != "replaced" || bye.Reconnect {
-		t.Errorf("the end is %v", err)
+		t.Errorf("the session ended with %v", err)
 	}
 	if again.Welcome().Name != "al" {
 		t.Errorf("welcome %+v", again.Welcome())
@@ -305,17 +306,17 @@ func TestClose(t *testing.T) {
 		}
 		closing.Wait()
 		if err := al.Err(); !errors.Is(err, client.ErrClosed) {
-			t.Errorf("the end is %v", err)
+			t.Errorf("the session ended with %v", err)
 		}
 		if m, err := bo.Wait(timeout(t), wire.Gone); err != nil || m.From != al.ID() {
 			t.Errorf("%+v, %v", m, err)
 		}
-		s.mustDial("al", over) // the name is free
+		s.mustDial("al", over) // the name is free again
 	})
 }
 
-// What waits for a connection is bounded.
-func TestBacklog(t *testing.T) {
+// The number of requests that wait for a connection is limited.
+func TestBacklogIsLimited(t *testing.T) {
 	s := start(t)
 	al := s.mustDial("al")
 	s.proxy.close()
@@ -327,11 +328,11 @@ func TestBacklog(t *testing.T) {
 		}
 	}
 	if !errors.Is(err, client.ErrBacklog) {
-		t.Errorf("Send: %v", err)
+		t.Errorf("1000 requests without a connection: got %v, want %v", err, client.ErrBacklog)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := al.Do(ctx, note("al", "1")); err == nil {
-		t.Error("a request was done without a connection")
+		t.Error("Do succeeded without a connection")
 	}
 }

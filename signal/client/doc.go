@@ -1,10 +1,12 @@
 // Package client is a Go client of icebox's native protocol, which package native specifies.
 //
-// A [Client] is one session. It numbers what it sends, acknowledges what it receives, and resumes the session when its
-// connection is lost, with exponential backoff and jitter, so that whoever uses it sees every message once and in
-// order and nothing of the reconnecting. When the session can't be resumed its events end, and
-// Err says why; what to do then (usually to Dial again) is for the caller, who alone knows what was lost.
+// A [Client] is one session. It numbers the messages that it sends, acknowledges those that it receives, and resumes the
+// session when its connection is lost, with exponential backoff and jitter. So its user gets every message once and in order,
+// and need not know about reconnections. If the session cannot be resumed, the channel [Client.Events] is closed and
+// [Client.Err] returns the reason. The user then usually calls Dial again; only the user knows which application state was
+// lost with the session.
 //
-// Requests are of package wire. [Client.Do] waits for the answer of one; [Client.Send] doesn't. Everything
-// that is no answer comes out of [Client.Events], which must be read: the server cuts off who doesn't.
+// Requests have the types of package wire. [Client.Do] waits for the reply to a request, [Client.Send] does not. All other
+// messages are sent to [Client.Events]. The user must receive from that channel, because the client stops reading while the
+// channel is full, and the server disconnects clients that do not read.
 package client

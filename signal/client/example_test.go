@@ -14,7 +14,7 @@ import (
 	"icebox/signal/signaltest/stack"
 )
 
-// Two clients meet in a call: one makes it and sends an offer into it, which waits there for the other.
+// Two clients meet in a call. The first creates it and sends an offer, which the server stores until the second joins.
 func Example() {
 	url, stop := runServer()
 	defer stop()
@@ -52,7 +52,7 @@ func Example() {
 	// Output: alice sends bob an offer: {"type":"offer","sdp":"v=0"}
 }
 
-// runServer is what a daemon has of signalling.
+// runServer runs the signalling part of the daemon.
 func runServer() (url string, stop func()) {
 	limits := signal.DefaultLimits()
 	hub, err := signal.New(signal.Options{}, limits)

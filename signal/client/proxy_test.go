@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// proxy passes connections on, until it is told not to.
+// proxy forwards TCP connections to a server. A test can cut them or make them silent.
 type proxy struct {
 	l      net.Listener
 	target string
@@ -18,11 +18,11 @@ type proxy struct {
 }
 
 type pair struct {
-	near, far net.Conn
-	silenced  atomic.Bool // what comes is swallowed
+	client, server net.Conn
+	silenced       atomic.Bool // bytes from both sides are discarded
 }
 
-func (p *pair) close() { _, _ = p.near.Close(), p.far.Close() }
+func (p *pair) close() { _, _ = p.client.Close(), p.server.Close() }
 
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
@@ -39,21 +39,21 @@ func (p *proxy) addr() string { return p.l.Addr().String() }
 
 func (p *proxy) accept() {
 	for {
-		near, err := p.l.Accept()
+		client, err := p.l.Accept()
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", p.target)
+		server, err := net.Dial("tcp", p.target)
 		if err != nil {
-			_ = near.Close()
+			_ = client.Close()
 			continue
 		}
-		both := &pair{near: near, far: far}
+		forwarded := &pair{client: client, server: server}
 		p.mu.Lock()
-		p.pairs = append(p.pairs, both)
+		p.pairs = append(p.pairs, forwarded)
 		p.mu.Unlock()
-		p.work.Go(func() { both.copyBytes(near, far) })
-		p.work.Go(func() { both.copyBytes(far, near) })
+		p.work.Go(func() { forwarded.copyBytes(client, server) })
+		p.work.Go(func() { forwarded.copyBytes(server, client) })
 	}
 }
 
@@ -74,7 +74,7 @@ func (p *pair) copyBytes(to, from net.Conn) {
 	}
 }
 
-// cut breaks all connections.
+// cut closes all connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +84,7 @@ func (p *proxy) cut() {
 	p.pairs = nil
 }
 
-// silence makes the connections that are there carry nothing any more.
+// silence keeps all current connections open, but discards their bytes from now on.
 func (p *proxy) silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

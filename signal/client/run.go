@@ -10,32 +10,32 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// run reads one connection after the other until the session is over.
-func (c *Client) run(to transport) {
+// run reads from t, and then from each connection on which the session was resumed, until the session ends.
+func (c *Client) run(t transport) {
 	defer close(c.ended)
 	defer close(c.events)
 	defer c.dropTransport(nil)
 	stopPings := make(chan struct{})
-	pings := make(chan struct{})
+	pingsStopped := make(chan struct{})
 	go func() {
-		defer close(pings)
+		defer close(pingsStopped)
 		c.pingLoop(stopPings)
 	}()
 	defer func() {
 		close(stopPings)
-		<-pings
+		<-pingsStopped
 	}()
-	for to != nil {
-		c.readMessages(to)
-		c.dropTransport(to)
-		to = c.reconnect()
+	for t != nil {
+		c.readMessages(t)
+		c.dropTransport(t)
+		t = c.reconnect()
 	}
 }
 
-// readMessages takes messages until the connection is lost or the session is over.
-func (c *Client) readMessages(from transport) {
+// readMessages handles messages until the connection is lost or the session ends.
+func (c *Client) readMessages(t transport) {
 	for c.ctx.Err() == nil {
-		text, err := from.Read(time.Now().Add(c.opts.PingEvery + c.opts.PingEvery/2))
+		text, err := t.Read(time.Now().Add(c.opts.PingEvery + c.opts.PingEvery/2))
 		if err != nil {
 			return
 		}
@@ -51,7 +51,8 @@ func (c *Client) readMessages(from transport) {
 	}
 }
 
-// isNextInOrder reports whether a numbered message is the next one.
+// isNextInOrder reports whether a numbered message is the next one. It also records and acknowledges that message. It ends the
+// session if a message is missing.
 func (c *Client) isNextInOrder(m *wire.Message) bool {
 	if m.Seq <= c.lastSeq {
 		return false
@@ -72,25 +73,25 @@ func (c *Client) isNextInOrder(m *wire.Message) bool {
 	return true
 }
 
-// handleMessage does what a message asks for, or hands it on.
+// handleMessage handles a message of the protocol itself, or passes it to Do or Events.
 func (c *Client) handleMessage(m *wire.Message) {
 	switch m.Type {
 	case wire.Ack, wire.Pong, wire.Resumed:
 		c.forgetAcked(m.Ack)
 		return
 	case wire.Bye:
-		if m.Reason != "restarting" { // whoever is back before the old process has gone may go on
+		if m.Reason != "restarting" { // otherwise try to resume, which works while the old process is still running
 			c.cancel(&Bye{m.Reason, m.Reconnect != nil && *m.Reconnect})
 		}
 		return
 	}
 	if m.Ref != nil {
 		c.mu.Lock()
-		answered, ok := c.replies[string(m.Ref)]
+		reply, ok := c.replies[string(m.Ref)]
 		delete(c.replies, string(m.Ref))
 		c.mu.Unlock()
 		if ok {
-			answered <- *m // has room for it
+			reply <- *m // never blocks: the channel is buffered, and gets one reply
 			return
 		}
 	}
@@ -100,14 +101,14 @@ func (c *Client) handleMessage(m *wire.Message) {
 	}
 }
 
-// forgetAcked forgets what the server has.
+// forgetAcked removes the pending requests that the server has acknowledged, which are those numbered up to n.
 func (c *Client) forgetAcked(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pending = slices.DeleteFunc(c.pending, func(p unackedRequest) bool { return p.seq <= n })
 }
 
-// reconnect resumes the session on a new connection, and returns nil when it is over.
+// reconnect resumes the session on a new connection. It returns nil if the session has ended.
 func (c *Client) reconnect() transport {
 	for n := 0; c.ctx.Err() == nil; n++ {
 		t := time.NewTimer(c.opts.Backoff(n))
@@ -134,25 +135,26 @@ func (c *Client) reconnect() transport {
 	return nil
 }
 
-// resendPending sends again what the server doesn't have, and everything new on this connection from now on.
-func (c *Client) resendPending(to transport, has uint64) bool {
-	c.forgetAcked(has)
+// resendPending makes t the current connection, and sends the requests over it that the server has not received: those
+// numbered above acked. It returns false if the session has ended.
+func (c *Client) resendPending(t transport, acked uint64) bool {
+	c.forgetAcked(acked)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
-		to.Close()
+		t.Close()
 		return false
 	}
-	c.conn, c.sinceAck = to, 0
+	c.conn, c.sinceAck = t, 0
 	texts := make([][]byte, 0, len(c.pending))
 	for _, p := range c.pending {
 		texts = append(texts, p.text)
 	}
-	c.write(to, texts...)
+	c.write(t, texts...)
 	return true
 }
 
-// pingLoop asks for signs of life.
+// pingLoop pings the server every PingEvery until stop is closed.
 func (c *Client) pingLoop(stop <-chan struct{}) {
 	t := time.NewTicker(c.opts.PingEvery)
 	defer t.Stop()
@@ -170,8 +172,8 @@ func (c *Client) pingLoop(stop <-chan struct{}) {
 	}
 }
 
-// Wait returns the next event of a type and drops those before it. It is for programs that do one thing at a
-// time.
+// Wait receives from Events until there is a message of the given type, and returns that message. It drops the others. It is
+// for programs that need no other events while they wait.
 func (c *Client) Wait(ctx context.Context, kind string) (wire.Message, error) {
 	for {
 		select {

@@ -19,14 +19,14 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// transport carries texts until it is closed. Write is called by one goroutine at a time, and so is Read.
+// transport carries messages until it is closed. One goroutine at a time calls Read, and one at a time calls Write.
 type transport interface {
 	Read(deadline time.Time) ([]byte, error)
 	Write(texts [][]byte, deadline time.Time) error
-	Close() // any goroutine, any number of times
+	Close() // may be called by any goroutine, more than once
 }
 
-// connect connects and says hello. The first message is the welcome or what stands for it.
+// connect connects and sends hello. It returns the server's first message, which is a welcome or a resumed.
 func (o *Options) connect(ctx context.Context, hello wire.Request) (transport, wire.Message, error) {
 	if o.Events {
 		return o.openEvents(ctx, hello)
@@ -73,7 +73,7 @@ func (o *Options) openWebSocket(ctx context.Context, hello wire.Request) (transp
 	return s, m, err
 }
 
-// decodeFirst reads the decodeFirst message.
+// decodeFirst decodes the server's first message. It returns a refusal as an *Error.
 func decodeFirst(text []byte) (m wire.Message, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, err
@@ -84,7 +84,7 @@ func decodeFirst(text []byte) (m wire.Message, err error) {
 	case wire.Fail:
 		return m, &Error{m.Code, m.Text}
 	default:
-		return m, fmt.Errorf("unexpected message %q", m.Type)
+		return m, fmt.Errorf("the first message has the unexpected type %q", m.Type)
 	}
 }
 
@@ -106,7 +106,7 @@ func (s *wsTransport) Write(texts [][]byte, deadline time.Time) error {
 
 func (s *wsTransport) Close() { _ = s.ws.Close() }
 
-// eventTransport is an event stream, with POST for the other direction.
+// eventTransport is an event stream from the server, with a POST for each message to it.
 type eventTransport struct {
 	opts   *Options
 	secret string
@@ -117,7 +117,7 @@ type eventTransport struct {
 	once   sync.Once
 }
 
-// openEvents signs in, if need be, and opens the session's stream.
+// openEvents opens the session's event stream. It signs in before, unless hello resumes a session.
 func (o *Options) openEvents(ctx context.Context, hello wire.Request) (transport, wire.Message, error) {
 	var m wire.Message
 	if hello.Resume == "" {
@@ -150,7 +150,7 @@ func (o *Options) openEvents(ctx context.Context, hello wire.Request) (transport
 	return s, resumed, nil
 }
 
-// openStream returns the first event.
+// openStream opens the event stream from the message after seq on, and returns the first event.
 func (s *eventTransport) openStream(seq uint64) ([]byte, error) {
 	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.opts.endpoint("/v1/events"), nil)
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *eventTransport) openStream(seq uint64) ([]byte, error) {
 	}
 	s.opts.authorize(r, s.secret)
 	r.Header.Set("Last-Event-ID", strconv.FormatUint(seq, 10))
-	resp, err := s.opts.HTTP.Do(r) //nolint:bodyclose // Close does, when the stream is over
+	resp, err := s.opts.HTTP.Do(r) //nolint:bodyclose // Close closes it when the stream ends
 	if err != nil {
 		return nil, err
 	}
@@ -174,9 +174,9 @@ func (s *eventTransport) openStream(seq uint64) ([]byte, error) {
 	return s.Read(time.Now().Add(writeWait))
 }
 
-// Read implements conn. A comment is a sign of life, which begins a new wait of the same length.
+// Read implements transport. A comment in the stream is a sign of life: it extends the deadline by the original wait.
 func (s *eventTransport) Read(deadline time.Time) ([]byte, error) {
-	wait := max(time.Until(deadline), 25*time.Second) // comments come every 15 s
+	wait := max(time.Until(deadline), 25*time.Second) // the server sends a comment every 15 s
 	t := time.AfterFunc(wait, s.cancel)
 	defer t.Stop()
 	for {
@@ -194,7 +194,7 @@ func (s *eventTransport) Read(deadline time.Time) ([]byte, error) {
 func (s *eventTransport) Write(texts [][]byte, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(s.ctx, deadline)
 	defer cancel()
-	for _, t := range texts { // one at a time: an array may be above the limit
+	for _, t := range texts { // one POST each, because an array of all might exceed the server's size limit
 		if _, err := s.opts.post(ctx, "/v1/send", s.secret, t); err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (o *Options) authorize(r *http.Request, secret string) {
 	}
 }
 
-// post returns the answer to a POST; a refusal is an *Error.
+// post sends a POST and returns the body of the response. A refusal is returned as an *Error.
 func (o *Options) post(ctx context.Context, path, secret string, body []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.endpoint(path), bytes.NewReader(body))
 	if err != nil {
