@@ -1,4 +1,5 @@
-// Package signaltest has helpers for the tests of protocols. It imports no protocol, so that a protocol's own tests can use it.
+// Package signaltest provides helpers for the tests of protocol packages. It imports none of them, so that their internal
+// tests can use it.
 package signaltest
 
 import (
@@ -11,23 +12,23 @@ import (
 	"icebox/signal"
 )
 
-// patience is how long a hub may take to shut down.
-const patience = 20 * time.Second
+// shutdownTimeout is how long a hub may take to shut down.
+const shutdownTimeout = 20 * time.Second
 
-// Access admits every request as the same visitor. It implements what protocols ask of the gateway.
+// Access admits every request as the same visitor. It stands in for gateway.Access.
 type Access struct{ Visitor signal.Visitor }
 
-// AdmitWebSocket returns the visitor.
+// AdmitWebSocket returns the visitor. The release function does nothing.
 func (a Access) AdmitWebSocket(http.ResponseWriter, bool) (v signal.Visitor, release func(), ok bool) {
 	return a.Visitor, func() {}, true
 }
 
-// AdmitHello returns the visitor.
+// AdmitHello returns the visitor. The release function does nothing.
 func (a Access) AdmitHello(http.ResponseWriter) (v signal.Visitor, release func(), ok bool) {
 	return a.Visitor, func() {}, true
 }
 
-// AllowCORS does nothing.
+// AllowCORS sets no headers, and never treats a request as a preflight.
 func (a Access) AllowCORS(http.ResponseWriter, string) (preflight bool) { return false }
 
 // RefuseMethod answers with status 405.
@@ -35,11 +36,11 @@ func (a Access) RefuseMethod(w http.ResponseWriter, allowed string) {
 	http.Error(w, "use "+allowed, http.StatusMethodNotAllowed)
 }
 
-// CloseAtEnd shuts the hub down and closes its server when the test ends.
+// CloseAtEnd shuts down the hub and then closes the server when the test ends.
 func CloseAtEnd(tb testing.TB, hub *signal.Hub, srv *httptest.Server) {
 	tb.Helper()
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
 		if err := hub.Shutdown(ctx); err != nil {
 			tb.Errorf("shutdown: %v", err)

@@ -1,4 +1,5 @@
-// Package stack joins the gateway, the native protocol and the classic one as the daemon does, for tests of what clients meet.
+// Package stack combines the gateway, the native protocol and the classic protocol in the same way as the daemon, for tests
+// that act as clients.
 package stack
 
 import (
@@ -11,7 +12,7 @@ import (
 	"icebox/signal/protocol/native"
 )
 
-// Listener returns the handler of a listener that speaks the native protocol and the classic one, after those that l mounts.
+// Listener returns the handler of a listener that serves l.Mounts, and then the native protocol and the classic one.
 func Listener(gate *gateway.Gateway, hub *signal.Hub, l gateway.Listener) (http.Handler, error) {
 	n, err := native.New(native.Options{Hub: hub, ICE: gate.SignInICE, Authorize: gate.AuthorizeHello})
 	if err != nil {
