@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"icebox/cmd/icebox/daemon"
 	"icebox/config"
 )
 
@@ -30,7 +31,7 @@ func (p *program) checkCommand() *cobra.Command {
 			_, _ = fmt.Fprintf(p.stderr, "icebox: note: %s\n", shared)
 		}
 		p.noteRelays(cfg)
-		if _, _, err := signalLimits(cfg); err != nil {
+		if err := daemon.Check(cfg); err != nil {
 			return &exitError{exitUsage, err}
 		}
 		_, err = fmt.Fprint(p.stdout, cfg.Effective())

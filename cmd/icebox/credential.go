@@ -10,14 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"icebox/cmd/icebox/endpoints"
 	"icebox/cmd/icebox/statedir"
 	"icebox/config"
 	"icebox/turnserver/credential"
 )
-
-// mintingSecret is the state file that credentials are minted and verified
-// with.
-const mintingSecret = "minting.secret"
 
 // credentialOptions are the flags of the command credential.
 type credentialOptions struct {
@@ -70,11 +67,11 @@ func (p *program) credential(cfg *config.Config, name string, o credentialOption
 	if err != nil {
 		return err
 	}
-	network, err := newNetwork(cfg)
+	host, err := endpoints.ThisHost(cfg)
 	if err != nil {
 		return err
 	}
-	stun, turn := network.catalogue(cfg).uris(o.host, o.dtls)
+	stun, turn := host.Catalogue(cfg, endpoints.ConfiguredPorts(cfg)).URIs(o.host, o.dtls)
 	servers := []iceServer{}
 	if len(stun) > 0 {
 		servers = append(servers, iceServer{URLs: stun})
@@ -103,7 +100,7 @@ func (p *program) mint(cfg *config.Config, name string, ttl time.Duration) (cred
 	dir, err := statedir.OpenExisting(cfg.StateDir, newLogger(p.stderr, cfg.Log, nil))
 	var secret []byte
 	if err == nil {
-		secret, err = dir.ReadSecret(mintingSecret)
+		secret, err = dir.ReadSecret(statedir.MintingSecret)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

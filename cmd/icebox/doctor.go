@@ -12,6 +12,7 @@ import (
 
 	"icebox/cmd/icebox/admin"
 	"icebox/cmd/icebox/doctor"
+	"icebox/cmd/icebox/endpoints"
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
 )
@@ -77,28 +78,28 @@ func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding 
 
 // relays returns what the doctor should know about the addresses to relay from.
 func relays(cfg *config.Config) doctor.Relays {
-	network, err := newNetwork(cfg)
+	host, err := endpoints.ThisHost(cfg)
 	if err != nil {
 		return doctor.Relays{Err: err}
 	}
-	choice, err := network.chooseRelay(&cfg.TURN)
+	choice, err := host.ChooseRelay(&cfg.TURN)
 	text, fix := choice.LastResort()
-	return doctor.Relays{Addresses: choice.Describe(network.advertised), LastResort: text, Fix: fix, Err: err}
+	return doctor.Relays{Addresses: choice.Describe(host.Advertised), LastResort: text, Fix: fix, Err: err}
 }
 
 // targets are the transports that a client on this host can try. Where the host's
 // addresses and the configuration don't agree there are none, which other findings say.
 func targets(cfg *config.Config) []doctor.Target {
-	network, err := newNetwork(cfg)
-	if err != nil || len(network.local) == 0 {
+	host, err := endpoints.ThisHost(cfg)
+	if err != nil || len(host.Local) == 0 {
 		return nil
 	}
 	var all []doctor.Target
 	for _, l := range cfg.TURN.Listen {
 		local := l.Address.Addr
 		if !local.IsValid() || local.IsUnspecified() {
-			local = network.local[0]
-			for _, a := range network.local {
+			local = host.Local[0]
+			for _, a := range host.Local {
 				if l.Address.Addr.IsValid() && a.Is4() == l.Address.Addr.Is4() {
 					local = a
 					break
@@ -108,7 +109,7 @@ func targets(cfg *config.Config) []doctor.Target {
 		if l.Address.Port == 0 || l.ProxyProtocol {
 			continue // nobody knows the port, or a client can't speak to it
 		}
-		public := sockets.Advertised(network.pairs, local)
+		public := host.Advertised(local)
 		for _, t := range l.Transports {
 			all = append(all, doctor.Target{
 				Transport: t, Public: netip.AddrPortFrom(public, l.Address.Port), Local: netip.AddrPortFrom(local, l.Address.Port),

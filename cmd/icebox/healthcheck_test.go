@@ -2,12 +2,18 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"icebox/cmd/icebox/admin"
 )
 
 func TestHealthcheck(t *testing.T) {
@@ -52,5 +58,20 @@ func TestHealthcheckWithoutTheState(t *testing.T) {
 	}
 	if _, err := os.Stat(other.state); !os.IsNotExist(err) {
 		t.Errorf("the command made %s", other.state)
+	}
+}
+
+// icebox healthcheck fails for a stuck relay, also while the daemon drains.
+func TestHealthcheckOfAStuckRelay(t *testing.T) {
+	var status admin.Status
+	server := httptest.NewServer(admin.Handler(admin.Options{Gatherer: prometheus.NewRegistry(), Status: func() admin.Status { return status }}))
+	defer server.Close()
+	p := &program{stdout: io.Discard}
+	for name, draining := range map[string]*admin.Draining{"serving": nil, "draining": {Sessions: 1}} {
+		status = admin.Status{Problem: "the reason", Draining: draining}
+		err := p.healthcheck(t.Context(), admin.Access{Address: strings.TrimPrefix(server.URL, "http://")})
+		if err == nil || !strings.Contains(err.Error(), "the reason") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

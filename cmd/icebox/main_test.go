@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"icebox/cmd/icebox/admin"
+	"icebox/cmd/icebox/statedir"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -96,7 +97,7 @@ func TestServeAndStop(t *testing.T) {
 			if _, body := get(t, p.admin()+"/metrics"); !strings.Contains(body, "icebox_build_info{") || !strings.Contains(body, "icebox_turn_") {
 				t.Errorf("/metrics: %s", body)
 			}
-			if info, err := os.Stat(filepath.Join(h.state, mintingSecret)); err != nil || info.Mode().Perm() != 0o600 {
+			if info, err := os.Stat(filepath.Join(h.state, statedir.MintingSecret)); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("the secret: %v, %v", info, err)
 			}
 			p.signal(s)

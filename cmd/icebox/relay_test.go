@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v3"
+
+	"icebox/cmd/icebox/statedir"
 )
 
 // minted is what `icebox credential --json` prints.
@@ -200,7 +202,7 @@ tls: self-signed
 		t.Errorf("status %d", status)
 	}
 	printed := p.out.String() + icebox(t, nil, h.args("check")...).stdout
-	secret, err := os.ReadFile(filepath.Join(h.state, mintingSecret))
+	secret, err := os.ReadFile(filepath.Join(h.state, statedir.MintingSecret))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"icebox/cmd/icebox/daemon"
 	"icebox/config"
 )
 
@@ -31,14 +31,14 @@ func (p *program) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		again := func() (*config.Config, error) { return p.load(flags) }
-		return failure(p.serve(cfg, again, p.credentialLine(flags)))
+		load := func() (*config.Config, error) { return p.load(flags) }
+		return failure(p.serve(cfg, load, p.credentialLine(flags)))
 	}
 	return cmd
 }
 
 // serve runs the daemon until a signal, an order or a failure ends it.
-func (p *program) serve(cfg *config.Config, again func() (*config.Config, error), credentialLine string) error {
+func (p *program) serve(cfg *config.Config, load func() (*config.Config, error), credentialLine string) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -47,26 +47,29 @@ func (p *program) serve(cfg *config.Config, again func() (*config.Config, error)
 	p.useQueues(cfg.Log)
 	level := new(slog.LevelVar)
 	log := p.daemonLogger(cfg.Log, level)
-	d, err := start(cfg, again, log, level, p.queues[0].Collectors())
+	d, err := daemon.Start(daemon.Options{
+		Config: cfg, Load: load, Log: log, Level: level, Version: versionLine(), Collectors: p.queues[0].Collectors(),
+		NotifySocket: p.getenv("NOTIFY_SOCKET"), WatchdogInterval: p.watchdogInterval(),
+	})
 	if err != nil {
 		return err
 	}
 	log.Info("ready", "took", time.Since(began).Round(time.Millisecond))
-	_, _ = fmt.Fprint(p.stdout, d.banner(credentialLine))
-	manager := p.getenv("NOTIFY_SOCKET")
-	if err := notify(manager, "READY=1"); err != nil {
-		log.Warn(err.Error())
+	_, _ = fmt.Fprint(p.stdout, d.Banner(credentialLine))
+	return d.Run(signals)
+}
+
+// watchdogInterval is how often the service manager wants to hear of this process,
+// sd_watchdog_enabled(3); 0 where it doesn't.
+func (p *program) watchdogInterval() time.Duration {
+	if pid := p.getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return 0
 	}
-	guarded, unguard := context.WithCancel(context.Background())
-	var watchdog sync.WaitGroup
-	watchdog.Go(func() {
-		guard(guarded, p.watchdogInterval(), d.alive, func() { _ = notify(manager, "WATCHDOG=1") })
-	})
-	defer watchdog.Wait()
-	defer unguard()
-	end := d.attend(signals, manager)
-	_ = notify(manager, "STOPPING=1")
-	return d.finish(end, signals)
+	n, err := strconv.ParseInt(p.getenv("WATCHDOG_USEC"), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return time.Duration(n) * time.Microsecond
 }
 
 // credentialLine is the command that mints a credential with the configuration

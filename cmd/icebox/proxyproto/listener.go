@@ -6,13 +6,13 @@ import (
 	"net"
 	"net/netip"
 
-	"icebox/cmd/icebox/intake"
+	"icebox/cmd/icebox/preaccept"
 )
 
 // Listen takes headers from those addresses that are trusted at the time, and
 // hands connections on without them. It owns raw.
-func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *intake.Listener {
-	return intake.New(raw, log, func(l *intake.Listener) intake.Look {
+func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *preaccept.Listener {
+	return preaccept.New(raw, log, func(l *preaccept.Listener) preaccept.Look {
 		return func(_ context.Context, c net.Conn) (func(), error) {
 			peer, ok := c.RemoteAddr().(*net.TCPAddr)
 			if !ok || !trusted(peer.AddrPort().Addr().Unmap()) {

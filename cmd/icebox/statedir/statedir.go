@@ -24,6 +24,9 @@ import (
 	"syscall"
 )
 
+// MintingSecret is the name of the secret that TURN credentials are minted and verified with.
+const MintingSecret = "minting.secret"
+
 const (
 	lockName = "lock"
 	// secretBytes of randomness are in a secret, in hexadecimal.

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"icebox/cmd/icebox/endpoints"
 	"icebox/config"
 	"icebox/signal"
 	"icebox/signal/gateway"
@@ -19,7 +20,7 @@ import (
 )
 
 // startSignalling makes the hub, and a handler for each of http.listen.
-func (d *daemon) startSignalling() error {
+func (d *Daemon) startSignalling() error {
 	log := d.signalLog()
 	limits, tokens, err := signalLimits(d.cfg())
 	if err != nil {
@@ -66,7 +67,7 @@ func (d *daemon) startSignalling() error {
 
 // toHTTPS sends everybody to the same place over https, at the first listener
 // that has it.
-func (d *daemon) toHTTPS() http.Handler {
+func (d *Daemon) toHTTPS() http.Handler {
 	port := ""
 	i := slices.IndexFunc(d.cfg().HTTP.Listen, func(l config.HTTPListen) bool { return l.TLS })
 	if i >= 0 && d.webGroup(i).Port != 443 {
@@ -75,9 +76,9 @@ func (d *daemon) toHTTPS() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := d.cfg().PublicHost
 		if host == "" {
-			host = d.catalogue.client(hostOnly(r.Host))
+			host = d.catalogue.HostFor(hostOnly(r.Host))
 		}
-		http.Redirect(w, r, "https://"+bracketed(host)+port+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		http.Redirect(w, r, "https://"+endpoints.Bracketed(host)+port+r.URL.RequestURI(), http.StatusPermanentRedirect)
 	})
 }
 
@@ -90,10 +91,16 @@ func hostOnly(header string) string {
 }
 
 // fetchKeys finds out before the first sign-in whether keys can be fetched. Nothing waits for it.
-func (d *daemon) fetchKeys(ctx context.Context) {
+func (d *Daemon) fetchKeys(ctx context.Context) {
 	if err := d.tokens.Prefetch(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
 	}
+}
+
+// Check reports mistakes in a valid configuration that only show when its parts are built.
+func Check(cfg *config.Config) error {
+	_, _, err := signalLimits(cfg)
+	return err
 }
 
 // signalLimits are the hub's, and what verifies its tokens, if access is by token.
@@ -163,13 +170,13 @@ func tokenVerifier(c config.JWT) (*token.Verifier, error) {
 
 // iceProvider joins the relay's credentials and the hub's sign-ins, which know
 // nothing of each other.
-func iceProvider(c *catalogue, minter *credential.Minter, longest func() time.Duration) signal.ICEProvider {
+func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, longest func() time.Duration) signal.ICEProvider {
 	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 		ttl := longest()
 		if r.TTL > 0 {
 			ttl = min(r.TTL, ttl)
 		}
-		stun, turn := c.uris(r.Host, false)
+		stun, turn := c.URIs(r.Host, false)
 		if len(turn) == 0 {
 			return signal.ICEServers{STUN: stun, TTL: ttl, Expires: time.Now().Add(ttl)}, nil
 		}
@@ -202,7 +209,7 @@ var proxyTraces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 
 // watchForProxy notes when the loopback listener http.listen[i] turns out to be
 // reached through a proxy, and so by anyone.
-func (d *daemon) watchForProxy(h http.Handler, i int) http.Handler {
+func (d *Daemon) watchForProxy(h http.Handler, i int) http.Handler {
 	var seen atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !seen.Load() && proxied(r) && seen.CompareAndSwap(false, true) {

@@ -1,4 +1,4 @@
-package oneport
+package sharedport
 
 import (
 	"bufio"
@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"icebox/cmd/icebox/certs"
-	"icebox/cmd/icebox/intake"
+	"icebox/cmd/icebox/preaccept"
 	"icebox/cmd/icebox/statedir"
 )
 
@@ -59,7 +59,7 @@ func share(t *testing.T) *shared {
 	return s
 }
 
-func (s *shared) close(l *intake.Listener, server *http.Server, served chan error) {
+func (s *shared) close(l *preaccept.Listener, server *http.Server, served chan error) {
 	_ = server.Close()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		s.t.Errorf("served: %v", err)

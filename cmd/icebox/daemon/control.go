@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,18 +26,18 @@ type answer struct {
 	err      error
 }
 
-func (d *daemon) orderReload(ctx context.Context) (admin.Reloaded, error) {
+func (d *Daemon) orderReload(ctx context.Context) (admin.Reloaded, error) {
 	a := d.order(ctx, order{})
 	return a.reloaded, a.err
 }
 
-func (d *daemon) orderDrain(ctx context.Context, within time.Duration) (admin.Draining, error) {
+func (d *Daemon) orderDrain(ctx context.Context, within time.Duration) (admin.Draining, error) {
 	a := d.order(ctx, order{drain: true, within: within})
 	return a.draining, a.err
 }
 
 // order hands o to the goroutine that attends to the daemon.
-func (d *daemon) order(ctx context.Context, o order) answer {
+func (d *Daemon) order(ctx context.Context, o order) answer {
 	o.reply = make(chan answer, 1)
 	select {
 	case d.orders <- o:
@@ -55,9 +56,27 @@ type ending struct {
 	failure error         // what broke; nil when somebody wants it to end
 }
 
+// Run serves until a signal, the command drain or a failure ends the daemon. It then shuts the daemon down and returns what
+// went wrong.
+func (d *Daemon) Run(signals <-chan os.Signal) error {
+	if err := d.notify("READY=1"); err != nil {
+		d.log.Warn(err.Error())
+	}
+	guarded, unguard := context.WithCancel(context.Background())
+	var watchdog sync.WaitGroup
+	watchdog.Go(func() {
+		guard(guarded, d.options.WatchdogInterval, d.alive, func() { _ = d.notify("WATCHDOG=1") })
+	})
+	defer watchdog.Wait()
+	defer unguard()
+	end := d.attend(signals)
+	_ = d.notify("STOPPING=1")
+	return d.finish(end, signals)
+}
+
 // attend obeys signals and orders, one at a time, until one of them, or a
 // failure, ends the daemon.
-func (d *daemon) attend(signals <-chan os.Signal, manager string) ending {
+func (d *Daemon) attend(signals <-chan os.Signal) ending {
 	defer close(d.deaf)
 	for {
 		select {
@@ -66,10 +85,10 @@ func (d *daemon) attend(signals <-chan os.Signal, manager string) ending {
 				d.log.Info("shutting down", "signal", s.String())
 				return d.ends(ending{drain: d.cfg().Shutdown.Drain})
 			}
-			_, _ = d.reloadFor(manager) // the outcome is in the log
+			_, _ = d.reloadAndNotify() // the outcome is in the log
 		case o := <-d.orders:
 			if !o.drain {
-				done, err := d.reloadFor(manager)
+				done, err := d.reloadAndNotify()
 				o.reply <- answer{reloaded: done, err: err}
 				continue
 			}
@@ -87,14 +106,14 @@ func (d *daemon) attend(signals <-chan os.Signal, manager string) ending {
 	}
 }
 
-func (d *daemon) ends(e ending) ending {
+func (d *Daemon) ends(e ending) ending {
 	d.drainFor(e.drain)
 	return e
 }
 
-// reloadFor reloads and tells the service manager.
-func (d *daemon) reloadFor(manager string) (admin.Reloaded, error) {
-	_ = notify(manager, "RELOADING=1")
+// reloadAndNotify reloads and tells the service manager.
+func (d *Daemon) reloadAndNotify() (admin.Reloaded, error) {
+	_ = d.notify("RELOADING=1")
 	changed, err := d.reload()
 	status := "STATUS=reloaded"
 	if err != nil {
@@ -102,14 +121,14 @@ func (d *daemon) reloadFor(manager string) (admin.Reloaded, error) {
 		status = "STATUS=the last reload was refused: " + first
 		err = admin.Refused(strings.Split(err.Error(), "\n"))
 	}
-	_ = notify(manager, "READY=1", status)
+	_ = d.notify("READY=1", status)
 	return admin.Reloaded{Changed: changed}, err
 }
 
 // finish shuts the daemon down. A signal that follows another one ends the wait
 // for it; one that follows an order gives running calls the time that it
 // would have given them without.
-func (d *daemon) finish(e ending, signals <-chan os.Signal) error {
+func (d *Daemon) finish(e ending, signals <-chan os.Signal) error {
 	drain, cut := context.WithTimeout(context.Background(), e.drain)
 	defer cut()
 	ended := make(chan error, 1)

@@ -1,24 +1,9 @@
-package main
+package daemon
 
 import (
 	"context"
-	"os"
-	"strconv"
 	"time"
 )
-
-// watchdogInterval is how often the service manager wants to hear of this process,
-// sd_watchdog_enabled(3); 0 where it doesn't.
-func (p *program) watchdogInterval() time.Duration {
-	if pid := p.getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
-		return 0
-	}
-	n, err := strconv.ParseInt(p.getenv("WATCHDOG_USEC"), 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return time.Duration(n) * time.Microsecond
-}
 
 // guard calls ping twice in each interval, each time after alive has returned nil, until ctx ends. While alive blocks or fails,
 // the service manager gets no ping. After the interval it ends the process, which then prints its goroutines.
@@ -42,7 +27,7 @@ func guard(ctx context.Context, interval time.Duration, alive func(context.Conte
 
 // alive returns when the daemon works, or when ctx ends. It takes and releases every lock that a working daemon does: those of
 // the state, and through the metrics those of the relay and the hub. Then it waits until the relay makes progress.
-func (d *daemon) alive(ctx context.Context) error {
+func (d *Daemon) alive(ctx context.Context) error {
 	d.storedStatus()
 	d.turn.Sessions()
 	_, _ = d.registry.Gather() // /metrics shows the errors

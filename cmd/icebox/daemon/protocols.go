@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"crypto/hkdf"
@@ -27,26 +27,26 @@ type protocol struct {
 }
 
 // constructors make each protocol when the first listener turns it on.
-var constructors = map[config.ProtocolName]func(*daemon) (*protocol, error){
-	config.YWebRTC:    func(d *daemon) (*protocol, error) { return d.newTopics(topics.YWebRTC()) },
-	config.Trystero:   func(d *daemon) (*protocol, error) { return d.newTopics(topics.Trystero()) },
-	config.PeerJS:     (*daemon).newPeerJS,
-	config.PocketBase: (*daemon).newPocketBase,
+var constructors = map[config.ProtocolName]func(*Daemon) (*protocol, error){
+	config.YWebRTC:    func(d *Daemon) (*protocol, error) { return d.newTopics(topics.YWebRTC()) },
+	config.Trystero:   func(d *Daemon) (*protocol, error) { return d.newTopics(topics.Trystero()) },
+	config.PeerJS:     (*Daemon).newPeerJS,
+	config.PocketBase: (*Daemon).newPocketBase,
 }
 
-func (d *daemon) newTopics(dialect topics.Dialect) (*protocol, error) {
+func (d *Daemon) newTopics(dialect topics.Dialect) (*protocol, error) {
 	h, err := topics.New(dialect, topics.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 	serve := func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { h.Serve(w, r, a) }
 	return &protocol{scheme: "ws", serve: serve}, err
 }
 
-func (d *daemon) newPeerJS() (*protocol, error) {
+func (d *Daemon) newPeerJS() (*protocol, error) {
 	h, err := peerjs.New(peerjs.Options{Hub: d.hub, Logger: d.signalLog(), Registerer: d.registry})
 	serve := func(w http.ResponseWriter, r *http.Request, a *gateway.Access) { h.Serve(w, r, a) }
 	return &protocol{scheme: "http", serve: serve}, err
 }
 
-func (d *daemon) newPocketBase() (*protocol, error) {
+func (d *Daemon) newPocketBase() (*protocol, error) {
 	secret, err := d.deriveSecret(pocketbase.Protocol)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (d *daemon) newPocketBase() (*protocol, error) {
 		Hub:    d.hub,
 		Secret: secret,
 		STUN: func(host string) []string {
-			stun, _ := d.catalogue.uris(host, false)
+			stun, _ := d.catalogue.URIs(host, false)
 			return stun
 		},
 		Logger:     d.signalLog(),
@@ -82,7 +82,7 @@ func pocketBaseAccounts(cfg *config.Config) pocketbase.Accounts {
 }
 
 // startNative makes the native protocol, which every listener has.
-func (d *daemon) startNative() (*native.Handler, error) {
+func (d *Daemon) startNative() (*native.Handler, error) {
 	secret, err := d.deriveSecret("calls")
 	if err != nil {
 		return nil, err
@@ -93,14 +93,14 @@ func (d *daemon) startNative() (*native.Handler, error) {
 }
 
 // deriveSecret returns a secret for one purpose, which is the same after a restart.
-func (d *daemon) deriveSecret(purpose string) ([]byte, error) {
+func (d *Daemon) deriveSecret(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, d.secret, nil, purpose, sha256.Size)
 }
 
-func (d *daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }
+func (d *Daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }
 
 // protocol returns a protocol, and makes it first if no listener has turned it on before.
-func (d *daemon) protocol(name config.ProtocolName) (*protocol, error) {
+func (d *Daemon) protocol(name config.ProtocolName) (*protocol, error) {
 	if p, ok := d.protocols[name]; ok {
 		return p, nil
 	}
@@ -117,7 +117,7 @@ func (d *daemon) protocol(name config.ProtocolName) (*protocol, error) {
 }
 
 // mounts are where the protocols of a listener are. Those that it turns on come before those that every listener has.
-func (d *daemon) mounts(l config.HTTPListen, n *native.Handler) ([]gateway.Mount, error) {
+func (d *Daemon) mounts(l config.HTTPListen, n *native.Handler) ([]gateway.Mount, error) {
 	var all []gateway.Mount
 	for _, m := range l.Protocols {
 		p, err := d.protocol(m.Protocol)

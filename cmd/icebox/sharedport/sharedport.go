@@ -1,4 +1,4 @@
-// Package oneport shares one TLS port between web clients and TURN clients,
+// Package sharedport shares one TLS port between web clients and TURN clients,
 // which get through networks that let out nothing but 443.
 //
 // The protocol that a client negotiates (ALPN) decides: h2 and http/1.1 are the web,
@@ -6,11 +6,11 @@
 // such as browsers for TURN, and old programs for HTTP: they are told apart by the first
 // byte they send, which is below 4 in a STUN request (RFC 8489 section 5) and a
 // letter in an HTTP request. Both let the client speak first. A client has 10 s
-// for the handshake and that byte (see package intake).
+// for the handshake and that byte (see package preaccept).
 //
 // WebSockets need HTTP/1.1: a browser that has an HTTP/2 connection opens another
 // one for them, on which it offers http/1.1 alone.
-package oneport
+package sharedport
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"icebox/cmd/icebox/intake"
+	"icebox/cmd/icebox/preaccept"
 )
 
 // Protocols are what a server on a shared port offers, the dearest first.
@@ -59,8 +59,8 @@ func NewCounter(r prometheus.Registerer) *prometheus.CounterVec {
 }
 
 // Share serves TURN on raw, which it owns, and hands on the web's connections.
-func Share(raw net.Listener, o Options) *intake.Listener {
-	return intake.New(raw, o.Log, func(l *intake.Listener) intake.Look {
+func Share(raw net.Listener, o Options) *preaccept.Listener {
+	return preaccept.New(raw, o.Log, func(l *preaccept.Listener) preaccept.Look {
 		return func(ctx context.Context, c net.Conn) (func(), error) {
 			decided, k := decide(ctx, tls.Server(c, o.TLS))
 			o.Connections.WithLabelValues(string(k)).Inc()

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 const progressLimit = 2 * time.Second
 
 // relayProblem returns an error if the relay makes no progress within progressLimit.
-func (d *daemon) relayProblem(ctx context.Context) error {
+func (d *Daemon) relayProblem(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, progressLimit)
 	defer cancel()
 	return d.checkRelay(ctx)
@@ -18,7 +18,7 @@ func (d *daemon) relayProblem(ctx context.Context) error {
 
 // awaitRelay returns once the relay makes progress. It logs an error if that takes longer than progressLimit. It returns an
 // error if ctx ends first.
-func (d *daemon) awaitRelay(ctx context.Context) error {
+func (d *Daemon) awaitRelay(ctx context.Context) error {
 	err := d.relayProblem(ctx)
 	if err == nil || ctx.Err() != nil {
 		return err

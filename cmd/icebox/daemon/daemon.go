@@ -1,7 +1,8 @@
-package main
+package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,7 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"icebox/cmd/icebox/admin"
-	"icebox/cmd/icebox/intake"
+	"icebox/cmd/icebox/endpoints"
+	"icebox/cmd/icebox/preaccept"
 	"icebox/cmd/icebox/relayaddr"
 	"icebox/cmd/icebox/sockets"
 	"icebox/cmd/icebox/statedir"
@@ -25,19 +27,38 @@ import (
 	"icebox/turnserver"
 )
 
-// daemon is all that serve runs.
-type daemon struct {
-	load     func() (*config.Config, error) // reads the configuration again
+// Options are fixed while the daemon runs. All but the last three are required.
+type Options struct {
+	Config *config.Config
+	Load   func() (*config.Config, error) // reads the configuration again, for a reload
+	Log    *slog.Logger
+	Level  *slog.LevelVar // the level of Log, which a reload sets
+
+	Version          string                 // a line for the banner and the metric icebox_build_info
+	Collectors       []prometheus.Collector // further metrics
+	NotifySocket     string                 // of the service manager, see sd_notify(3); "" if there is none
+	WatchdogInterval time.Duration          // the service manager expects two pings in it; 0: it expects none
+}
+
+func (o Options) validate() error {
+	if o.Config == nil || o.Load == nil || o.Log == nil || o.Level == nil {
+		return errors.New("daemon: Config, Load, Log and Level are required")
+	}
+	return nil
+}
+
+// Daemon is a running daemon.
+type Daemon struct {
+	options  Options
 	log      *slog.Logger
-	level    *slog.LevelVar
 	registry *prometheus.Registry
-	network  network
+	host     endpoints.Host
 	state    *statedir.Dir
 	secret   []byte // what our own credentials are signed with
 	certificate
 
 	opened    []sockets.Group // in the order of specs
-	catalogue *catalogue
+	catalogue *endpoints.Catalogue
 
 	turn       *turnserver.Server
 	checkRelay func(context.Context) error // of turn
@@ -49,7 +70,7 @@ type daemon struct {
 	handlers   []http.Handler                    // in the order of http.listen
 	web        []*webServer                      // likewise
 	admin      *webServer
-	intakes    []*intake.Listener // between sockets and servers
+	intakes    []*preaccept.Listener // between sockets and servers
 
 	running atomic.Pointer[config.Config] // what is in force
 	reloads *reloadMetrics
@@ -69,18 +90,20 @@ type daemon struct {
 	until    time.Time // when draining ends; zero before it begins
 }
 
-// start brings everything up or leaves nothing behind. load reads the
-// configuration again.
-func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Logger, level *slog.LevelVar, more []prometheus.Collector) (*daemon, error) {
-	d := &daemon{
-		load: load, log: log, level: level, registry: prometheus.NewRegistry(),
-		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
-		proxied: make([]bool, len(cfg.HTTP.Listen)), protocols: make(map[config.ProtocolName]*protocol),
+// Start starts a daemon, or returns an error and leaves nothing running.
+func Start(o Options) (*Daemon, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
-	d.running.Store(cfg)
+	d := &Daemon{
+		options: o, log: o.Log, registry: prometheus.NewRegistry(),
+		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
+		proxied: make([]bool, len(o.Config.HTTP.Listen)), protocols: make(map[config.ProtocolName]*protocol),
+	}
+	d.running.Store(o.Config)
 	d.registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
-	d.registry.MustRegister(more...)
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(o.Version))
+	d.registry.MustRegister(o.Collectors...)
 	d.reloads = newReloadMetrics(d.registry)
 	for _, step := range []func() error{d.prepare, d.open, d.startAdmin, d.startTURN, d.startSignalling, d.startWeb} {
 		if err := step(); err != nil {
@@ -96,10 +119,10 @@ func start(cfg *config.Config, load func() (*config.Config, error), log *slog.Lo
 
 // cfg is the configuration in force. Settings that a reload can't change are
 // the same in all of them.
-func (d *daemon) cfg() *config.Config { return d.running.Load() }
+func (d *Daemon) cfg() *config.Config { return d.running.Load() }
 
 // begin starts what runs beside the servers.
-func (d *daemon) begin() {
+func (d *Daemon) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.quit = cancel
 	d.work.Go(func() { d.certificate.watch(ctx) })
@@ -108,31 +131,31 @@ func (d *daemon) begin() {
 	}
 }
 
-func buildInfo() prometheus.Collector {
+func buildInfo(version string) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "icebox_build_info", Help: "1, labelled with the version.",
-		ConstLabels: prometheus.Labels{"version": versionLine()},
+		ConstLabels: prometheus.Labels{"version": version},
 	})
 	g.Set(1)
 	return g
 }
 
 // prepare does what can fail without a socket.
-func (d *daemon) prepare() error {
+func (d *Daemon) prepare() error {
 	var err error
-	if d.network, err = newNetwork(d.cfg()); err != nil {
+	if d.host, err = endpoints.ThisHost(d.cfg()); err != nil {
 		return err
 	}
 	if d.state, err = statedir.Open(d.cfg().StateDir, d.log); err != nil {
 		return err
 	}
-	if d.secret, err = d.state.Secret(mintingSecret); err != nil {
+	if d.secret, err = d.state.Secret(statedir.MintingSecret); err != nil {
 		return err
 	}
 	return d.openCertificate()
 }
 
-func (d *daemon) startAdmin() error {
+func (d *Daemon) startAdmin() error {
 	secret := admin.NewToken()
 	handler := admin.Handler(admin.Options{
 		Gatherer: d.registry, Status: d.status, Token: secret, Reload: d.orderReload, Drain: d.orderDrain,
@@ -146,7 +169,7 @@ func (d *daemon) startAdmin() error {
 }
 
 // status returns the state of the daemon, and wakes the relay to see whether it makes progress.
-func (d *daemon) status() admin.Status {
+func (d *Daemon) status() admin.Status {
 	s := d.storedStatus()
 	if !s.Ready && s.Draining == nil { // it starts, so there may be no relay yet
 		return s
@@ -158,7 +181,7 @@ func (d *daemon) status() admin.Status {
 }
 
 // storedStatus is status without the question to the relay.
-func (d *daemon) storedStatus() admin.Status {
+func (d *Daemon) storedStatus() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
@@ -169,7 +192,7 @@ func (d *daemon) storedStatus() admin.Status {
 }
 
 // fail stops the daemon.
-func (d *daemon) fail(err error) {
+func (d *Daemon) fail(err error) {
 	select {
 	case d.failed <- err:
 	default: // one reason is enough

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -26,10 +26,10 @@ type certificate struct {
 }
 
 // openCertificate finds the source that the configuration names.
-func (d *daemon) openCertificate() (err error) {
+func (d *Daemon) openCertificate() (err error) {
 	switch t := d.cfg().TLS; {
 	case t.SelfSigned:
-		d.certificate.source, err = certs.SelfSigned(d.state, d.network.names(d.cfg()), nil)
+		d.certificate.source, err = certs.SelfSigned(d.state, d.host.CertificateNames(d.cfg()), nil)
 	case t.ACME.Enabled():
 		err = d.openACME(t.ACME)
 	case t.Enabled():
@@ -45,7 +45,7 @@ func (d *daemon) openCertificate() (err error) {
 	return err
 }
 
-func (d *daemon) openACME(c config.ACME) (err error) {
+func (d *Daemon) openACME(c config.ACME) (err error) {
 	o := certs.ACMEOptions{
 		Email: c.Email, Directory: c.Directory, Log: d.log.With("component", "acme"),
 		Plain: slices.ContainsFunc(d.cfg().HTTP.Listen, func(l config.HTTPListen) bool { return !l.TLS }),

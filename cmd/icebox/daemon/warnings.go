@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -6,13 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"icebox/cmd/icebox/sockets"
 	"icebox/config"
 	"icebox/turnserver/peer"
 )
 
 // review finds out anew what an operator should mend, and logs what is new.
-func (d *daemon) review() {
+func (d *Daemon) review() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := append(slices.Clone(d.skipped), d.findings(d.cfg())...)
@@ -30,12 +29,12 @@ func (d *daemon) review() {
 
 // findings are what an operator should know about a configuration that works,
 // each with the key that mends it. mu is held.
-func (d *daemon) findings(cfg *config.Config) []string {
+func (d *Daemon) findings(cfg *config.Config) []string {
 	all := slices.Clone(cfg.Warnings())
 	var addrs []netip.Addr
 	for i := range cfg.TURN.Listen {
 		for _, a := range d.turnGroup(i).Addrs() {
-			addrs = append(addrs, sockets.Advertised(d.network.pairs, a))
+			addrs = append(addrs, d.host.Advertised(a))
 		}
 	}
 	if text := reach(addrs); text != "" {

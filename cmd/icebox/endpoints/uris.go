@@ -1,4 +1,4 @@
-package main
+package endpoints
 
 import (
 	"fmt"
@@ -20,8 +20,8 @@ type service struct {
 	public    config.HostPort
 }
 
-// catalogue says by which URIs a client reaches the services.
-type catalogue struct {
+// Catalogue says by which URIs a client reaches the services.
+type Catalogue struct {
 	publicHost config.Host
 	services   []service
 	stunOnly   []service // answer STUN when no TURN port does
@@ -45,11 +45,11 @@ var (
 	dtlsKind = kind{"turns:%s:%d?transport=udp", config.DTLS} // browsers do not speak it
 )
 
-// uris are those for a client that reached us at host, which may be anything
+// URIs are those for a client that reached us at host, which may be anything
 // a client can write into a header, and is used when no public host is
 // configured. There is at most one URI of each kind, since browsers warn at
 // five.
-func (c *catalogue) uris(host string, dtls bool) (stun, turn []string) {
+func (c *Catalogue) URIs(host string, dtls bool) (stun, turn []string) {
 	if uri := c.uri(stunKind, c.all(), host); uri != "" {
 		stun = append(stun, uri)
 	}
@@ -65,26 +65,26 @@ func (c *catalogue) uris(host string, dtls bool) (stun, turn []string) {
 	return stun, turn
 }
 
-func (c *catalogue) all() []service { return slices.Concat(c.services, c.stunOnly) }
+func (c *Catalogue) all() []service { return slices.Concat(c.services, c.stunOnly) }
 
 // uri is that of the first service that the client can reach, or "".
-func (c *catalogue) uri(k kind, services []service, host string) string {
+func (c *Catalogue) uri(k kind, services []service, host string) string {
 	for _, s := range services {
 		if s.transport != k.transport {
 			continue
 		}
 		if s.public.Host != "" {
-			return fmt.Sprintf(k.format, bracketed(s.public.Host), s.public.Port)
+			return fmt.Sprintf(k.format, Bracketed(s.public.Host), s.public.Port)
 		}
-		if at := c.hostOf(s, c.client(host)); at != "" {
-			return fmt.Sprintf(k.format, bracketed(at), s.port)
+		if at := c.hostOf(s, c.HostFor(host)); at != "" {
+			return fmt.Sprintf(k.format, Bracketed(at), s.port)
 		}
 	}
 	return ""
 }
 
-// client is the host that the client used, as far as it is one.
-func (c *catalogue) client(host string) config.Host {
+// HostFor is the host that the client used, as far as it is one.
+func (c *Catalogue) HostFor(host string) config.Host {
 	var h config.Host
 	switch err := h.UnmarshalText([]byte(strings.Trim(host, "[]"))); {
 	case err == nil && h != "":
@@ -97,7 +97,7 @@ func (c *catalogue) client(host string) config.Host {
 
 // hostOf is the host by which a client that used host reaches s, "" if it
 // can't.
-func (c *catalogue) hostOf(s service, host config.Host) config.Host {
+func (c *Catalogue) hostOf(s service, host config.Host) config.Host {
 	literal := host.Addr()
 	switch {
 	case c.publicHost != "":
@@ -120,7 +120,7 @@ func (c *catalogue) hostOf(s service, host config.Host) config.Host {
 	return host
 }
 
-func bracketed(h config.Host) string {
+func Bracketed(h config.Host) string {
 	if h.Addr().Is6() {
 		return "[" + string(h) + "]"
 	}

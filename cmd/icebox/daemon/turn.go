@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -16,9 +16,9 @@ import (
 
 // startTURN gives the relay its sockets. Its options and limits say the same as
 // the configuration, in the relay's terms.
-func (d *daemon) startTURN() error {
+func (d *Daemon) startTURN() error {
 	var err error
-	if d.relaysFrom, err = d.network.chooseRelay(&d.cfg().TURN); err != nil {
+	if d.relaysFrom, err = d.host.ChooseRelay(&d.cfg().TURN); err != nil {
 		return err
 	}
 	limits, err := d.turnLimits(d.cfg())
@@ -28,7 +28,7 @@ func (d *daemon) startTURN() error {
 	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
-		RelayAddrs:     d.network.relayAddrs(d.relaysFrom),
+		RelayAddrs:     d.relayAddrs(),
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
@@ -53,7 +53,16 @@ func (d *daemon) startTURN() error {
 	return nil
 }
 
-func (d *daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
+// relayAddrs returns the addresses to relay from.
+func (d *Daemon) relayAddrs() []turnserver.RelayAddr {
+	var out []turnserver.RelayAddr
+	for _, a := range d.relaysFrom.Addrs {
+		out = append(out, turnserver.RelayAddr{Local: a, Advertised: d.host.Advertised(a)})
+	}
+	return out
+}
+
+func (d *Daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
 	if err := d.addUDP(g.UDP, turnserver.UDPOptions{DTLS: slices.Contains(l.Transports, config.DTLS)}); err != nil {
 		return err
 	}
@@ -75,7 +84,7 @@ var relayWorkers = sync.OnceValue(func() int {
 	return n
 })
 
-func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
+func (d *Daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	for _, c := range conns {
 		if err := d.turn.AddUDP(c, o); err != nil {
 			return err
@@ -84,7 +93,7 @@ func (d *daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	return nil
 }
 
-func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
+func (d *Daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 	verifier, err := d.verifier(cfg)
 	if err != nil {
 		return turnserver.Limits{}, err
@@ -101,7 +110,7 @@ func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 	return turnserver.Limits{
 		Credentials:        verifier,
 		Peers:              rules,
-		OwnAddrs:           d.network.own(),
+		OwnAddrs:           d.host.Addrs(),
 		AllocationsPerUser: l.AllocationsPerUser,
 		AllocationsPerAddr: l.AllocationsPerAddress,
 		AllocationsTotal:   l.Allocations,
@@ -121,7 +130,7 @@ func (d *daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 	}, nil
 }
 
-func (d *daemon) verifier(cfg *config.Config) (*credential.Verifier, error) {
+func (d *Daemon) verifier(cfg *config.Config) (*credential.Verifier, error) {
 	options := credential.VerifierOptions{Realm: cfg.TURN.Realm, Own: d.secret, MaxFuture: cfg.Credentials.MaxFuture}
 	for _, s := range cfg.Credentials.Secrets {
 		options.Shared = append(options.Shared, []byte(s.Secret.Reveal()))

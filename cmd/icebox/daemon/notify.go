@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 )
+
+// notify tells the service manager about the state of the daemon.
+func (d *Daemon) notify(state ...string) error { return notify(d.options.NotifySocket, state...) }
 
 // notify tells the service manager at $NOTIFY_SOCKET about the daemon's state,
 // sd_notify(3); without a service manager it does nothing.

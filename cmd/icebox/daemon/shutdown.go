@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 // clients are told to reconnect; no new allocations, and running calls have
 // until drain ends; then everything else. drain is none of the contexts that
 // ended the daemon, which are cancelled already.
-func (d *daemon) shutdown(drain context.Context) error {
+func (d *Daemon) shutdown(drain context.Context) error {
 	d.ready.Store(false)
 	var problems []error
 	problems = append(problems, within(farewell, d.hub.Shutdown))
@@ -56,20 +56,20 @@ func unlessCut(err error) error {
 }
 
 // drainFor says until when running calls have time, for all to see.
-func (d *daemon) drainFor(limit time.Duration) {
+func (d *Daemon) drainFor(limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.until = time.Now().Add(limit)
 }
 
-func (d *daemon) deadline() time.Time {
+func (d *Daemon) deadline() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.until
 }
 
 // close ends what start has begun. Closing a socket twice does no harm.
-func (d *daemon) close() {
+func (d *Daemon) close() {
 	if d.hub != nil {
 		_ = within(0, d.hub.Shutdown)
 	}

@@ -1,19 +1,14 @@
-package main
+package daemon
 
 import (
 	"bytes"
 	"context"
-	"io"
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"icebox/cmd/icebox/admin"
 	"icebox/turnserver/packetio"
 )
 
@@ -33,7 +28,7 @@ func (r *relayFake) check(ctx context.Context) error {
 func TestStuckRelayIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay := &relayFake{make(chan struct{})}
-		d := &daemon{checkRelay: relay.check}
+		d := &Daemon{checkRelay: relay.check}
 		if s := d.status(); s.Ready || s.Problem != "" {
 			t.Errorf("while it starts: %+v", s)
 		}
@@ -52,28 +47,13 @@ func TestStuckRelayIsNotReady(t *testing.T) {
 	})
 }
 
-// icebox healthcheck fails for a stuck relay, also while the daemon drains.
-func TestHealthcheckOfAStuckRelay(t *testing.T) {
-	var status admin.Status
-	server := httptest.NewServer(admin.Handler(admin.Options{Gatherer: prometheus.NewRegistry(), Status: func() admin.Status { return status }}))
-	defer server.Close()
-	p := &program{stdout: io.Discard}
-	for name, draining := range map[string]*admin.Draining{"serving": nil, "draining": {Sessions: 1}} {
-		status = admin.Status{Problem: "the reason", Draining: draining}
-		err := p.healthcheck(t.Context(), admin.Access{Address: strings.TrimPrefix(server.URL, "http://")})
-		if err == nil || !strings.Contains(err.Error(), "the reason") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // The service manager gets no ping while the relay is stuck, and one as soon as the relay goes on. The log has the reason.
 func TestStuckRelayGetsNoPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		relay := &relayFake{make(chan struct{})}
 		var log bytes.Buffer
-		d := &daemon{checkRelay: relay.check, log: slog.New(slog.NewTextHandler(&log, nil))}
+		d := &Daemon{checkRelay: relay.check, log: slog.New(slog.NewTextHandler(&log, nil))}
 		pings, ended := 0, make(chan struct{})
 		go func() {
 			defer close(ended)

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"crypto/tls"
@@ -7,8 +7,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"icebox/cmd/icebox/oneport"
+	"icebox/cmd/icebox/endpoints"
 	"icebox/cmd/icebox/proxyproto"
+	"icebox/cmd/icebox/sharedport"
 	"icebox/cmd/icebox/sockets"
 	"icebox/config"
 	"icebox/signal/websocket"
@@ -17,7 +18,7 @@ import (
 
 // open opens all sockets; the groups are those of turn.listen, http.listen and
 // admin, in this order.
-func (d *daemon) open() error {
+func (d *Daemon) open() error {
 	var specs []sockets.Spec
 	for i, l := range d.cfg().TURN.Listen {
 		udp, tcp := false, false
@@ -32,19 +33,13 @@ func (d *daemon) open() error {
 	specs = append(specs, spec("admin.address", d.cfg().Admin.Address, false, true))
 
 	var err error
-	if d.opened, err = sockets.Open(specs, d.network.local); err != nil {
+	if d.opened, err = sockets.Open(specs, d.host.Local); err != nil {
 		return err
 	}
-	d.catalogue = d.network.catalogue(d.cfg())
-	d.catalogue.services, d.catalogue.stunOnly = nil, nil
-	for i, l := range d.cfg().TURN.Listen {
-		d.catalogue.add(l, d.turnGroup(i).Port)
-	}
-	for i, l := range d.cfg().HTTP.Listen {
-		if l.STUN {
-			d.catalogue.stunOnly = append(d.catalogue.stunOnly, service{transport: config.UDP, addr: l.Address.Addr, port: d.webGroup(i).Port})
-		}
-	}
+	d.catalogue = d.host.Catalogue(d.cfg(), endpoints.Ports{
+		TURN: func(i int) uint16 { return d.turnGroup(i).Port },
+		HTTP: func(i int) uint16 { return d.webGroup(i).Port },
+	})
 	for _, g := range d.opened {
 		for _, a := range g.Skipped {
 			d.skipped = append(d.skipped, fmt.Sprintf("%s: %s cannot be bound yet and is not served until a restart", g.Key, a))
@@ -57,25 +52,25 @@ func spec(key string, e config.Endpoint, udp, tcp bool) sockets.Spec {
 	return sockets.Spec{Key: key, Addr: e.Addr, Port: e.Port, UDP: udp, TCP: tcp}
 }
 
-func (d *daemon) turnGroup(i int) *sockets.Group { return &d.opened[i] }
+func (d *Daemon) turnGroup(i int) *sockets.Group { return &d.opened[i] }
 
-func (d *daemon) webGroup(i int) *sockets.Group { return &d.opened[len(d.cfg().TURN.Listen)+i] }
+func (d *Daemon) webGroup(i int) *sockets.Group { return &d.opened[len(d.cfg().TURN.Listen)+i] }
 
-func (d *daemon) adminGroup() *sockets.Group { return &d.opened[len(d.opened)-1] }
+func (d *Daemon) adminGroup() *sockets.Group { return &d.opened[len(d.opened)-1] }
 
 // sharesWeb reports whether the TCP port of turn.listen[i] is a web listener's.
-func (d *daemon) sharesWeb(i int) bool {
+func (d *Daemon) sharesWeb(i int) bool {
 	return slices.ContainsFunc(d.cfg().Shared(), func(s config.Sharing) bool { return s.TURN == i })
 }
 
 // sharesTURN reports whether the port of http.listen[i] is a TURN listener's too.
-func (d *daemon) sharesTURN(i int) bool {
+func (d *Daemon) sharesTURN(i int) bool {
 	return slices.ContainsFunc(d.cfg().Shared(), func(s config.Sharing) bool { return s.HTTP == i })
 }
 
 // believed is a listener behind the PROXY protocol if proxies are to say for whom
 // they connect.
-func (d *daemon) believed(raw net.Listener, proxied bool) net.Listener {
+func (d *Daemon) believed(raw net.Listener, proxied bool) net.Listener {
 	if !proxied {
 		return raw
 	}
@@ -85,13 +80,13 @@ func (d *daemon) believed(raw net.Listener, proxied bool) net.Listener {
 }
 
 // trusts reports whether a is a proxy that may speak for others.
-func (d *daemon) trusts(a netip.Addr) bool {
+func (d *Daemon) trusts(a netip.Addr) bool {
 	return slices.ContainsFunc(d.cfg().HTTP.TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
 }
 
 // startWeb serves each of http.listen, and TURN on those that it shares.
-func (d *daemon) startWeb() error {
-	shared := oneport.NewCounter(d.registry)
+func (d *Daemon) startWeb() error {
+	shared := sharedport.NewCounter(d.registry)
 	for i, l := range d.cfg().HTTP.Listen {
 		h, secure := d.plain(d.handlers[i]), (*tls.Config)(nil)
 		if !l.TLS && !l.ProxyProtocol && !d.sharesTURN(i) && !l.Redirect {
@@ -108,8 +103,8 @@ func (d *daemon) startWeb() error {
 			h, secure = d.handlers[i], d.certificate.tls()
 		}
 		if d.sharesTURN(i) {
-			both := oneport.Share(listener, oneport.Options{
-				TLS: d.certificate.tls(oneport.Protocols()...), TURN: d.serveTURN, Log: d.log.With("component", "oneport"), Connections: shared,
+			both := sharedport.Share(listener, sharedport.Options{
+				TLS: d.certificate.tls(sharedport.Protocols()...), TURN: d.serveTURN, Log: d.log.With("component", "sharedport"), Connections: shared,
 			})
 			d.intakes = append(d.intakes, both)
 			listener, secure = both, nil
@@ -120,7 +115,7 @@ func (d *daemon) startWeb() error {
 }
 
 // serveTURN serves a TURN client of a port that the web has too.
-func (d *daemon) serveTURN(c net.Conn) {
+func (d *Daemon) serveTURN(c net.Conn) {
 	remote, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		_ = c.Close() // no TCP connection
@@ -130,7 +125,7 @@ func (d *daemon) serveTURN(c net.Conn) {
 }
 
 // closeIntakes ends what is between sockets and servers, after the servers.
-func (d *daemon) closeIntakes() {
+func (d *Daemon) closeIntakes() {
 	for _, l := range d.intakes {
 		_ = l.Close() // its server may have closed it
 		l.Wait()

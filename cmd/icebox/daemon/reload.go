@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ var errRestart = errors.New("has changed, and takes a restart")
 // reload reads the configuration again and puts it in force, or changes nothing
 // and says all that is wrong with it. It is for the attending goroutine alone.
 // Running calls go on under the new limits; see [turnserver.Server.SetLimits].
-func (d *daemon) reload() (changed []string, err error) {
+func (d *Daemon) reload() (changed []string, err error) {
 	changed, err = d.apply()
 	d.mu.Lock()
 	d.refused = err
@@ -35,8 +35,8 @@ func (d *daemon) reload() (changed []string, err error) {
 // apply does everything that can fail first, and then swaps in the new values, which can't fail. A setting that
 // config's tags don't mark as reloadable is refused. A reload may name other files for tls, but it can neither switch
 // tls on nor off.
-func (d *daemon) apply() (changed []string, err error) {
-	next, err := d.load()
+func (d *Daemon) apply() (changed []string, err error) {
+	next, err := d.options.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (d *daemon) apply() (changed []string, err error) {
 	for _, set := range sets {
 		set()
 	}
-	d.level.Set(next.Log.Level.Level())
+	d.options.Level.Set(next.Log.Level.Level())
 	d.running.Store(next)
 	return changed, nil
 }

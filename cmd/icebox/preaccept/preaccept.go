@@ -1,11 +1,11 @@
-// Package intake stands between a listener and a server: it looks at the
+// Package preaccept stands between a listener and a server: it looks at the
 // beginning of each connection, in a goroutine of its own, before the server
 // gets it. A client that is slow to begin holds up nobody else.
 //
 // A look has so much time, and so many are under way at once: one more ends
 // another, picked at random, so that a crowd of silent clients pushes out its
 // own. An Accept error such as EMFILE passes, so it is waited out.
-package intake
+package preaccept
 
 import (
 	"context"

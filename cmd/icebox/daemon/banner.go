@@ -1,9 +1,8 @@
-package main
+package daemon
 
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +11,12 @@ import (
 	"icebox/config"
 )
 
-// banner is what serve prints once it is ready: what to open, what to paste,
+// Banner is what serve prints once it is ready: what to open, what to paste,
 // and what to mend. credential is the command that mints a credential.
-func (d *daemon) banner(credential string) string {
+func (d *Daemon) Banner(credential string) string {
 	var b strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
-	b.WriteString(versionLine() + "\n")
+	b.WriteString(d.options.Version + "\n")
 	for i, l := range d.cfg().HTTP.Listen {
 		at := d.address(l.Address, d.webGroup(i).Port)
 		switch {
@@ -33,12 +32,12 @@ func (d *daemon) banner(credential string) string {
 			row(string(p.Protocol), clientURL(d.protocols[p.Protocol].scheme, at+p.Path, l.TLS))
 		}
 	}
-	stun, turn := d.catalogue.uris("", false)
+	stun, turn := d.catalogue.URIs("", false)
 	for i, uri := range append(stun, turn...) {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
 	if len(d.cfg().TURN.Listen) > 0 {
-		row("relays from", d.relaysFrom.Describe(d.network.advertised))
+		row("relays from", d.relaysFrom.Describe(d.host.Advertised))
 	}
 	row("credential", credential)
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
@@ -59,24 +58,13 @@ func clientURL(scheme, at string, secure bool) string {
 }
 
 // address is the host and port to open in a browser for a listener on e.
-func (d *daemon) address(e config.Endpoint, port uint16) string {
+func (d *Daemon) address(e config.Endpoint, port uint16) string {
 	host := e.Addr.String()
 	if !e.Addr.IsValid() || e.Addr.IsUnspecified() {
 		host = string(d.cfg().PublicHost)
 		if host == "" {
-			host = d.reachable(e.Addr).String()
+			host = d.host.OfFamily(e.Addr).String()
 		}
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
-}
-
-// reachable is the best address of the family of wildcard, which may be the
-// zero Addr for both.
-func (d *daemon) reachable(wildcard netip.Addr) netip.Addr {
-	for _, a := range d.network.local {
-		if !wildcard.IsValid() || a.Is4() == wildcard.Is4() {
-			return a
-		}
-	}
-	return wildcard
 }
