@@ -51,17 +51,3 @@ func (p *program) healthcheck(ctx context.Context, access admin.Access) error {
 	_, err = fmt.Fprintln(p.stdout, word)
 	return err
 }
-
-// reach is where the daemon can be asked: what it has published in its state
-// directory, or, for those who may not read that, what the configuration says.
-func (p *program) reach(f *configFlags) (admin.Access, error) {
-	access, err := p.access(f)
-	if err == nil {
-		return access, nil
-	}
-	cfg, invalid := p.load(f)
-	if invalid != nil || cfg.Admin.Address.Port == 0 {
-		return admin.Access{}, err
-	}
-	return admin.At(cfg.Admin.Address.Addr, cfg.Admin.Address.Port), nil
-}
