@@ -9,11 +9,12 @@ package preaccept
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"icebox/turnserver/streamio"
 )
 
 // Within is how long a connection has to show what it is.
@@ -54,27 +55,10 @@ func New(raw net.Listener, log *slog.Logger, look func(*Listener) Look) *Listene
 }
 
 func (l *Listener) accept() {
-	const least, most = 5 * time.Millisecond, time.Second
-	rest := least
-	for {
-		c, err := l.raw.Accept()
-		switch {
-		case err == nil:
-			rest = least
-			l.enter(c)
-			l.work.Go(func() { l.receive(c) })
-		case errors.Is(err, net.ErrClosed):
-			return
-		default:
-			l.log.Warn("accept failed", "listener", l.raw.Addr(), "err", err)
-			select {
-			case <-time.After(rest):
-			case <-l.ctx.Done():
-				return
-			}
-			rest = min(2*rest, most)
-		}
-	}
+	streamio.Accept(l.ctx, l.raw, l.log, func(c net.Conn) {
+		l.enter(c)
+		l.work.Go(func() { l.receive(c) })
+	})
 }
 
 // receive looks at c and does what then is to be done.
