@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -80,6 +81,9 @@ func (c *Client) Conn() Conn { return c.conn }
 
 // Visitor returns what was known about the client when it connected.
 func (c *Client) Visitor() Visitor { return c.visitor }
+
+// AddrKey returns the address under which limits count the client.
+func (c *Client) AddrKey() netip.Addr { return c.hub.AddrKey(c.visitor.Addr) }
 
 // Done returns a channel that is closed when the client begins to end.
 func (c *Client) Done() <-chan struct{} { return c.done }

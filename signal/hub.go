@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,10 @@ type Options struct {
 	Logger     *slog.Logger          // discards everything
 	Registerer prometheus.Registerer // metrics are not registered
 
+	// ClientPrefix returns the prefix whose addresses count as one client address for all limits. The default is the address
+	// itself.
+	ClientPrefix func(netip.Addr) netip.Prefix
+
 	PingEvery  time.Duration // 10 s; well below 60 s, after which many proxies cut an idle connection
 	PongWithin time.Duration // 5 s; at most PingEvery
 	ProbeWait  time.Duration // 1 s; for the answer to a ping that is sent because another client claims the name
@@ -37,6 +42,9 @@ func (o *Options) fill() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.ClientPrefix == nil {
+		o.ClientPrefix = func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 	}
 	o.PingEvery = cmp.Or(o.PingEvery, 10*time.Second)
 	o.PongWithin = cmp.Or(o.PongWithin, 5*time.Second)
@@ -127,6 +135,9 @@ func (h *Hub) Limits() *Limits { return h.limits.Load() }
 
 // now returns the hub's time: the time since the hub was made, on the monotonic clock.
 func (h *Hub) now() time.Duration { return time.Since(h.epoch) }
+
+// AddrKey returns the address under which limits count a: the first one of its prefix, see Options.ClientPrefix.
+func (h *Hub) AddrKey(a netip.Addr) netip.Addr { return h.opts.ClientPrefix(a).Addr() }
 
 // Draining reports whether the hub is shutting down and accepts no new clients.
 func (h *Hub) Draining() bool {

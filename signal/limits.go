@@ -51,7 +51,7 @@ type CallLimits struct {
 type TopicLimits struct {
 	PerClient   int // topics that one client may subscribe to
 	Subscribers int // of one topic
-	// PerAddr limits the subscriptions of one address (see AddrKey), and Total those of all clients; 0 means unlimited.
+	// PerAddr limits the subscriptions of one address (see Options.ClientPrefix), and Total those of all clients; 0 means unlimited.
 	PerAddr, Total int
 }
 
@@ -92,7 +92,7 @@ type Limits struct {
 	Calls  CallLimits
 	Topics TopicLimits
 
-	// ConnsPerAddr limits the connections of one address (see AddrKey), and ConnsTotal all connections; 0 means unlimited.
+	// ConnsPerAddr limits the connections of one address (see Options.ClientPrefix), and ConnsTotal all connections; 0 means unlimited.
 	ConnsPerAddr, ConnsTotal int
 	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal all of them. A minute's worth
 	// may be used in one burst. 0 means unlimited.

@@ -46,12 +46,3 @@ type Visitor struct {
 	Base  string // the origin in the client's request, such as https://turn.example.org; may be empty
 	Grant Grant  // from the token that the request contained, if any
 }
-
-// AddrKey returns the address under which limits count a: its /64 prefix if it is an IPv6 address, otherwise a itself.
-func AddrKey(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		p, _ := a.Prefix(64) // 64 is in range
-		return p.Addr()
-	}
-	return a
-}

@@ -26,7 +26,7 @@ func (c *Client) Reserve(r *Reservation, bytes int) (ok bool) {
 		return true
 	}
 	limits := c.hub.Limits()
-	ok = c.hub.reserved.Reserve(AddrKey(c.visitor.Addr), need-r.bytes,
+	ok = c.hub.reserved.Reserve(c.AddrKey(), need-r.bytes,
 		budget.Limits{Total: limits.WaitingTotal, PerAddr: limits.WaitingPerAddr})
 	if ok {
 		r.bytes = need

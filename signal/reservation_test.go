@@ -6,13 +6,16 @@ import (
 	"testing/synctest"
 )
 
+// countTogether is an Options.ClientPrefix for IPv6 addresses.
+func countTogether(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, 64).Masked() }
+
 // The clients of one address that do not read are disconnected when too many bytes wait for all of them, although each one's
 // own queue has room for more. Clients of other addresses, and clients that read, are not. When all have ended, all memory is
 // released.
 func TestWaitingBytesOfAnAddressAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4 << 20
-		h := newHub(t, Options{}, func(l *Limits) { l.WaitingPerAddr = most })
+		h := newHub(t, Options{ClientPrefix: countTogether}, func(l *Limits) { l.WaitingPerAddr = most })
 		from := func(name, addr string) *fakeConn {
 			w := connectFrom(t, h, testProfile, Visitor{Addr: netip.MustParseAddr(addr)})
 			wantErr(t, w.client.SignIn(name), nil)
@@ -39,7 +42,7 @@ func TestWaitingBytesOfAnAddressAreLimited(t *testing.T) {
 			}
 			wantErr(t, honest.client.Offer("near", []byte("short")), nil)
 			synctest.Wait()
-			if n := h.reserved.AddrTotal(AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
+			if n := h.reserved.AddrTotal(h.AddrKey(netip.MustParseAddr("2001:db8::2"))); n > most {
 				t.Errorf("%d bytes wait for one address, the limit is %d", n, most)
 			}
 		}

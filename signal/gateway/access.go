@@ -67,7 +67,7 @@ func (l *listener) mountUser(c caller, token string) (user string, ok bool) {
 			continue
 		}
 		if user, ok := m.Bearer(token); ok {
-			return cmp.Or(user, "@"+c.addrKey().String()), true
+			return cmp.Or(user, "@"+l.addrKey(c).String()), true
 		}
 	}
 	return "", false
@@ -141,13 +141,13 @@ func (d *Access) AdmitHello(w http.ResponseWriter) (v signal.Visitor, release fu
 func (d *Access) admitSignIn(w http.ResponseWriter, later bool) (v signal.Visitor, release func(), ok bool) {
 	v, why, ok := d.listener.visitor(d.request, d.caller, d.rules, later)
 	if ok {
-		why, ok = d.listener.conns.addConn(d.caller.addrKey(), &d.rules.limits)
+		why, ok = d.listener.conns.addConn(d.listener.addrKey(d.caller), &d.rules.limits)
 	}
 	if !ok {
 		d.refuseSignIn(w, why)
 		return v, nil, false
 	}
-	return v, func() { d.listener.conns.removeConn(d.caller.addrKey()) }, true
+	return v, func() { d.listener.conns.removeConn(d.listener.addrKey(d.caller)) }, true
 }
 
 func (d *Access) refuseSignIn(w http.ResponseWriter, why reason) {
@@ -167,7 +167,7 @@ func (d *Access) Admit() (release func(), err error) {
 	if d.listener.opts.Hub.Draining() {
 		return nil, d.refuse(restarting)
 	}
-	addrKey := d.caller.addrKey()
+	addrKey := d.listener.addrKey(d.caller)
 	if why, ok := d.listener.conns.addConn(addrKey, &d.rules.limits); !ok {
 		return nil, d.refuse(why)
 	}

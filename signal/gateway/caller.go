@@ -4,10 +4,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
-
-	"icebox/signal"
 )
 
 // caller describes the sender of a request, from its connection and the headers of trusted proxies.
@@ -20,11 +19,13 @@ type caller struct {
 	local bool
 }
 
-// addrKey returns the address by which limits count the caller.
-func (c caller) addrKey() netip.Addr { return signal.AddrKey(c.addr) }
-
 // proxyHeaders are headers that proxies add.
 var proxyHeaders = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
+
+// ViaProxy reports whether a proxy has added a header to r.
+func ViaProxy(r *http.Request) bool {
+	return slices.ContainsFunc(proxyHeaders, func(name string) bool { return len(r.Header[name]) > 0 })
+}
 
 func identifyCaller(r *http.Request, l Listener, trusted []netip.Prefix) caller {
 	peer := plainAddr(r.RemoteAddr)
@@ -41,10 +42,7 @@ func identifyCaller(r *http.Request, l Listener, trusted []netip.Prefix) caller 
 			c.scheme = strings.ToLower(last(r.Header["X-Forwarded-Proto"]))
 		}
 	}
-	c.local = l.Loopback && loopbackHost(c.host)
-	for _, h := range proxyHeaders {
-		c.local = c.local && len(r.Header[h]) == 0
-	}
+	c.local = l.Loopback && loopbackHost(c.host) && !ViaProxy(r)
 	return c
 }
 

@@ -131,16 +131,6 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-func TestBucketsAreNetworksOfOneSubscriber(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:3::": "2001:db8:1:3::",
-	} {
-		if got := (caller{addr: netip.MustParseAddr(in)}).addrKey(); got.String() != want {
-			t.Errorf("%s is in %v, want %s", in, got, want)
-		}
-	}
-}
-
 func TestOrigins(t *testing.T) {
 	open := signal.DefaultLimits()
 	open.Origins = []string{"https://App.example.org:443/", "http://dev.example:3000"}

@@ -83,7 +83,7 @@ func (l *listener) iceUser(r *http.Request, c caller, rules *rules, p params) (s
 		}
 	}
 	if refusal == failNoKey && rules.limits.Access == signal.Open && rules.fromOwnPage(r, c) {
-		return "@" + c.addrKey().String(), nil
+		return "@" + l.addrKey(c).String(), nil
 	}
 	return "", refusal
 }

@@ -182,6 +182,9 @@ func (g *Gateway) countRefusal(c caller, why reason) {
 	g.log.Debug("request refused", slog.Any("addr", c.addr), slog.String("reason", why.String()))
 }
 
+// addrKey returns the address by which limits count the caller.
+func (g *Gateway) addrKey(c caller) netip.Addr { return g.opts.Hub.AddrKey(c.addr) }
+
 // mint returns ICE servers from the provider, or a *mintLimit if a limit on minting is reached.
 func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, addrKey netip.Addr, v via) (signal.ICEServers, error) {
 	if g.opts.ICE == nil {
@@ -206,7 +209,7 @@ func (g *Gateway) mint(ctx context.Context, r signal.ICERequest, addrKey netip.A
 
 // SignInICE is the ICEProvider for sign-ins of all protocols: Options.ICE within the limits on minting.
 func (g *Gateway) SignInICE(ctx context.Context, r signal.ICERequest) (signal.ICEServers, error) {
-	return g.mint(ctx, r, caller{addr: r.Addr}.addrKey(), viaSignIn)
+	return g.mint(ctx, r, g.opts.Hub.AddrKey(r.Addr), viaSignIn)
 }
 
 // retryAfter returns d in whole seconds for a Retry-After header, at least 1.

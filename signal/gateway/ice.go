@@ -106,7 +106,7 @@ func (l *listener) iceFor(w http.ResponseWriter, r *http.Request, c caller, rule
 	if failed != nil {
 		return none, failed
 	}
-	servers, err := l.mint(r.Context(), signal.ICERequest{User: user, Host: c.host, Addr: c.addr, TTL: p.ttl}, c.addrKey(), viaHTTP)
+	servers, err := l.mint(r.Context(), signal.ICERequest{User: user, Host: c.host, Addr: c.addr, TTL: p.ttl}, l.addrKey(c), viaHTTP)
 	var limit *mintLimit
 	switch {
 	case errors.As(err, &limit):

@@ -19,6 +19,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/protocol/classic"
 	"icebox/signal/protocol/native"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +84,7 @@ func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
 	s := &site{t: t}
 	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if s.hub, err = signal.New(signal.Options{Logger: log}, limits); err != nil {
+	if s.hub, err = signal.New(signal.Options{Logger: log, ClientPrefix: signaltest.ClientPrefix}, limits); err != nil {
 		t.Fatal(err)
 	}
 	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") })

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -34,6 +35,12 @@ func (a Access) AllowCORS(http.ResponseWriter, string) (preflight bool) { return
 // RefuseMethod answers with status 405.
 func (a Access) RefuseMethod(w http.ResponseWriter, allowed string) {
 	http.Error(w, "use "+allowed, http.StatusMethodNotAllowed)
+}
+
+// ClientPrefix is a [signal.Options.ClientPrefix] that counts all IPv6 addresses with the same first 64 bits as one.
+func ClientPrefix(a netip.Addr) netip.Prefix {
+	p, _ := a.Prefix(min(a.BitLen(), 64)) // fails only for the zero Addr
+	return p
 }
 
 // CloseAtEnd shuts down the hub and then closes the server when the test ends.

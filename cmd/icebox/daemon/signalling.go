@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"icebox/cmd/icebox/endpoints"
 	"icebox/config"
@@ -17,6 +19,7 @@ import (
 	"icebox/signal/token"
 	"icebox/signal/web"
 	"icebox/turnserver/credential"
+	"icebox/turnserver/limit"
 )
 
 // startSignalling makes the hub, and a handler for each of http.listen.
@@ -27,7 +30,7 @@ func (d *Daemon) startSignalling() error {
 		return fmt.Errorf("start signalling: %w", err)
 	}
 	d.tokens = tokens
-	hub, err := signal.New(signal.Options{Logger: log, Registerer: d.registry}, limits)
+	hub, err := signal.New(hubOptions(log, d.registry), limits)
 	if err != nil {
 		return fmt.Errorf("start signalling: %w", err)
 	}
@@ -63,6 +66,11 @@ func (d *Daemon) startSignalling() error {
 		d.handlers = append(d.handlers, h)
 	}
 	return nil
+}
+
+// hubOptions makes the hub count client addresses as the relay does, so that a limit per address means the same in both.
+func hubOptions(log *slog.Logger, r prometheus.Registerer) signal.Options {
+	return signal.Options{Logger: log, Registerer: r, ClientPrefix: limit.ClientPrefix}
 }
 
 // toHTTPS sends everybody to the same place over https, at the first listener
@@ -180,7 +188,7 @@ func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, longest func
 		if len(turn) == 0 {
 			return signal.ICEServers{STUN: stun, TTL: ttl, Expires: time.Now().Add(ttl)}, nil
 		}
-		m, err := minter.MintFor(r.User, origin(r.Addr), ttl, time.Now())
+		m, err := minter.MintFor(r.User, limit.ClientPrefix(r.Addr).String(), ttl, time.Now())
 		if err != nil {
 			return signal.ICEServers{}, fmt.Errorf("mint a credential: %w", err)
 		}
@@ -190,29 +198,12 @@ func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, longest func
 	}
 }
 
-// origin is what credentials for one client address have in common: the address in
-// IPv4, its /64 in IPv6.
-func origin(a netip.Addr) string {
-	bits := 64
-	if a = a.Unmap(); a.Is4() {
-		bits = 32
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return a.String() // no address: they count together
-	}
-	return p.String()
-}
-
-// proxyTraces are headers that a proxy adds to what it passes on.
-var proxyTraces = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"}
-
 // watchForProxy notes when the loopback listener http.listen[i] turns out to be
 // reached through a proxy, and so by anyone.
 func (d *Daemon) watchForProxy(h http.Handler, i int) http.Handler {
 	var seen atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !seen.Load() && proxied(r) && seen.CompareAndSwap(false, true) {
+		if !seen.Load() && gateway.ViaProxy(r) && seen.CompareAndSwap(false, true) {
 			d.mu.Lock()
 			d.proxied[i] = true
 			d.mu.Unlock()
@@ -220,13 +211,4 @@ func (d *Daemon) watchForProxy(h http.Handler, i int) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-func proxied(r *http.Request) bool {
-	for _, name := range proxyTraces {
-		if len(r.Header[name]) > 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -20,7 +20,7 @@ func (p party) Addr() broker.Addr { return p.client.Addr() }
 func (p party) Name() string { return p.client.Name() }
 
 // AddrKey implements call.Party.
-func (p party) AddrKey() netip.Addr { return signal.AddrKey(p.client.Visitor().Addr) }
+func (p party) AddrKey() netip.Addr { return p.client.AddrKey() }
 
 // User implements call.Party. Each client without a name is a user of its own.
 func (p party) User() string {

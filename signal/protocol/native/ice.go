@@ -47,7 +47,7 @@ func (s *session) iceRequest(call string) signal.ICERequest {
 	v := s.client.Visitor()
 	r := signal.ICERequest{User: s.client.Name(), Host: v.Host, Addr: v.Addr, Call: call}
 	if r.User == "" {
-		r.User = "@" + signal.AddrKey(v.Addr).String()
+		r.User = "@" + s.client.AddrKey().String()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

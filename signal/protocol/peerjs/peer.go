@@ -23,8 +23,8 @@ type peer struct {
 	waiting usage             // of the client's own messages in the offlineStore, whose mu guards it
 }
 
-// addrKey returns the client's address as the key for limits: for IPv6, its /64.
-func (p *peer) addrKey() netip.Addr { return signal.AddrKey(p.client.Visitor().Addr) }
+// addrKey returns the client's address as the key for limits.
+func (p *peer) addrKey() netip.Addr { return p.client.AddrKey() }
 
 // Open implements websocket.MessageHandler. It claims the id, which blocks for as long as a sign-in may take.
 func (p *peer) Open() {

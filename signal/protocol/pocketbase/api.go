@@ -121,8 +121,8 @@ func ratesOf(l *signal.Limits) rate.Rate {
 	return rate.Rate{PerSecond: addrRateFactor * l.MessagesPerSecond, Burst: addrRateFactor * float64(l.MessageBurst)}
 }
 
-// addrKey returns the client's address as the key for limits: for IPv6, its /64.
-func (req *request) addrKey() netip.Addr { return signal.AddrKey(req.visitor.Addr) }
+// addrKey returns the client's address as the key for limits.
+func (req *request) addrKey() netip.Addr { return req.hub.AddrKey(req.visitor.Addr) }
 
 // withRetryAfter returns a copy of the problem that asks the client to wait. The wait is rounded up to whole seconds.
 func withRetryAfter(p *problem, wait time.Duration) *problem {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,7 +132,7 @@ func newServer(t *testing.T, changes ...func(*setup)) *server {
 	}
 	s := &server{t: t, registry: prometheus.NewRegistry(), access: fakeAccess{addr: netip.MustParseAddr("192.0.2.7")}}
 	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.hub.Logger = log
+	o.hub.Logger, o.hub.ClientPrefix = log, signaltest.ClientPrefix
 	var err error
 	if s.hub, err = signal.New(o.hub, o.limits); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func (m *memory) subscribe(topic string, c *signal.Client, l signal.TopicLimits)
 
 // countSubscription counts a new subscription of a client, or returns the error of the limit that it would exceed.
 func (m *memory) countSubscription(c *signal.Client, l signal.TopicLimits) error {
-	a := signal.AddrKey(c.Visitor().Addr)
+	a := c.AddrKey()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -75,7 +75,7 @@ func (m *memory) countSubscription(c *signal.Client, l signal.TopicLimits) error
 
 // uncountSubscription undoes countSubscription.
 func (m *memory) uncountSubscription(c *signal.Client) {
-	a := signal.AddrKey(c.Visitor().Addr)
+	a := c.AddrKey()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.subscriptions--
