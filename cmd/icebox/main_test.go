@@ -125,7 +125,7 @@ func TestBanner(t *testing.T) {
 		` turn:turn\.example\.org:` + port + `\?transport=tcp\n`,
 		`relays from (\S+, )*127\.0\.0\.1`,
 		`credential  icebox credential alice --config ` + h.config + ` --state-dir ` + h.state + `\n`,
-		`! STUN and TURN listen on loopback alone`,
+		`! STUN and TURN listen only on loopback addresses`,
 	} {
 		p.find(want)
 	}

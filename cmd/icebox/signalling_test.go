@@ -125,7 +125,7 @@ func TestKeySetThatHangs(t *testing.T) {
 		t.Errorf("ready only after the keys were given up:\n%s", text)
 	}
 	close(release)
-	p.find(`nobody can sign in until it can be fetched`)
+	p.find(`nobody can sign in until the keys can be fetched`)
 	p.signal(syscall.SIGTERM)
 	if status := p.exit(); status != 0 {
 		t.Errorf("exit status %d", status)
@@ -184,7 +184,7 @@ admin: {address: "127.0.0.1:0"}
 func TestProxyIsNoticed(t *testing.T) {
 	p := serve(t, newHome(t, ephemeral))
 	get(t, p.pages()+"/")
-	warning := "a proxy brings clients to http.listen[0], so anyone may sign in and relay at your cost: set signal.access: key"
+	warning := "a proxy forwards clients to http.listen[0], so anyone may sign in and relay at your cost: set signal.access: key"
 	if _, body := get(t, p.admin()+"/readyz"); strings.Contains(body, warning) {
 		t.Errorf("warned without a proxy: %s", body)
 	}

@@ -11,8 +11,8 @@ import (
 	"icebox/config"
 )
 
-// Banner is what serve prints once it is ready: what to open, what to paste,
-// and what to mend. credential is the command that mints a credential.
+// Banner returns the text that the command serve prints once the daemon is ready: the URLs to open or to paste into a client,
+// and the warnings. credential is the command that mints a credential.
 func (d *Daemon) Banner(credential string) string {
 	var b strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-11s %s\n", name, value) }
@@ -37,19 +37,19 @@ func (d *Daemon) Banner(credential string) string {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
 	if len(d.cfg().TURN.Listen) > 0 {
-		row("relays from", d.relaysFrom.Describe(d.host.Advertised))
+		row("relays from", d.relayAddrs.Describe(d.host.Advertised))
 	}
 	row("credential", credential)
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, w := range append(slices.Clone(d.warnings), d.problems(time.Now())...) {
+	for _, w := range append(slices.Clone(d.warnings), d.certificateWarnings(time.Now())...) {
 		fmt.Fprintf(&b, "  ! %s\n", w)
 	}
 	return b.String()
 }
 
-// clientURL is what clients of a protocol are given.
+// clientURL returns the URL of a protocol. scheme is the one without TLS.
 func clientURL(scheme, at string, secure bool) string {
 	if secure {
 		scheme += "s"
@@ -57,7 +57,7 @@ func clientURL(scheme, at string, secure bool) string {
 	return scheme + "://" + at
 }
 
-// address is the host and port to open in a browser for a listener on e.
+// address returns the host and port by which a browser reaches a listener on e.
 func (d *Daemon) address(e config.Endpoint, port uint16) string {
 	host := e.Addr.String()
 	if !e.Addr.IsValid() || e.Addr.IsUnspecified() {

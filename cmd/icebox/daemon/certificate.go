@@ -17,15 +17,15 @@ import (
 	"icebox/config"
 )
 
-// certificate is where HTTPS, TURN over TLS and DTLS have theirs from. At most
-// one of files and acme is there; without either it is self-signed.
+// certificate is the source of the certificate of HTTPS, TURN over TLS and DTLS. At most one of files and acme is not nil. If
+// both are nil, the certificate is self-signed.
 type certificate struct {
-	source certs.Source // nil without tls
+	source certs.Source // nil if tls is off
 	files  *certs.Files
 	acme   *certs.ACME
 }
 
-// openCertificate finds the source that the configuration names.
+// openCertificate opens the source that the configuration asks for.
 func (d *Daemon) openCertificate() (err error) {
 	switch t := d.cfg().TLS; {
 	case t.SelfSigned:
@@ -67,7 +67,7 @@ func (d *Daemon) openACME(c config.ACME) (err error) {
 	return err
 }
 
-// watch keeps the certificate new until ctx ends.
+// watch renews or rereads the certificate when that is due, until ctx is done.
 func (c *certificate) watch(ctx context.Context) {
 	switch {
 	case c.files != nil:
@@ -77,8 +77,8 @@ func (c *certificate) watch(ctx context.Context) {
 	}
 }
 
-// tls is a server's configuration with the certificate, nil without one.
-func (c *certificate) tls(protocols ...string) *tls.Config {
+// serverConfig returns a TLS configuration for a server, or nil if tls is off.
+func (c *certificate) serverConfig(protocols ...string) *tls.Config {
 	if c.source == nil {
 		return nil
 	}
@@ -89,20 +89,20 @@ func (c *certificate) tls(protocols ...string) *tls.Config {
 	return t
 }
 
-// plain lets an authority ask on a plain listener.
-func (c *certificate) plain(h http.Handler) http.Handler {
+// withChallenges returns h, with the answers to an ACME authority that validates a name over HTTP.
+func (c *certificate) withChallenges(h http.Handler) http.Handler {
 	if c.acme == nil {
 		return h
 	}
 	return c.acme.HTTP(h)
 }
 
-// alarm is how long before its end a certificate that nobody has renewed is worth a
-// warning: a week, or a quarter of its life if it is short.
-const alarm = 7 * 24 * time.Hour
+// expiryWarning is the time before the end of the certificate from which on a missing renewal is worth a warning. For
+// certificates that live for less than four weeks it is a quarter of their life.
+const expiryWarning = 7 * 24 * time.Hour
 
-// problems are what an operator should mend.
-func (c *certificate) problems(now time.Time) []string {
+// certificateWarnings returns what an operator should know about the certificate at the time now.
+func (c *certificate) certificateWarnings(now time.Time) []string {
 	var all []string
 	add := func(text string) {
 		if text != "" {
@@ -123,14 +123,14 @@ func (c *certificate) problems(now time.Time) []string {
 		switch {
 		case left <= 0:
 			add("the certificate expired on " + pair.Leaf.NotAfter.Format(time.DateOnly) + ": clients refuse it")
-		case left < min(alarm, life/4):
+		case left < min(expiryWarning, life/4):
 			add(fmt.Sprintf("the certificate expires in %s and has not been renewed", left.Round(time.Minute)))
 		}
 	}
 	return all
 }
 
-// expiry is for the metric.
+// expiry returns when the certificate expires in Unix time, or 0 without one.
 func (c *certificate) expiry() float64 {
 	pair, err := c.source()
 	if err != nil {

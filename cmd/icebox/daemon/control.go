@@ -13,51 +13,51 @@ import (
 	"icebox/cmd/icebox/admin"
 )
 
-// order is what somebody told a running daemon to do, and where the answer goes.
-type order struct {
-	drain  bool          // else reload
-	within time.Duration // for a drain; 0: shutdown.drain
-	reply  chan answer   // has room for one
+// controlRequest asks the control goroutine to reload or to drain.
+type controlRequest struct {
+	drain  bool              // otherwise reload
+	within time.Duration     // how long a drain may take; 0 means shutdown.drain
+	reply  chan controlReply // has room for one
 }
 
-type answer struct {
+type controlReply struct {
 	reloaded admin.Reloaded
 	draining admin.Draining
 	err      error
 }
 
-func (d *Daemon) orderReload(ctx context.Context) (admin.Reloaded, error) {
-	a := d.order(ctx, order{})
-	return a.reloaded, a.err
+func (d *Daemon) requestReload(ctx context.Context) (admin.Reloaded, error) {
+	r := d.request(ctx, controlRequest{})
+	return r.reloaded, r.err
 }
 
-func (d *Daemon) orderDrain(ctx context.Context, within time.Duration) (admin.Draining, error) {
-	a := d.order(ctx, order{drain: true, within: within})
-	return a.draining, a.err
+func (d *Daemon) requestDrain(ctx context.Context, within time.Duration) (admin.Draining, error) {
+	r := d.request(ctx, controlRequest{drain: true, within: within})
+	return r.draining, r.err
 }
 
-// order hands o to the goroutine that attends to the daemon.
-func (d *Daemon) order(ctx context.Context, o order) answer {
-	o.reply = make(chan answer, 1)
+// request passes r to the control goroutine and returns its reply.
+func (d *Daemon) request(ctx context.Context, r controlRequest) controlReply {
+	r.reply = make(chan controlReply, 1)
 	select {
-	case d.orders <- o:
-		return <-o.reply
-	case <-d.deaf:
-		return answer{err: admin.ErrStopping}
+	case d.requests <- r:
+		return <-r.reply
+	case <-d.requestsClosed:
+		return controlReply{err: admin.ErrStopping}
 	case <-ctx.Done():
-		return answer{err: ctx.Err()}
+		return controlReply{err: ctx.Err()}
 	}
 }
 
-// ending is why and how a daemon ends.
-type ending struct {
-	drain   time.Duration // how long running calls have
-	ordered bool          // not by a signal
-	failure error         // what broke; nil when somebody wants it to end
+// shutdownCause says why the daemon shuts down, and how long it drains.
+type shutdownCause struct {
+	drain     time.Duration // how long running calls may take to end
+	requested bool          // by the command drain, not by a signal
+	failure   error         // of a server; nil if an operator wants the daemon to end
 }
 
-// Run serves until a signal, the command drain or a failure ends the daemon. It then shuts the daemon down and returns what
-// went wrong.
+// Run blocks until a signal, the command drain or the failure of a server ends the daemon. It then shuts the daemon down and
+// returns why the daemon failed, or what went wrong during the shutdown.
 func (d *Daemon) Run(signals <-chan os.Signal) error {
 	if err := d.notify("READY=1"); err != nil {
 		d.log.Warn(err.Error())
@@ -69,49 +69,49 @@ func (d *Daemon) Run(signals <-chan os.Signal) error {
 	})
 	defer watchdog.Wait()
 	defer unguard()
-	end := d.attend(signals)
+	end := d.handleControl(signals)
 	_ = d.notify("STOPPING=1")
-	return d.finish(end, signals)
+	return d.awaitShutdown(end, signals)
 }
 
-// attend obeys signals and orders, one at a time, until one of them, or a
-// failure, ends the daemon.
-func (d *Daemon) attend(signals <-chan os.Signal) ending {
-	defer close(d.deaf)
+// handleControl handles signals and control requests, one at a time, until one of them or the failure of a server ends the
+// daemon.
+func (d *Daemon) handleControl(signals <-chan os.Signal) shutdownCause {
+	defer close(d.requestsClosed)
 	for {
 		select {
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				d.log.Info("shutting down", "signal", s.String())
-				return d.ends(ending{drain: d.cfg().Shutdown.Drain})
+				return d.startDraining(shutdownCause{drain: d.cfg().Shutdown.Drain})
 			}
 			_, _ = d.reloadAndNotify() // the outcome is in the log
-		case o := <-d.orders:
-			if !o.drain {
+		case r := <-d.requests:
+			if !r.drain {
 				done, err := d.reloadAndNotify()
-				o.reply <- answer{reloaded: done, err: err}
+				r.reply <- controlReply{reloaded: done, err: err}
 				continue
 			}
-			if o.within == 0 {
-				o.within = d.cfg().Shutdown.Drain
+			if r.within == 0 {
+				r.within = d.cfg().Shutdown.Drain
 			}
-			d.log.Info("shutting down", "order", "drain", "within", o.within)
-			end := d.ends(ending{drain: o.within, ordered: true})
-			o.reply <- answer{draining: admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.deadline()}}
+			d.log.Info("shutting down", "order", "drain", "within", r.within)
+			end := d.startDraining(shutdownCause{drain: r.within, requested: true})
+			r.reply <- controlReply{draining: admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.deadline()}}
 			return end
 		case err := <-d.failed:
 			d.log.Error("shutting down", "error", err)
-			return d.ends(ending{drain: d.cfg().Shutdown.Drain, failure: err})
+			return d.startDraining(shutdownCause{drain: d.cfg().Shutdown.Drain, failure: err})
 		}
 	}
 }
 
-func (d *Daemon) ends(e ending) ending {
-	d.drainFor(e.drain)
-	return e
+func (d *Daemon) startDraining(c shutdownCause) shutdownCause {
+	d.setDrainDeadline(c.drain)
+	return c
 }
 
-// reloadAndNotify reloads and tells the service manager.
+// reloadAndNotify reloads the configuration and notifies the service manager.
 func (d *Daemon) reloadAndNotify() (admin.Reloaded, error) {
 	_ = d.notify("RELOADING=1")
 	changed, err := d.reload()
@@ -125,33 +125,32 @@ func (d *Daemon) reloadAndNotify() (admin.Reloaded, error) {
 	return admin.Reloaded{Changed: changed}, err
 }
 
-// finish shuts the daemon down. A signal that follows another one ends the wait
-// for it; one that follows an order gives running calls the time that it
-// would have given them without.
-func (d *Daemon) finish(e ending, signals <-chan os.Signal) error {
-	drain, cut := context.WithTimeout(context.Background(), e.drain)
-	defer cut()
-	ended := make(chan error, 1)
-	go func() { ended <- d.shutdown(drain) }()
+// awaitShutdown shuts the daemon down. A signal that follows another signal ends the wait at once. A signal that follows the
+// command drain shortens the drain to shutdown.drain, as if the signal had come alone.
+func (d *Daemon) awaitShutdown(c shutdownCause, signals <-chan os.Signal) error {
+	drain, endDrain := context.WithTimeout(context.Background(), c.drain)
+	defer endDrain()
+	done := make(chan error, 1)
+	go func() { done <- d.shutdown(drain) }()
 	for {
 		select {
-		case err := <-ended:
+		case err := <-done:
 			d.log.Info("stopped")
-			if e.failure != nil {
-				return e.failure
+			if c.failure != nil {
+				return c.failure
 			}
 			return err
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP:
-			case e.ordered:
-				e.ordered = false
+			case c.requested:
+				c.requested = false
 				limit := min(d.cfg().Shutdown.Drain, time.Until(d.deadline()))
-				d.drainFor(limit)
+				d.setDrainDeadline(limit)
 				d.log.Info("shutting down", "signal", s.String())
-				time.AfterFunc(limit, cut)
+				time.AfterFunc(limit, endDrain)
 			default:
-				return errors.Join(e.failure, fmt.Errorf("ended by a second signal, %s, before the shutdown was done", s))
+				return errors.Join(c.failure, fmt.Errorf("ended by a second signal, %s, before the shutdown was done", s))
 			}
 		}
 	}

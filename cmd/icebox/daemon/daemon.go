@@ -27,7 +27,7 @@ import (
 	"icebox/turnserver"
 )
 
-// Options are fixed while the daemon runs. All but the last three are required.
+// Options are fixed while the daemon runs. Config, Load, Log and Level are required.
 type Options struct {
 	Config *config.Config
 	Load   func() (*config.Config, error) // reads the configuration again, for a reload
@@ -35,9 +35,9 @@ type Options struct {
 	Level  *slog.LevelVar // the level of Log, which a reload sets
 
 	Version          string                 // a line for the banner and the metric icebox_build_info
-	Collectors       []prometheus.Collector // further metrics
-	NotifySocket     string                 // of the service manager, see sd_notify(3); "" if there is none
-	WatchdogInterval time.Duration          // the service manager expects two pings in it; 0: it expects none
+	Collectors       []prometheus.Collector // metrics of the caller
+	NotifySocket     string                 // of the service manager, see sd_notify(3); "" without one
+	WatchdogInterval time.Duration          // in which the service manager expects a ping; 0 if it expects none
 }
 
 func (o Options) validate() error {
@@ -54,40 +54,41 @@ type Daemon struct {
 	registry *prometheus.Registry
 	host     endpoints.Host
 	state    *statedir.Dir
-	secret   []byte // what our own credentials are signed with
+	secret   []byte // signs the credentials that this daemon mints
 	certificate
 
-	opened    []sockets.Group // in the order of specs
+	opened    []sockets.Group // of turn.listen, http.listen and admin.address, in this order
 	catalogue *endpoints.Catalogue
 
-	turn       *turnserver.Server
-	checkRelay func(context.Context) error // of turn
-	relaysFrom relayaddr.Choice
-	hub        *signal.Hub
-	gate       *gateway.Gateway
-	tokens     *token.Verifier                   // nil: access is not by token
-	protocols  map[config.ProtocolName]*protocol // that listeners turn on
-	handlers   []http.Handler                    // in the order of http.listen
-	web        []*webServer                      // likewise
-	admin      *webServer
-	intakes    []*preaccept.Listener // between sockets and servers
+	turn         *turnserver.Server
+	checkRelay   func(context.Context) error // returns nil once the relay makes progress
+	relayAddrs   relayaddr.Choice
+	hub          *signal.Hub
+	gate         *gateway.Gateway
+	tokens       *token.Verifier                   // nil unless signal.access is jwt
+	protocols    map[config.ProtocolName]*protocol // that at least one listener turns on
+	handlers     []http.Handler                    // in the order of http.listen
+	web          []*webServer                      // in the order of http.listen
+	admin        *webServer
+	preaccepting []*preaccept.Listener // between the sockets and the servers
 
-	running atomic.Pointer[config.Config] // what is in force
+	running atomic.Pointer[config.Config] // the configuration in force
 	reloads *reloadMetrics
 	ready   atomic.Bool
-	failed  chan error // a listener ended that should not have
-	orders  chan order
-	deaf    chan struct{} // closed when no more orders are taken
+	failed  chan error // receives the error of a server that ended on its own
 
-	work sync.WaitGroup // watchers
-	quit func()         // ends them
+	requests       chan controlRequest
+	requestsClosed chan struct{} // closed when requests are not handled any more
 
-	mu       sync.Mutex
-	warnings []string  // what an operator should mend
-	skipped  []string  // those that stay until a restart
-	proxied  []bool    // which of http.listen a proxy was seen on
-	refused  error     // why the last reload was refused
-	until    time.Time // when draining ends; zero before it begins
+	workers     sync.WaitGroup // of the certificate and the token keys
+	stopWorkers func()
+
+	mu            sync.Mutex
+	warnings      []string  // settings and conditions that an operator should fix
+	skippedAddrs  []string  // warnings about addresses that are not served until a restart
+	viaProxy      []bool    // by index of http.listen: a proxy has forwarded a request to it
+	reloadErr     error     // why the last reload was refused; nil if it was not
+	drainDeadline time.Time // zero until draining begins
 }
 
 // Start starts a daemon, or returns an error and leaves nothing running.
@@ -97,8 +98,8 @@ func Start(o Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		options: o, log: o.Log, registry: prometheus.NewRegistry(),
-		failed: make(chan error, 1), orders: make(chan order), deaf: make(chan struct{}),
-		proxied: make([]bool, len(o.Config.HTTP.Listen)), protocols: make(map[config.ProtocolName]*protocol),
+		failed: make(chan error, 1), requests: make(chan controlRequest), requestsClosed: make(chan struct{}),
+		viaProxy: make([]bool, len(o.Config.HTTP.Listen)), protocols: make(map[config.ProtocolName]*protocol),
 	}
 	d.running.Store(o.Config)
 	d.registry.MustRegister(
@@ -111,23 +112,22 @@ func Start(o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
-	d.begin()
-	d.review()
+	d.startWorkers()
+	d.updateWarnings()
 	d.ready.Store(true)
 	return d, nil
 }
 
-// cfg is the configuration in force. Settings that a reload can't change are
-// the same in all of them.
+// cfg returns the configuration in force. A reload replaces it, but settings that a reload cannot change stay the same.
 func (d *Daemon) cfg() *config.Config { return d.running.Load() }
 
-// begin starts what runs beside the servers.
-func (d *Daemon) begin() {
+// startWorkers starts the goroutines that run beside the servers.
+func (d *Daemon) startWorkers() {
 	ctx, cancel := context.WithCancel(context.Background())
-	d.quit = cancel
-	d.work.Go(func() { d.certificate.watch(ctx) })
+	d.stopWorkers = cancel
+	d.workers.Go(func() { d.certificate.watch(ctx) })
 	if d.tokens != nil {
-		d.work.Go(func() { d.fetchKeys(ctx) })
+		d.workers.Go(func() { d.fetchKeys(ctx) })
 	}
 }
 
@@ -140,7 +140,7 @@ func buildInfo(version string) prometheus.Collector {
 	return g
 }
 
-// prepare does what can fail without a socket.
+// prepare does everything that can fail before a socket is open.
 func (d *Daemon) prepare() error {
 	var err error
 	if d.host, err = endpoints.ThisHost(d.cfg()); err != nil {
@@ -158,13 +158,13 @@ func (d *Daemon) prepare() error {
 func (d *Daemon) startAdmin() error {
 	secret := admin.NewToken()
 	handler := admin.Handler(admin.Options{
-		Gatherer: d.registry, Status: d.status, Token: secret, Reload: d.orderReload, Drain: d.orderDrain,
+		Gatherer: d.registry, Status: d.status, Token: secret, Reload: d.requestReload, Drain: d.requestDrain,
 	})
 	group := d.adminGroup()
 	if err := admin.Publish(d.state, group.TCP.Addr().(*net.TCPAddr).AddrPort(), secret); err != nil {
 		return err
 	}
-	d.admin = serveWeb(group.TCP, handler, nil, d.log, d.fail)
+	d.admin = serveWeb(group.TCP, handler, nil, d.log, d.stopWithError)
 	return nil
 }
 
@@ -184,17 +184,17 @@ func (d *Daemon) status() admin.Status {
 func (d *Daemon) storedStatus() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.problems(time.Now())...)}
-	if !d.until.IsZero() {
-		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.until}
+	s := admin.Status{Ready: d.ready.Load(), Warnings: append(slices.Clone(d.warnings), d.certificateWarnings(time.Now())...)}
+	if !d.drainDeadline.IsZero() {
+		s.Draining = &admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.drainDeadline}
 	}
 	return s
 }
 
-// fail stops the daemon.
-func (d *Daemon) fail(err error) {
+// stopWithError shuts the daemon down because of err. It may be called from any goroutine.
+func (d *Daemon) stopWithError(err error) {
 	select {
 	case d.failed <- err:
-	default: // one reason is enough
+	default: // the daemon stops because of an earlier error
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// notify tells the service manager about the state of the daemon.
+// notify reports the state of the daemon to the service manager.
 func (d *Daemon) notify(state ...string) error { return notify(d.options.NotifySocket, state...) }
 
-// notify tells the service manager at $NOTIFY_SOCKET about the daemon's state,
-// sd_notify(3); without a service manager it does nothing.
+// notify sends state to the service manager's socket, see sd_notify(3). Without a socket it does nothing.
 func notify(socket string, state ...string) error {
 	if socket == "" {
 		return nil

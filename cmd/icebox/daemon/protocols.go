@@ -16,13 +16,14 @@ import (
 	"icebox/signal/protocol/topics"
 )
 
-// protocol is the server side of a signalling protocol that listeners turn on. All listeners share one.
+// protocol is the server side of a signalling protocol that listeners turn on. Listeners share it.
 type protocol struct {
-	scheme string // of the URL that its clients are given, without TLS
+	scheme string // of the URL of its clients, without TLS
 	serve  func(http.ResponseWriter, *http.Request, *gateway.Access)
-	// bearer is [gateway.Mount.Bearer]. nil: the protocol has no tokens.
+	// bearer is [gateway.Mount.Bearer], or nil if the protocol has no tokens.
 	bearer func(token string) (user string, ok bool)
-	// prepare checks the protocol's part of a new configuration, and returns what puts it in force. nil: nothing can be reloaded.
+	// prepare checks the protocol's part of a new configuration and returns the func that puts it in force. It is nil if the
+	// protocol has nothing to reload.
 	prepare func(*config.Config) (set func(), err error)
 }
 
@@ -81,7 +82,7 @@ func pocketBaseAccounts(cfg *config.Config) pocketbase.Accounts {
 	return a
 }
 
-// startNative makes the native protocol, which every listener has.
+// startNative makes the native protocol, which every listener serves.
 func (d *Daemon) startNative() (*native.Handler, error) {
 	secret, err := d.deriveSecret("calls")
 	if err != nil {
@@ -92,14 +93,14 @@ func (d *Daemon) startNative() (*native.Handler, error) {
 	})
 }
 
-// deriveSecret returns a secret for one purpose, which is the same after a restart.
+// deriveSecret returns a secret for one purpose. It stays the same across restarts.
 func (d *Daemon) deriveSecret(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, d.secret, nil, purpose, sha256.Size)
 }
 
 func (d *Daemon) signalLog() *slog.Logger { return d.log.With("component", "signal") }
 
-// protocol returns a protocol, and makes it first if no listener has turned it on before.
+// protocol returns the protocol called name. It makes the protocol when the first listener turns it on.
 func (d *Daemon) protocol(name config.ProtocolName) (*protocol, error) {
 	if p, ok := d.protocols[name]; ok {
 		return p, nil
@@ -116,7 +117,7 @@ func (d *Daemon) protocol(name config.ProtocolName) (*protocol, error) {
 	return p, nil
 }
 
-// mounts are where the protocols of a listener are. Those that it turns on come before those that every listener has.
+// mounts returns the mounts of a listener. The protocols that it turns on come before those that every listener serves.
 func (d *Daemon) mounts(l config.HTTPListen, n *native.Handler) ([]gateway.Mount, error) {
 	var all []gateway.Mount
 	for _, m := range l.Protocols {

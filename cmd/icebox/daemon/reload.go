@@ -11,13 +11,13 @@ import (
 
 var errRestart = errors.New("has changed, and takes a restart")
 
-// reload reads the configuration again and puts it in force, or changes nothing
-// and says all that is wrong with it. It is for the attending goroutine alone.
-// Running calls go on under the new limits; see [turnserver.Server.SetLimits].
+// reload reads the configuration again and puts it in force. If anything is wrong with it, reload changes nothing and returns
+// every mistake. Only the control goroutine may call it. Running calls continue under the new limits, see
+// [turnserver.Server.SetLimits].
 func (d *Daemon) reload() (changed []string, err error) {
 	changed, err = d.apply()
 	d.mu.Lock()
-	d.refused = err
+	d.reloadErr = err
 	d.mu.Unlock()
 	if err != nil {
 		d.reloads.total.WithLabelValues("refused").Inc()
@@ -28,7 +28,7 @@ func (d *Daemon) reload() (changed []string, err error) {
 		d.reloads.applied()
 		d.log.Info("reloaded", "changed", strings.Join(changed, " "))
 	}
-	d.review()
+	d.updateWarnings()
 	return changed, err
 }
 
@@ -87,7 +87,7 @@ func (d *Daemon) apply() (changed []string, err error) {
 	return changed, nil
 }
 
-// reloadMetrics say whether what is on disk is what is in force.
+// reloadMetrics show whether the configuration on disk is in force.
 type reloadMetrics struct {
 	total  *prometheus.CounterVec
 	loaded prometheus.Gauge

@@ -22,7 +22,7 @@ import (
 	"icebox/turnserver/limit"
 )
 
-// startSignalling makes the hub, and a handler for each of http.listen.
+// startSignalling makes the hub, and a handler for each listener of http.listen.
 func (d *Daemon) startSignalling() error {
 	log := d.signalLog()
 	limits, tokens, err := signalLimits(d.cfg())
@@ -51,10 +51,10 @@ func (d *Daemon) startSignalling() error {
 	}
 	for i, l := range d.cfg().HTTP.Listen {
 		if l.Redirect {
-			d.handlers = append(d.handlers, d.toHTTPS())
+			d.handlers = append(d.handlers, d.redirectToHTTPS())
 			continue
 		}
-		local := l.Address.Loopback() && !l.ProxyProtocol // with it, those who connect are elsewhere
+		local := l.Address.Loopback() && !l.ProxyProtocol // PROXY headers bring clients from elsewhere
 		mounts, err := d.mounts(l, n)
 		if err != nil {
 			return fmt.Errorf("start signalling: %w", err)
@@ -73,9 +73,8 @@ func hubOptions(log *slog.Logger, r prometheus.Registerer) signal.Options {
 	return signal.Options{Logger: log, Registerer: r, ClientPrefix: limit.ClientPrefix}
 }
 
-// toHTTPS sends everybody to the same place over https, at the first listener
-// that has it.
-func (d *Daemon) toHTTPS() http.Handler {
+// redirectToHTTPS redirects each request to the same path at the first listener that has TLS.
+func (d *Daemon) redirectToHTTPS() http.Handler {
 	port := ""
 	i := slices.IndexFunc(d.cfg().HTTP.Listen, func(l config.HTTPListen) bool { return l.TLS })
 	if i >= 0 && d.webGroup(i).Port != 443 {
@@ -90,7 +89,7 @@ func (d *Daemon) toHTTPS() http.Handler {
 	})
 }
 
-// hostOnly is a Host header without its port.
+// hostOnly returns a Host header without its port.
 func hostOnly(header string) string {
 	if host, _, err := net.SplitHostPort(header); err == nil {
 		return host
@@ -98,10 +97,10 @@ func hostOnly(header string) string {
 	return header
 }
 
-// fetchKeys finds out before the first sign-in whether keys can be fetched. Nothing waits for it.
+// fetchKeys fetches the keys of tokens before the first sign-in needs them, and logs a failure. Nothing waits for it.
 func (d *Daemon) fetchKeys(ctx context.Context) {
 	if err := d.tokens.Prefetch(ctx); err != nil && ctx.Err() == nil {
-		d.log.Warn("signal.jwt.jwks: nobody can sign in until it can be fetched", "err", err)
+		d.log.Warn("signal.jwt.jwks: nobody can sign in until the keys can be fetched", "err", err)
 	}
 }
 
@@ -111,7 +110,8 @@ func Check(cfg *config.Config) error {
 	return err
 }
 
-// signalLimits are the hub's, and what verifies its tokens, if access is by token.
+// signalLimits converts the limits of a configuration for the hub. It also returns the verifier of tokens, or nil unless access
+// is by token.
 func signalLimits(cfg *config.Config) (signal.Limits, *token.Verifier, error) {
 	s := cfg.Signal
 	limits := signal.Limits{
@@ -176,11 +176,10 @@ func tokenVerifier(c config.JWT) (*token.Verifier, error) {
 	return token.New(o)
 }
 
-// iceProvider joins the relay's credentials and the hub's sign-ins, which know
-// nothing of each other.
-func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, longest func() time.Duration) signal.ICEProvider {
+// iceProvider returns the provider of ICE servers for sign-ins, with credentials of the relay that live for at most maxTTL.
+func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, maxTTL func() time.Duration) signal.ICEProvider {
 	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
-		ttl := longest()
+		ttl := maxTTL()
 		if r.TTL > 0 {
 			ttl = min(r.TTL, ttl)
 		}
@@ -198,16 +197,16 @@ func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, longest func
 	}
 }
 
-// watchForProxy notes when the loopback listener http.listen[i] turns out to be
-// reached through a proxy, and so by anyone.
+// watchForProxy wraps the handler of http.listen[i], which listens on loopback. The first request that came through a proxy
+// shows that anyone may reach the listener, so it may cause a warning.
 func (d *Daemon) watchForProxy(h http.Handler, i int) http.Handler {
 	var seen atomic.Bool
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !seen.Load() && gateway.ViaProxy(r) && seen.CompareAndSwap(false, true) {
 			d.mu.Lock()
-			d.proxied[i] = true
+			d.viaProxy[i] = true
 			d.mu.Unlock()
-			d.review()
+			d.updateWarnings()
 		}
 		h.ServeHTTP(w, r)
 	})

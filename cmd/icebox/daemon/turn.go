@@ -14,11 +14,10 @@ import (
 	"icebox/turnserver/peer"
 )
 
-// startTURN gives the relay its sockets. Its options and limits say the same as
-// the configuration, in the relay's terms.
+// startTURN starts the relay and gives it its sockets.
 func (d *Daemon) startTURN() error {
 	var err error
-	if d.relaysFrom, err = d.host.ChooseRelay(&d.cfg().TURN); err != nil {
+	if d.relayAddrs, err = d.host.ChooseRelay(&d.cfg().TURN); err != nil {
 		return err
 	}
 	limits, err := d.turnLimits(d.cfg())
@@ -28,7 +27,7 @@ func (d *Daemon) startTURN() error {
 	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
-		RelayAddrs:     d.relayAddrs(),
+		RelayAddrs:     d.turnRelayAddrs(),
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
@@ -53,10 +52,10 @@ func (d *Daemon) startTURN() error {
 	return nil
 }
 
-// relayAddrs returns the addresses to relay from.
-func (d *Daemon) relayAddrs() []turnserver.RelayAddr {
+// turnRelayAddrs returns the addresses to relay from.
+func (d *Daemon) turnRelayAddrs() []turnserver.RelayAddr {
 	var out []turnserver.RelayAddr
-	for _, a := range d.relaysFrom.Addrs {
+	for _, a := range d.relayAddrs.Addrs {
 		out = append(out, turnserver.RelayAddr{Local: a, Advertised: d.host.Advertised(a)})
 	}
 	return out
@@ -73,11 +72,11 @@ func (d *Daemon) addTURN(g *sockets.Group, l config.TURNListen) error {
 	if slices.Contains(l.Transports, config.OverTLS) {
 		stream = turnserver.TLS
 	}
-	return d.turn.AddListener(d.believed(g.TCP, l.ProxyProtocol), stream)
+	return d.turn.AddListener(d.withProxyProtocol(g.TCP, l.ProxyProtocol), stream)
 }
 
-// relayWorkers returns one worker for each core that the process may use, and gives
-// the Go scheduler one more to run everything else on.
+// relayWorkers returns one worker for each core that the process may use. It also lets the Go scheduler run one more thread at
+// a time, because the workers keep their threads busy and everything else needs one too.
 var relayWorkers = sync.OnceValue(func() int {
 	n := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n + 1)
@@ -93,6 +92,7 @@ func (d *Daemon) addUDP(conns []*net.UDPConn, o turnserver.UDPOptions) error {
 	return nil
 }
 
+// turnLimits converts the limits of a configuration for the relay.
 func (d *Daemon) turnLimits(cfg *config.Config) (turnserver.Limits, error) {
 	verifier, err := d.verifier(cfg)
 	if err != nil {

@@ -10,26 +10,26 @@ import (
 	"icebox/turnserver/peer"
 )
 
-// review finds out anew what an operator should mend, and logs what is new.
-func (d *Daemon) review() {
+// updateWarnings determines all warnings again and logs the new ones.
+func (d *Daemon) updateWarnings() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := append(slices.Clone(d.skipped), d.findings(d.cfg())...)
+	all := append(slices.Clone(d.skippedAddrs), d.findWarnings(d.cfg())...)
 	for _, text := range all {
 		if !slices.Contains(d.warnings, text) {
 			d.log.Warn(text)
 		}
 	}
-	if d.refused != nil { // which the log has already
-		first, _, _ := strings.Cut(d.refused.Error(), "\n")
-		all = append(all, "the last reload was refused, and what was in force before it still is: "+first)
+	if d.reloadErr != nil { // reload has logged it
+		first, _, _ := strings.Cut(d.reloadErr.Error(), "\n")
+		all = append(all, "the last reload was refused, so the earlier configuration is still in force: "+first)
 	}
 	d.warnings = all
 }
 
-// findings are what an operator should know about a configuration that works,
-// each with the key that mends it. mu is held.
-func (d *Daemon) findings(cfg *config.Config) []string {
+// findWarnings returns what an operator should change although the configuration works. Each warning names the setting. The
+// caller holds mu.
+func (d *Daemon) findWarnings(cfg *config.Config) []string {
 	all := slices.Clone(cfg.Warnings())
 	var addrs []netip.Addr
 	for i := range cfg.TURN.Listen {
@@ -37,25 +37,24 @@ func (d *Daemon) findings(cfg *config.Config) []string {
 			addrs = append(addrs, d.host.Advertised(a))
 		}
 	}
-	if text := reach(addrs); text != "" {
+	if text := reachWarning(addrs); text != "" {
 		all = append(all, text)
 	}
-	if text := d.relaysFrom.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
+	if text := d.relayAddrs.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
 		all = append(all, text)
 	}
-	all = append(all, exposure(cfg)...)
-	for i, seen := range d.proxied {
+	all = append(all, accessWarnings(cfg)...)
+	for i, seen := range d.viaProxy {
 		if seen && cfg.Signal.Access == config.Open {
-			all = append(all, fmt.Sprintf("a proxy brings clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
+			all = append(all, fmt.Sprintf("a proxy forwards clients to http.listen[%d], so anyone may sign in and relay at your cost: set signal.access: key", i))
 		}
 	}
 	return all
 }
 
-// reach says who can't reach a relay with these addresses, "" when everybody
-// can.
-func reach(addrs []netip.Addr) string {
-	special := peer.NewPolicy(nil, nil) // denies what is not for everybody to route
+// reachWarning returns a warning if clients on the Internet cannot reach a relay with these addresses, or "".
+func reachWarning(addrs []netip.Addr) string {
+	special := peer.NewPolicy(nil, nil) // denies addresses that are not globally routable
 	public := func(a netip.Addr) bool { return special.Address(a).Allowed }
 	if len(addrs) == 0 || slices.ContainsFunc(addrs, public) {
 		return ""
@@ -67,14 +66,14 @@ func reach(addrs []netip.Addr) string {
 		}
 	}
 	if len(outside) == 0 {
-		return "STUN and TURN listen on loopback alone, so only programs on this host reach them: set turn.listen"
+		return "STUN and TURN listen only on loopback addresses, so only programs on this host can reach them: set turn.listen"
 	}
-	return fmt.Sprintf("the only addresses of STUN and TURN are private (%s), so clients outside this network cannot reach them: "+
-		"set external_ip to the address the world sees", strings.Join(outside, ", "))
+	return fmt.Sprintf("STUN and TURN have only private addresses (%s), which clients outside this network cannot reach: "+
+		"set external_ip to this host's public address", strings.Join(outside, ", "))
 }
 
-// exposure says where anybody may sign in, and so relay.
-func exposure(cfg *config.Config) []string {
+// accessWarnings returns a warning for each listener on which anyone may sign in, and so relay.
+func accessWarnings(cfg *config.Config) []string {
 	if cfg.Signal.Access != config.Open {
 		return nil
 	}
@@ -86,7 +85,7 @@ func exposure(cfg *config.Config) []string {
 	}
 	public := cfg.PublicHost != "" && cfg.PublicHost != "localhost" && !cfg.PublicHost.Addr().IsLoopback()
 	if len(all) == 0 && len(cfg.HTTP.Listen) > 0 && public {
-		all = append(all, "if a proxy brings clients of "+string(cfg.PublicHost)+" here, anyone may sign in and relay at your cost: set signal.access: key")
+		all = append(all, "if a proxy forwards clients of "+string(cfg.PublicHost)+" to this host, anyone may sign in and relay at your cost: set signal.access: key")
 	}
 	return all
 }

@@ -13,14 +13,14 @@ func TestReach(t *testing.T) {
 		"":                                "",
 		"8.8.8.8":                         "",
 		"10.0.0.5 2a00:1450::1":           "",
-		"127.0.0.1 ::1":                   "STUN and TURN listen on loopback alone, so only programs on this host reach them: set turn.listen",
-		"10.0.0.5 100.64.0.9 fd00::5 ::1": "the only addresses of STUN and TURN are private (10.0.0.5, 100.64.0.9, fd00::5), so clients outside this network cannot reach them: set external_ip to the address the world sees",
+		"127.0.0.1 ::1":                   "STUN and TURN listen only on loopback addresses, so only programs on this host can reach them: set turn.listen",
+		"10.0.0.5 100.64.0.9 fd00::5 ::1": "STUN and TURN have only private addresses (10.0.0.5, 100.64.0.9, fd00::5), which clients outside this network cannot reach: set external_ip to this host's public address",
 	} {
 		var addrs []netip.Addr
 		for a := range strings.FieldsSeq(list) {
 			addrs = append(addrs, netip.MustParseAddr(a))
 		}
-		if got := reach(addrs); got != want {
+		if got := reachWarning(addrs); got != want {
 			t.Errorf("%q: got %q, want %q", list, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestExposure(t *testing.T) {
 		"loopback":              {nil, ""},
 		"every address":         {[]string{"ICEBOX_HTTP_LISTEN=127.0.0.1:8080,:9090"}, anyone},
 		"every address, by key": {[]string{"ICEBOX_HTTP_LISTEN=:9090", "ICEBOX_SIGNAL_ACCESS=key", "ICEBOX_SIGNAL_KEYS=[{name: a, key: 0123456789abcdef}]"}, ""},
-		"a public host":         {[]string{"ICEBOX_PUBLIC_HOST=turn.example.org"}, "if a proxy brings clients of turn.example.org here, anyone may sign in and relay at your cost: set signal.access: key"},
+		"a public host":         {[]string{"ICEBOX_PUBLIC_HOST=turn.example.org"}, "if a proxy forwards clients of turn.example.org to this host, anyone may sign in and relay at your cost: set signal.access: key"},
 		"localhost":             {[]string{"ICEBOX_PUBLIC_HOST=localhost"}, ""},
 		"no signalling":         {[]string{"ICEBOX_PUBLIC_HOST=turn.example.org", "ICEBOX_HTTP_LISTEN=[]"}, ""},
 	} {
@@ -44,7 +44,7 @@ func TestExposure(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(exposure(cfg), "\n"); got != test.want {
+			if got := strings.Join(accessWarnings(cfg), "\n"); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

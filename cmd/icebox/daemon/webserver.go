@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// webServer is an HTTP server and the goroutine it runs in.
+// webServer is an HTTP server and the goroutine that runs it.
 type webServer struct {
 	server *http.Server
-	done   chan struct{}
+	done   chan struct{} // closed when the goroutine has ended
 }
 
-// serveWeb serves l until shutdown, over TLS with a configuration for it. failed
-// is called when serving ends on its own.
+// serveWeb serves l until shutdown, over TLS if secure is not nil. It calls failed if serving ends on its own.
 func serveWeb(l net.Listener, h http.Handler, secure *tls.Config, log *slog.Logger, failed func(error)) *webServer {
 	w := &webServer{done: make(chan struct{}), server: &http.Server{
 		Handler:           h,
@@ -27,7 +26,7 @@ func serveWeb(l net.Listener, h http.Handler, secure *tls.Config, log *slog.Logg
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // clients' mistakes
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // its lines are about mistakes of clients
 	}}
 	serve := func() error { return w.server.Serve(l) }
 	if secure != nil {
@@ -43,8 +42,8 @@ func serveWeb(l net.Listener, h http.Handler, secure *tls.Config, log *slog.Logg
 	return w
 }
 
-// shutdown waits for requests until ctx ends, then cuts them off. Hijacked
-// connections are their handlers' own.
+// shutdown waits for requests until ctx is done, and then cuts them off. It does not close hijacked connections: their handlers
+// do.
 func (w *webServer) shutdown(ctx context.Context) error {
 	err := w.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
