@@ -153,7 +153,7 @@ shutdown: {drain: 10ms}
 	if _, _, err := connect(t, "ws://"+plain+"/ws", nil); err == nil {
 		t.Error("a trusted proxy without a header got in")
 	}
-	p.find("a trusted proxy did not say for whom it speaks")
+	p.find("a trusted proxy sent no valid PROXY header")
 	p.signal(syscall.SIGTERM)
 	if status := p.exit(); status != 0 {
 		t.Errorf("status %d", status)

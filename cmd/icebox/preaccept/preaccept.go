@@ -1,10 +1,11 @@
-// Package preaccept stands between a listener and a server: it looks at the
-// beginning of each connection, in a goroutine of its own, before the server
-// gets it. A client that is slow to begin holds up nobody else.
+// Package preaccept inspects the beginning of each connection before a server gets it.
 //
-// A look has so much time, and so many are under way at once: one more ends
-// another, picked at random, so that a crowd of silent clients pushes out its
-// own. An Accept error such as EMFILE passes, so it is waited out.
+// A [Listener] stands between a listener and a server. It runs the inspection of each connection in a goroutine of its own, so
+// a client that is slow to send its first bytes delays no other client. The inspection decides what happens to the connection:
+// usually the server accepts it next.
+//
+// An inspection may take 10 s, and 4096 run at once. When one more connection comes, a random one of them is closed. So a crowd
+// of silent clients mostly displaces its own connections. An Accept error such as EMFILE is temporary, see [streamio.Accept].
 package preaccept
 
 import (
@@ -17,110 +18,110 @@ import (
 	"icebox/turnserver/streamio"
 )
 
-// Within is how long a connection has to show what it is.
-const Within = 10 * time.Second
+// Timeout is how long the inspection of a connection may take.
+const Timeout = 10 * time.Second
 
-// atOnce is how many connections may be looked at.
-const atOnce = 4096
+// maxPending is how many connections are inspected at once.
+const maxPending = 4096
 
-// Look finds out what c is before ctx ends, and returns what is to be done with
-// it; c then has no deadline. With an error c is closed. Close of the listener, and a newcomer in
-// its place, close c meanwhile.
-type Look func(ctx context.Context, c net.Conn) (then func(), err error)
+// Inspect reads the beginning of c before ctx is done, and returns the func that disposes of c. c has no deadline when dispose is
+// called. If Inspect returns an error, c is closed. Close of the listener, and a connection that displaces c, close c while
+// Inspect runs.
+type Inspect func(ctx context.Context, c net.Conn) (dispose func(), err error)
 
-// Listener hands on what its look found.
+// Listener is a net.Listener whose Accept returns the connections that were delivered to it.
 type Listener struct {
-	raw  net.Listener
-	look Look
-	log  *slog.Logger
+	raw     net.Listener
+	inspect Inspect
+	log     *slog.Logger
 
-	ready  chan net.Conn
-	ctx    context.Context
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	delivered chan net.Conn
+	ctx       context.Context
+	cancel    context.CancelFunc
+	work      sync.WaitGroup
 
-	mu      sync.Mutex
-	looking map[net.Conn]struct{}
-	most    int
+	mu         sync.Mutex
+	pending    map[net.Conn]struct{} // connections that are inspected
+	maxPending int
 }
 
-// New owns raw from now on. The look is made for the listener, which it may
-// hand connections to, see [Listener.Deliver].
-func New(raw net.Listener, log *slog.Logger, look func(*Listener) Look) *Listener {
-	l := &Listener{raw: raw, log: log, ready: make(chan net.Conn), looking: make(map[net.Conn]struct{}), most: atOnce}
-	l.look = look(l)
+// New returns a Listener, which owns raw from now on. newInspect makes the inspection. It is given the Listener because
+// inspections deliver connections to it, see [Listener.Deliver].
+func New(raw net.Listener, log *slog.Logger, newInspect func(*Listener) Inspect) *Listener {
+	l := &Listener{raw: raw, log: log, delivered: make(chan net.Conn), pending: make(map[net.Conn]struct{}), maxPending: maxPending}
+	l.inspect = newInspect(l)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.work.Go(l.accept)
+	l.work.Go(l.acceptAll)
 	return l
 }
 
-func (l *Listener) accept() {
+func (l *Listener) acceptAll() {
 	streamio.Accept(l.ctx, l.raw, l.log, func(c net.Conn) {
-		l.enter(c)
-		l.work.Go(func() { l.receive(c) })
+		l.addPending(c)
+		l.work.Go(func() { l.handle(c) })
 	})
 }
 
-// receive looks at c and does what then is to be done.
-func (l *Listener) receive(c net.Conn) {
-	then, err := l.seen(c)
-	l.leave(c)
+// handle inspects c and disposes of it.
+func (l *Listener) handle(c net.Conn) {
+	dispose, err := l.inspectInTime(c)
+	l.removePending(c)
 	if err != nil {
-		_ = c.Close() // what is wrong with it has been counted
+		_ = c.Close() // the inspection has counted or logged the error
 		return
 	}
-	then()
+	dispose()
 }
 
-func (l *Listener) seen(c net.Conn) (func(), error) {
-	ctx, cancel := context.WithTimeout(l.ctx, Within)
+func (l *Listener) inspectInTime(c net.Conn) (dispose func(), err error) {
+	ctx, cancel := context.WithTimeout(l.ctx, Timeout)
 	defer cancel()
-	if err := c.SetDeadline(time.Now().Add(Within)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return nil, err
 	}
-	then, err := l.look(ctx, c)
+	dispose, err = l.inspect(ctx, c)
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
-	return then, err
+	return dispose, err
 }
 
-// enter counts c among those that are looked at.
-func (l *Listener) enter(c net.Conn) {
+// addPending records that c is inspected. If there is no room, it displaces another connection.
+func (l *Listener) addPending(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.looking) >= l.most {
-		for other := range l.looking { // in random order
-			delete(l.looking, other)
-			_ = other.Close() // its look ends with an error
+	if len(l.pending) >= l.maxPending {
+		for other := range l.pending { // in random order
+			delete(l.pending, other)
+			_ = other.Close() // ends its inspection with an error
 			break
 		}
 	}
-	l.looking[c] = struct{}{}
+	l.pending[c] = struct{}{}
 	if l.ctx.Err() != nil {
-		_ = c.Close() // it came while the listener was closed
+		_ = c.Close() // Close does not know of it
 	}
 }
 
-func (l *Listener) leave(c net.Conn) {
+func (l *Listener) removePending(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.looking, c)
+	delete(l.pending, c)
 }
 
-// Deliver hands c to who accepts from l.
+// Deliver blocks until a call of Accept returns c. If the listener is closed before, Deliver closes c.
 func (l *Listener) Deliver(c net.Conn) {
 	select {
-	case l.ready <- c:
+	case l.delivered <- c:
 	case <-l.ctx.Done():
-		_ = c.Close() // nobody accepts any more
+		_ = c.Close()
 	}
 }
 
 // Accept implements net.Listener.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
-	case c := <-l.ready:
+	case c := <-l.delivered:
 		return c, nil
 	case <-l.ctx.Done():
 		return nil, net.ErrClosed
@@ -130,17 +131,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return l.raw.Addr() }
 
-// Close implements net.Listener. It does not wait: see Wait.
+// Close implements net.Listener. It returns before the goroutines of the listener have ended, see Wait.
 func (l *Listener) Close() error {
 	l.cancel()
 	err := l.raw.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.looking {
-		_ = c.Close() // its look ends with an error
+	for c := range l.pending {
+		_ = c.Close() // ends its inspection with an error
 	}
 	return err
 }
 
-// Wait waits, after Close, for all that l has begun.
+// Wait blocks until all goroutines of the listener have ended. Call it after Close.
 func (l *Listener) Wait() { l.work.Wait() }

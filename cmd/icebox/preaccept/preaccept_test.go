@@ -15,15 +15,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memory is a listener of connections and errors that a test puts in.
-type memory struct {
+// fakeListener returns the connections and errors that a test sends to it.
+type fakeListener struct {
 	in     chan any
 	closed chan struct{}
 }
 
-func newMemory() *memory { return &memory{make(chan any), make(chan struct{})} }
+func newFakeListener() *fakeListener { return &fakeListener{make(chan any), make(chan struct{})} }
 
-func (m *memory) Accept() (net.Conn, error) {
+func (m *fakeListener) Accept() (net.Conn, error) {
 	select {
 	case v := <-m.in:
 		if err, ok := v.(error); ok {
@@ -35,22 +35,22 @@ func (m *memory) Accept() (net.Conn, error) {
 	}
 }
 
-func (m *memory) Close() error {
+func (m *fakeListener) Close() error {
 	close(m.closed)
 	return nil
 }
 
-func (m *memory) Addr() net.Addr { return &net.TCPAddr{} }
+func (m *fakeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// connect puts a new connection in and returns its client's side.
-func (m *memory) connect() net.Conn {
+// connect lets Accept return a new connection, and returns the client's side of it.
+func (m *fakeListener) connect() net.Conn {
 	near, far := net.Pipe()
 	m.in <- far
 	return near
 }
 
-// oneByte lets in who sends a byte.
-func oneByte(l *Listener) Look {
+// oneByte delivers a connection once the client has sent a byte.
+func oneByte(l *Listener) Inspect {
 	return func(_ context.Context, c net.Conn) (func(), error) {
 		if _, err := c.Read(make([]byte, 1)); err != nil {
 			return nil, err
@@ -68,54 +68,54 @@ func closed(c net.Conn) bool {
 	return err != nil
 }
 
-func TestSlowClientsHoldUpNobody(t *testing.T) {
+func TestSlowClientDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		raw := newMemory()
+		raw := newFakeListener()
 		l := start(raw)
 		slow, quick := raw.connect(), raw.connect()
 		if closed(quick) {
-			t.Fatal("closed too early")
+			t.Fatal("the connection was closed too early")
 		}
 		c, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(Within + time.Second)
+		time.Sleep(Timeout + time.Second)
 		synctest.Wait()
 		if !closed(slow) {
-			t.Error("a silent client stays")
+			t.Error("the connection of a silent client stays open")
 		}
 		go func() { _, _ = quick.Write([]byte("x")) }()
 		if _, err := c.Read(make([]byte, 1)); err != nil {
-			t.Errorf("the deadline of the look outlives it: %v", err)
+			t.Errorf("the deadline of the inspection outlives it: %v", err)
 		}
 		_ = l.Close()
 		l.Wait()
 	})
 }
 
-func TestOneTooMany(t *testing.T) {
+func TestDisplacement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		raw := newMemory()
+		raw := newFakeListener()
 		l := start(raw)
-		l.most = 2
+		l.maxPending = 2
 		clients := []net.Conn{raw.connect(), raw.connect(), raw.connect()}
 		synctest.Wait()
-		gone := 0
+		closedCount := 0
 		for _, c := range clients[:2] {
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err) {
-				gone++
+				closedCount++
 			}
 		}
-		if gone != 1 {
-			t.Errorf("%d of two were ended for a third", gone)
+		if closedCount != 1 {
+			t.Errorf("a third connection displaced %d connections, want 1", closedCount)
 		}
 		_ = l.Close()
 		l.Wait()
 		for _, c := range clients {
 			if !closed(c) {
-				t.Error("Close left a connection")
+				t.Error("Close left a connection open")
 			}
 		}
 	})
@@ -126,15 +126,15 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-func TestAcceptErrorsPass(t *testing.T) {
+func TestTemporaryAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		raw := newMemory()
+		raw := newFakeListener()
 		l := start(raw)
 		for range 12 {
 			raw.in <- syscall.EMFILE
 		}
 		if closed(raw.connect()) {
-			t.Error("not served")
+			t.Error("a connection after the errors was not served")
 		}
 		if _, err := l.Accept(); err != nil {
 			t.Error(err)
@@ -147,20 +147,20 @@ func TestAcceptErrorsPass(t *testing.T) {
 	})
 }
 
-// What was looked at while nobody accepts any more is closed.
+// TestCloseWithDeliveries: Close also closes connections that were inspected and that no call of Accept has returned.
 func TestCloseWithDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		raw := newMemory()
+		raw := newFakeListener()
 		l := start(raw)
 		c := raw.connect()
 		if closed(c) {
-			t.Fatal("closed too early")
+			t.Fatal("the connection was closed too early")
 		}
 		synctest.Wait()
 		_ = l.Close()
 		l.Wait()
 		if !closed(c) {
-			t.Error("Close left a connection")
+			t.Error("Close left a connection open")
 		}
 	})
 }

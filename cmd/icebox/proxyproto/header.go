@@ -1,14 +1,13 @@
-// Package proxyproto takes the client's address from a proxy that tells it in
-// the PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt).
+// Package proxyproto reads client addresses from the headers of the PROXY protocol, versions 1 and 2 (haproxy.org,
+// proxy-protocol.txt).
 //
-// Whoever may send the header may claim to be anybody, so it is taken from trusted
-// addresses alone: from them it must be the first that comes, since what follows
-// could not be told from it otherwise. Other addresses are clients themselves,
-// and what they send is theirs.
+// The sender of a header can claim any client address, so headers are read from trusted proxies only. A trusted proxy must
+// send one first on every connection, because a missing header could not be told from data of the client. All other addresses
+// are clients themselves, and their data is passed on unread.
 //
-// The parser is our own, and reads not one byte beyond the header: libraries
-// read it when the connection's address is asked for, which holds up a server that asks
-// between two Accepts, and put a buffer in front of the connection for good.
+// The parser is our own and never reads a byte beyond the header. Libraries read the header when the server first asks for
+// the connection's address, which blocks a server that asks between two Accepts. They also leave a buffer in front of the
+// connection for its whole life.
 package proxyproto
 
 import (
@@ -22,28 +21,27 @@ import (
 	"strings"
 )
 
-// Header is what a proxy says about a connection. Both addresses are the zero
-// AddrPort when it speaks for itself, or of what has no IP address.
+// Header has the addresses of a client's connection to a proxy. Both are the zero AddrPort if the proxy connected on its own
+// account, or if the client has no IP address.
 type Header struct {
-	Source, Destination netip.AddrPort // the client, and where it connected to
+	Source, Destination netip.AddrPort // the client's address, and the address that the client connected to
 }
 
-// The beginnings of both versions; that of version 2 has 12 bytes, and no header of
-// version 1 is as short.
+// The first bytes of a header of each version. Every header of version 1 is longer than the 12 bytes of begin2.
 const (
 	begin1 = "PROXY "
 	begin2 = "\r\n\r\n\x00\r\nQUIT\n"
 )
 
 const (
-	longest1 = 107  // bytes of a line of version 1, CR and LF included
-	longest2 = 4096 // bytes behind the fixed part of version 2; the protocol allows 65,535
+	longest1 = 107  // bytes of a line of version 1, including CR and LF
+	longest2 = 4096 // bytes after the fixed part of version 2; the protocol allows 65,535
 )
 
-// errNoHeader is told of connections that begin otherwise.
-var errNoHeader = errors.New("there is no PROXY header")
+// errNoHeader is returned for a connection that does not begin with a header.
+var errNoHeader = errors.New("want a PROXY header first")
 
-// Read reads a header from r, and nothing of what follows it.
+// Read reads a header from r, and no byte beyond it.
 func Read(r io.Reader) (Header, error) {
 	start := make([]byte, len(begin2), longest1)
 	if _, err := io.ReadFull(r, start); err != nil {
@@ -62,7 +60,7 @@ func Read(r io.Reader) (Header, error) {
 func read1(r io.Reader, line []byte) (Header, error) {
 	for !bytes.HasSuffix(line, []byte("\r\n")) {
 		if len(line) == longest1 {
-			return Header{}, errors.New("the line of a PROXY header does not end")
+			return Header{}, errors.New("the line of the PROXY header is too long")
 		}
 		line = line[:len(line)+1]
 		if _, err := io.ReadFull(r, line[len(line)-1:]); err != nil {
@@ -75,15 +73,15 @@ func read1(r io.Reader, line []byte) (Header, error) {
 		return Header{}, nil
 	}
 	if len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6" {
-		return Header{}, fmt.Errorf("%q is no PROXY header", text)
+		return Header{}, fmt.Errorf("%q is not a PROXY header", text)
 	}
 	source, err1 := endpoint(fields[2], fields[4])
 	destination, err2 := endpoint(fields[3], fields[5])
 	if err := errors.Join(err1, err2); err != nil {
-		return Header{}, fmt.Errorf("%q is no PROXY header: %w", text, err)
+		return Header{}, fmt.Errorf("%q is not a PROXY header: %w", text, err)
 	}
 	if four := fields[1] == "TCP4"; source.Addr().Is4() != four || destination.Addr().Is4() != four {
-		return Header{}, fmt.Errorf("%q is no PROXY header: the addresses are of another family", text)
+		return Header{}, fmt.Errorf("%q is not a PROXY header: the addresses are of the wrong family", text)
 	}
 	return Header{source, destination}, nil
 }
@@ -91,25 +89,25 @@ func read1(r io.Reader, line []byte) (Header, error) {
 func endpoint(host, port string) (netip.AddrPort, error) {
 	addr, err := netip.ParseAddr(host)
 	if err != nil || addr.Zone() != "" {
-		return netip.AddrPort{}, fmt.Errorf("%q is no address", host)
+		return netip.AddrPort{}, fmt.Errorf("%q is not an IP address", host)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is no port", port)
+		return netip.AddrPort{}, fmt.Errorf("%q is not a port", port)
 	}
 	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
 
-// Bits of version 2.
+// Fields of version 2.
 const (
-	version2 = 0x20 // in the upper half of the 13th byte
-	local    = 0    // in its lower half: the proxy speaks for itself
+	version2 = 0x20 // upper half of the 13th byte
+	local    = 0    // lower half of the 13th byte: the proxy connected on its own account
 	proxied  = 1
-	tcp4     = 0x11 // the 14th byte
+	tcp4     = 0x11 // 14th byte
 	tcp6     = 0x21
 )
 
-// read2 reads what follows the beginning of version 2.
+// read2 reads the part of a version 2 header after begin2.
 func read2(r io.Reader) (Header, error) {
 	var fixed [4]byte
 	if _, err := io.ReadFull(r, fixed[:]); err != nil {
@@ -118,9 +116,9 @@ func read2(r io.Reader) (Header, error) {
 	size := int(binary.BigEndian.Uint16(fixed[2:]))
 	switch {
 	case fixed[0]&0xf0 != version2:
-		return Header{}, fmt.Errorf("PROXY header of an unknown version, %#x", fixed[0])
+		return Header{}, fmt.Errorf("unknown version %#x of the PROXY header", fixed[0])
 	case size > longest2:
-		return Header{}, fmt.Errorf("a PROXY header of %d bytes is too long", size)
+		return Header{}, fmt.Errorf("the PROXY header is too long (%d bytes)", size)
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -130,20 +128,19 @@ func read2(r io.Reader) (Header, error) {
 	case command == local:
 		return Header{}, nil
 	case command != proxied:
-		return Header{}, fmt.Errorf("PROXY header with an unknown command, %d", command)
+		return Header{}, fmt.Errorf("unknown command %d in the PROXY header", command)
 	case fixed[1] == tcp4:
 		return addresses(body, 4)
 	case fixed[1] == tcp6:
 		return addresses(body, 16)
 	}
-	return Header{}, nil // of what we can't tell the address, as the protocol wants it
+	return Header{}, nil // the protocol asks receivers to accept address families that they do not know
 }
 
-// addresses reads both, of size bytes each, then both ports. What follows them says
-// nothing that we need.
+// addresses reads two addresses of size bytes each, then two ports. It ignores the rest of body.
 func addresses(body []byte, size int) (Header, error) {
 	if len(body) < 2*size+4 {
-		return Header{}, fmt.Errorf("a PROXY header with %d bytes of addresses is too short", len(body))
+		return Header{}, fmt.Errorf("the addresses of the PROXY header are too short (%d bytes)", len(body))
 	}
 	source, _ := netip.AddrFromSlice(body[:size])
 	destination, _ := netip.AddrFromSlice(body[size : 2*size])

@@ -11,8 +11,8 @@ import (
 	"testing/iotest"
 )
 
-// second is a version 2 header from hexadecimal.
-func second(t testing.TB, text string) string {
+// version2Header returns a version 2 header. text is the part after begin2 in hexadecimal.
+func version2Header(t testing.TB, text string) string {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 	if err != nil {
@@ -32,20 +32,20 @@ func headers(t testing.TB) map[string]struct{ text, source, destination string }
 		"1, IPv6":              {"PROXY TCP6 2001:db8::1 2001:db8::2 33333 443\r\n", "[2001:db8::1]:33333", "[2001:db8::2]:443"},
 		"1, unknown":           {"PROXY UNKNOWN\r\n", "", ""},
 		"1, unknown with more": {"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "", ""},
-		"2, IPv4":              {second(t, "21 11 000c"+v4), "203.0.113.9:33333", "192.0.2.1:443"},
-		"2, IPv4, more behind": {second(t, "21 11 0010"+v4+"04 0001 00"), "203.0.113.9:33333", "192.0.2.1:443"},
-		"2, IPv6":              {second(t, "21 21 0024"+v6), "[2001:db8::1]:33333", "[2001:db8::2]:443"},
-		"2, IPv4 in IPv6":      {second(t, "21 21 0024 00000000000000000000ffffcb007109 00000000000000000000ffffc0000201 8235 01bb"), "203.0.113.9:33333", "192.0.2.1:443"},
-		"2, for itself":        {second(t, "20 00 0000"), "", ""},
-		"2, for itself, more":  {second(t, "20 11 000c"+v4), "", ""},
-		"2, no IP":             {second(t, "21 31 0003 616263"), "", ""},
+		"2, IPv4":              {version2Header(t, "21 11 000c"+v4), "203.0.113.9:33333", "192.0.2.1:443"},
+		"2, IPv4, more behind": {version2Header(t, "21 11 0010"+v4+"04 0001 00"), "203.0.113.9:33333", "192.0.2.1:443"},
+		"2, IPv6":              {version2Header(t, "21 21 0024"+v6), "[2001:db8::1]:33333", "[2001:db8::2]:443"},
+		"2, IPv4 in IPv6":      {version2Header(t, "21 21 0024 00000000000000000000ffffcb007109 00000000000000000000ffffc0000201 8235 01bb"), "203.0.113.9:33333", "192.0.2.1:443"},
+		"2, for itself":        {version2Header(t, "20 00 0000"), "", ""},
+		"2, for itself, more":  {version2Header(t, "20 11 000c"+v4), "", ""},
+		"2, no IP":             {version2Header(t, "21 31 0003 616263"), "", ""},
 	}
 }
 
 func TestRead(t *testing.T) {
 	for name, test := range headers(t) {
 		t.Run(name, func(t *testing.T) {
-			r := iotest.OneByteReader(strings.NewReader(test.text + "what follows"))
+			r := iotest.OneByteReader(strings.NewReader(test.text + "the client's data"))
 			h, err := Read(r)
 			if err != nil {
 				t.Fatal(err)
@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 					t.Errorf("got %v, want %s", p.got, p.want)
 				}
 			}
-			if rest, _ := io.ReadAll(r); string(rest) != "what follows" {
+			if rest, _ := io.ReadAll(r); string(rest) != "the client's data" {
 				t.Errorf("left %q", rest)
 			}
 		})
@@ -80,12 +80,12 @@ func TestBadHeaders(t *testing.T) {
 		"1, other family": "PROXY TCP4 2001:db8::1 2001:db8::2 33333 443\r\n",
 		"1, no port":      "PROXY TCP4 203.0.113.9 192.0.2.1 99999 443\r\n",
 		"1, two spaces":   "PROXY TCP4  203.0.113.9 192.0.2.1 33333 443\r\n",
-		"2, cut":          second(t, "21 11 000c cb0071"),
-		"2, no length":    second(t, "21 11"),
-		"2, version 3":    second(t, "31 11 000c"+v4),
-		"2, command":      second(t, "22 11 000c"+v4),
-		"2, too short":    second(t, "21 11 000b"+v4),
-		"2, too long":     second(t, "21 11 ffff") + strings.Repeat("x", 65535),
+		"2, cut":          version2Header(t, "21 11 000c cb0071"),
+		"2, no length":    version2Header(t, "21 11"),
+		"2, version 3":    version2Header(t, "31 11 000c"+v4),
+		"2, command":      version2Header(t, "22 11 000c"+v4),
+		"2, too short":    version2Header(t, "21 11 000b"+v4),
+		"2, too long":     version2Header(t, "21 11 ffff") + strings.Repeat("x", 65535),
 	} {
 		if h, err := Read(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: got %+v", name, h)
@@ -96,8 +96,8 @@ func TestBadHeaders(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever comes, no byte beyond the header is read, and a header says the same in one piece
-// and in many.
+// FuzzRead: for any input, Read reads no byte beyond the header, and returns the same for a header in one piece and in single
+// bytes.
 func FuzzRead(f *testing.F) {
 	for _, h := range headers(f) {
 		f.Add([]byte(h.text + "rest"))

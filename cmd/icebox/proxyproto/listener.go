@@ -9,10 +9,10 @@ import (
 	"icebox/cmd/icebox/preaccept"
 )
 
-// Listen takes headers from those addresses that are trusted at the time, and
-// hands connections on without them. It owns raw.
+// Listen returns a listener on raw, which it owns. It reads a header from each connection of an address that is trusted at that
+// time. The connections that it returns begin after the header and have the addresses of the header.
 func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *preaccept.Listener {
-	return preaccept.New(raw, log, func(l *preaccept.Listener) preaccept.Look {
+	return preaccept.New(raw, log, func(l *preaccept.Listener) preaccept.Inspect {
 		return func(_ context.Context, c net.Conn) (func(), error) {
 			peer, ok := c.RemoteAddr().(*net.TCPAddr)
 			if !ok || !trusted(peer.AddrPort().Addr().Unmap()) {
@@ -20,7 +20,7 @@ func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *
 			}
 			h, err := Read(c)
 			if err != nil {
-				log.Warn("a trusted proxy did not say for whom it speaks", "proxy", peer, "listener", raw.Addr(), "err", err)
+				log.Warn("a trusted proxy sent no valid PROXY header", "proxy", peer, "listener", raw.Addr(), "err", err)
 				return nil, err
 			}
 			if h.Source.IsValid() {
@@ -31,7 +31,7 @@ func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *
 	})
 }
 
-// conn is a connection with the addresses that the proxy said.
+// conn is a connection with the addresses of a header.
 type conn struct {
 	net.Conn
 	remote, local *net.TCPAddr
@@ -41,5 +41,5 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) LocalAddr() net.Addr { return c.local }
 
-// NetConn is the connection to the proxy.
+// NetConn returns the connection to the proxy.
 func (c *conn) NetConn() net.Conn { return c.Conn }

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// listen trusts 127.0.0.1 and nobody else.
+// listen returns a listener that trusts 127.0.0.1 only.
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	raw, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func TestListener(t *testing.T) {
 	}
 }
 
-// A proxy that says nothing, or something else, holds up nobody and gets nothing.
+// TestSilentProxy: a trusted proxy that sends no header delays no other connection, and its own connection is closed.
 func TestSilentProxy(t *testing.T) {
 	l := listen(t)
 	silent := dial(t, l, "127.0.0.1", "PROX")

@@ -1,15 +1,14 @@
-// Package sharedport shares one TLS port between web clients and TURN clients,
-// which get through networks that let out nothing but 443.
+// Package sharedport serves web clients and TURN clients on one TLS port. Some networks let only connections to port 443 out, so
+// both want that port.
 //
-// The protocol that a client negotiates (ALPN) decides: h2 and http/1.1 are the web,
-// stun.turn and stun.nat-discovery (RFC 7443) are TURN. Many negotiate none,
-// such as browsers for TURN, and old programs for HTTP: they are told apart by the first
-// byte they send, which is below 4 in a STUN request (RFC 8489 section 5) and a
-// letter in an HTTP request. Both let the client speak first. A client has 10 s
-// for the handshake and that byte (see package preaccept).
+// The application protocol that a client negotiates (ALPN) shows its kind: h2 and http/1.1 are web clients, stun.turn and
+// stun.nat-discovery (RFC 7443) are TURN clients. Some clients negotiate none, such as browsers for TURN and old programs for
+// HTTP. The first byte that they send shows their kind: it is below 4 in a STUN request (RFC 8489 section 5) and a capital
+// letter in an HTTP request. In both protocols the client sends first. A client has 10 s for the handshake and that byte (see
+// package preaccept).
 //
-// WebSockets need HTTP/1.1: a browser that has an HTTP/2 connection opens another
-// one for them, on which it offers http/1.1 alone.
+// WebSockets need HTTP/1.1. A browser that has an HTTP/2 connection opens another connection for them, on which it offers
+// http/1.1 only.
 package sharedport
 
 import (
@@ -24,32 +23,32 @@ import (
 	"icebox/cmd/icebox/preaccept"
 )
 
-// Protocols are what a server on a shared port offers, the dearest first.
+// Protocols returns the application protocols that a server on a shared port offers, in the order of preference.
 func Protocols() []string { return []string{"h2", "http/1.1", "stun.turn", "stun.nat-discovery"} }
 
-// kind is what a connection turned out to be, and the label of its metric.
+// kind is the kind of a connection. It is also the label of the metric.
 type kind string
 
 const (
 	web     kind = "web"
 	turn    kind = "turn"
-	refused kind = "handshake" // it failed
-	silent  kind = "silent"    // no byte in time
-	unknown kind = "unknown"   // none of what is served here
+	refused kind = "handshake" // the handshake failed
+	silent  kind = "silent"    // the client sent no byte in time
+	unknown kind = "unknown"   // neither web nor TURN
 )
 
-// Options say what is on the port.
+// Options configure a shared port. All are required.
 type Options struct {
-	TLS         *tls.Config            // with Protocols
-	TURN        func(net.Conn)         // serves a connection that is past its handshake, and returns when it is done
-	Log         *slog.Logger           // must not be nil
-	Connections *prometheus.CounterVec // see NewCounter
+	TLS         *tls.Config    // offers Protocols
+	TURN        func(net.Conn) // serves a connection after its handshake, and returns when that has ended
+	Log         *slog.Logger
+	Connections *prometheus.CounterVec // from NewCounter
 }
 
-// NewCounter is the metric of all shared ports.
+// NewCounter registers and returns the metric of all shared ports.
 func NewCounter(r prometheus.Registerer) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "icebox_http_shared_connections_total", Help: "Connections on ports that web and TURN share, by what they turned out to be.",
+		Name: "icebox_http_shared_connections_total", Help: "Connections on ports that web and TURN share, by the kind of client.",
 	}, []string{"kind"})
 	r.MustRegister(c)
 	for _, k := range []kind{web, turn, refused, silent, unknown} {
@@ -58,25 +57,25 @@ func NewCounter(r prometheus.Registerer) *prometheus.CounterVec {
 	return c
 }
 
-// Share serves TURN on raw, which it owns, and hands on the web's connections.
+// Share serves the TURN clients that connect to raw, which it owns. The listener that it returns has the web clients.
 func Share(raw net.Listener, o Options) *preaccept.Listener {
-	return preaccept.New(raw, o.Log, func(l *preaccept.Listener) preaccept.Look {
+	return preaccept.New(raw, o.Log, func(l *preaccept.Listener) preaccept.Inspect {
 		return func(ctx context.Context, c net.Conn) (func(), error) {
-			decided, k := decide(ctx, tls.Server(c, o.TLS))
+			conn, k := identify(ctx, tls.Server(c, o.TLS))
 			o.Connections.WithLabelValues(string(k)).Inc()
 			switch k {
 			case web:
-				return func() { l.Deliver(decided) }, nil
+				return func() { l.Deliver(conn) }, nil
 			case turn:
-				return func() { o.TURN(decided) }, nil
+				return func() { o.TURN(conn) }, nil
 			}
-			return nil, errors.New("neither web nor turn")
+			return nil, errors.New("neither a web client nor a TURN client")
 		}
 	})
 }
 
-// decide shakes hands and finds out what c is.
-func decide(ctx context.Context, c *tls.Conn) (net.Conn, kind) {
+// identify performs the TLS handshake of c and returns the kind of the client.
+func identify(ctx context.Context, c *tls.Conn) (net.Conn, kind) {
 	if err := c.HandshakeContext(ctx); err != nil {
 		return nil, refused
 	}
@@ -87,7 +86,7 @@ func decide(ctx context.Context, c *tls.Conn) (net.Conn, kind) {
 		return c, turn
 	case "":
 	default:
-		return nil, unknown // a certificate authority that wanted to see the handshake
+		return nil, unknown // a certificate authority that only wants the handshake (TLS-ALPN-01)
 	}
 	p := &peeked{Conn: c}
 	if _, err := c.Read(p.first[:]); err != nil {
@@ -102,11 +101,11 @@ func decide(ctx context.Context, c *tls.Conn) (net.Conn, kind) {
 	return nil, unknown
 }
 
-// peeked is a connection whose first byte is read again.
+// peeked is a connection whose first byte has been read already. Its first Read returns that byte.
 type peeked struct {
 	*tls.Conn
 	first [1]byte
-	again bool // it has been
+	again bool // Read has returned first
 }
 
 func (p *peeked) Read(b []byte) (int, error) {

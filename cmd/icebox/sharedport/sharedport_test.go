@@ -28,15 +28,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 10 * time.Second
 
-// shared is a port on which the web answers with the protocol of the request
-// and whether it came over TLS, and TURN with "turn" and the first four bytes.
-type shared struct {
+// testPort is a shared port. Its web server responds with the protocol of the request and whether it came over TLS. Its TURN
+// server sends "turn" and the first four bytes that it received.
+type testPort struct {
 	t     *testing.T
 	addr  string
 	count *prometheus.CounterVec
 }
 
-func share(t *testing.T) *shared {
+func share(t *testing.T) *testPort {
 	t.Helper()
 	dir, err := statedir.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -50,16 +50,16 @@ func share(t *testing.T) *shared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &shared{t, raw.Addr().String(), NewCounter(prometheus.NewRegistry())}
+	s := &testPort{t, raw.Addr().String(), NewCounter(prometheus.NewRegistry())}
 	l := Share(raw, Options{TLS: source.Config(Protocols()...), TURN: echo, Log: slog.New(slog.DiscardHandler), Connections: s.count})
-	server := &http.Server{Handler: http.HandlerFunc(answer), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	server := &http.Server{Handler: http.HandlerFunc(serveWeb), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() { s.close(l, server, served) })
 	return s
 }
 
-func (s *shared) close(l *preaccept.Listener, server *http.Server, served chan error) {
+func (s *testPort) close(l *preaccept.Listener, server *http.Server, served chan error) {
 	_ = server.Close()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		s.t.Errorf("served: %v", err)
@@ -75,7 +75,7 @@ func echo(c net.Conn) {
 	}
 }
 
-func answer(w http.ResponseWriter, r *http.Request) {
+func serveWeb(w http.ResponseWriter, r *http.Request) {
 	if gorilla.IsWebSocketUpgrade(r) {
 		if c, err := new(gorilla.Upgrader).Upgrade(w, r, nil); err == nil {
 			_ = c.WriteMessage(gorilla.TextMessage, []byte("websocket"))
@@ -86,8 +86,8 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%s %t", r.Proto, r.TLS != nil)
 }
 
-// ask sends text over TLS and returns all of the answer.
-func (s *shared) ask(text string, protocols ...string) string {
+// exchange sends text over TLS and returns everything that the server sends.
+func (s *testPort) exchange(text string, protocols ...string) string {
 	s.t.Helper()
 	c, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
 	if err != nil {
@@ -102,8 +102,8 @@ func (s *shared) ask(text string, protocols ...string) string {
 	return string(got)
 }
 
-// expect waits for the counts: a client may see its connection refused before that is counted.
-func (s *shared) expect(counts map[kind]float64) {
+// awaitCounts waits until the metric has the counts. A client may see that its connection was refused before that is counted.
+func (s *testPort) awaitCounts(counts map[kind]float64) {
 	s.t.Helper()
 	again, late := time.Tick(time.Millisecond), time.After(patience)
 	for k, want := range counts {
@@ -117,11 +117,11 @@ func (s *shared) expect(counts map[kind]float64) {
 	}
 }
 
-func (s *shared) counted(k kind) float64 {
+func (s *testPort) counted(k kind) float64 {
 	return testutil.ToFloat64(s.count.WithLabelValues(string(k)))
 }
 
-func TestWho(t *testing.T) {
+func TestIdentify(t *testing.T) {
 	const (
 		get     = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 		binding = "\x00\x01\x00\x00\x21\x12\xa4\x42123456789012"
@@ -132,18 +132,18 @@ func TestWho(t *testing.T) {
 		protocols []string
 		want      string
 	}{
-		"HTTP by its protocol":  {get, []string{"http/1.1"}, "HTTP/1.1 true"},
-		"HTTP by its first":     {get, nil, "HTTP/1.1 true"},
-		"TURN by its protocol":  {binding, []string{"stun.turn"}, "turn 00010000"},
-		"STUN by its protocol":  {binding, []string{"stun.nat-discovery"}, "turn 00010000"},
-		"TURN by its first":     {binding, nil, "turn 00010000"},
-		"neither":               {"\x80\x00\x00\x00", nil, ""},
-		"an unknown protocol":   {get, []string{"spdy/3"}, "remote error: tls: no application protocol"},
-		"several, one is ours":  {binding, []string{"spdy/3", "stun.turn"}, "turn 00010000"},
-		"no word but a goodbye": {"", nil, "EOF"},
+		"HTTP by its protocol":   {get, []string{"http/1.1"}, "HTTP/1.1 true"},
+		"HTTP by its first byte": {get, nil, "HTTP/1.1 true"},
+		"TURN by its protocol":   {binding, []string{"stun.turn"}, "turn 00010000"},
+		"STUN by its protocol":   {binding, []string{"stun.nat-discovery"}, "turn 00010000"},
+		"TURN by its first byte": {binding, nil, "turn 00010000"},
+		"neither":                {"\x80\x00\x00\x00", nil, ""},
+		"an unknown protocol":    {get, []string{"spdy/3"}, "remote error: tls: no application protocol"},
+		"several, one is ours":   {binding, []string{"spdy/3", "stun.turn"}, "turn 00010000"},
+		"closed without a byte":  {"", nil, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "no word but a goodbye" {
+			if name == "closed without a byte" {
 				c, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
 				if err != nil {
 					t.Fatal(err)
@@ -156,15 +156,15 @@ func TestWho(t *testing.T) {
 				_ = c.Close()
 				return
 			}
-			if got := s.ask(test.text, test.protocols...); !strings.HasSuffix(got, test.want) || test.want == "" && got != "" {
+			if got := s.exchange(test.text, test.protocols...); !strings.HasSuffix(got, test.want) || test.want == "" && got != "" {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
-	s.expect(map[kind]float64{web: 2, turn: 4, unknown: 1, silent: 1, refused: 1})
+	s.awaitCounts(map[kind]float64{web: 2, turn: 4, unknown: 1, silent: 1, refused: 1})
 }
 
-// HTTP/2 and WebSockets: the client offers what it wants, as browsers do.
+// TestWebProtocols: HTTP/2 and WebSockets work. The client offers the protocol that it needs, as browsers do.
 func TestWebProtocols(t *testing.T) {
 	s := share(t)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
@@ -191,7 +191,7 @@ func TestWebProtocols(t *testing.T) {
 	}
 }
 
-// What is not TLS gets nowhere, and one that says nothing holds up nobody.
+// TestStrangers: a connection without TLS is closed, and a client that sends nothing delays no other.
 func TestStrangers(t *testing.T) {
 	s := share(t)
 	mute, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", s.addr)
@@ -209,8 +209,8 @@ func TestStrangers(t *testing.T) {
 	if line, err := bufio.NewReader(plain).ReadString('\n'); err == nil {
 		t.Errorf("plain HTTP got %q", line)
 	}
-	if got := s.ask("\x00\x01\x00\x00"); got != "turn 00010000" {
+	if got := s.exchange("\x00\x01\x00\x00"); got != "turn 00010000" {
 		t.Errorf("got %q", got)
 	}
-	s.expect(map[kind]float64{turn: 1, refused: 1})
+	s.awaitCounts(map[kind]float64{turn: 1, refused: 1})
 }
