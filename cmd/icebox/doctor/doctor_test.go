@@ -179,7 +179,7 @@ func TestBrokenSetUps(t *testing.T) {
 		}, "external_ip", Problem, "only private addresses (10.0.0.5)"},
 		"external_ip of another interface": {func(s *setUp) {
 			s.text += "external_ip: [{public: 198.51.101.7, private: 10.9.9.9}]\n"
-		}, "external_ip", Problem, "10.9.9.9 is no address of this host"},
+		}, "external_ip", Problem, "10.9.9.9 is not an address of this host"},
 		"nothing better to relay from": {func(s *setUp) {
 			s.relays = Relays{LastResort: "no interface has a default route", Fix: "add a default route"}
 		}, "relay_addresses", Warning, "no interface has a default route"},

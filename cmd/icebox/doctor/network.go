@@ -29,7 +29,7 @@ func (e *examination) addresses() {
 	for i, x := range e.Config.ExternalIP {
 		if x.Private.IsValid() && !slices.Contains(e.Addresses, x.Private) {
 			bad = true
-			e.say("external_ip", Problem, fmt.Sprintf("external_ip[%d]: %s is no address of this host, which has %s", i, x.Private, join(outside)),
+			e.say("external_ip", Problem, fmt.Sprintf("external_ip[%d]: %s is not an address of this host, which has %s", i, x.Private, join(outside)),
 				"set private to the address of the interface that the NAT leads to")
 		}
 		if !public(x.Public) {

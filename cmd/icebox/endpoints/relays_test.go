@@ -10,7 +10,7 @@ import (
 	"icebox/config"
 )
 
-// An address that a setting names is one to relay from if packets of clients get there.
+// TestNamedAddrs: an address that a setting names is used for relaying if packets of clients reach it.
 func TestNamedAddrs(t *testing.T) {
 	for name, tt := range map[string]struct{ listen, want string }{
 		"the default":      {"", "10.0.0.5"},

@@ -10,26 +10,24 @@ import (
 	"icebox/config"
 )
 
-// service is one transport on one port that the daemon serves. addr is zero for
-// every address of the host and unspecified for every one of a family; public
-// is how clients reach it if something else is in front of it.
+// service is one transport on one port of the daemon.
 type service struct {
 	transport config.Transport
-	addr      netip.Addr
+	addr      netip.Addr // the zero Addr: every address of the host; unspecified: every address of its family
 	port      uint16
-	public    config.HostPort
+	public    config.HostPort // by which clients reach it through a proxy or NAT in front of it, if any
 }
 
-// Catalogue says by which URIs a client reaches the services.
+// Catalogue has the services that clients can reach, and makes the URIs for them.
 type Catalogue struct {
 	publicHost config.Host
 	services   []service
-	stunOnly   []service // answer STUN when no TURN port does
+	stunOnly   []service // serve STUN if no TURN port does
 	pairs      []sockets.Pair
-	fallback   netip.Addr // for clients of whom no host is known
+	fallback   netip.Addr // for clients that used no valid host
 }
 
-// kind is a URI scheme over a transport, RFC 7064 and RFC 7065.
+// kind is a URI scheme over a transport (RFC 7064 and RFC 7065).
 type kind struct {
 	format    string
 	transport config.Transport
@@ -45,10 +43,9 @@ var (
 	dtlsKind = kind{"turns:%s:%d?transport=udp", config.DTLS} // browsers do not speak it
 )
 
-// URIs are those for a client that reached us at host, which may be anything
-// a client can write into a header, and is used when no public host is
-// configured. There is at most one URI of each kind, since browsers warn at
-// five.
+// URIs returns the STUN and TURN URIs for a client that reached this daemon at host. It uses host if no public host is configured.
+// host may be any text that a client can write into a header. There is at most one URI of each kind, because browsers warn
+// about five or more.
 func (c *Catalogue) URIs(host string, dtls bool) (stun, turn []string) {
 	if uri := c.uri(stunKind, c.all(), host); uri != "" {
 		stun = append(stun, uri)
@@ -67,7 +64,7 @@ func (c *Catalogue) URIs(host string, dtls bool) (stun, turn []string) {
 
 func (c *Catalogue) all() []service { return slices.Concat(c.services, c.stunOnly) }
 
-// uri is that of the first service that the client can reach, or "".
+// uri returns the URI of the first service of a kind that the client can reach, or "".
 func (c *Catalogue) uri(k kind, services []service, host string) string {
 	for _, s := range services {
 		if s.transport != k.transport {
@@ -83,7 +80,7 @@ func (c *Catalogue) uri(k kind, services []service, host string) string {
 	return ""
 }
 
-// HostFor is the host that the client used, as far as it is one.
+// HostFor returns the host that the client used, or, if that is not a valid host, one that most clients can reach.
 func (c *Catalogue) HostFor(host string) config.Host {
 	var h config.Host
 	switch err := h.UnmarshalText([]byte(strings.Trim(host, "[]"))); {
@@ -95,8 +92,7 @@ func (c *Catalogue) HostFor(host string) config.Host {
 	return "localhost"
 }
 
-// hostOf is the host by which a client that used host reaches s, "" if it
-// can't.
+// hostOf returns the host by which a client that used host reaches s, or "" if it cannot.
 func (c *Catalogue) hostOf(s service, host config.Host) config.Host {
 	literal := host.Addr()
 	switch {
@@ -120,6 +116,7 @@ func (c *Catalogue) hostOf(s service, host config.Host) config.Host {
 	return host
 }
 
+// Bracketed returns h in the form for URIs, which has brackets around an IPv6 address.
 func Bracketed(h config.Host) string {
 	if h.Addr().Is6() {
 		return "[" + string(h) + "]"

@@ -10,22 +10,21 @@ import (
 	"strings"
 )
 
-// Pair is an address clients see and the one of this host behind it, which is
-// the zero Addr where it is to be found.
+// Pair is a public address of a 1:1 NAT and the private address of this host behind it. Private may be the zero Addr, see
+// Complete.
 type Pair struct{ Public, Private netip.Addr }
 
-// Host is what this host's addresses are.
+// Host has the addresses of this host.
 type Host struct {
-	// Local are the addresses of its interfaces without link-local ones: first
-	// the ones the default routes use, then public ones, then private ones,
-	// then loopback.
+	// Local are the addresses of its interfaces except link-local ones: first the addresses in Routed, then public, private and
+	// loopback addresses.
 	Local []netip.Addr
 	// Routed are the addresses that the kernel sends from when it sends to the Internet,
 	// at most one of each family.
 	Routed []netip.Addr
 }
 
-// ThisHost asks the kernel. It sends nothing.
+// ThisHost asks the kernel for the addresses of this host. It sends no packet.
 func ThisHost() (Host, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -72,16 +71,15 @@ func newHost(local, routed []netip.Addr) Host {
 	return Host{Local: slices.Compact(local), Routed: routed}
 }
 
-// Complete finds the private side of each pair that lacks one: the host's one
-// address of that family, or of several the one the default route uses. Errors
-// name the pair as external_ip[i].
+// Complete fills in the private address of each pair that lacks one: the only address of the host in that family, or, among
+// several, the one that the default route uses. Errors name the pair as external_ip[i].
 func (h Host) Complete(pairs []Pair) ([]Pair, error) {
 	out := slices.Clone(pairs)
 	for i := range out {
 		p := &out[i]
 		if p.Private.IsValid() {
 			if !slices.Contains(h.Local, p.Private) {
-				return nil, fmt.Errorf("external_ip[%d]: private %s is no address of this host, which has %s", i, p.Private, join(h.Local))
+				return nil, fmt.Errorf("external_ip[%d]: private %s is not an address of this host, which has %s", i, p.Private, join(h.Local))
 			}
 			continue
 		}
@@ -98,7 +96,7 @@ func (h Host) Complete(pairs []Pair) ([]Pair, error) {
 	return out, nil
 }
 
-// Advertised is the address that clients are told for local.
+// Advertised returns the address that clients are told instead of local.
 func Advertised(pairs []Pair, local netip.Addr) netip.Addr {
 	for _, p := range pairs {
 		if p.Private == local {

@@ -41,7 +41,7 @@ func TestComplete(t *testing.T) {
 		"itself":         {"203.0.113.7", "", "203.0.113.7", "", "203.0.113.7"},
 		"ambiguous":      {"172.17.0.1 10.0.0.5", "", "203.0.113.7", "", "external_ip[0]: private is missing: which address of this host is behind 203.0.113.7, one of 172.17.0.1, 10.0.0.5?"},
 		"none":           {"fd00::5", "", "203.0.113.7", "", "external_ip[0]: private is missing: which address of this host is behind 203.0.113.7, one of none?"},
-		"not ours":       {"10.0.0.5", "", "203.0.113.7", "10.0.0.6", "external_ip[0]: private 10.0.0.6 is no address of this host, which has 10.0.0.5"},
+		"not ours":       {"10.0.0.5", "", "203.0.113.7", "10.0.0.6", "external_ip[0]: private 10.0.0.6 is not an address of this host, which has 10.0.0.5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pair := Pair{Public: netip.MustParseAddr(test.public)}

@@ -1,11 +1,11 @@
-// Package sockets opens the daemon's listening sockets, all of them before any
-// is served, so that a port in use starts nothing and every problem is told at
-// once, by the key of the setting behind it.
+// Package sockets opens the daemon's listening sockets.
 //
-// A UDP socket is never bound to a wildcard: its replies must leave from the
-// address the request came to, so there is one for each address of the host.
-// Addresses that the host gets later are served after a restart. A TCP listener
-// may be bound to a wildcard, its connections know their local address.
+// It opens all of them before any is served. So a port that is in use starts nothing, and every error is reported at once, with
+// the key of its setting.
+//
+// A UDP socket is never bound to a wildcard address, because replies must leave from the address that the request came to.
+// There is one socket for each address of the host instead. An address that the host gets later is served after a restart. A
+// TCP listener may be bound to a wildcard address, because its connections know their local address.
 package sockets
 
 import (
@@ -19,29 +19,29 @@ import (
 	"syscall"
 )
 
-// Spec is what one setting wants open.
+// Spec describes the sockets that one setting asks for.
 type Spec struct {
 	Key      string     // of the setting, such as turn.listen[0]
-	Addr     netip.Addr // zero: every address; 0.0.0.0 and :: every one of their family
-	Port     uint16     // 0: any that is free, the same for UDP and TCP
+	Addr     netip.Addr // the zero Addr: every address; 0.0.0.0 and ::: every address of their family
+	Port     uint16     // 0: any free port, the same one for UDP and TCP
 	UDP, TCP bool
 }
 
-// Group is what is open for a Spec.
+// Group is the open sockets of a Spec.
 type Group struct {
-	Spec // with the port that is open
+	Spec // with the port that the sockets have
 	UDP  []*net.UDPConn
-	TCP  net.Listener // nil when not wanted
-	// Skipped are addresses of the host that cannot be bound, such as those
-	// whose duplicate detection has not ended.
+	TCP  net.Listener // nil if Spec.TCP is false
+	// Skipped are addresses of the host that cannot be bound, such as those whose duplicate address detection is not complete.
 	Skipped []netip.Addr
 }
 
-// A port chosen for one socket of a group can be taken for the next.
+// attempts is how often a group with port 0 is opened. The port that the kernel chooses for its first socket may be in use for
+// the others.
 const attempts = 20
 
-// Open opens every spec, or none and tells all that is wrong. local are the
-// addresses of the host.
+// Open opens the sockets of all specs. If any fails, Open closes the others and returns all errors. local are the addresses of
+// the host.
 func Open(specs []Spec, local []netip.Addr) ([]Group, error) {
 	var groups []Group
 	var problems []error
@@ -60,7 +60,7 @@ func Open(specs []Spec, local []netip.Addr) ([]Group, error) {
 	return groups, nil
 }
 
-// Close closes what nobody owns yet.
+// Close closes the sockets of groups.
 func Close(groups []Group) {
 	for _, g := range groups {
 		g.close()
@@ -121,8 +121,8 @@ func (g *Group) openTCP() error {
 func (g *Group) openUDP(local []netip.Addr) error {
 	explicit := g.Addr.IsValid() && !g.Addr.IsUnspecified()
 	for _, a := range g.addresses(local) {
-		// ListenPacket sets neither SO_REUSEADDR nor SO_REUSEPORT for unicast
-		// UDP, so that another process on the port shows.
+		// ListenPacket sets neither SO_REUSEADDR nor SO_REUSEPORT for unicast UDP, so a port that another process uses is an
+		// error.
 		var lc net.ListenConfig
 		c, err := lc.ListenPacket(context.Background(), "udp", netip.AddrPortFrom(a, g.Port).String())
 		if errors.Is(err, syscall.EADDRNOTAVAIL) && !explicit {
@@ -141,7 +141,7 @@ func (g *Group) openUDP(local []netip.Addr) error {
 	return nil
 }
 
-// addresses are those of the host that g is for.
+// addresses returns the addresses of the host that g needs a UDP socket for.
 func (g *Group) addresses(local []netip.Addr) []netip.Addr {
 	switch {
 	case !g.Addr.IsValid():
@@ -159,7 +159,7 @@ func (g *Group) at(a netip.Addr) string {
 	return netip.AddrPortFrom(a, g.Port).String()
 }
 
-// explain says what a bind error means for who wrote the setting.
+// explain turns a bind error into one for the author of the setting.
 func (g *Group) explain(network string, a netip.Addr, err error) error {
 	what := fmt.Sprintf("%s: %s %s", g.Key, network, g.at(a))
 	switch {
@@ -173,7 +173,7 @@ func (g *Group) explain(network string, a netip.Addr, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// bindError says in words what its cause says in the kernel's.
+// bindError is a bind error in words for an operator.
 type bindError struct {
 	text  string
 	cause error
@@ -183,7 +183,7 @@ func (e *bindError) Error() string { return e.text }
 
 func (e *bindError) Unwrap() error { return e.cause }
 
-// Addrs are the local addresses of g's UDP sockets.
+// Addrs returns the local addresses of g's UDP sockets.
 func (g *Group) Addrs() []netip.Addr {
 	addrs := make([]netip.Addr, len(g.UDP))
 	for i, c := range g.UDP {

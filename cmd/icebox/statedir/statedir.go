@@ -1,14 +1,12 @@
-// Package statedir keeps what the daemon generates itself, such as the secret
-// that it mints credentials with, in one directory across restarts.
+// Package statedir keeps files that the daemon generates in one directory across restarts, such as the secret that TURN
+// credentials are minted with.
 //
-// A file of the directory is either absent or whole: it is written under
-// another name, flushed to disk and renamed, while a lock on the directory
-// keeps every other process of the host out. So two daemons that start at once
-// agree on one secret, and a crash leaves no half of one.
+// A file of the directory is either absent or complete: it is written under another name, flushed to disk and renamed. A lock on
+// the directory excludes all other processes of the host meanwhile. So two daemons that start at the same time agree on one
+// secret, and a crash leaves no truncated one.
 //
-// Files have mode 0600, a directory made here 0700. Root gives new files to the
-// directory's owner, because a secret that root made must be readable for the
-// daemon's own user later.
+// Files have mode 0600. A directory that this package makes has mode 0700. Root gives new files to the directory's owner,
+// because the daemon's own user must be able to read a secret that root has generated.
 package statedir
 
 import (
@@ -29,7 +27,7 @@ const MintingSecret = "minting.secret"
 
 const (
 	lockName = "lock"
-	// secretBytes of randomness are in a secret, in hexadecimal.
+	// secretBytes is how many random bytes a secret has. The file has them in hexadecimal.
 	secretBytes = 32
 )
 
@@ -39,8 +37,7 @@ type Dir struct {
 	log  *slog.Logger
 }
 
-// Open makes the directory if it is not there. It refuses one that other users
-// may write to.
+// Open opens a state directory and makes it if it does not exist. Open refuses a directory that every user may write to.
 func Open(path string, log *slog.Logger) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
@@ -48,7 +45,7 @@ func Open(path string, log *slog.Logger) (*Dir, error) {
 	return existing(path, log)
 }
 
-// OpenExisting is Open for those who only read: it makes nothing.
+// OpenExisting is Open without making the directory, for callers that only read.
 func OpenExisting(path string, log *slog.Logger) (*Dir, error) {
 	return existing(path, log)
 }
@@ -66,11 +63,10 @@ func existing(path string, log *slog.Logger) (*Dir, error) {
 	return &Dir{path: path, log: log}, nil
 }
 
-// Path is where the file called name is.
+// Path returns the path of the file called name.
 func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 
-// Read is the content of the file called name, an fs.ErrNotExist when it was
-// never made.
+// Read returns the content of the file called name, or fs.ErrNotExist if it was never written.
 func (d *Dir) Read(name string) ([]byte, error) {
 	path := d.Path(name)
 	data, err := os.ReadFile(path)
@@ -86,10 +82,9 @@ func (d *Dir) Read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Obtain is the content of the file called name. When it is not there, or keep
-// returns false for it, it is replaced by what generate returns. An error from
-// keep leaves the file alone and is returned.
-func (d *Dir) Obtain(name string, keep func([]byte) (bool, error), generate func() ([]byte, error)) ([]byte, error) {
+// Obtain returns the content of the file called name. If the file does not exist, or usable returns false for its content, Obtain
+// replaces it by the content that generate returns. If usable returns an error, Obtain returns that and leaves the file as it is.
+func (d *Dir) Obtain(name string, usable func([]byte) (bool, error), generate func() ([]byte, error)) ([]byte, error) {
 	unlock, err := d.lock()
 	if err != nil {
 		return nil, err
@@ -98,7 +93,7 @@ func (d *Dir) Obtain(name string, keep func([]byte) (bool, error), generate func
 	data, err := d.Read(name)
 	switch {
 	case err == nil:
-		if ok, err := keep(data); ok || err != nil {
+		if ok, err := usable(data); ok || err != nil {
 			return data, err
 		}
 	case !errors.Is(err, fs.ErrNotExist):
@@ -127,11 +122,11 @@ func (d *Dir) Replace(name string, data []byte) error {
 	return nil
 }
 
-// Secret is the secret called name, generated when it is not there.
+// Secret returns the secret called name, and generates it if it does not exist.
 func (d *Dir) Secret(name string) ([]byte, error) {
 	data, err := d.Obtain(name,
 		func(data []byte) (bool, error) {
-			_, err := d.secret(name, data)
+			_, err := d.parseSecret(name, data)
 			return true, err
 		},
 		func() ([]byte, error) {
@@ -142,22 +137,21 @@ func (d *Dir) Secret(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.secret(name, data)
+	return d.parseSecret(name, data)
 }
 
-// ReadSecret is the secret called name, an fs.ErrNotExist when it was never
-// generated.
+// ReadSecret returns the secret called name, or fs.ErrNotExist if it was never generated.
 func (d *Dir) ReadSecret(name string) ([]byte, error) {
 	data, err := d.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	return d.secret(name, data)
+	return d.parseSecret(name, data)
 }
 
-// secret refuses a file that was cut short or emptied: going on with it would
-// let everybody guess, and replacing it would end every credential silently.
-func (d *Dir) secret(name string, data []byte) ([]byte, error) {
+// parseSecret returns the secret in a file. It refuses a truncated or empty file: a short secret could be guessed, and a new one
+// would invalidate all credentials without notice.
+func (d *Dir) parseSecret(name string, data []byte) ([]byte, error) {
 	text := strings.TrimSpace(string(data))
 	if len(text) < secretBytes {
 		return nil, fmt.Errorf("read state: %s is damaged: restore it, or remove it to have a new one generated", d.Path(name))
@@ -165,8 +159,7 @@ func (d *Dir) secret(name string, data []byte) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// lock keeps other processes and other Dirs out until the returned func is
-// called.
+// lock excludes other processes and other Dirs until unlock is called.
 func (d *Dir) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(d.Path(lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -186,10 +179,10 @@ func (d *Dir) lock() (unlock func(), err error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock state directory: %w", err)
 	}
-	return func() { _ = f.Close() }, nil // closing it unlocks it
+	return func() { _ = f.Close() }, nil // Close unlocks the file
 }
 
-// write replaces the file called name, or leaves it as it was.
+// write replaces the content of the file called name. If it fails, the file is unchanged.
 func (d *Dir) write(name string, data []byte) (err error) {
 	f, err := os.CreateTemp(d.path, "."+name+".*") // 0600, O_EXCL
 	if err != nil {
@@ -219,7 +212,7 @@ func (d *Dir) write(name string, data []byte) (err error) {
 	return d.sync()
 }
 
-// sync makes a rename in the directory survive a power cut.
+// sync makes a rename in the directory survive a power failure.
 func (d *Dir) sync() error {
 	f, err := os.Open(d.path)
 	if err != nil {
@@ -229,7 +222,7 @@ func (d *Dir) sync() error {
 	return f.Sync()
 }
 
-// handOver gives f to the owner of the directory when root made it.
+// handOver makes the directory's owner the owner of f if this process runs as root.
 func (d *Dir) handOver(f *os.File) error {
 	info, err := os.Stat(d.path)
 	if err != nil {

@@ -31,7 +31,7 @@ var breakages = map[string]struct{ breakIt, repair, check, text string }{
 	"a certificate for another name": {`sed -i 's/^public_host: .*/public_host: call.example.org/' $conf`, `sed -i 's/^public_host: .*/public_host: turn.example.org/' $conf`,
 		"certificate", "clients come to call.example.org"},
 	"an external address without interface": {`echo 'external_ip: [{public: 8.8.8.8, private: 10.1.2.3}]' >>$conf`, `sed -i '/^external_ip:/d' $conf`,
-		"external_ip", "10.1.2.3 is no address of this host"},
+		"external_ip", "10.1.2.3 is not an address of this host"},
 	"few file descriptors": {
 		`mkdir -p /run/systemd/system/icebox.service.d; printf '[Service]\nLimitNOFILE=1024\n' >/run/systemd/system/icebox.service.d/few.conf; systemctl daemon-reload; systemctl restart icebox`,
 		`rm -r /run/systemd/system/icebox.service.d; systemctl daemon-reload; systemctl restart icebox`, "descriptors", "may open 1024 files"},
