@@ -22,16 +22,16 @@ import (
 // State files of ACME.
 const (
 	accountFile = "acme-account.pem"
-	issuedFile  = "acme-certificate.pem" // key and chain, so that they cannot come apart
+	issuedFile  = "acme-certificate.pem" // key and chain, in one file so that they always fit together
 )
 
-// ACMEOptions say which certificate to get from whom.
+// ACMEOptions describe a certificate and the authority that issues it.
 type ACMEOptions struct {
 	Names     []string // DNS names, all in one certificate
-	Email     string   // for the authority's news; may be ""
+	Email     string   // for notices of the authority; may be ""
 	Directory string   // URL of the authority's ACME directory
 	Roots     *x509.CertPool
-	Plain     bool // some listener speaks plain HTTP: HTTP-01 has a chance
+	Plain     bool // a listener serves plain HTTP, so HTTP-01 may work
 	Log       *slog.Logger
 }
 
@@ -39,31 +39,31 @@ type ACMEOptions struct {
 type ACME struct {
 	o       ACMEOptions
 	dir     *statedir.Dir
-	current atomic.Pointer[tls.Certificate] // nil before the first one
+	current atomic.Pointer[tls.Certificate] // nil until the first certificate is issued
 
-	mu       sync.Mutex
-	problem  string                      // why the last attempt failed
-	answers  map[string]string           // for HTTP-01, by URL path
-	doubles  map[string]*tls.Certificate // for TLS-ALPN-01, by name
-	attempts int                         // that failed in a row
+	mu                 sync.Mutex
+	problem            string                      // why the last attempt failed
+	challengeResponses map[string]string           // for HTTP-01, by URL path
+	challengeCerts     map[string]*tls.Certificate // for TLS-ALPN-01, by name
+	failures           int                         // in a row
 }
 
-// NewACME takes up what the state directory has. Run gets what it lacks.
+// NewACME loads the certificate of the state directory, if it has one. Run orders the others.
 func NewACME(dir *statedir.Dir, o ACMEOptions) (*ACME, error) {
-	a := &ACME{o: o, dir: dir, answers: make(map[string]string), doubles: make(map[string]*tls.Certificate)}
-	c, err := a.stored()
+	a := &ACME{o: o, dir: dir, challengeResponses: make(map[string]string), challengeCerts: make(map[string]*tls.Certificate)}
+	c, err := a.load()
 	if err != nil {
 		return nil, err
 	}
 	if c != nil {
 		a.current.Store(c)
 	} else {
-		a.problem = "the first one is being asked for"
+		a.problem = "the authority has been asked for it"
 	}
 	return a, nil
 }
 
-// Get is a Source. It does not wait.
+// Get is a Source. It does not block.
 func (a *ACME) Get() (*tls.Certificate, error) {
 	if c := a.current.Load(); c != nil {
 		return c, nil
@@ -71,8 +71,7 @@ func (a *ACME) Get() (*tls.Certificate, error) {
 	return nil, errors.New("there is no certificate yet")
 }
 
-// Problem says why there is no certificate, or why it is not renewed; "" when
-// all is well.
+// Problem returns why there is no certificate, or why it could not be renewed, or "".
 func (a *ACME) Problem() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,10 +84,10 @@ func (a *ACME) Problem() string {
 	return fmt.Sprintf("the certificate for %s could not be renewed: %s", strings.Join(a.o.Names, ", "), a.problem)
 }
 
-// Run gets and renews the certificate until ctx ends.
+// Run orders and renews the certificate until ctx is done.
 func (a *ACME) Run(ctx context.Context) {
 	for {
-		wait := time.NewTimer(a.next(time.Now()))
+		wait := time.NewTimer(a.nextAttempt(time.Now()))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -99,46 +98,44 @@ func (a *ACME) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		a.note(c, err)
+		a.recordAttempt(c, err)
 	}
 }
 
-// note remembers how an attempt ended.
-func (a *ACME) note(c *tls.Certificate, err error) {
+// recordAttempt records and logs the result of an attempt.
+func (a *ACME) recordAttempt(c *tls.Certificate, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
-		a.attempts++
+		a.failures++
 		a.problem = err.Error()
-		a.o.Log.Warn("no certificate from the authority", "error", err, "attempt", a.attempts)
+		a.o.Log.Warn("the authority issued no certificate", "error", err, "attempt", a.failures)
 		return
 	}
-	a.attempts, a.problem = 0, ""
+	a.failures, a.problem = 0, ""
 	a.current.Store(c)
 	a.o.Log.Info("serving a new certificate", "serial", c.Leaf.SerialNumber.Text(16), "expires", c.Leaf.NotAfter)
 }
 
-// pauses are the waits after failed attempts. Authorities count failures, five
-// an hour at Let's Encrypt.
-var pauses = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour}
+// retryDelays are the delays after failed attempts. Authorities limit failures, Let's Encrypt to five an hour.
+var retryDelays = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour}
 
-// next is how long to wait for the next attempt.
-func (a *ACME) next(now time.Time) time.Duration {
+// nextAttempt returns the time from now until the next attempt.
+func (a *ACME) nextAttempt(now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.attempts > 0 {
-		return pauses[min(a.attempts, len(pauses))-1]
+	if a.failures > 0 {
+		return retryDelays[min(a.failures, len(retryDelays))-1]
 	}
 	c := a.current.Load()
 	if c == nil {
 		return 0
 	}
-	return max(0, due(c.Leaf).Sub(now))
+	return max(0, renewalTime(c.Leaf).Sub(now))
 }
 
-// due is when to renew: with a third of the lifetime left, and with half of it
-// when that is short.
-func due(c *x509.Certificate) time.Time {
+// renewalTime returns when to renew c: when a third of its lifetime is left, or half if it lives for less than 10 days.
+func renewalTime(c *x509.Certificate) time.Time {
 	lifetime := c.NotAfter.Sub(c.NotBefore)
 	left := lifetime / 3
 	if lifetime < 10*24*time.Hour {
@@ -147,44 +144,43 @@ func due(c *x509.Certificate) time.Time {
 	return c.NotAfter.Add(-left)
 }
 
-// solvers are the kinds of challenge in the order of preference: HTTP-01 may come in
-// through any proxy, TLS-ALPN-01 needs this daemon to have port 443.
-func (a *ACME) solvers() []string {
+// challengeKinds returns the kinds of challenges to try, in this order. HTTP-01 works through any proxy. TLS-ALPN-01 works only
+// if this daemon has port 443.
+func (a *ACME) challengeKinds() []string {
 	if a.o.Plain {
 		return []string{"http-01", "tls-alpn-01"}
 	}
 	return []string{"tls-alpn-01"}
 }
 
-// HTTP answers the authority's HTTP-01 requests and leaves everything else to
-// next.
+// HTTP returns a handler that responds to the authority's HTTP-01 requests and passes all others to next.
 func (a *ACME) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
-		answer, ok := a.answers[r.URL.Path]
+		response, ok := a.challengeResponses[r.URL.Path]
 		a.mu.Unlock()
 		if !ok {
 			next.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain")
-		_, _ = w.Write([]byte(answer)) // the authority asks again
+		_, _ = w.Write([]byte(response)) // the authority repeats a request that failed
 	})
 }
 
-// TLS has a server with the configuration c answer the authority's TLS-ALPN-01
-// handshakes too. Their connections have acme.ALPNProto as the negotiated protocol and carry nothing.
+// TLS changes c so that its server completes the authority's TLS-ALPN-01 handshakes too. Those connections negotiate the protocol
+// acme.ALPNProto and carry no data.
 func (a *ACME) TLS(c *tls.Config) {
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if !slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) {
 			return nil, nil
 		}
 		a.mu.Lock()
-		double := a.doubles[strings.ToLower(hello.ServerName)]
+		challengeCert := a.challengeCerts[strings.ToLower(hello.ServerName)]
 		a.mu.Unlock()
-		if double == nil {
-			return nil, fmt.Errorf("nobody was asked to vouch for %q", hello.ServerName)
+		if challengeCert == nil {
+			return nil, fmt.Errorf("no TLS-ALPN-01 challenge for %q is pending", hello.ServerName)
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acme.ALPNProto}, Certificates: []tls.Certificate{*double}}, nil
+		return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acme.ALPNProto}, Certificates: []tls.Certificate{*challengeCert}}, nil
 	}
 }

@@ -32,7 +32,7 @@ func newACME(t *testing.T, d *statedir.Dir, directory string, names ...string) *
 	return a
 }
 
-// issue keeps a certificate as if the authority had sent it.
+// issue stores a certificate as if the authority had issued it.
 func issue(t *testing.T, a *ACME, life time.Duration, names ...string) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -45,24 +45,24 @@ func issue(t *testing.T, a *ACME, life time.Duration, names ...string) *tls.Cert
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := a.keep(key, [][]byte{der})
+	c, err := a.store(key, [][]byte{der})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func TestIssuedIsKept(t *testing.T) {
+func TestIssuedCertificateIsStored(t *testing.T) {
 	d := state(t)
 	a := newACME(t, d, directory, "a.example.org", "b.example.org")
 	if _, err := a.Get(); err == nil || !strings.Contains(a.Problem(), "no certificate for a.example.org, b.example.org yet") {
 		t.Errorf("before the first: %v, %q", err, a.Problem())
 	}
-	if wait := a.next(time.Now()); wait != 0 {
-		t.Errorf("asks for the first in %v", wait)
+	if wait := a.nextAttempt(time.Now()); wait != 0 {
+		t.Errorf("the first attempt is in %v, want now", wait)
 	}
 	c := issue(t, a, 90*24*time.Hour, "a.example.org", "b.example.org")
-	a.note(c, nil)
+	a.recordAttempt(c, nil)
 	if got, err := a.Get(); err != nil || got != c || a.Problem() != "" {
 		t.Errorf("got %v, %v, %q", got, err, a.Problem())
 	}
@@ -79,18 +79,18 @@ func TestIssuedIsKept(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if first, err := a.account(); err != nil {
+	if first, err := a.accountKey(); err != nil {
 		t.Error(err)
-	} else if again, err := newACME(t, d, directory).account(); err != nil || !first.(*ecdsa.PrivateKey).Equal(again) {
+	} else if again, err := newACME(t, d, directory).accountKey(); err != nil || !first.(*ecdsa.PrivateKey).Equal(again) {
 		t.Errorf("a restart made a new account: %v", err)
 	}
 	issue(t, a, -time.Hour, "a.example.org")
 	if _, err := newACME(t, d, directory, "a.example.org").Get(); err == nil {
-		t.Error("took one that has expired")
+		t.Error("an expired certificate was loaded")
 	}
 }
 
-func TestWhenToRenew(t *testing.T) {
+func TestRenewalTime(t *testing.T) {
 	now := time.Now()
 	for life, left := range map[time.Duration]time.Duration{
 		90 * 24 * time.Hour: 30 * 24 * time.Hour,
@@ -98,19 +98,19 @@ func TestWhenToRenew(t *testing.T) {
 		6 * 24 * time.Hour:  3 * 24 * time.Hour,
 	} {
 		c := &x509.Certificate{NotBefore: now, NotAfter: now.Add(life)}
-		if got := c.NotAfter.Sub(due(c)); got != left {
+		if got := c.NotAfter.Sub(renewalTime(c)); got != left {
 			t.Errorf("%v: renewed with %v left, want %v", life, got, left)
 		}
 	}
 }
 
-func TestFailuresAreTold(t *testing.T) {
+func TestProblem(t *testing.T) {
 	a := newACME(t, state(t), directory, "a.example.org")
 	refused := &acme.AuthorizationError{Identifier: "a.example.org", Errors: []error{&acme.Error{StatusCode: 400, Detail: "connection refused at 192.0.2.1"}}}
 	waits := []time.Duration{}
 	for range 8 {
-		a.note(nil, plainly(refused))
-		waits = append(waits, a.next(time.Now()))
+		a.recordAttempt(nil, authorityReasons(refused))
+		waits = append(waits, a.nextAttempt(time.Now()))
 	}
 	if waits[0] != time.Minute || waits[7] != 6*time.Hour {
 		t.Errorf("waits %v", waits)
@@ -118,16 +118,16 @@ func TestFailuresAreTold(t *testing.T) {
 	if want := "there is no certificate for a.example.org yet: a.example.org: the authority says: connection refused at 192.0.2.1"; a.Problem() != want {
 		t.Errorf("got %q, want %q", a.Problem(), want)
 	}
-	a.note(issue(t, a, time.Hour, "a.example.org"), nil)
-	a.note(nil, errors.New("order: no route"))
-	if !strings.Contains(a.Problem(), "could not be renewed: order: no route") || a.next(time.Now()) != time.Minute {
+	a.recordAttempt(issue(t, a, time.Hour, "a.example.org"), nil)
+	a.recordAttempt(nil, errors.New("order: no route"))
+	if !strings.Contains(a.Problem(), "could not be renewed: order: no route") || a.nextAttempt(time.Now()) != time.Minute {
 		t.Errorf("got %q", a.Problem())
 	}
 }
 
 func TestHTTPChallenge(t *testing.T) {
 	a := newACME(t, state(t), directory, "a.example.org")
-	key, err := a.account()
+	key, err := a.accountKey()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,9 +138,9 @@ func TestHTTPChallenge(t *testing.T) {
 		return w.Code, w.Body.String()
 	}
 	if code, _ := ask(); code != http.StatusNotFound {
-		t.Errorf("an answer nobody asked for: %d", code)
+		t.Errorf("a response without a challenge: status %d", code)
 	}
-	done, err := a.prepare(&acme.Client{Key: key}, "http-01", "token", "a.example.org")
+	done, err := a.respondToChallenge(&acme.Client{Key: key}, "http-01", "token", "a.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,17 +149,17 @@ func TestHTTPChallenge(t *testing.T) {
 	}
 	done()
 	if code, _ := ask(); code != http.StatusNotFound {
-		t.Errorf("still answers afterwards: %d", code)
+		t.Errorf("responds after the challenge was completed: status %d", code)
 	}
 }
 
 func TestTLSChallenge(t *testing.T) {
 	a := newACME(t, state(t), directory, "a.example.org")
-	key, err := a.account()
+	key, err := a.accountKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.note(issue(t, a, time.Hour, "a.example.org"), nil)
+	a.recordAttempt(issue(t, a, time.Hour, "a.example.org"), nil)
 	server := Source(a.Get).Config("h2", "http/1.1")
 	a.TLS(server)
 	shake := func(protocols ...string) (tls.ConnectionState, error) {
@@ -172,9 +172,9 @@ func TestTLSChallenge(t *testing.T) {
 		return c.ConnectionState(), err
 	}
 	if _, err := shake(acme.ALPNProto); err == nil {
-		t.Error("vouched for a name without being asked")
+		t.Error("completed the handshake for a name without a challenge")
 	}
-	done, err := a.prepare(&acme.Client{Key: key}, "tls-alpn-01", "token", "A.example.org")
+	done, err := a.respondToChallenge(&acme.Client{Key: key}, "tls-alpn-01", "token", "A.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,21 +15,21 @@ import (
 	"icebox/config"
 )
 
-// pollEvery is how often the files are looked at.
+// pollEvery is the interval at which the files are checked.
 const pollEvery = 5 * time.Second
 
-// Files is the certificate in two files, the newest that could be read.
+// Files is the newest certificate that could be read from two files.
 type Files struct {
 	log     *slog.Logger
 	current atomic.Pointer[pair]
 
-	mu     sync.Mutex // held while files are read
-	failed error      // why the files are not what is served; nil when they are
+	mu     sync.Mutex // held while the files are read
+	failed error      // why the files could not be read again; nil if their content is served
 }
 
-// pair is what was read from two files.
+// pair is a certificate and its key, read from two files.
 type pair struct {
-	certificate, key string // names
+	certificate, key string // names of the files
 	stamps           [2]fs.FileInfo
 	tls              *tls.Certificate
 }
@@ -48,8 +48,7 @@ func NewFiles(certificate, key string, log *slog.Logger) (*Files, error) {
 // Get is a Source.
 func (f *Files) Get() (*tls.Certificate, error) { return f.current.Load().tls, nil }
 
-// Prepare reads other files, or the same again. They are served from now on
-// once set is called, which can't fail.
+// Prepare reads other files, or the same ones again. set, which cannot fail, makes them the files to serve and to watch.
 func (f *Files) Prepare(certificate, key string) (set func(), err error) {
 	p, err := readPair(certificate, key)
 	if err != nil {
@@ -58,12 +57,12 @@ func (f *Files) Prepare(certificate, key string) (set func(), err error) {
 	return func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.take(p)
+		f.serve(p)
 	}, nil
 }
 
-// take serves p from now on. mu is held.
-func (f *Files) take(p *pair) {
+// serve makes p the certificate to serve. The caller holds mu.
+func (f *Files) serve(p *pair) {
 	before := f.current.Swap(p)
 	f.failed = nil
 	if before.tls.Leaf.SerialNumber.Cmp(p.tls.Leaf.SerialNumber) != 0 || !before.tls.Leaf.Equal(p.tls.Leaf) {
@@ -71,7 +70,7 @@ func (f *Files) take(p *pair) {
 	}
 }
 
-// Watch reads the files again whenever they have changed, until ctx ends.
+// Watch reads the files again whenever they have changed, until ctx is done.
 func (f *Files) Watch(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -85,9 +84,8 @@ func (f *Files) Watch(ctx context.Context) {
 	}
 }
 
-// poll reads the files if they are not the ones that were read, or could not be
-// read the last time. The second failure in a row is told: one alone may be a look at
-// the midst of an update.
+// poll reads the files if they have changed since they were read, or if the last attempt failed. It logs the second failure in a
+// row, because a single one may come from an update in progress.
 func (f *Files) poll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,35 +97,33 @@ func (f *Files) poll() {
 	p, err := readPair(served.certificate, served.key)
 	switch {
 	case err == nil:
-		f.take(p)
+		f.serve(p)
 	case f.failed == nil:
 		f.failed = err
 	default:
-		var told *persistent
-		if !errors.As(f.failed, &told) || told.Error() != err.Error() {
-			f.log.Warn("the certificate files cannot be used, the old certificate stays", "error", err)
+		var logged *persistent
+		if !errors.As(f.failed, &logged) || logged.Error() != err.Error() {
+			f.log.Warn("the certificate files cannot be used, so the old certificate stays in use", "error", err)
 		}
 		f.failed = &persistent{err}
 	}
 }
 
-// persistent is a failure that was told.
+// persistent is a failure that has been logged.
 type persistent struct{ error }
 
-// Problem says why the files are not what is served, "" when they are or may
-// soon be.
+// Problem returns why the files could not be read again, or "" if they could or a single attempt failed.
 func (f *Files) Problem() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var told *persistent
-	if errors.As(f.failed, &told) {
-		return fmt.Sprintf("the certificate files cannot be used, the old certificate stays: %v", told.error)
+	var logged *persistent
+	if errors.As(f.failed, &logged) {
+		return fmt.Sprintf("the certificate files cannot be used, so the old certificate stays in use: %v", logged.error)
 	}
 	return ""
 }
 
-// readPair reads the files. The stamps are older than what was read, so that a
-// change in between is found by the next look.
+// readPair reads the files. It reads the stamps before the content, so the next poll finds a change in between.
 func readPair(certificate, key string) (*pair, error) {
 	stamps, err := stamp(certificate, key)
 	if err != nil {

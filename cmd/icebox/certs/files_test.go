@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// pems makes a certificate and its key.
-func pems(t *testing.T) (certificate, key []byte) {
+// newPair returns a new certificate and its key in PEM.
+func newPair(t *testing.T) (certificate, key []byte) {
 	t.Helper()
 	d := state(t)
 	source(t, d, names, &clock{time.Now()})
@@ -33,31 +33,31 @@ func put(t *testing.T, path string, text []byte) {
 	}
 }
 
-// words is a log that can be read while it grows.
-type words struct {
+// lockedLog is a log that can be read while it is written.
+type lockedLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (w *words) Write(p []byte) (int, error) {
+func (w *lockedLog) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.text.Write(p)
 }
 
-func (w *words) count(part string) int {
+func (w *lockedLog) count(part string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.Count(w.text.String(), part)
 }
 
-// watched is a pair of files under watch in a synctest bubble.
+// watched is a pair of files that Watch reads in a synctest bubble.
 type watched struct {
 	*Files
 	t         *testing.T
 	dir       string
 	cert, key string
-	log       words
+	log       lockedLog
 }
 
 func watch(t *testing.T, dir string) *watched {
@@ -75,7 +75,7 @@ func watch(t *testing.T, dir string) *watched {
 	return w
 }
 
-// polled lets the files be looked at once more.
+// polled waits for one more poll and returns the serial number that is served.
 func (w *watched) polled() string {
 	w.t.Helper()
 	time.Sleep(pollEvery)
@@ -84,9 +84,9 @@ func (w *watched) polled() string {
 }
 
 func TestFilesAreReadAgain(t *testing.T) {
-	first, firstKey := pems(t)
-	second, secondKey := pems(t)
-	third, thirdKey := pems(t)
+	first, firstKey := newPair(t)
+	second, secondKey := newPair(t)
+	third, thirdKey := newPair(t)
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "fullchain.pem"), first)
 	put(t, filepath.Join(dir, "privkey.pem"), firstKey)
@@ -94,16 +94,16 @@ func TestFilesAreReadAgain(t *testing.T) {
 		w := watch(t, dir)
 		before := serial(t, w.Get)
 		if w.polled() != before || w.log.count("new certificate") != 0 {
-			t.Error("changed without a change")
+			t.Error("the certificate changed although the files did not")
 		}
 		put(t, w.cert, second) // the key follows later
 		if w.polled() != before || w.Problem() != "" || w.log.count("level=WARN") != 0 {
-			t.Errorf("half of an update: %q", w.Problem())
+			t.Errorf("in the middle of an update: %q", w.Problem())
 		}
 		put(t, w.key, secondKey)
 		next := w.polled()
 		if next == before || w.log.count("new certificate") != 1 {
-			t.Error("not read again")
+			t.Error("the files were not read again")
 		}
 		for name, text := range map[string][]byte{w.cert: third, w.key: thirdKey} { // renamed into place
 			put(t, name+".new", text)
@@ -112,17 +112,17 @@ func TestFilesAreReadAgain(t *testing.T) {
 			}
 		}
 		if w.polled() == next {
-			t.Error("not read again after a rename")
+			t.Error("the files were not read again after a rename")
 		}
 	})
 }
 
-// As certbot renews: live has links into archive, which are replaced.
+// TestLinksThatMove: certbot renews by replacing links in live to files in archive.
 func TestLinksThatMove(t *testing.T) {
 	dir, archive := t.TempDir(), t.TempDir()
 	relink := func(n string) {
 		t.Helper()
-		certificate, key := pems(t)
+		certificate, key := newPair(t)
 		for name, text := range map[string][]byte{"fullchain": certificate, "privkey": key} {
 			target, link := filepath.Join(archive, name+n+".pem"), filepath.Join(dir, name+".pem")
 			put(t, target, text)
@@ -140,13 +140,13 @@ func TestLinksThatMove(t *testing.T) {
 		before := serial(t, w.Get)
 		relink("2")
 		if w.polled() == before {
-			t.Error("not read again")
+			t.Error("the files were not read again")
 		}
 	})
 }
 
 func TestBadFilesKeepTheOldCertificate(t *testing.T) {
-	certificate, key := pems(t)
+	certificate, key := newPair(t)
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "fullchain.pem"), certificate)
 	put(t, filepath.Join(dir, "privkey.pem"), key)
@@ -156,18 +156,18 @@ func TestBadFilesKeepTheOldCertificate(t *testing.T) {
 		put(t, w.key, []byte("not a key"))
 		for range 4 {
 			if w.polled() != before {
-				t.Error("serves something else")
+				t.Error("another certificate is served")
 			}
 		}
 		if !strings.Contains(w.Problem(), w.key) || w.log.count("level=WARN") != 1 {
-			t.Errorf("problem %q, told %d times", w.Problem(), w.log.count("level=WARN"))
+			t.Errorf("problem %q, logged %d times", w.Problem(), w.log.count("level=WARN"))
 		}
 		if _, err := w.Prepare(w.cert, w.key); err == nil {
-			t.Error("prepared what can't be used")
+			t.Error("Prepare accepted a bad key")
 		}
 		put(t, w.key, key)
 		if w.polled() != before || w.Problem() != "" {
-			t.Errorf("mended, and still: %q", w.Problem())
+			t.Errorf("after the files were repaired: %q", w.Problem())
 		}
 	})
 }
@@ -175,7 +175,7 @@ func TestBadFilesKeepTheOldCertificate(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	for _, d := range []string{dir, other} {
-		certificate, key := pems(t)
+		certificate, key := newPair(t)
 		put(t, filepath.Join(d, "fullchain.pem"), certificate)
 		put(t, filepath.Join(d, "privkey.pem"), key)
 	}
@@ -189,7 +189,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatalf("prepared: %v", err)
 	}
 	if set(); serial(t, f.Get) == before {
-		t.Error("not set")
+		t.Error("set did not change the certificate")
 	}
 	if _, err := NewFiles(filepath.Join(dir, "none"), "none", nil); err == nil {
 		t.Error("no error for files that are not there")

@@ -21,18 +21,18 @@ import (
 	"golang.org/x/crypto/acme"
 )
 
-// orderWithin bounds one attempt to get a certificate.
-const orderWithin = 5 * time.Minute
+// attemptTimeout is how long one attempt to get a certificate may take.
+const attemptTimeout = 5 * time.Minute
 
-// obtain gets a new certificate and keeps it.
+// obtain orders a new certificate and stores it.
 func (a *ACME) obtain(ctx context.Context) (*tls.Certificate, error) {
-	ctx, cancel := context.WithTimeout(ctx, orderWithin)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	client, err := a.client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order, err := a.authorized(ctx, client)
+	order, err := a.authorizedOrder(ctx, client)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +48,12 @@ func (a *ACME) obtain(ctx context.Context) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for the certificate: %w", err)
 	}
-	return a.keep(key, chain)
+	return a.store(key, chain)
 }
 
-// client is one with an account at the authority.
+// client returns a client with an account at the authority.
 func (a *ACME) client(ctx context.Context) (*acme.Client, error) {
-	key, err := a.account()
+	key, err := a.accountKey()
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +76,12 @@ func (a *ACME) client(ctx context.Context) (*acme.Client, error) {
 	return client, nil
 }
 
-// account is the key of the account, made when there is none.
-func (a *ACME) account() (crypto.Signer, error) {
+// accountKey returns the key of the account, and generates it if it does not exist.
+func (a *ACME) accountKey() (crypto.Signer, error) {
 	text, err := a.dir.Obtain(accountFile,
 		func(text []byte) (bool, error) {
 			_, err := parseKey(text)
-			return err == nil, nil // an account that is lost is no loss
+			return err == nil, nil // a damaged key is replaced, because a new account does as well
 		},
 		func() ([]byte, error) {
 			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -96,17 +96,17 @@ func (a *ACME) account() (crypto.Signer, error) {
 	return parseKey(text)
 }
 
-// authorized is an order that the authority is content with: for each kind of
-// challenge a new one, until one works.
-func (a *ACME) authorized(ctx context.Context, client *acme.Client) (*acme.Order, error) {
+// authorizedOrder returns an order whose names the authority has validated. It makes an order for each kind of challenge until one
+// works.
+func (a *ACME) authorizedOrder(ctx context.Context, client *acme.Client) (*acme.Order, error) {
 	var problems []error
-	for _, kind := range a.solvers() {
+	for _, kind := range a.challengeKinds() {
 		order, err := client.AuthorizeOrder(ctx, acme.DomainIDs(a.o.Names...))
 		if err != nil {
 			return nil, fmt.Errorf("order: %w", err)
 		}
 		for _, url := range order.AuthzURLs {
-			if err = a.vouch(ctx, client, url, kind); err != nil {
+			if err = a.authorize(ctx, client, url, kind); err != nil {
 				break
 			}
 		}
@@ -120,17 +120,17 @@ func (a *ACME) authorized(ctx context.Context, client *acme.Client) (*acme.Order
 	return nil, errors.Join(problems...)
 }
 
-// vouch shows the authority that one of the names is ours.
-func (a *ACME) vouch(ctx context.Context, client *acme.Client, url, kind string) error {
+// authorize completes a challenge of the given kind for one of the names.
+func (a *ACME) authorize(ctx context.Context, client *acme.Client, url, kind string) error {
 	z, err := client.GetAuthorization(ctx, url)
 	if err != nil || z.Status == acme.StatusValid {
 		return err
 	}
 	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == kind })
 	if i < 0 {
-		return fmt.Errorf("%s: the authority does not offer it", z.Identifier.Value)
+		return fmt.Errorf("%s: the authority does not offer this challenge", z.Identifier.Value)
 	}
-	done, err := a.prepare(client, kind, z.Challenges[i].Token, z.Identifier.Value)
+	done, err := a.respondToChallenge(client, kind, z.Challenges[i].Token, z.Identifier.Value)
 	if err != nil {
 		return err
 	}
@@ -138,11 +138,11 @@ func (a *ACME) vouch(ctx context.Context, client *acme.Client, url, kind string)
 	if _, err = client.Accept(ctx, z.Challenges[i]); err == nil {
 		_, err = client.WaitAuthorization(ctx, url)
 	}
-	return plainly(err)
+	return authorityReasons(err)
 }
 
-// prepare has the answer to a challenge ready until done is called.
-func (a *ACME) prepare(client *acme.Client, kind, token, name string) (done func(), err error) {
+// respondToChallenge makes the response to a challenge available until done is called.
+func (a *ACME) respondToChallenge(client *acme.Client, kind, token, name string) (done func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	locked := func(do func()) func() {
@@ -154,39 +154,38 @@ func (a *ACME) prepare(client *acme.Client, kind, token, name string) (done func
 	}
 	if kind == "http-01" {
 		path := client.HTTP01ChallengePath(token)
-		a.answers[path], err = client.HTTP01ChallengeResponse(token)
-		return locked(func() { delete(a.answers, path) }), err
+		a.challengeResponses[path], err = client.HTTP01ChallengeResponse(token)
+		return locked(func() { delete(a.challengeResponses, path) }), err
 	}
-	double, err := client.TLSALPN01ChallengeCert(token, name)
-	a.doubles[strings.ToLower(name)] = &double
-	return locked(func() { delete(a.doubles, strings.ToLower(name)) }), err
+	challengeCert, err := client.TLSALPN01ChallengeCert(token, name)
+	a.challengeCerts[strings.ToLower(name)] = &challengeCert
+	return locked(func() { delete(a.challengeCerts, strings.ToLower(name)) }), err
 }
 
-// plainly is what the authority itself found wrong, without the library's words
-// around it.
-func plainly(err error) error {
+// authorityReasons returns an error with the authority's own reasons, without the library's words around them.
+func authorityReasons(err error) error {
 	var refused *acme.AuthorizationError
 	if !errors.As(err, &refused) || len(refused.Errors) == 0 {
 		return err
 	}
 	var all []string
 	for _, e := range refused.Errors {
-		var told *acme.Error
-		if errors.As(e, &told) {
-			e = errors.New(told.Detail)
+		var reason *acme.Error
+		if errors.As(e, &reason) {
+			e = errors.New(reason.Detail)
 		}
 		all = append(all, e.Error())
 	}
 	return fmt.Errorf("%s: the authority says: %s", refused.Identifier, strings.Join(all, "; "))
 }
 
-// keep writes a certificate into the state directory.
-func (a *ACME) keep(key *ecdsa.PrivateKey, chain [][]byte) (*tls.Certificate, error) {
+// store writes a certificate into the state directory.
+func (a *ACME) store(key *ecdsa.PrivateKey, chain [][]byte) (*tls.Certificate, error) {
 	text, err := encodeKey(key)
 	if err != nil {
 		return nil, err
 	}
-	out := bytes.NewBufferString(a.heading())
+	out := bytes.NewBufferString(a.preamble())
 	out.Write(text)
 	for _, der := range chain {
 		if err := pem.Encode(out, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
@@ -200,11 +199,11 @@ func (a *ACME) keep(key *ecdsa.PrivateKey, chain [][]byte) (*tls.Certificate, er
 	return &pair, a.dir.Replace(issuedFile, out.Bytes())
 }
 
-// heading stands above a kept certificate: whose it is. Readers of PEM skip it.
-func (a *ACME) heading() string { return "from " + a.o.Directory + "\n" }
+// preamble is the first line of a stored certificate. It names the authority. PEM decoders skip it.
+func (a *ACME) preamble() string { return "from " + a.o.Directory + "\n" }
 
-// stored is the kept certificate, nil if it is not what is wanted now.
-func (a *ACME) stored() (*tls.Certificate, error) {
+// load returns the stored certificate, or nil if it does not suit the options.
+func (a *ACME) load() (*tls.Certificate, error) {
 	text, err := a.dir.Read(issuedFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -212,17 +211,16 @@ func (a *ACME) stored() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pair, ok := a.wanted(text); ok {
+	if pair, ok := a.parseStored(text); ok {
 		return pair, nil
 	}
 	return nil, nil
 }
 
-// wanted reads a kept certificate, and reports whether it is the one to serve
-// now. One that is damaged is not.
-func (a *ACME) wanted(text []byte) (*tls.Certificate, bool) {
+// parseStored parses a stored certificate and reports whether it suits the options. A damaged one does not.
+func (a *ACME) parseStored(text []byte) (*tls.Certificate, bool) {
 	pair, err := tls.X509KeyPair(text, text)
-	if err != nil || !strings.HasPrefix(string(text), a.heading()) || time.Now().After(pair.Leaf.NotAfter) {
+	if err != nil || !strings.HasPrefix(string(text), a.preamble()) || time.Now().After(pair.Leaf.NotAfter) {
 		return nil, false
 	}
 	for _, name := range a.o.Names {
@@ -244,7 +242,7 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 func parseKey(text []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("no key")
+		return nil, errors.New("there is no PEM block")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -252,7 +250,7 @@ func parseKey(text []byte) (crypto.Signer, error) {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, errors.New("no key to sign with")
+		return nil, errors.New("the key cannot sign")
 	}
 	return signer, nil
 }

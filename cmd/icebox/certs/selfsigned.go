@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	fileName = "self-signed.pem" // certificate and key, so that they cannot come apart
+	fileName = "self-signed.pem" // certificate and key, in one file so that they always fit together
 	validity = 397 * 24 * time.Hour
-	renewal  = 30 * 24 * time.Hour
-	skew     = time.Hour // clients whose clock is behind
+	renewal  = 30 * 24 * time.Hour // before the end
+	skew     = time.Hour           // for clients whose clock is slow
 )
 
 // selfSigned is the certificate in a state directory.
@@ -37,8 +37,8 @@ type selfSigned struct {
 	current *tls.Certificate
 }
 
-// SelfSigned gives the state directory's certificate for names, which are DNS
-// names and IP addresses; now is the clock, nil for time.Now.
+// SelfSigned returns the source of the state directory's certificate for names, which are DNS names and IP addresses. now is the
+// clock; nil means time.Now.
 func SelfSigned(dir *statedir.Dir, names []string, now func() time.Time) (Source, error) {
 	if now == nil {
 		now = time.Now
@@ -58,7 +58,7 @@ func (s *selfSigned) get() (*tls.Certificate, error) {
 	if s.current != nil && s.fresh(s.current.Leaf) {
 		return s.current, nil
 	}
-	data, err := s.dir.Obtain(fileName, s.keep, s.generate)
+	data, err := s.dir.Obtain(fileName, s.usable, s.generate)
 	if err != nil {
 		return nil, fmt.Errorf("self-signed certificate: %w", err)
 	}
@@ -70,9 +70,8 @@ func (s *selfSigned) get() (*tls.Certificate, error) {
 	return s.current, nil
 }
 
-// keep reports whether a stored certificate will do. What cannot be read is
-// replaced: nothing of worth can be in it.
-func (s *selfSigned) keep(data []byte) (bool, error) {
+// usable reports whether a stored certificate can be served. One that cannot be parsed is not, and has nothing worth keeping.
+func (s *selfSigned) usable(data []byte) (bool, error) {
 	pair, err := tls.X509KeyPair(data, data)
 	return err == nil && s.fresh(pair.Leaf) && slices.Equal(namesOf(pair.Leaf), s.names), nil
 }

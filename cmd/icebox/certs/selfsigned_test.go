@@ -80,11 +80,11 @@ func TestHandshake(t *testing.T) {
 		<-served
 	}
 	if pair.Leaf.IsCA {
-		t.Error("whoever trusts the certificate trusts what its key signs")
+		t.Error("the certificate can sign other certificates")
 	}
 }
 
-func TestKeptAcrossRestarts(t *testing.T) {
+func TestSelfSignedSurvivesRestarts(t *testing.T) {
 	d, now := state(t), &clock{time.Now()}
 	first := serial(t, source(t, d, names, now))
 	if again := serial(t, source(t, d, names, now)); again != first {
@@ -95,29 +95,29 @@ func TestKeptAcrossRestarts(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 	if other := serial(t, source(t, d, append(names, "other"), now)); other == first {
-		t.Error("other names, same certificate")
+		t.Error("a start with other names used the same certificate")
 	}
 }
 
-func TestRenewedWhileRunning(t *testing.T) {
+func TestSelfSignedIsRenewedWhileRunning(t *testing.T) {
 	d, now := state(t), &clock{time.Now()}
 	s := source(t, d, names, now)
 	first := serial(t, s)
 	now.Time = now.Add(validity - renewal - time.Minute)
 	if serial(t, s) != first {
-		t.Error("renewed too early")
+		t.Error("the certificate was renewed too early")
 	}
 	now.Time = now.Add(2 * time.Minute)
 	second := serial(t, s)
 	if second == first {
-		t.Error("not renewed")
+		t.Error("the certificate was not renewed")
 	}
 	if serial(t, source(t, d, names, now)) != second {
-		t.Error("the renewed certificate was not kept")
+		t.Error("the renewed certificate was not stored")
 	}
 }
 
-func TestDamagedIsReplaced(t *testing.T) {
+func TestDamagedSelfSignedIsReplaced(t *testing.T) {
 	d, now := state(t), &clock{time.Now()}
 	if err := os.WriteFile(d.Path(fileName), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
