@@ -17,24 +17,23 @@ import (
 	"icebox/cmd/icebox/statedir"
 )
 
-// accessFile is the state file that tells commands how to reach the daemon.
+// accessFile is the state file with the Access of the running daemon.
 const accessFile = "admin.json"
 
-// Access is how a command on this host reaches the daemon and shows that it
-// may give orders.
+// Access is the address and the token by which a command on this host uses the API of a daemon.
 type Access struct {
 	Address string `json:"address"` // host:port
 	Token   string `json:"token"`
 }
 
-// ErrNotRunning is returned when no daemon has a state directory in use.
+// ErrNotRunning is returned when no daemon uses the state directory.
 var ErrNotRunning = errors.New("icebox is not running")
 
-// NewToken is one for Options.
+// NewToken returns a random token for Options.
 func NewToken() string { return rand.Text() }
 
-// Publish writes into the state directory where the daemon listens and what
-// token it wants. A wildcard address is reached through loopback.
+// Publish writes the address that the daemon listens on and its token into the state directory. For a wildcard address it
+// writes the loopback address.
 func Publish(dir *statedir.Dir, listening netip.AddrPort, token string) error {
 	access := At(listening.Addr(), listening.Port())
 	access.Token = token
@@ -45,8 +44,8 @@ func Publish(dir *statedir.Dir, listening netip.AddrPort, token string) error {
 	return dir.Replace(accessFile, data)
 }
 
-// At is the access, for questions alone, to a daemon that listens on an address, of
-// which the zero one and wildcards are reached through loopback.
+// At returns an Access without a token, which serves for GET requests, to a daemon that listens on addr and port. For the zero Addr
+// and for wildcard addresses it uses the loopback address.
 func At(addr netip.Addr, port uint16) Access {
 	switch {
 	case !addr.IsValid() || addr == netip.IPv4Unspecified():
@@ -57,7 +56,7 @@ func At(addr netip.Addr, port uint16) Access {
 	return Access{Address: netip.AddrPortFrom(addr, port).String()}
 }
 
-// ReadAccess is what the daemon that uses a state directory has published there.
+// ReadAccess returns the Access that a daemon has published in its state directory, or ErrNotRunning.
 func ReadAccess(dir *statedir.Dir) (Access, error) {
 	var a Access
 	data, err := dir.Read(accessFile)
@@ -73,40 +72,39 @@ func ReadAccess(dir *statedir.Dir) (Access, error) {
 	return a, nil
 }
 
-// Reload has the daemon read its configuration again. The error is Refused when
-// it found something wrong with it.
+// Reload makes the daemon read its configuration again. The error is a Refused if the configuration has mistakes or changes that need
+// a restart.
 func (a Access) Reload(ctx context.Context) (Reloaded, error) {
 	var done Reloaded
 	err := a.do(ctx, http.MethodPost, "/reload", nil, &done)
 	return done, err
 }
 
-// Drain has the daemon end once its calls have, and after within at the latest;
-// 0 is the configured time.
+// Drain makes the daemon end once its calls have ended, and after within at the latest. 0 means the configured time.
 func (a Access) Drain(ctx context.Context, within time.Duration) (Draining, error) {
-	order := map[string]string{}
+	body := map[string]string{}
 	if within > 0 {
-		order["within"] = within.String()
+		body["within"] = within.String()
 	}
 	var begun Draining
-	err := a.do(ctx, http.MethodPost, "/drain", order, &begun)
+	err := a.do(ctx, http.MethodPost, "/drain", body, &begun)
 	return begun, err
 }
 
-// Status asks how the daemon is.
+// Status returns the status of the daemon.
 func (a Access) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := a.do(ctx, http.MethodGet, "/readyz", nil, &s)
 	return s, err
 }
 
-// answerWithin bounds the wait for an answer.
-const answerWithin = 30 * time.Second
+// requestTimeout is how long a request to the daemon may take.
+const requestTimeout = 30 * time.Second
 
-func (a Access) do(ctx context.Context, method, path string, order, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+func (a Access) do(ctx context.Context, method, path string, request, response any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	body, err := json.Marshal(order)
+	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
@@ -116,7 +114,7 @@ func (a Access) do(ctx context.Context, method, path string, order, answer any) 
 	}
 	r.Header.Set("Authorization", "Bearer "+a.Token)
 	r.Close = true
-	// No proxy of the environment: it would be told the token.
+	// The transport uses no proxy of the environment, because a proxy would see the token.
 	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	reply, err := direct.Do(r)
 	var refused *net.OpError
@@ -134,11 +132,11 @@ func (a Access) do(ctx context.Context, method, path string, order, answer any) 
 	var bad failure
 	switch {
 	case json.Unmarshal(text, &bad) != nil:
-		return fmt.Errorf("ask the daemon: %s answers %s, which icebox would not", a.Address, reply.Status)
+		return fmt.Errorf("ask the daemon: %s responded with %s and a body that is not icebox's", a.Address, reply.Status)
 	case reply.StatusCode == http.StatusUnprocessableEntity:
 		return Refused(bad.Errors)
 	case len(bad.Errors) > 0:
 		return errors.New(Refused(bad.Errors).Error())
 	}
-	return json.Unmarshal(text, answer)
+	return json.Unmarshal(text, response)
 }

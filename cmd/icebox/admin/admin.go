@@ -1,22 +1,21 @@
-// Package admin is the daemon's private HTTP interface: metrics for Prometheus,
-// whether it lives and is ready, and orders to it.
+// Package admin is the daemon's private HTTP API: metrics, health, reload and drain.
 //
-//	GET  /metrics   Prometheus text
-//	GET  /healthz   200 while the process answers
-//	GET  /readyz    200 while it takes new clients, 503 otherwise:
+//	GET  /metrics   the metrics in Prometheus text format
+//	GET  /healthz   200 while the process responds
+//	GET  /readyz    200 while the daemon takes new clients, otherwise 503:
 //	                {"ready":true,"warnings":["..."]}, and while it drains
-//	                "draining":{"sessions":3,"until":"..."}; if the relay is
+//	                "draining":{"sessions":3,"until":"..."}. If the relay is
 //	                stuck, 503 with the reason in "problem"
-//	POST /reload    reads the configuration again: 200 {"changed":["..."]}, or
-//	                422 {"errors":["..."]} and nothing has changed
-//	POST /drain     {"within":"10m"}, or nothing for shutdown.drain: ends the daemon
-//	                once its calls have ended, 202 {"sessions":3,"until":"..."}
+//	POST /reload    reads the configuration again. 200 {"changed":["..."]}, or
+//	                422 {"errors":["..."]} if nothing has changed
+//	POST /drain     ends the daemon once its calls have ended. The body is
+//	                {"within":"10m"}, or empty for shutdown.drain.
+//	                202 {"sessions":3,"until":"..."}
 //
-// Reading has no password and belongs on a loopback address. Orders need
-// "Authorization: Bearer" with a token, since other users of the host and web
-// pages open on it reach the address too. The token is new with each start and
-// is kept, with the address, in the state directory (see [Access]): whoever may
-// read the secrets there may give orders.
+// GET requests need no password, so the API belongs on a loopback address. POST requests need "Authorization: Bearer" with a token,
+// because other users of the host, and web pages open on it, can reach the address too. The daemon makes a new token at each
+// start and stores it with the address in the state directory, see [Access]. So every user who may read the secrets there may also
+// reload and drain.
 package admin
 
 import (
@@ -34,44 +33,43 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Status is what /readyz tells.
+// Status is the response of /readyz.
 type Status struct {
 	Ready    bool      `json:"ready"`
 	Draining *Draining `json:"draining,omitempty"`
 	Problem  string    `json:"problem,omitempty"` // why the daemon cannot serve clients although it runs or drains; Ready is false then
-	Warnings []string  `json:"warnings"`          // what an operator should mend
+	Warnings []string  `json:"warnings"`          // conditions that an operator should change
 }
 
-// Draining is how far a stopping daemon is.
+// Draining is the progress of a drain.
 type Draining struct {
 	Sessions int       `json:"sessions"`
-	Until    time.Time `json:"until"` // when those left are cut off
+	Until    time.Time `json:"until"` // when the remaining sessions are cut off
 }
 
-// Reloaded is what a reload did.
+// Reloaded is the result of a reload.
 type Reloaded struct {
-	Changed []string `json:"changed"` // keys
+	Changed []string `json:"changed"` // keys of settings
 }
 
-// Refused are all the reasons why a reload changed nothing.
+// Refused is the error of a reload that changed nothing. It has all reasons.
 type Refused []string
 
 func (r Refused) Error() string { return strings.Join(r, "\n") }
 
-// ErrStopping is returned for orders that come too late.
+// ErrStopping is returned by Reload and Drain when the daemon is already shutting down.
 var ErrStopping = errors.New("icebox is stopping")
 
-// Options are what the interface shows and does. The functions may be called
-// from any goroutine.
+// Options connect the API to the daemon. The funcs must be safe for concurrent use.
 type Options struct {
 	Gatherer prometheus.Gatherer
 	Status   func() Status
-	Token    string // of who may give orders; "": nobody may
+	Token    string // for POST requests; "": all of them are refused
 	Reload   func(context.Context) (Reloaded, error)
-	Drain    func(ctx context.Context, within time.Duration) (Draining, error) // 0: the configured time
+	Drain    func(ctx context.Context, within time.Duration) (Draining, error) // within 0 means the configured time
 }
 
-// Handler serves the interface.
+// Handler returns the API.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
@@ -89,19 +87,19 @@ func Handler(o Options) http.Handler {
 		}
 		reply(w, code, s)
 	})
-	mux.Handle("POST /reload", o.ordered(o.reload))
-	mux.Handle("POST /drain", o.ordered(o.drain))
+	mux.Handle("POST /reload", o.withToken(o.reload))
+	mux.Handle("POST /drain", o.withToken(o.drain))
 	return mux
 }
 
-// ordered lets only those in who know the token.
-func (o Options) ordered(h http.HandlerFunc) http.Handler {
+// withToken wraps h so that it serves only requests with the token.
+func (o Options) withToken(h http.HandlerFunc) http.Handler {
 	want := sha256.Sum256([]byte(o.Token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		got := sha256.Sum256([]byte(given))
 		if o.Token == "" || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			fail(w, http.StatusUnauthorized, "orders need the token that is in the state directory")
+			fail(w, http.StatusUnauthorized, "this request needs the token from the state directory")
 			return
 		}
 		h(w, r)
@@ -125,15 +123,15 @@ func (o Options) reload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o Options) drain(w http.ResponseWriter, r *http.Request) {
-	var order struct{ Within string }
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&order)
+	var body struct{ Within string }
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&body)
 	if err != nil && !errors.Is(err, io.EOF) {
 		fail(w, http.StatusBadRequest, "want {\"within\":\"10m\"}")
 		return
 	}
 	var within time.Duration
-	if order.Within != "" {
-		if within, err = time.ParseDuration(order.Within); err != nil || within <= 0 {
+	if body.Within != "" {
+		if within, err = time.ParseDuration(body.Within); err != nil || within <= 0 {
 			fail(w, http.StatusBadRequest, "within: want a duration such as 10m")
 			return
 		}
@@ -146,7 +144,7 @@ func (o Options) drain(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusAccepted, begun)
 }
 
-// failure is the body of every refusal.
+// failure is the body of every error response.
 type failure struct {
 	Errors []string `json:"errors"`
 }
@@ -157,5 +155,5 @@ func reply(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body) // who asked may be gone
+	_ = json.NewEncoder(w).Encode(body) // fails if the caller has disconnected
 }

@@ -45,14 +45,14 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// Other users of the host and web pages reach the address, and must not give orders.
-func TestOrdersNeedTheToken(t *testing.T) {
+// TestTokenIsRequired: other users of the host and web pages reach the address, and must not reload or drain.
+func TestTokenIsRequired(t *testing.T) {
 	for name, test := range map[string]struct{ token, given string }{
-		"none":          {"right", ""},
-		"wrong":         {"right", "Bearer wrong"},
-		"another way":   {"right", "Basic right"},
-		"nobody may":    {"", "Bearer "},
-		"nobody may, 2": {"", ""},
+		"none":                    {"right", ""},
+		"wrong":                   {"right", "Bearer wrong"},
+		"other scheme":            {"right", "Basic right"},
+		"no token is set":         {"", "Bearer "},
+		"no token is set or sent": {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := Handler(Options{Gatherer: prometheus.NewRegistry(), Token: test.token})
@@ -70,7 +70,7 @@ func TestOrdersNeedTheToken(t *testing.T) {
 	}
 }
 
-// daemon is what a command talks to.
+// daemon returns the Access to a server of the API.
 func daemon(t *testing.T, o Options) Access {
 	t.Helper()
 	o.Gatherer = prometheus.NewRegistry()
@@ -82,7 +82,7 @@ func daemon(t *testing.T, o Options) Access {
 		t.Fatal(err)
 	}
 	if _, err := ReadAccess(dir); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("before anything was published: %v", err)
+		t.Errorf("before Publish: %v", err)
 	}
 	at := netip.MustParseAddrPort(s.Listener.Addr().String())
 	if err := Publish(dir, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), o.Token); err != nil {
