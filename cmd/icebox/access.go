@@ -10,9 +10,8 @@ import (
 	"icebox/config"
 )
 
-// access finds the running daemon through its state directory. A configuration
-// with mistakes is no obstacle where the directory is known all the same: the
-// daemon itself will say what they are.
+// access returns the Access that the running daemon has published in its state directory. The configuration may have mistakes, as
+// long as the directory is known: the daemon itself reports them.
 func (p *program) access(f *configFlags) (admin.Access, error) {
 	cfg, invalid := p.load(f)
 	path := p.stateDirOf(f)
@@ -35,8 +34,7 @@ func (p *program) access(f *configFlags) (admin.Access, error) {
 	return a, failure(err)
 }
 
-// stateDirOf is the state directory as far as it is known without a valid
-// configuration.
+// stateDirOf returns the state directory without a valid configuration: from the command line, the environment or the default.
 func (p *program) stateDirOf(f *configFlags) string {
 	if dir, ok := f.given()["state_dir"]; ok {
 		return dir
@@ -47,8 +45,8 @@ func (p *program) stateDirOf(f *configFlags) string {
 	return p.stateDir()
 }
 
-// reach is where the daemon can be asked: what it has published in its state
-// directory, or, for those who may not read that, what the configuration says.
+// reach returns an Access for GET requests: the one that the daemon has published, or, if this user may not read that, one with
+// the configured address.
 func (p *program) reach(f *configFlags) (admin.Access, error) {
 	access, err := p.access(f)
 	if err == nil {

@@ -12,10 +12,10 @@ import (
 func (p *program) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Report every mistake in the configuration, or print what is in force",
+		Short: "Report every mistake in the configuration, or print all settings",
 		Long: "Check reads the configuration as serve does. It reports every mistake at once and exits with 2,\n" +
-			"or prints what is in force, defaults included, with secrets hidden. It serves nothing, and adds a note\n" +
-			"with the addresses that the relay would use on this host.",
+			"or prints all settings, including defaults, with secrets hidden. It starts nothing. On standard error it\n" +
+			"prints the addresses that the relay would use on this host.",
 		Args: cobra.NoArgs,
 	}
 	flags := newConfigFlags(cmd.Flags())
@@ -40,8 +40,8 @@ func (p *program) checkCommand() *cobra.Command {
 	return cmd
 }
 
-// noteRelays prints which addresses of this host the relay would use. They may be wrong for the configuration of another
-// host, so nothing about them is an error.
+// noteRelays prints the addresses of this host that the relay would use. The configuration may be meant for another host, so
+// problems with them are only warnings.
 func (p *program) noteRelays(cfg *config.Config) {
 	if len(cfg.TURN.Listen) == 0 {
 		return

@@ -28,15 +28,14 @@ const (
 	exitUsage   = 2
 )
 
-// program is what the process was started with.
+// program is the environment and the output of the process.
 type program struct {
 	environ        []string
 	stdout, stderr io.Writer
-	queues         []*logqueue.Queue // that stand in for stdout and stderr while the daemon runs
+	queues         []*logqueue.Queue // used as stderr and stdout while the daemon runs
 }
 
-// exitError is an error from a command that ran, with its exit status. Cobra's
-// own errors are about the command line.
+// exitError is the error of a command and its exit status. Errors of other types come from cobra, about the command line.
 type exitError struct {
 	status int
 	err    error
@@ -46,6 +45,7 @@ func (e *exitError) Error() string { return e.err.Error() }
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// failure returns err with exitFailure as its exit status, or nil.
 func failure(err error) error {
 	if err == nil {
 		return nil
@@ -53,10 +53,10 @@ func failure(err error) error {
 	return &exitError{exitFailure, err}
 }
 
-// extra are commands that only some builds have.
+// extra has the constructors of commands that only some builds have.
 var extra []func(*program) *cobra.Command
 
-// run is the whole program.
+// run executes the program and returns its exit status.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
 	defer p.flush()
@@ -89,7 +89,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-// getenv is the value of an environment variable, "" when it is not set.
+// getenv returns the value of an environment variable, or "" if it is not set.
 func (p *program) getenv(name string) string {
 	for _, entry := range p.environ {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
@@ -99,16 +99,16 @@ func (p *program) getenv(name string) string {
 	return ""
 }
 
-// configFlags are the flags of every command that reads the configuration.
+// configFlags are the flags that every command has that reads the configuration.
 type configFlags struct {
 	path string
 	set  *pflag.FlagSet
 }
 
-// flagUsage has the keys that have a flag.
+// flagUsage has the usage of the flags for configuration keys.
 var flagUsage = map[string]string{
-	"state_dir":   "directory of generated secrets",
-	"public_host": "name or address clients reach this host by",
+	"state_dir":   "directory for generated secrets",
+	"public_host": "name or address by which clients reach this host",
 	"external_ip": "public address of a 1:1 NAT: PUBLIC or PUBLIC/PRIVATE, several with commas",
 	"log.level":   "debug, info, warn or error",
 }
@@ -122,7 +122,7 @@ func newConfigFlags(set *pflag.FlagSet) *configFlags {
 	return f
 }
 
-// given are the values of the flags on the command line, by key.
+// given returns the values of the flags on the command line, by key.
 func (f *configFlags) given() map[string]string {
 	given := make(map[string]string)
 	for key := range flagUsage {
@@ -133,7 +133,7 @@ func (f *configFlags) given() map[string]string {
 	return given
 }
 
-// file is the configuration file to read, "" for none.
+// file returns the name of the configuration file to read, or "" if there is none.
 func (p *program) file(f *configFlags) string {
 	if f.set.Changed("config") {
 		return f.path
@@ -147,7 +147,7 @@ func (p *program) file(f *configFlags) string {
 	return defaultConfig
 }
 
-// load reads the configuration; its errors end the program with exitUsage.
+// load reads the configuration. Its errors have the exit status exitUsage.
 func (p *program) load(f *configFlags) (*config.Config, error) {
 	cfg, err := config.Load(config.Source{
 		Path:     p.file(f),
@@ -161,7 +161,7 @@ func (p *program) load(f *configFlags) (*config.Config, error) {
 	return cfg, nil
 }
 
-// stateDir is where state goes when nobody says so.
+// stateDir returns the state directory that is used if the configuration does not set one.
 func (p *program) stateDir() string {
 	if dir, _, _ := strings.Cut(p.getenv("STATE_DIRECTORY"), ":"); dir != "" {
 		return dir
@@ -178,8 +178,8 @@ func (p *program) stateDir() string {
 	return defaultStateDir
 }
 
-// newLogger logs to w as the configuration says, at a level that may change
-// where level is not nil.
+// newLogger returns a logger that writes to w in the configured format. If level is not nil, it has the configured level from now
+// on and the logger follows it.
 func newLogger(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
 	if level != nil {

@@ -34,10 +34,10 @@ func (p *program) credentialCommand() *cobra.Command {
 			"with the same configuration.",
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().DurationVar(&o.ttl, "ttl", 0, "life of the credential (default: credentials.ttl)")
+	cmd.Flags().DurationVar(&o.ttl, "ttl", 0, "lifetime of the credential (default: credentials.ttl)")
 	cmd.Flags().StringVar(&o.host, "host", "", "`host` in the URIs when public_host is not set")
-	cmd.Flags().BoolVar(&o.dtls, "dtls", false, "also name TURN over DTLS, which browsers do not speak")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the ICE servers alone")
+	cmd.Flags().BoolVar(&o.dtls, "dtls", false, "include TURN over DTLS, which browsers do not support")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print only the ICE servers, as JSON")
 	flags := newConfigFlags(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		cfg, err := p.load(flags)
@@ -93,8 +93,8 @@ func (p *program) credential(cfg *config.Config, name string, o credentialOption
 	return err
 }
 
-// mint signs with the daemon's secret. It generates none: a daemon that runs as
-// another user, or with another state directory, would not know it.
+// mint mints a credential with the daemon's secret. It does not generate a secret, because a daemon that runs as another user or
+// with another state directory would not accept its credentials.
 func (p *program) mint(cfg *config.Config, name string, ttl time.Duration) (credential.Credential, error) {
 	var none credential.Credential
 	dir, err := statedir.OpenExisting(cfg.StateDir, newLogger(p.stderr, cfg.Log, nil))

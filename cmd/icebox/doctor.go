@@ -21,10 +21,11 @@ func (p *program) doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong with the configuration, the host and the daemon, and what mends it",
-		Long: "Doctor reads the configuration, looks at the host (addresses, ports, firewall, certificate, limits, Nginx,\n" +
-			"Docker), asks the running daemon, and has it relay a packet to itself over each transport. It changes\n" +
-			"nothing. Run it as root: others see less. The exit status is 1 when there is a problem, warnings are none.",
+		Short: "Find problems of the configuration, the host and the daemon, and say how to fix them",
+		Long: "Doctor reads the configuration, checks the host (addresses, ports, firewall, certificate, limits, Nginx,\n" +
+			"Docker), asks the running daemon for its status, and relays a packet through it over each transport. It\n" +
+			"changes nothing. Run it as root, because other users cannot see everything. The exit status is 1 if there\n" +
+			"is a problem; warnings do not change it.",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
@@ -39,15 +40,15 @@ func (p *program) doctorCommand() *cobra.Command {
 	return cmd
 }
 
-// examine has the doctor look at this host. A configuration with mistakes ends it early: what
-// the host should be like follows from it.
+// examine returns the doctor's findings about this host. If the configuration has mistakes, those are the only findings, because the
+// other checks depend on it.
 func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding {
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	cfg, err := p.load(f)
 	if err != nil {
-		return []doctor.Finding{{Check: "config", Level: doctor.Problem, Text: err.Error(), Fix: "mend it; icebox check reads it again"}}
+		return []doctor.Finding{{Check: "config", Level: doctor.Problem, Text: err.Error(), Fix: "correct the configuration, and run icebox check"}}
 	}
 	var findings []doctor.Finding
 	for _, w := range cfg.Warnings() {
@@ -76,7 +77,7 @@ func (p *program) examine(ctx context.Context, f *configFlags) []doctor.Finding 
 	return append(findings, doctor.Examine(ctx, system, doctor.Patient{Config: cfg, Targets: targets(cfg), Relays: relays(cfg)})...)
 }
 
-// relays returns what the doctor should know about the addresses to relay from.
+// relays returns the addresses that the relay would use on this host.
 func relays(cfg *config.Config) doctor.Relays {
 	host, err := endpoints.ThisHost(cfg)
 	if err != nil {
@@ -87,8 +88,8 @@ func relays(cfg *config.Config) doctor.Relays {
 	return doctor.Relays{Addresses: choice.Describe(host.Advertised), LastResort: text, Fix: fix, Err: err}
 }
 
-// targets are the transports that a client on this host can try. Where the host's
-// addresses and the configuration don't agree there are none, which other findings say.
+// targets returns the transports that a client on this host can try. There are none if the configuration does not fit the host's
+// addresses; other findings report that.
 func targets(cfg *config.Config) []doctor.Target {
 	host, err := endpoints.ThisHost(cfg)
 	if err != nil || len(host.Local) == 0 {
@@ -107,7 +108,7 @@ func targets(cfg *config.Config) []doctor.Target {
 			}
 		}
 		if l.Address.Port == 0 || l.ProxyProtocol {
-			continue // nobody knows the port, or a client can't speak to it
+			continue // the port is unknown, or the listener expects a PROXY header
 		}
 		public := host.Advertised(local)
 		for _, t := range l.Transports {
@@ -134,13 +135,13 @@ func (p *program) printFindings(findings []doctor.Finding) error {
 	for _, f := range findings {
 		_, _ = fmt.Fprintf(p.stdout, "%-8s %s: %s\n", f.Level, f.Check, f.Text)
 		if f.Fix != "" {
-			_, _ = fmt.Fprintf(p.stdout, "%-8s mend: %s\n", "", f.Fix)
+			_, _ = fmt.Fprintf(p.stdout, "%-8s fix: %s\n", "", f.Fix)
 		}
 	}
 	return verdict(findings)
 }
 
-// verdict is an error when there is a problem.
+// verdict returns an error if there is a problem.
 func verdict(findings []doctor.Finding) error {
 	count := make(map[doctor.Level]int)
 	for _, f := range findings {

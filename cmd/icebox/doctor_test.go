@@ -65,7 +65,7 @@ func TestDoctorOfABadConfiguration(t *testing.T) {
 		t.Errorf("status %d, %+v", status, found)
 	}
 	got := icebox(t, nil, h.args("doctor")...)
-	if !strings.Contains(got.stdout, "problem  config: ") || !strings.Contains(got.stdout, "         mend: ") || got.stderr != "icebox: 1 problem, 0 warnings\n" {
+	if !strings.Contains(got.stdout, "problem  config: ") || !strings.Contains(got.stdout, "         fix: ") || got.stderr != "icebox: 1 problem, 0 warnings\n" {
 		t.Errorf("%s%s", got.stdout, got.stderr)
 	}
 }

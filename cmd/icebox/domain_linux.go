@@ -2,7 +2,7 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// domain is this host's NIS domain name, which coturn takes for the realm, or "".
+// domain returns this host's NIS domain name, which is coturn's default realm, or "".
 func domain() string {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// domain is unknown here.
+// domain returns "", because it is only known on Linux.
 func domain() string { return "" }

@@ -18,12 +18,13 @@ func (p *program) drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "End the running daemon once its calls have ended",
-		Long: "Drain has the daemon take no new clients, wait until the calls it relays have ended, and end. TURN clients\n" +
-			"are sent to shutdown.alternate_servers. Calls that last longer than --within are cut off. The command\n" +
-			"says how many are left, and returns when the daemon has ended; interrupting it stops neither.",
+		Long: "Drain makes the daemon take no new clients, wait until the calls that it relays have ended, and end. It\n" +
+			"sends new TURN clients to shutdown.alternate_servers. Calls that last longer than --within are cut off.\n" +
+			"The command prints how many are left and returns when the daemon has ended. If you interrupt the command,\n" +
+			"the daemon still drains.",
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().DurationVar(&within, "within", 0, "how long calls may last (default: shutdown.drain)")
+	cmd.Flags().DurationVar(&within, "within", 0, "how long calls may still last (default: shutdown.drain)")
 	flags := newConfigFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if within < 0 || within == 0 && cmd.Flags().Changed("within") {
@@ -40,10 +41,10 @@ func (p *program) drainCommand() *cobra.Command {
 	return cmd
 }
 
-// watchEvery is how often drain looks how far the daemon is.
+// watchEvery is the interval at which drain asks for the progress.
 const watchEvery = 250 * time.Millisecond
 
-// drain orders it and follows it.
+// drain starts a drain and prints its progress until the daemon has ended.
 func (p *program) drain(ctx context.Context, access admin.Access, within time.Duration) error {
 	begun, err := access.Drain(ctx, within)
 	if err != nil {

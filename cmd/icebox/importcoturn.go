@@ -19,15 +19,15 @@ func (p *program) importCoturnCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "import-coturn FILE",
-		Short: "Turn coturn's turnserver.conf into a configuration of icebox",
+		Short: "Convert coturn's turnserver.conf to a configuration of icebox",
 		Long: "Import-coturn reads a turnserver.conf, such as /etc/turnserver.conf, and writes a configuration with which the\n" +
-			"same clients go on working. It prints every option that has no counterpart, and why. Run icebox check next.\n" +
-			"What it writes holds the secrets of the file: a new file is readable for its owner alone, and one that is\n" +
-			"replaced with --force keeps its owner and mode.",
+			"same clients work. It prints every option that has no counterpart, and why. Run icebox check next.\n" +
+			"The output contains the secrets of the input: only the owner can read a new file, and a file that --force\n" +
+			"replaces keeps its owner and mode.",
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "icebox.yaml", "`file` to write, - for standard output")
-	cmd.Flags().BoolVar(&force, "force", false, "replace the file to write if it is there")
+	cmd.Flags().StringVarP(&output, "output", "o", "icebox.yaml", "`file` to write, or - for standard output")
+	cmd.Flags().BoolVar(&force, "force", false, "replace the output file if it exists")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		return failure(p.importCoturn(args[0], output, force))
 	}
@@ -59,16 +59,16 @@ func (p *program) importCoturn(name, output string, force bool) error {
 	return nil
 }
 
-// report tells what became of the file.
+// report prints the result for each part of the input.
 func report(w io.Writer, r *coturn.Result) {
-	_, _ = fmt.Fprintf(w, "%d lines are translated\n", r.Translated)
+	_, _ = fmt.Fprintf(w, "%d lines were translated\n", r.Translated)
 	for _, part := range []struct {
 		title string
 		notes []coturn.Note
 	}{
-		{"icebox does anyway, so nothing is written:", r.BuiltIn},
+		{"built into icebox, so nothing is written:", r.BuiltIn},
 		{"without a counterpart:", r.Lost},
-		{"look at this:", r.Warnings},
+		{"please check:", r.Warnings},
 	} {
 		if len(part.notes) == 0 {
 			continue
@@ -80,13 +80,13 @@ func report(w io.Writer, r *coturn.Result) {
 	}
 }
 
-// writeSecret writes a file whole or not at all. A new one is for its owner alone,
-// one that is replaced keeps who may read it.
+// writeSecret writes a file completely or not at all. Only the owner can read a new file. A file that is replaced keeps its owner and
+// mode.
 func writeSecret(name string, data []byte, force bool) (err error) {
 	old, err := os.Stat(name)
 	switch {
 	case err == nil && !force:
-		return fmt.Errorf("%s is there already: --force replaces it, --output names another file", name)
+		return fmt.Errorf("%s exists: use --force to replace it, or --output to write another file", name)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}

@@ -24,7 +24,7 @@ func TestImportCoturn(t *testing.T) {
 	if code := icebox("import-coturn", in, "--output", out); code != exitOK {
 		t.Fatalf("exit %d: %s", code, &stderr)
 	}
-	for _, want := range []string{"3 lines are translated", "line 4: fingerprint: ", "without a counterpart:\n  line 5: mobility: ", "wrote " + out} {
+	for _, want := range []string{"3 lines were translated", "line 4: fingerprint: ", "without a counterpart:\n  line 5: mobility: ", "wrote " + out} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &stderr)
 		}
@@ -36,7 +36,7 @@ func TestImportCoturn(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
 
-	if code := icebox("import-coturn", in, "-o", out); code != exitFailure || !strings.Contains(stderr.String(), "is there already") {
+	if code := icebox("import-coturn", in, "-o", out); code != exitFailure || !strings.Contains(stderr.String(), "exists: use --force") {
 		t.Errorf("over an existing file: exit %d: %s", code, &stderr)
 	}
 	if err := os.Chmod(out, 0o640); err != nil {

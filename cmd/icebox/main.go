@@ -1,25 +1,22 @@
 // Command icebox is a STUN/TURN server and a WebSocket signalling hub in one
 // daemon.
 //
-//	icebox serve              run the daemon
-//	icebox check              report every mistake in the configuration
-//	icebox reload             have the daemon read its configuration again
-//	icebox drain              end the daemon once its calls have ended
-//	icebox credential NAME    mint a TURN credential
-//	icebox doctor             say what is wrong with the host, and what mends it
-//	icebox healthcheck        exit with 0 if the daemon is well
-//	icebox import-coturn FILE  turn coturn's configuration into one of icebox
-//	icebox version
+//	icebox serve               run the daemon
+//	icebox check               report every mistake in the configuration
+//	icebox reload              make the daemon read its configuration again
+//	icebox drain               end the daemon once its calls have ended
+//	icebox credential NAME     mint a TURN credential
+//	icebox doctor              find problems of the host, and say how to fix them
+//	icebox healthcheck         exit with 0 if the daemon is healthy
+//	icebox import-coturn FILE  convert a configuration of coturn
+//	icebox version             print the version
 //
-// This package composes: it alone reads the environment, prints, and imports
-// package config; it opens the sockets and hands them to packages turnserver
-// and signal, which know nothing of each other. What only the daemon needs and
-// is more than a file is a package below.
+// Package main has the commands, one file each. It alone reads the environment and prints. Package daemon does the work of serve:
+// it opens the sockets and joins packages turnserver and signal, which do not know each other.
 //
-// Exit status: 0 when all went well, 2 when the command line or the
-// configuration is wrong, 1 for every other failure. A second SIGTERM or SIGINT
-// exits with 1 at once; the first one after icebox drain shortens its deadline
-// to shutdown.drain. SIGHUP reloads.
+// The exit status is 0 on success, 2 if the command line or the configuration is wrong, and 1 for every other failure. SIGHUP
+// reloads. SIGTERM and SIGINT shut the daemon down; a second one exits with 1 at once. The first one after icebox drain shortens
+// the drain to shutdown.drain.
 package main
 
 import "os"

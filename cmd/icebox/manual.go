@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// The package's build makes the manual pages with it; the daemon has no need of what writes them.
+// The build of the Debian package makes the manual pages with this command. The daemon is built without it.
 func init() {
 	extra = append(extra, func(p *program) *cobra.Command {
 		return &cobra.Command{

@@ -13,11 +13,11 @@ import (
 func (p *program) reloadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running daemon read its configuration again",
-		Long: "Reload has the daemon read its configuration, its secret files and its certificate again, and prints\n" +
-			"which settings changed. If anything is wrong, or takes a restart, nothing changes: every reason is\n" +
-			"printed and the exit status is 2. Running calls go on either way. Run it on the daemon's host, as root\n" +
-			"or as the daemon's user.",
+		Short: "Make the running daemon read its configuration again",
+		Long: "Reload makes the daemon read its configuration, its secret files and its certificate again, and prints\n" +
+			"the settings that changed. If a setting is wrong, or its change takes a restart, nothing changes: reload\n" +
+			"prints every reason and the exit status is 2. Running calls continue in both cases. Run it on the daemon's\n" +
+			"host, as root or as the daemon's user.",
 		Args: cobra.NoArgs,
 	}
 	flags := newConfigFlags(cmd.Flags())

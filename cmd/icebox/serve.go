@@ -20,9 +20,9 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon until SIGTERM or SIGINT",
-		Long: "Serve runs STUN/TURN, signalling and pages. Without a configuration file it starts on safe defaults:\n" +
+		Long: "Serve runs STUN/TURN, signalling and web pages. Without a configuration file it uses safe defaults:\n" +
 			"STUN and TURN on port 3478, pages and signalling on http://127.0.0.1:8080, metrics on 127.0.0.1:9641.\n" +
-			"SIGHUP has it read its configuration again, as icebox reload does.",
+			"SIGHUP makes it read its configuration again, as icebox reload does.",
 		Args: cobra.NoArgs,
 	}
 	flags := newConfigFlags(cmd.Flags())
@@ -37,7 +37,7 @@ func (p *program) serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs the daemon until a signal, an order or a failure ends it.
+// serve runs the daemon until a signal, the command drain or a failure ends it.
 func (p *program) serve(cfg *config.Config, load func() (*config.Config, error), credentialLine string) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -59,8 +59,8 @@ func (p *program) serve(cfg *config.Config, load func() (*config.Config, error),
 	return d.Run(signals)
 }
 
-// watchdogInterval is how often the service manager wants to hear of this process,
-// sd_watchdog_enabled(3); 0 where it doesn't.
+// watchdogInterval returns the interval in which the service manager expects a ping from this process, or 0 if it expects none.
+// See sd_watchdog_enabled(3).
 func (p *program) watchdogInterval() time.Duration {
 	if pid := p.getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0
@@ -72,8 +72,7 @@ func (p *program) watchdogInterval() time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// credentialLine is the command that mints a credential with the configuration
-// of this process.
+// credentialLine returns the command line that mints a credential with the configuration of this process.
 func (p *program) credentialLine(f *configFlags) string {
 	line := []string{"icebox"}
 	if self, err := os.Executable(); err == nil && strings.Contains(self, "/go-build") {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set by -ldflags "-X main.version=... -X main.commit=..." in packages.
+// Release builds set these with -ldflags "-X main.version=... -X main.commit=...".
 var version, commit string
 
 func (p *program) versionCommand() *cobra.Command {
@@ -23,7 +23,8 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
-// versionLine falls back to what the Go tool wrote into the binary.
+// versionLine returns the version, commit, Go version and platform. Without ldflags it uses the version control information in
+// the binary.
 func versionLine() string {
 	v, c := version, commit
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -19,10 +19,10 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// A Login is what a client signs in with.
+// A Login is the username and password of a TURN client.
 type Login struct{ Username, Password string }
 
-// RefusedError is an answer of the relay that is an error.
+// RefusedError is an error response of the relay.
 type RefusedError struct {
 	Method wire.Method
 	Code   wire.Code
@@ -32,17 +32,17 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s is refused with %d %s", e.Method, e.Code, e.Code.Reason())
 }
 
-// patience is how long one transport may take in all.
-const patience = 5 * time.Second
+// relayTimeout is how long the check of one transport may take.
+const relayTimeout = 5 * time.Second
 
-// again is when an unanswered request is repeated over UDP.
-const again = 500 * time.Millisecond
+// firstRetry is the time after which a request over UDP is first repeated.
+const firstRetry = 500 * time.Millisecond
 
-// RelayToSelf allocates at a target and relays a packet to the allocation's own
-// relayed address, from where it has to come back. It returns the server's realm as
-// soon as it knows. The certificate is not verified: other checks are about it.
+// RelayToSelf makes an allocation at a target and sends a packet to the allocation's own relayed address, so that the relay has
+// to send it back. It returns the server's realm, also with an error if the server has sent it before. It does not verify the
+// certificate, because other checks do.
 func RelayToSelf(ctx context.Context, t Target, login Login) (realm string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, relayTimeout)
 	defer cancel()
 	conn, err := dial(ctx, t)
 	if err != nil {
@@ -58,8 +58,8 @@ func RelayToSelf(ctx context.Context, t Target, login Login) (realm string, err 
 	if err != nil {
 		return c.realm, err
 	}
-	defer func() { _, _ = c.request(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }) }() // it would expire anyway
-	return c.realm, c.loop(relayed)
+	defer func() { _, _ = c.request(wire.Refresh, func(b *wire.Builder) { b.Lifetime(0) }) }() // if this fails, the allocation expires
+	return c.realm, c.sendToSelf(relayed)
 }
 
 func dial(ctx context.Context, t Target) (net.Conn, error) {
@@ -83,7 +83,7 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "udp", to)
 }
 
-// client is one of a TURN server, for one request at a time.
+// client is a TURN client with at most one request at a time.
 type client struct {
 	net.Conn
 	Login
@@ -94,7 +94,7 @@ type client struct {
 	key          []byte
 }
 
-// maxMessage is more than any answer to what is asked here.
+// maxMessage is larger than every response that this client gets.
 const maxMessage = 2048
 
 // receive reads one message.
@@ -116,9 +116,9 @@ func (c *client) receive() ([]byte, error) {
 	return buf[:size], err
 }
 
-// exchange sends a message, again if need be, until one arrives that fits.
+// exchange sends a message and returns the first message for which fits returns true. Over UDP it repeats the message.
 func (c *client) exchange(message []byte, fits func(*wire.Message) bool) (*wire.Message, error) {
-	for wait := again; ; wait *= 2 {
+	for wait := firstRetry; ; wait *= 2 {
 		if _, err := c.Write(message); err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (c *client) exchange(message []byte, fits func(*wire.Message) bool) (*wire.
 		case !errors.As(err, &timeout) || !timeout.Timeout():
 			return nil, err
 		case !time.Now().Before(c.deadline):
-			return nil, errors.New("there is no answer")
+			return nil, errors.New("there was no response")
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (c *client) await(fits func(*wire.Message) bool) (*wire.Message, error) {
 	}
 }
 
-// request makes a request and takes the challenge that answers the first one.
+// request sends a request and returns the success response. It authenticates when the server asks for that.
 func (c *client) request(method wire.Method, fill func(*wire.Builder)) (*wire.Message, error) {
 	for attempt := 0; ; attempt++ {
 		var id [wire.TransactionIDSize]byte
@@ -192,13 +192,13 @@ func (c *client) allocate() (netip.AddrPort, error) {
 	value, _ := m.Get(wire.AttrXORRelayedAddress)
 	relayed, ok := m.XORAddress(value)
 	if !ok {
-		return relayed, errors.New("the answer to allocate has no relayed address")
+		return relayed, errors.New("the response to allocate has no relayed address")
 	}
 	return relayed, nil
 }
 
-// loop sends a packet to the relayed address through it, and waits for it.
-func (c *client) loop(relayed netip.AddrPort) error {
+// sendToSelf sends a packet to the relayed address through the relay, and waits until it comes back.
+func (c *client) sendToSelf(relayed netip.AddrPort) error {
 	if _, err := c.request(wire.CreatePermission, func(b *wire.Builder) { b.XORAddress(wire.AttrXORPeerAddress, relayed) }); err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (c *client) loop(relayed netip.AddrPort) error {
 		return ok && m.Method == wire.Data && string(got) == string(data)
 	})
 	if err != nil {
-		return fmt.Errorf("a packet to %s does not come back: %w", relayed, err)
+		return fmt.Errorf("a packet to %s did not come back: %w", relayed, err)
 	}
 	return nil
 }

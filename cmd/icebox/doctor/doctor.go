@@ -1,13 +1,11 @@
-// Package doctor looks at a host on which icebox runs, or should, and says in
-// plain words what is wrong and what mends it.
+// Package doctor examines a host on which icebox runs or will run. It reports problems in plain words, each with a way to fix it.
 //
-// It only reads, and sends nothing to anybody else: what it knows comes from the
-// configuration, the files of the host, name resolution and the running daemon, of
-// which it is a client at the end. Each check is a function that appends findings;
-// what a check asks of the host goes through [System], so that tests can break one.
+// The doctor changes nothing and sends nothing to other hosts except DNS queries. It reads the configuration and the host's files,
+// asks the running daemon for its status, and finally relays packets through the daemon as a TURN client. Each check is a function that
+// appends findings. Checks access the host through [System], so that tests can simulate a broken host.
 //
-// A finding is a problem where clients fail, or soon will, and a warning where
-// they may. What could not be looked at is told as such and is no problem.
+// A finding is a problem if clients fail or will fail soon, and a warning if they may fail. A check that could not be made is
+// reported as unknown, which is not a problem.
 package doctor
 
 import (
@@ -30,34 +28,33 @@ type Level string
 // The levels.
 const (
 	OK      Level = "ok"
-	Unknown Level = "unknown" // it could not be looked at
+	Unknown Level = "unknown" // the check could not be made
 	Warning Level = "warning"
 	Problem Level = "problem"
 )
 
-// A Finding is what one check says.
+// A Finding is one result of a check.
 type Finding struct {
 	Check string `json:"check"` // a fixed name, such as "ports"
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
-	Fix   string `json:"fix,omitempty"` // what mends it
+	Fix   string `json:"fix,omitempty"` // how to fix it
 }
 
-// System is what a doctor sees of a host.
+// System is the doctor's view of a host.
 type System struct {
-	Root         string // before /etc and /proc; "" for this host's
+	Root         string // prefix of /etc and /proc; "" on this host
 	Now          func() time.Time
-	Synchronized func() (bool, error) // whether something keeps the clock right
+	Synchronized func() (bool, error) // reports whether the clock is synchronized
 	Addresses    []netip.Addr         // of the interfaces, without link-local ones
 	Lookup       func(ctx context.Context, name string) ([]netip.Addr, error)
 	Run          func(ctx context.Context, name string, args ...string) (string, error)
 	Status       func(context.Context) (admin.Status, error) // of the daemon
-	// Relay has the daemon relay a packet to itself, and returns the realm it says, if any.
+	// Relay makes the daemon relay a packet to itself. It returns the realm of the daemon, if it learns that.
 	Relay func(context.Context, Target) (realm string, err error)
 }
 
-// ThisHost is the one this process is on. Addresses, Status and Relay are left to
-// the caller, who knows them.
+// ThisHost returns the System of the host that this process runs on. The caller sets Addresses, Status and Relay.
 func ThisHost() System {
 	return System{
 		Now: time.Now, Synchronized: synchronized, Run: runProgram,
@@ -67,7 +64,7 @@ func ThisHost() System {
 	}
 }
 
-// Patient is what is examined.
+// Patient is the set-up that the doctor examines.
 type Patient struct {
 	Config  *config.Config
 	Targets []Target // the daemon's transports
@@ -78,8 +75,8 @@ type Patient struct {
 type Relays struct {
 	Addresses  string
 	LastResort string // why they are a last resort; "" if they are not
-	Fix        string // what changes that
-	Err        error  // the configuration asks for addresses that cannot be had
+	Fix        string // how to change that
+	Err        error  // the configuration asks for addresses that the host does not have
 }
 
 // Examine runs every check.
@@ -94,18 +91,18 @@ func Examine(ctx context.Context, s System, p Patient) []Finding {
 	return e.findings
 }
 
-// examination is one on its way.
+// examination is one run of all checks.
 type examination struct {
 	System
 	Patient
 	ctx      context.Context
-	running  bool // the daemon answers
+	running  bool // the daemon responds
 	findings []Finding
 
-	realmTold bool
+	realmReported bool
 }
 
-func (e *examination) say(check string, level Level, text, fix string) {
+func (e *examination) report(check string, level Level, text, fix string) {
 	e.findings = append(e.findings, Finding{check, level, text, fix})
 }
 
@@ -115,7 +112,7 @@ func (e *examination) read(path string) (string, error) {
 }
 
 func (e *examination) glob(pattern string) []string {
-	found, _ := filepath.Glob(filepath.Join(e.Root, pattern)) // the patterns are good
+	found, _ := filepath.Glob(filepath.Join(e.Root, pattern)) // only a malformed pattern fails
 	return found
 }
 
@@ -123,7 +120,7 @@ func (e *examination) stat(path string) (fs.FileInfo, error) {
 	return os.Stat(filepath.Join(e.Root, path))
 }
 
-// runProgram is the host's own way to run one.
+// runProgram runs a program of the host and returns its output.
 func runProgram(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -131,24 +128,24 @@ func runProgram(ctx context.Context, name string, args ...string) (string, error
 	return string(out), err
 }
 
-// daemon asks the running one.
+// daemon asks the running daemon for its status.
 func (e *examination) daemon() {
 	status, err := e.Status(e.ctx)
 	if err != nil {
-		e.say("daemon", Problem, "the daemon does not answer: "+err.Error(),
-			"systemctl start icebox, and journalctl -u icebox says why it ends")
+		e.report("daemon", Problem, "the daemon does not answer: "+err.Error(),
+			"systemctl start icebox; if it ends again, journalctl -u icebox shows why")
 		return
 	}
 	e.running = true
 	switch {
 	case status.Draining != nil:
-		e.say("daemon", Warning, "the daemon is stopping and takes no new clients", "systemctl restart icebox, if nobody meant it to")
+		e.report("daemon", Warning, "the daemon is stopping and takes no new clients", "systemctl restart icebox, unless it should stop")
 	case !status.Ready:
-		e.say("daemon", Problem, "the daemon runs and is not ready", "journalctl -u icebox says what it waits for")
+		e.report("daemon", Problem, "the daemon runs but is not ready", "journalctl -u icebox shows why")
 	default:
-		e.say("daemon", OK, "the daemon runs and is ready", "")
+		e.report("daemon", OK, "the daemon runs and is ready", "")
 	}
 	for _, w := range status.Warnings {
-		e.say("daemon", Warning, "the daemon warns: "+w, "")
+		e.report("daemon", Warning, "the daemon warns: "+w, "")
 	}
 }

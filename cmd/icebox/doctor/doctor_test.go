@@ -25,10 +25,10 @@ import (
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// setUp is a host on which all is well, and what one test breaks.
+// setUp describes a host without problems. Tests change parts of it.
 type setUp struct {
 	t      *testing.T
-	text   string            // configuration
+	text   string            // of the configuration
 	files  map[string]string // of the host
 	system System
 	target []Target
@@ -98,7 +98,7 @@ func newSetUp(t *testing.T) *setUp {
 	return s
 }
 
-// certificate makes one and its key.
+// certificate makes a certificate and its key.
 func (s *setUp) certificate(name string, until time.Time) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *setUp) certificate(name string, until time.Time) {
 	s.files["/etc/icebox/tls/privkey.pem"] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
 }
 
-// examine writes the host's files and has the doctor look at them.
+// examine writes the host's files and returns the doctor's findings.
 func (s *setUp) examine() []Finding {
 	s.t.Helper()
 	s.system.Root = s.t.TempDir()
@@ -156,13 +156,13 @@ func TestHealthyHost(t *testing.T) {
 	}
 }
 
-// Each broken set-up is named by exactly the finding it should be, with a way to mend it.
+// TestBrokenSetUps: each broken set-up leads to one problem, with a way to fix it.
 func TestBrokenSetUps(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil func(*setUp)
-		check string
-		level Level
-		text  string
+		breakIt func(*setUp)
+		check   string
+		level   Level
+		text    string
 	}{
 		"the daemon is down": {func(s *setUp) {
 			s.system.Status = func(context.Context) (admin.Status, error) { return admin.Status{}, admin.ErrNotRunning }
@@ -186,11 +186,11 @@ func TestBrokenSetUps(t *testing.T) {
 		"relay_addresses of another host": {func(s *setUp) {
 			s.relays = Relays{Err: errors.New("turn.relay_addresses[0]: 10.9.9.9 is not an address of this host")}
 		}, "relay_addresses", Problem, "turn.relay_addresses[0]: 10.9.9.9"},
-		"the name leads to a CDN": {func(s *setUp) {
+		"the name resolves to a CDN": {func(s *setUp) {
 			s.system.Lookup = func(context.Context, string) ([]netip.Addr, error) {
 				return []netip.Addr{netip.MustParseAddr("104.16.0.1")}, nil
 			}
-		}, "public_host", Problem, "turn.example.org leads to 104.16.0.1"},
+		}, "public_host", Problem, "turn.example.org resolves to 104.16.0.1"},
 		"the name does not exist": {func(s *setUp) {
 			s.system.Lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
 		}, "public_host", Problem, "has no address"},
@@ -204,21 +204,21 @@ func TestBrokenSetUps(t *testing.T) {
 			s.system.Run = func(context.Context, string, ...string) (string, error) {
 				return strings.Replace(openFirewall, "443, 3478, 5349", "443, 5349", 1), nil
 			}
-		}, "firewall", Problem, "drops what clients send to tcp port 3478"},
-		"the certificate has expired":    {func(s *setUp) { s.certificate("turn.example.org", now.AddDate(0, 0, -1)) }, "certificate", Problem, "expired on 2026-04-30"},
-		"the certificate is not renewed": {func(s *setUp) { s.certificate("turn.example.org", now.AddDate(0, 0, 5)) }, "certificate", Warning, "expires on 2026-05-06"},
-		"the certificate is another's":   {func(s *setUp) { s.certificate("www.example.org", now.AddDate(0, 2, 0)) }, "certificate", Problem, "is for www.example.org, and clients come to turn.example.org"},
+		}, "firewall", Problem, "drops packets of clients to tcp port 3478"},
+		"the certificate has expired":         {func(s *setUp) { s.certificate("turn.example.org", now.AddDate(0, 0, -1)) }, "certificate", Problem, "expired on 2026-04-30"},
+		"the certificate is not renewed":      {func(s *setUp) { s.certificate("turn.example.org", now.AddDate(0, 0, 5)) }, "certificate", Warning, "expires on 2026-05-06"},
+		"the certificate is for another name": {func(s *setUp) { s.certificate("www.example.org", now.AddDate(0, 2, 0)) }, "certificate", Problem, "is for www.example.org, but clients come to turn.example.org"},
 		"tls without a listener": {func(s *setUp) {
 			s.text = strings.Replace(s.text, `, {address: ":5349", transports: [tls, dtls]}`, "", 1)
 		}, "certificate", Problem, "no listener of turn.listen has tls"},
-		"the key is root's": {func(s *setUp) {
+		"only root may read the key": {func(s *setUp) {
 			s.files["/etc/passwd"] = "icebox:x:4242:4242::/:/usr/sbin/nologin\n"
 		}, "key", Problem, "the user icebox may not read the key"},
 		"keys of another realm": {func(s *setUp) {
 			s.text = strings.Replace(s.text, "realm: example.org", "users: [{name: bob, key: 00112233445566778899aabbccddeeff}]", 1)
 			s.system.Relay = func(context.Context, Target) (string, error) { return "icebox", nil }
 		}, "realm", Warning, "1 of turn.users have a key"},
-		"the clock runs free": {func(s *setUp) { s.system.Synchronized = func() (bool, error) { return false, nil } }, "clock", Warning, "nothing keeps the clock right"},
+		"the clock is not synchronized": {func(s *setUp) { s.system.Synchronized = func() (bool, error) { return false, nil } }, "clock", Warning, "the clock is not synchronized"},
 		"few file descriptors": {func(s *setUp) {
 			s.files["/proc/812/limits"] = "Max open files            1024                 262144               files\n"
 		}, "descriptors", Problem, "may open 1024 files"},
@@ -228,12 +228,12 @@ func TestBrokenSetUps(t *testing.T) {
 		"small UDP buffers": {func(s *setUp) { s.files["/proc/sys/net/core/rmem_max"] = "212992\n" }, "buffers", Warning, "net.core.rmem_max is 212992 bytes"},
 		"Nginx without the upgrade": {func(s *setUp) {
 			s.files["/etc/nginx/sites-enabled/icebox"] = "server { location / { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $host; } }"
-		}, "nginx", Problem, "does not pass WebSockets on: it lacks proxy_http_version 1.1; proxy_set_header Connection"},
+		}, "nginx", Problem, "does not forward WebSockets, because it lacks proxy_http_version 1.1; proxy_set_header Connection"},
 		"a container without external_ip": {func(s *setUp) {
 			s.files["/.dockerenv"] = ""
 			s.system.Addresses = []netip.Addr{netip.MustParseAddr("172.17.0.2")}
 			s.text = strings.Replace(s.text, "public_host: turn.example.org\n", "", 1)
-		}, "docker", Problem, "the container has a network of its own"},
+		}, "docker", Problem, "the container has its own network"},
 		"a container that publishes too much": {func(s *setUp) {
 			s.files["/.dockerenv"] = ""
 			s.system.Addresses = []netip.Addr{netip.MustParseAddr("172.17.0.2")}
@@ -246,20 +246,20 @@ func TestBrokenSetUps(t *testing.T) {
 		}, "relay", Problem, "TURN over udp at 198.51.101.7:3478: allocate is refused with 401"},
 		"the daemon has another realm": {func(s *setUp) {
 			s.system.Relay = func(context.Context, Target) (string, error) { return "icebox", nil }
-		}, "realm", Problem, "the daemon runs with the realm icebox, and the configuration says example.org"},
+		}, "realm", Problem, "the daemon runs with the realm icebox, but the configuration has example.org"},
 		"the public address is not reached": {func(s *setUp) {
 			s.target[0].Local = netip.MustParseAddrPort("10.0.0.5:3478")
 			s.system.Relay = func(_ context.Context, t Target) (string, error) {
 				if t.Public == s.target[0].Public {
-					return "", errors.New("there is no answer")
+					return "", errors.New("there was no response")
 				}
 				return "example.org", nil
 			}
-		}, "relay", Warning, "relays at 10.0.0.5:3478, and not by its public address"},
+		}, "relay", Warning, "relays at 10.0.0.5:3478, but not at its public address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSetUp(t)
-			test.spoil(s)
+			test.breakIt(s)
 			findings := s.examine()
 			at := slices.IndexFunc(findings, func(f Finding) bool {
 				return f.Check == test.check && f.Level == test.level && strings.Contains(f.Text, test.text)
@@ -268,7 +268,7 @@ func TestBrokenSetUps(t *testing.T) {
 				t.Fatalf("no %s of %s with %q in %+v", test.level, test.check, test.text, findings)
 			}
 			if findings[at].Fix == "" {
-				t.Errorf("it is not told how to mend it: %+v", findings[at])
+				t.Errorf("the finding has no fix: %+v", findings[at])
 			}
 			for i, f := range findings {
 				if i != at && f.Level == Problem && f.Check != "daemon" && !strings.Contains(test.text, "only private") && test.check != "docker" {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// chain is one of nftables' or iptables', as far as it matters here.
+// chain is a chain of nftables or iptables. It has only the parts that the check needs.
 type chain struct {
 	input, drops bool
 	rules        []string
@@ -20,13 +20,12 @@ var (
 	anywhere = regexp.MustCompile(`^(counter packets \d+ bytes \d+ )?accept$`)
 )
 
-// firewall looks for a host firewall that drops what peers send to the relay range, or
-// what clients send to the listeners. It understands rules that open ports by number,
-// which is what people write and ufw and firewalld make of it.
+// firewall checks whether a firewall of this host drops packets of peers to the relay range, or of clients to the listeners. It
+// understands rules that open ports by number, which is the form that people write, and ufw and firewalld generate.
 func (e *examination) firewall() {
 	text, err := e.Run(e.ctx, "nft", "list", "ruleset")
 	if err != nil {
-		e.say("firewall", Unknown, "the host does not tell its firewall's rules (nft list ruleset takes root)", "")
+		e.report("firewall", Unknown, "the rules of the firewall cannot be read (nft list ruleset needs root)", "")
 		return
 	}
 	chains := parseChains(text)
@@ -37,14 +36,14 @@ func (e *examination) firewall() {
 		rules = append(rules, c.rules...)
 	}
 	if !closed {
-		e.say("firewall", OK, "no firewall of this host drops what comes in; your provider may have one in front", "")
+		e.report("firewall", OK, "no firewall of this host drops incoming packets, but your provider may have one", "")
 		return
 	}
 	r := e.Config.TURN.RelayPorts
 	bad := false
 	if !opens(rules, "udp", int(r.Min), int(r.Max)) {
 		bad = true
-		e.say("firewall", Problem, fmt.Sprintf("the firewall drops UDP to the relay range %d-%d: calls connect and have no picture", r.Min, r.Max),
+		e.report("firewall", Problem, fmt.Sprintf("the firewall drops UDP to the relay range %d-%d, so calls connect but have no audio and video", r.Min, r.Max),
 			fmt.Sprintf("ufw allow %d:%d/udp, or in nftables: udp dport %d-%d accept", r.Min, r.Max, r.Min, r.Max))
 	}
 	for _, want := range e.wants() {
@@ -52,16 +51,15 @@ func (e *examination) firewall() {
 			continue
 		}
 		bad = true
-		e.say("firewall", Problem, fmt.Sprintf("the firewall drops what clients send to %s", want),
+		e.report("firewall", Problem, fmt.Sprintf("the firewall drops packets of clients to %s", want),
 			fmt.Sprintf("ufw allow %d/%s, or in nftables: %s dport %d accept", want.port, want.network, want.network, want.port))
 	}
 	if !bad {
-		e.say("firewall", OK, "the firewall of this host lets clients and peers in", "")
+		e.report("firewall", OK, "the firewall of this host lets packets of clients and peers in", "")
 	}
 }
 
-// parseChains reads what `nft list ruleset` prints. Rules that stand in the way of none
-// but other interfaces count too: this is a look, not a simulation.
+// parseChains parses the output of `nft list ruleset`. It ignores conditions such as interfaces, so the result is an approximation.
 func parseChains(text string) []chain {
 	var all []chain
 	for line := range strings.SplitSeq(text, "\n") {
@@ -87,7 +85,7 @@ func parseChains(text string) []chain {
 	return all
 }
 
-// opens reports whether one rule lets all ports from low to high in.
+// opens reports whether one of the rules accepts packets to all ports from low to high.
 func opens(rules []string, network string, low, high int) bool {
 	for _, r := range rules {
 		if anywhere.MatchString(r) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// number reads a file that holds one.
+// number returns the number in a file.
 func (e *examination) number(path string) (int, bool) {
 	text, err := e.read(path)
 	if err != nil {
@@ -19,16 +19,16 @@ func (e *examination) number(path string) (int, bool) {
 func (e *examination) clock() {
 	switch good, err := e.Synchronized(); {
 	case err != nil:
-		e.say("clock", Unknown, "the host does not tell whether its clock is kept right", "")
+		e.report("clock", Unknown, "whether the clock is synchronized is unknown", "")
 	case !good:
-		e.say("clock", Warning, "nothing keeps the clock right; credentials expire by it, here and where they are minted",
-			"apt install systemd-timesyncd, and timedatectl set-ntp true")
+		e.report("clock", Warning, "the clock is not synchronized, so credentials from other hosts may expire too early or too late",
+			"apt install systemd-timesyncd, then timedatectl set-ntp true")
 	default:
-		e.say("clock", OK, "the clock is kept right", "")
+		e.report("clock", OK, "the clock is synchronized", "")
 	}
 }
 
-// descriptors compares what the daemon may open with what its limits let in.
+// descriptors compares the number of files that the daemon may open with the number of clients that its limits admit.
 func (e *examination) descriptors() {
 	r, l := e.Config.TURN.RelayPorts, e.Config.TURN.Limits
 	need := int(r.Max) - int(r.Min) + 1
@@ -51,36 +51,37 @@ func (e *examination) descriptors() {
 		switch {
 		case err != nil: // unlimited
 		case have < need:
-			e.say("descriptors", Problem, fmt.Sprintf("the daemon may open %d files, and its limits let in clients for %d", have, need),
-				fmt.Sprintf("LimitNOFILE=%d in the unit (systemctl edit icebox), or ulimits in docker-compose.yml", max(262144, need)))
+			e.report("descriptors", Problem, fmt.Sprintf("the daemon may open %d files, but the clients that its limits admit need %d", have, need),
+				fmt.Sprintf("set LimitNOFILE=%d in the unit (systemctl edit icebox), or ulimits in docker-compose.yml", max(262144, need)))
 		default:
-			e.say("descriptors", OK, fmt.Sprintf("the daemon may open %d files", have), "")
+			e.report("descriptors", OK, fmt.Sprintf("the daemon may open %d files", have), "")
 		}
 		return
 	}
-	e.say("descriptors", Unknown, "no daemon runs whose limit of open files could be seen", "")
+	e.report("descriptors", Unknown, "the limit of open files is unknown, because no daemon runs", "")
 }
 
-// conntrack remembers each flow of a relay, and drops packets when it is full.
+// conntrack checks the table of connection tracking. It has an entry for each flow of the relay. When it is full, the host drops
+// packets.
 func (e *examination) conntrack() {
 	limit, ok := e.number("/proc/sys/net/netfilter/nf_conntrack_max")
 	if !ok {
-		e.say("conntrack", OK, "no connection tracking is in the way", "")
+		e.report("conntrack", OK, "the host does not track connections", "")
 		return
 	}
 	count, _ := e.number("/proc/sys/net/netfilter/nf_conntrack_count")
 	fix := "sysctl -w net.netfilter.nf_conntrack_max=262144, and the same in /etc/sysctl.d/icebox.conf"
 	switch {
 	case count*10 > limit*8:
-		e.say("conntrack", Problem, fmt.Sprintf("connection tracking holds %d of %d flows; when it is full the host drops packets", count, limit), fix)
+		e.report("conntrack", Problem, fmt.Sprintf("connection tracking holds %d of %d flows, and the host drops packets when that is full", count, limit), fix)
 	case limit < 1<<16:
-		e.say("conntrack", Warning, fmt.Sprintf("connection tracking holds %d flows at most, and each relayed flow takes two", limit), fix)
+		e.report("conntrack", Warning, fmt.Sprintf("connection tracking holds at most %d flows, and each relayed flow takes two", limit), fix)
 	default:
-		e.say("conntrack", OK, fmt.Sprintf("connection tracking holds %d of %d flows", count, limit), "")
+		e.report("conntrack", OK, fmt.Sprintf("connection tracking holds %d of %d flows", count, limit), "")
 	}
 }
 
-// wantedBuffer is what the relay asks for, for a UDP socket of clients.
+// wantedBuffer is the buffer size that the relay asks for, for each UDP socket of clients.
 const wantedBuffer = 4 << 20
 
 func (e *examination) buffers() {
@@ -88,12 +89,12 @@ func (e *examination) buffers() {
 		n, ok := e.number("/proc/sys/net/core/" + name)
 		switch {
 		case !ok:
-			e.say("buffers", Unknown, "the host does not tell net.core."+name, "")
+			e.report("buffers", Unknown, "net.core."+name+" is unknown", "")
 		case n < wantedBuffer:
-			e.say("buffers", Warning, fmt.Sprintf("net.core.%s is %d bytes: bursts of media are dropped before icebox can read them", name, n),
+			e.report("buffers", Warning, fmt.Sprintf("net.core.%s is %d bytes, so the host may drop bursts of media before icebox reads them", name, n),
 				fmt.Sprintf("sysctl -w net.core.%s=%d, and the same in /etc/sysctl.d/icebox.conf", name, wantedBuffer))
 		default:
-			e.say("buffers", OK, fmt.Sprintf("net.core.%s is large enough", name), "")
+			e.report("buffers", OK, fmt.Sprintf("net.core.%s is large enough", name), "")
 		}
 	}
 }

@@ -14,14 +14,13 @@ var (
 	nginxServer  = regexp.MustCompile(`(?s)upstream\s+(\S+)\s*\{[^}]*server\s+([^;\s]+)`)
 )
 
-// nginx reads the sites that lead to this daemon: a WebSocket needs headers that
-// proxies don't pass on by themselves.
+// nginx checks the Nginx sites that forward to this daemon. WebSockets need headers that Nginx does not forward by default.
 func (e *examination) nginx() {
 	sites := append(e.glob("/etc/nginx/sites-enabled/*"), e.glob("/etc/nginx/conf.d/*.conf")...)
-	ours := make(map[string]bool)
+	listeners := make(map[string]bool)
 	for _, l := range e.Config.HTTP.Listen {
 		for _, host := range []string{"127.0.0.1", "localhost", "[::1]", l.Address.Addr.String()} {
-			ours[fmt.Sprintf("%s:%d", host, l.Address.Port)] = true
+			listeners[fmt.Sprintf("%s:%d", host, l.Address.Port)] = true
 		}
 	}
 	found := false
@@ -36,7 +35,7 @@ func (e *examination) nginx() {
 			upstreams[m[1]] = m[2]
 		}
 		for _, m := range nginxPass.FindAllStringSubmatch(text, -1) {
-			if ours[m[1]] || ours[upstreams[m[1]]] {
+			if listeners[m[1]] || listeners[upstreams[m[1]]] {
 				found = true
 				e.nginxSite(strings.TrimPrefix(site, e.Root), text)
 				break
@@ -44,12 +43,12 @@ func (e *examination) nginx() {
 		}
 	}
 	if len(sites) > 0 && !found {
-		e.say("nginx", Unknown, "no Nginx site leads to icebox, so pages and signalling are where http.listen says", "")
+		e.report("nginx", Unknown, "no Nginx site forwards to icebox, so clients reach pages and signalling only at the addresses of http.listen", "")
 	}
 }
 
 func (e *examination) nginxSite(name, text string) {
-	var lacks []string
+	var missing []string
 	for directive, pattern := range map[string]string{
 		"proxy_http_version 1.1;":                        `proxy_http_version\s+1\.1\s*;`,
 		"proxy_set_header Upgrade $http_upgrade;":        `(?i)proxy_set_header\s+Upgrade\s+\S*\$http_upgrade`,
@@ -58,13 +57,13 @@ func (e *examination) nginxSite(name, text string) {
 		"proxy_set_header X-Forwarded-For $remote_addr;": `(?i)proxy_set_header\s+X-Forwarded-For\s`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(text) {
-			lacks = append(lacks, directive)
+			missing = append(missing, directive)
 		}
 	}
-	if len(lacks) == 0 {
-		e.say("nginx", OK, "the Nginx site "+name+" passes WebSockets on", "")
+	if len(missing) == 0 {
+		e.report("nginx", OK, "the Nginx site "+name+" forwards WebSockets", "")
 		return
 	}
-	e.say("nginx", Problem, fmt.Sprintf("the Nginx site %s does not pass WebSockets on: it lacks %s", name, strings.Join(slices.Sorted(slices.Values(lacks)), " ")),
-		"add it beside proxy_pass, or take deploy/nginx/icebox.conf; then nginx -t && systemctl reload nginx")
+	e.report("nginx", Problem, fmt.Sprintf("the Nginx site %s does not forward WebSockets, because it lacks %s", name, strings.Join(slices.Sorted(slices.Values(missing)), " ")),
+		"add that beside proxy_pass, or use deploy/nginx/icebox.conf; then nginx -t && systemctl reload nginx")
 }

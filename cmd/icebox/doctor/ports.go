@@ -13,12 +13,12 @@ import (
 	"icebox/config"
 )
 
-// socket is one that the configuration asks for, or that a process has.
+// socket is a socket that the configuration asks for, or that a process has open.
 type socket struct {
 	network string // tcp or udp
 	addr    netip.Addr
 	port    uint16
-	inode   string // of one that a process has
+	inode   string // "" if the configuration asks for it
 }
 
 func (s socket) String() string {
@@ -28,7 +28,7 @@ func (s socket) String() string {
 	return fmt.Sprintf("%s %s", s.network, netip.AddrPortFrom(s.addr, s.port))
 }
 
-// wants are the sockets of the configuration.
+// wants returns the sockets that the configuration asks for.
 func (e *examination) wants() []socket {
 	var all []socket
 	add := func(at config.Endpoint, network string) {
@@ -52,39 +52,39 @@ func (e *examination) wants() []socket {
 	return slices.Compact(all)
 }
 
-// ports looks for other processes on the ports of the configuration.
+// ports checks whether other processes use ports of the configuration.
 func (e *examination) ports() {
-	taken := e.listening()
-	if taken == nil {
-		e.say("ports", Unknown, "the host does not tell which ports are in use", "")
+	open := e.listening()
+	if open == nil {
+		e.report("ports", Unknown, "the ports in use cannot be read", "")
 		return
 	}
-	var told []string
+	var reported []string
 	for _, want := range e.wants() {
-		for _, has := range taken {
+		for _, has := range open {
 			if has.network != want.network || has.port != want.port || !clash(want.addr, has.addr) {
 				continue
 			}
 			owner := e.owner(has.inode)
 			text := fmt.Sprintf("%s is in use by %s", want, owner)
-			if strings.HasPrefix(owner, "icebox") || e.running && owner == nobody || slices.Contains(told, text) {
+			if strings.HasPrefix(owner, "icebox") || e.running && owner == unknownOwner || slices.Contains(reported, text) {
 				continue
 			}
-			told = append(told, text)
-			e.say("ports", Problem, text, "stop that program (coturn: systemctl disable --now coturn), or give icebox another port")
+			reported = append(reported, text)
+			e.report("ports", Problem, text, "stop that program (coturn: systemctl disable --now coturn), or give icebox another port")
 		}
 	}
-	if len(told) == 0 {
-		e.say("ports", OK, "no other program has a port of the configuration", "")
+	if len(reported) == 0 {
+		e.report("ports", OK, "no other program uses a port of the configuration", "")
 	}
 }
 
-// clash reports whether two sockets on one port get in each other's way.
+// clash reports whether two sockets cannot both be open on one port.
 func clash(want, has netip.Addr) bool {
 	return !want.IsValid() || want.IsUnspecified() || has.IsUnspecified() || want == has
 }
 
-// listening are the TCP listeners and UDP sockets of the host, nil when it doesn't tell.
+// listening returns the TCP listeners and UDP sockets of the host, or nil if they cannot be read.
 func (e *examination) listening() []socket {
 	var all []socket
 	for _, file := range []string{"tcp", "tcp6", "udp", "udp6"} {
@@ -110,8 +110,8 @@ func (e *examination) listening() []socket {
 	return all
 }
 
-// parseKernelAddr reads the form of /proc/net/tcp: words of the host's byte order,
-// which is little-endian wherever icebox is built for.
+// parseKernelAddr parses an address and port as in /proc/net/tcp. The address consists of 32-bit words in the host's byte order, which is
+// little-endian on every platform that icebox is built for.
 func parseKernelAddr(text string) (netip.Addr, uint16, bool) {
 	ip, portText, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(ip)
@@ -126,9 +126,9 @@ func parseKernelAddr(text string) (netip.Addr, uint16, bool) {
 	return addr.Unmap(), uint16(port), ok
 }
 
-const nobody = "a program that only root may see"
+const unknownOwner = "a program that only root may see"
 
-// owner is the process that has a socket, by its name and number.
+// owner returns the name and ID of the process that has a socket open.
 func (e *examination) owner(inode string) string {
 	for _, link := range e.glob("/proc/[0-9]*/fd/*") {
 		target, err := os.Readlink(link)
@@ -141,5 +141,5 @@ func (e *examination) owner(inode string) string {
 			return fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(name)), filepath.Base(process))
 		}
 	}
-	return nobody
+	return unknownOwner
 }

@@ -25,9 +25,9 @@ var breakages = map[string]struct{ breakIt, repair, check, text string }{
 	"a key that only root may read": {`chmod 600 /etc/icebox/tls/privkey.pem`, `chmod 640 /etc/icebox/tls/privkey.pem`, "key", "the user icebox may not read the key"},
 	"an Nginx site without WebSockets": {
 		`install -d /etc/nginx/sites-enabled; echo 'server { location / { proxy_pass http://127.0.0.1:8080; } }' >/etc/nginx/sites-enabled/video`,
-		`rm /etc/nginx/sites-enabled/video`, "nginx", "/etc/nginx/sites-enabled/video does not pass WebSockets on"},
+		`rm /etc/nginx/sites-enabled/video`, "nginx", "/etc/nginx/sites-enabled/video does not forward WebSockets"},
 	"a name with another address": {`cp /etc/hosts /etc/hosts.e2e; echo 203.0.113.9 turn.example.org >/etc/hosts`, `cp /etc/hosts.e2e /etc/hosts; rm /etc/hosts.e2e`,
-		"public_host", "turn.example.org leads to 203.0.113.9"},
+		"public_host", "turn.example.org resolves to 203.0.113.9"},
 	"a certificate for another name": {`sed -i 's/^public_host: .*/public_host: call.example.org/' $conf`, `sed -i 's/^public_host: .*/public_host: turn.example.org/' $conf`,
 		"certificate", "clients come to call.example.org"},
 	"an external address without interface": {`echo 'external_ip: [{public: 8.8.8.8, private: 10.1.2.3}]' >>$conf`, `sed -i '/^external_ip:/d' $conf`,
@@ -36,7 +36,7 @@ var breakages = map[string]struct{ breakIt, repair, check, text string }{
 		`mkdir -p /run/systemd/system/icebox.service.d; printf '[Service]\nLimitNOFILE=1024\n' >/run/systemd/system/icebox.service.d/few.conf; systemctl daemon-reload; systemctl restart icebox`,
 		`rm -r /run/systemd/system/icebox.service.d; systemctl daemon-reload; systemctl restart icebox`, "descriptors", "may open 1024 files"},
 	"a realm that needs a restart": {`sed -i 's/^  realm: icebox/  realm: other/' $conf`, `sed -i 's/^  realm: other/  realm: icebox/' $conf`,
-		"realm", "the daemon runs with the realm icebox, and the configuration says other"},
+		"realm", "the daemon runs with the realm icebox, but the configuration has other"},
 }
 
 // finding is one finding of `icebox doctor --json`.
