@@ -26,7 +26,7 @@ func TestImportCoturn(t *testing.T) {
 	}
 	for _, want := range []string{"3 lines were translated", "line 4: fingerprint: ", "without a counterpart:\n  line 5: mobility: ", "wrote " + out} {
 		if !strings.Contains(stderr.String(), want) {
-			t.Errorf("the report lacks %q:\n%s", want, &stderr)
+			t.Errorf("the report does not contain %q:\n%s", want, &stderr)
 		}
 	}
 	if info, err := os.Stat(out); err != nil || info.Mode() != 0o600 {
@@ -52,9 +52,9 @@ func TestImportCoturn(t *testing.T) {
 		t.Errorf("to standard output: exit %d: %s%s", code, &stdout, &stderr)
 	}
 	if code := icebox("import-coturn", filepath.Join(dir, "none")); code != exitFailure {
-		t.Errorf("a file that is not there: exit %d: %s", code, &stderr)
+		t.Errorf("a file that does not exist: exit %d: %s", code, &stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".icebox-*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("temporary files remain: %v", left)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// realm translates the realm, without which a stored key means nothing.
+// realm translates the realm. Stored keys are valid only in their realm.
 func (t *translation) realm() {
 	realm := t.Domain
 	l, named := t.last("realm")
@@ -19,7 +19,7 @@ func (t *translation) realm() {
 	case realm != "" && len(realm) <= 127 && printable(realm):
 		t.doc.set("turn.realm", realm, "")
 	case named:
-		t.refuse(l, "a realm has 1 to 127 printable bytes: icebox's own is used, and users with a 0x key can't sign in")
+		t.reportLost(l, "a realm has 1 to 127 printable bytes: icebox uses its default realm, in which users with a 0x key cannot authenticate")
 	}
 }
 
@@ -31,12 +31,12 @@ func (t *translation) usesSecret() bool {
 	return t.on("use-auth-secret") || len(t.all("static-auth-secret")) > 0
 }
 
-// users translates static accounts. The last one of a name counts.
+// users translates static users. The last line for a name counts.
 func (t *translation) users() {
 	lines := t.all("user")
 	if t.usesSecret() {
 		for _, l := range lines {
-			t.refuse(l, "coturn ignores static users beside a shared secret, so this one could not sign in: add it to turn.users if it should")
+			t.reportLost(l, "coturn ignores static users if there is a shared secret, so this user could not authenticate: add it to turn.users if it should")
 		}
 		return
 	}
@@ -69,10 +69,10 @@ func (t *translation) user(l line) (name string, account record, ok bool) {
 	password = strings.TrimLeft(password, " \t")
 	switch {
 	case !found || name == "" || password == "":
-		t.refuse(l, "a user is NAME:PASSWORD or NAME:0xKEY")
+		t.reportLost(l, "want NAME:PASSWORD or NAME:0xKEY")
 		return "", nil, false
 	case len(name) > 508 || !printable(name) || !printable(password):
-		t.refuse(l, "a name has 1 to 508 bytes, and neither it nor the password has characters that can't be printed")
+		t.reportLost(l, "a name has 1 to 508 bytes, and name and password have only printable characters")
 		return "", nil, false
 	}
 	digits, isKey := strings.CutPrefix(password, "0x")
@@ -80,16 +80,16 @@ func (t *translation) user(l line) (name string, account record, ok bool) {
 		return name, record{{"name", name}, {"password", password}}, true
 	}
 	if key, err := hex.DecodeString(digits); err != nil || len(key) != 16 {
-		t.refuse(l, "behind 0x there are 32 hexadecimal digits, the MD5 of name:realm:password: give the user a new password")
+		t.reportLost(l, "want 32 hexadecimal digits after 0x, the MD5 of name:realm:password: give the user a new password")
 		return "", nil, false
 	}
 	if !t.has("realm") {
-		t.warn(l, "the key is for one realm, and the file has none: if coturn's clients see another one than turn.realm, the user needs a new password")
+		t.warn(l, "the key is valid in one realm only, and the file has no realm: if the clients' realm is not turn.realm, the user needs a new password")
 	}
 	return name, record{{"name", name}, {"key", strings.ToLower(digits)}}, true
 }
 
-// minSecret is from where on icebox takes a secret without allow_short.
+// minSecret is the length in bytes from which on icebox accepts a secret without allow_short.
 const minSecret = 16
 
 // secrets translates shared secrets.
@@ -99,13 +99,13 @@ func (t *translation) secrets() {
 	for _, l := range t.all("static-auth-secret") {
 		switch {
 		case l.value == "" || !printable(l.value):
-			t.refuse(l, "a secret is text that can be printed")
+			t.reportLost(l, "want a secret of printable characters")
 		case slices.Contains(values, l.value):
 		default:
 			r := record{{"secret", l.value}}
 			if len(l.value) < minSecret {
 				r = append(r, pair{"allow_short", true})
-				t.warn(l, "the secret is so short that it can be guessed: change it, here and where credentials are minted")
+				t.warn(l, "the secret is too short and can be guessed: change it in icebox and in the programs that mint credentials")
 			}
 			values, records = append(values, l.value), append(records, r)
 		}
@@ -113,12 +113,12 @@ func (t *translation) secrets() {
 	if len(records) > 0 {
 		t.doc.set("credentials.secrets", records, "")
 	} else if l, ok := t.last("use-auth-secret"); ok && !l.off() {
-		t.refuse(l, "the file has no static-auth-secret: %s", noDatabase)
+		t.reportLost(l, "the file has no static-auth-secret: %s", noDatabase)
 	}
 	if sep, ok := t.last("rest-api-separator"); ok && sep.value == ":" {
-		t.refused[sep.number] = true // there is nothing to tell
+		t.handled[sep.number] = true // it needs no note
 	}
 	if t.usesSecret() {
-		t.result.Warnings = append(t.result.Warnings, Note{Text: "credentials that expire more than 7 days from now are refused: raise credentials.max_future if yours live longer"})
+		t.result.Warnings = append(t.result.Warnings, Note{Text: "icebox refuses credentials that expire more than 7 days from now: raise credentials.max_future if yours live longer"})
 	}
 }

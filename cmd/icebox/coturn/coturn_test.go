@@ -20,7 +20,7 @@ import (
 	"icebox/config"
 )
 
-// The options that coturn's own example files name, 4.6.1's and 4.17.1's.
+// TestEveryOptionIsKnown: the tables have all options in the example files of coturn 4.6.1 and 4.17.1.
 func TestEveryOptionIsKnown(t *testing.T) {
 	for _, name := range []string{"example-4.6.1.options", "example-4.17.1.options"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -32,34 +32,34 @@ func TestEveryOptionIsKnown(t *testing.T) {
 			t.Errorf("%s names %d options", name, len(options))
 		}
 		for _, o := range options {
-			if _, ok := fates[o]; !ok {
+			if _, ok := outcomes[o]; !ok {
 				t.Errorf("%s: %s is unknown", name, o)
 			}
 		}
 	}
 }
 
-func TestFatesAreComplete(t *testing.T) {
+func TestOutcomesAreComplete(t *testing.T) {
 	var listed int
-	for _, part := range []map[string]fate{kept, network, accounts, encryption, operation} {
+	for _, part := range []map[string]outcome{translatedOptions, network, accounts, encryption, operation} {
 		listed += len(part)
 	}
-	if listed != len(fates) {
-		t.Errorf("the tables hold %d options, %d of them different ones", listed, len(fates))
+	if listed != len(outcomes) {
+		t.Errorf("the tables hold %d options, %d of them different ones", listed, len(outcomes))
 	}
-	for o, f := range fates {
-		if f.text == "" || (f.how == translated) != (kept[o] != fate{}) {
+	for o, f := range outcomes {
+		if f.text == "" || (f.kind == translated) != (translatedOptions[o] != outcome{}) {
 			t.Errorf("%s: %+v", o, f)
 		}
 	}
-	for o := range isSwitch {
-		if _, ok := fates[o]; !ok {
+	for o := range switches {
+		if _, ok := outcomes[o]; !ok {
 			t.Errorf("the switch %s is unknown", o)
 		}
 	}
 }
 
-// load has package config judge what an import wrote.
+// load loads the configuration that an import wrote.
 func load(t *testing.T, r *Result, read func(string) ([]byte, error)) *config.Config {
 	t.Helper()
 	c, err := config.Load(config.Source{Path: "icebox.yaml", ReadFile: func(name string) ([]byte, os.FileMode, error) {
@@ -86,7 +86,7 @@ func convert(t *testing.T, text string, read func(string) ([]byte, error)) (*Res
 	return r, load(t, r, read)
 }
 
-// What the configuration says of one subject, in the form that `icebox check` prints.
+// lines returns the lines of a configuration that begin with one of keys, in the form that `icebox check` prints.
 func lines(c *config.Config, keys ...string) []string {
 	var found []string
 	for l := range strings.SplitSeq(c.Effective(), "\n") {
@@ -150,7 +150,7 @@ func TestTranslation(t *testing.T) {
 	}
 }
 
-// Secrets arrive as they were.
+// TestSecretsAreKept: the import does not change secrets.
 func TestSecretsAreKept(t *testing.T) {
 	_, c := convert(t, "realm=r\nuser=alice:p#&*!: '\"x\nuser=bob: 0xABCDEF00000000000000000000000000", nothing)
 	users := c.TURN.Users
@@ -163,7 +163,7 @@ func TestSecretsAreKept(t *testing.T) {
 	}
 }
 
-// What is not translated is told with its line and its reason, and no secret is.
+// TestNotes: each line that is not translated has a note with its number and the reason, and no note contains a secret.
 func TestNotes(t *testing.T) {
 	r, _ := convert(t, strings.Join([]string{
 		"# comment", "fingerprint", "lt-cred-mech", "cli-password=qwerty-secret", "no-such-thing=1", "tls-listening-port=5349",
@@ -178,16 +178,16 @@ func TestNotes(t *testing.T) {
 	want := []string{
 		"line 4: cli-password: " + noCLI,
 		"line 5: no-such-thing: coturn has no such option",
-		"line 7: cert: file does not exist, so there is no TLS and no DTLS: set tls later",
-		"line 8: pkey: file does not exist, so there is no TLS and no DTLS: set tls later",
-		"line 10: user: a user is NAME:PASSWORD or NAME:0xKEY",
-		`line 11: listening-port: "many" is no number from 0 to 65535`,
-		`line 12: max-bps: "-1" is no number from 0 to 2251799812636672`,
+		"line 7: cert: file does not exist, so there is no TLS and DTLS: set tls later",
+		"line 8: pkey: file does not exist, so there is no TLS and DTLS: set tls later",
+		"line 10: user: want NAME:PASSWORD or NAME:0xKEY",
+		`line 11: listening-port: "many" is not a number from 0 to 65535`,
+		`line 12: max-bps: "-1" is not a number from 0 to 2251799812636672`,
 	}
 	if diff := cmp.Diff(want, got(r.Lost)); diff != "" {
 		t.Errorf("lost: want -, got +:\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"line 2: fingerprint: " + fates["fingerprint"].text, "line 3: lt-cred-mech: " + fates["lt-cred-mech"].text}, got(r.BuiltIn)); diff != "" {
+	if diff := cmp.Diff([]string{"line 2: fingerprint: " + outcomes["fingerprint"].text, "line 3: lt-cred-mech: " + outcomes["lt-cred-mech"].text}, got(r.BuiltIn)); diff != "" {
 		t.Errorf("built in: want -, got +:\n%s", diff)
 	}
 	if r.Translated != 1 {
@@ -255,7 +255,7 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-// Whatever is in the file, what comes out loads.
+// FuzzImport: every result is a valid configuration.
 func FuzzImport(f *testing.F) {
 	f.Add("listening-port=3478\nexternal-ip=1.2.3.4/10.0.0.1\nuser=a:b\nrealm=x\ndenied-peer-ip=1.0.0.1-1.0.0.9")
 	f.Add("static-auth-secret=north\nlistening-ip=::\nlistening-ip=::ffff:1.2.3.4\nrelay-ip=fe80::1%eth0\naux-server=[::1]:99")

@@ -1,28 +1,26 @@
-// Package coturn turns a turnserver.conf into a configuration of icebox, so
-// that the clients of that coturn go on working.
+// Package coturn converts a turnserver.conf to a configuration of icebox with which the clients of that coturn work.
 //
-// # What is kept
+// # Translated options
 //
-// Listening addresses and ports, relay addresses and ports, external addresses,
-// the certificate, the realm, static users (their 0x keys too), shared secrets,
-// quotas, bandwidth limits, allowed and denied peers and how much is logged.
+// The import translates listening addresses and ports, relay addresses and ports, external addresses, the certificate, the realm,
+// static users (including those with a 0x key), shared secrets, quotas, bandwidth limits, allowed and denied peers and the log
+// level.
 //
-// # What is told
+// # Notes
 //
-// Every option that the file sets and that has no counterpart comes with the
-// reason, see table.go. Options that ask for what icebox does anyway are told
-// apart from those that are lost.
+// For every other option in the file, the result has a note with the reason, see table.go. Options that ask for something that
+// icebox does anyway are listed apart from those without a counterpart.
 //
-// # Where the two differ
+// # Differences
 //
-//   - A peer that is both allowed and denied is allowed in coturn; here the most
-//     specific rule counts. So what is allowed is cut out of what is denied.
-//   - coturn relays to private addresses unless told otherwise; icebox doesn't.
-//     No rule is written for that: the difference is a warning.
-//   - Static users share one quota each. Where coturn has none, such a user may
-//     have as many allocations as there are relay ports.
-//   - With a shared secret coturn ignores static users, and so does the import.
+//   - coturn allows a peer that is both allowed and denied. In icebox the most specific rule counts. So the import removes the
+//     allowed addresses from the denied ranges.
+//   - coturn relays to private addresses unless they are denied. icebox does not. The import writes no rule for them, only a
+//     warning.
+//   - All clients of a static user share its quota. If coturn has no quota, the import allows as many allocations for each static
+//     user as there are relay ports.
+//   - coturn ignores static users if there is a shared secret. So does the import.
 //
-// The file is read as coturn reads it: a name, then blanks or an equals sign,
-// then the value; a later line of an option that takes one value wins.
+// The file is parsed as coturn does: a name, then blanks or an equals sign, then the value. If an option that takes one value has
+// several lines, the last one counts.
 package coturn

@@ -38,15 +38,15 @@ func parse(r io.Reader) ([]line, error) {
 	return lines, nil
 }
 
-// off reports whether the value of a switch turns it off.
+// off reports whether the line turns a switch off.
 func (l line) off() bool {
 	return strings.EqualFold(l.value, "off") || l.value != "" && strings.ContainsRune("0nNfF", rune(l.value[0]))
 }
 
-// file is the settings with access by name.
+// file has the settings of a file in order.
 type file []line
 
-// all are the lines that set option.
+// all returns the lines that set option.
 func (f file) all(option string) []line {
 	var found []line
 	for _, l := range f {
@@ -57,7 +57,7 @@ func (f file) all(option string) []line {
 	return found
 }
 
-// last is the line of option that counts.
+// last returns the line that counts for an option with one value.
 func (f file) last(option string) (line, bool) {
 	all := f.all(option)
 	if len(all) == 0 {

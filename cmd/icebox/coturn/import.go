@@ -12,15 +12,14 @@ import (
 	"strconv"
 )
 
-// Options are what an import needs besides the file.
+// Options are the inputs of an import besides the text of the file.
 type Options struct {
-	Name     string                       // of the file; relative names in it start there
-	Domain   string                       // of this host: coturn's realm when the file has none
-	ReadFile func(string) ([]byte, error) // nil: the host's
+	Name     string                       // of the file; relative names in it are relative to its directory
+	Domain   string                       // of this host; coturn's realm if the file has none
+	ReadFile func(string) ([]byte, error) // nil means os.ReadFile
 }
 
-// A Note is about one line of the file, or about all of it where Line is 0. It
-// holds no secret.
+// A Note is a remark about one line of the file, or about the whole file if Line is 0. It contains no secret.
 type Note struct {
 	Line   int    `json:"line,omitempty"`
 	Option string `json:"option,omitempty"`
@@ -37,13 +36,13 @@ func (n Note) String() string {
 	return fmt.Sprintf("line %d: %s: %s", n.Line, n.Option, n.Text)
 }
 
-// Result is what became of a file.
+// Result is the result of an import.
 type Result struct {
-	YAML       []byte // the configuration, with secrets in the clear
+	YAML       []byte // the configuration, including secrets
 	Translated int    // lines that have a counterpart
-	Lost       []Note // lines without one, and why
-	BuiltIn    []Note // lines that ask for what icebox does anyway
-	Warnings   []Note // what needs a look
+	Lost       []Note // lines without a counterpart, with the reason
+	BuiltIn    []Note // lines that ask for something that icebox does anyway
+	Warnings   []Note // differences that the operator should check
 }
 
 // Import translates the turnserver.conf in r.
@@ -55,7 +54,7 @@ func Import(r io.Reader, o Options) (*Result, error) {
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
 	}
-	t := &translation{Options: o, file: lines, refused: make(map[int]bool)}
+	t := &translation{Options: o, file: lines, handled: make(map[int]bool)}
 	t.certificate()
 	t.listeners()
 	t.relay()
@@ -65,20 +64,20 @@ func Import(r io.Reader, o Options) (*Result, error) {
 	t.peers()
 	t.limits()
 	t.logging()
-	t.loopback()
-	t.sort()
+	t.loopbackPorts()
+	t.classify()
 	if t.result.YAML, err = t.document(); err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
 	return &t.result, nil
 }
 
-// translation is an import on its way.
+// translation is the state of one import.
 type translation struct {
 	Options
 	file
 	doc     document
-	refused map[int]bool // lines that coturn doesn't understand either, or that were told
+	handled map[int]bool // line numbers that already have their note, or need none
 	tls     bool         // there is a certificate
 	result  Result
 
@@ -89,27 +88,27 @@ func (t *translation) warn(l line, format string, args ...any) {
 	t.result.Warnings = append(t.result.Warnings, Note{l.number, l.option, fmt.Sprintf(format, args...)})
 }
 
-// refuse says why a line that has a counterpart in general has none.
-func (t *translation) refuse(l line, format string, args ...any) {
-	t.refused[l.number] = true
+// reportLost notes why a line of a translated option has no counterpart.
+func (t *translation) reportLost(l line, format string, args ...any) {
+	t.handled[l.number] = true
 	t.result.Lost = append(t.result.Lost, Note{l.number, l.option, fmt.Sprintf(format, args...)})
 }
 
-// sort puts every line under what becomes of it.
-func (t *translation) sort() {
+// classify notes the outcome of every line that has no note yet.
+func (t *translation) classify() {
 	for _, l := range t.file {
-		f, known := fates[l.option]
+		f, known := outcomes[l.option]
 		note := Note{l.number, l.option, f.text}
 		switch {
-		case t.refused[l.number]:
+		case t.handled[l.number]:
 		case !known:
 			note.Text = "coturn has no such option"
 			t.result.Lost = append(t.result.Lost, note)
-		case isSwitch[l.option] && l.off():
-			// As if it were not there.
-		case f.how == translated:
+		case switches[l.option] && l.off():
+			// The line has no effect.
+		case f.kind == translated:
 			t.result.Translated++
-		case f.how == builtIn:
+		case f.kind == builtIn:
 			t.result.BuiltIn = append(t.result.BuiltIn, note)
 		default:
 			t.result.Lost = append(t.result.Lost, note)
@@ -118,7 +117,7 @@ func (t *translation) sort() {
 	slices.SortStableFunc(t.result.Lost, func(a, b Note) int { return a.Line - b.Line })
 }
 
-// path is a file name of the file as seen from anywhere.
+// path returns the absolute form of a file name in the file.
 func (t *translation) path(name string) string {
 	if filepath.IsAbs(name) || t.Name == "" {
 		return name
@@ -130,48 +129,48 @@ func (t *translation) path(name string) string {
 	return filepath.Join(dir, name)
 }
 
-// number is the value of l, which has to lie between low and high.
+// number returns the value of l. If it is not a number from low to high, number notes that and returns false.
 func (t *translation) number(l line, low, high int64) (int64, bool) {
 	n, err := strconv.ParseInt(l.value, 10, 64)
 	if err != nil || n < low || n > high {
-		t.refuse(l, "%q is no number from %d to %d", l.value, low, high)
+		t.reportLost(l, "%q is not a number from %d to %d", l.value, low, high)
 		return 0, false
 	}
 	return n, true
 }
 
-// certificate takes over a certificate that works.
+// certificate translates the certificate if it can be used.
 func (t *translation) certificate() {
 	cert, hasCert := t.last("cert")
 	key, hasKey := t.last("pkey")
 	if !hasCert && !hasKey {
 		return
 	}
-	no := func(why string) {
+	unusable := func(why string) {
 		for _, l := range append(t.all("cert"), t.all("pkey")...) {
-			t.refuse(l, "%s, so there is no TLS and no DTLS: set tls later", why)
+			t.reportLost(l, "%s, so there is no TLS and DTLS: set tls later", why)
 		}
 	}
 	switch {
 	case !hasCert || !hasKey:
-		no("a certificate needs both cert and pkey")
+		unusable("a certificate needs both cert and pkey")
 	case t.has("pkey-pwd"):
-		no("the key has a password")
+		unusable("the key has a password")
 	default:
-		switch err := t.readable(cert.value, key.value); {
+		switch err := t.checkPair(cert.value, key.value); {
 		case errors.Is(err, fs.ErrPermission):
-			t.warn(key, "%v: run the import as root, and check afterwards", err)
+			t.warn(key, "%v: run the import as root, or check the files yourself", err)
 		case err != nil:
-			no(err.Error())
+			unusable(err.Error())
 			return
 		}
 		t.tls = true
 		t.doc.set("tls", record{{"certificate", t.path(cert.value)}, {"key", t.path(key.value)}},
-			"The user icebox has to be able to read both; the package's certbot hook sees to it.")
+			"The user icebox has to be able to read both files; the package's certbot hook arranges that.")
 	}
 }
 
-func (t *translation) readable(cert, key string) error {
+func (t *translation) checkPair(cert, key string) error {
 	certPEM, err := t.ReadFile(t.path(cert))
 	if err != nil {
 		return err

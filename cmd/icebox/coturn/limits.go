@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// limits translates quotas and bandwidths; 0 is no limit in coturn.
+// limits translates quotas and bandwidths. In coturn, 0 means no limit.
 func (t *translation) limits() {
 	if n, ok := t.quota("user-quota"); ok && n > 0 {
 		t.doc.set("turn.limits.allocations_per_user", n, "")
 	} else if len(t.all("user")) > 0 && !t.usesSecret() {
-		t.doc.set("turn.limits.allocations_per_user", 1<<14, "The file has no user-quota, and all who share a user share its quota.")
+		t.doc.set("turn.limits.allocations_per_user", 1<<14, "The file has no user-quota, but all clients of a user share its quota here.")
 	}
 	if n, ok := t.quota("total-quota"); ok && n > 0 {
 		t.doc.set("turn.limits.allocations", n, "")
@@ -36,7 +36,7 @@ func (t *translation) quota(option string) (int64, bool) {
 	return t.number(l, 0, math.MaxInt32)
 }
 
-// size is n bytes as the configuration takes them.
+// size returns n bytes in the form of the configuration.
 func size(n int64) any {
 	if n <= math.MaxInt32 {
 		return n
@@ -44,7 +44,7 @@ func size(n int64) any {
 	return fmt.Sprintf("%dMiB", n>>20)
 }
 
-// logging translates how much is told.
+// logging translates the log level.
 func (t *translation) logging() {
 	level := ""
 	if t.on("verbose") || t.on("Verbose") {
@@ -57,7 +57,7 @@ func (t *translation) logging() {
 		case "debug", "info", "error":
 			level = v
 		default:
-			t.refuse(l, "want debug, info, warning or error")
+			t.reportLost(l, "want debug, info, warning or error")
 		}
 	}
 	if level != "" {
@@ -65,35 +65,33 @@ func (t *translation) logging() {
 	}
 }
 
-// Ports of loopback that the default configuration has.
+// Ports of the default configuration on loopback.
 const (
 	adminPort = 9641
 	webPort   = 8080
 )
 
-// loopback places what icebox has and coturn hasn't, or has elsewhere, where no
-// TURN listener is.
-func (t *translation) loopback() {
+// loopbackPorts moves the listeners that coturn does not have, or has elsewhere, to ports without a TURN listener.
+func (t *translation) loopbackPorts() {
 	admin := uint16(adminPort)
 	if l, ok := t.last("prometheus-port"); ok {
 		if n, ok := t.number(l, 1, 65535); ok {
 			admin = uint16(n)
 		}
 	}
-	admin = t.free(admin)
+	admin = t.freePort(admin)
 	if admin != adminPort {
 		t.doc.set("admin.address", fmt.Sprintf("127.0.0.1:%d", admin), "")
 	}
-	web := t.free(webPort, admin)
+	web := t.freePort(webPort, admin)
 	if web != webPort {
 		t.doc.set("http.listen", []record{{{"address", fmt.Sprintf("127.0.0.1:%d", web)}}}, "")
-		t.result.Warnings = append(t.result.Warnings, Note{Text: fmt.Sprintf("the pages and signalling are on 127.0.0.1:%d, since %d is taken", web, webPort)})
+		t.result.Warnings = append(t.result.Warnings, Note{Text: fmt.Sprintf("the pages and signalling are on 127.0.0.1:%d, because port %d is taken", web, webPort)})
 	}
 }
 
-// free is the first port from port on that neither a TURN listener nor taken has on
-// loopback.
-func (t *translation) free(port uint16, taken ...uint16) uint16 {
+// freePort returns the first port from port on that is not in taken and has no TURN listener on loopback.
+func (t *translation) freePort(port uint16, taken ...uint16) uint16 {
 	busy := func(l listener) bool {
 		stream := slices.Contains(l.transports, "tcp") || slices.Contains(l.transports, "tls")
 		here := !l.addr.IsValid() || l.addr.IsUnspecified() || l.addr.IsLoopback()

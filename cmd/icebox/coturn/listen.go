@@ -7,12 +7,12 @@ import (
 	"strconv"
 )
 
-// listener is one port and what coturn takes there.
+// listener is one port with the transports that coturn serves on it.
 type listener struct {
-	addr       netip.Addr // zero: all
+	addr       netip.Addr // the zero Addr: every address
 	port       uint16
 	transports []string
-	proxy      bool // clients come through one that sends the PROXY protocol
+	proxy      bool // clients connect through a proxy that sends PROXY headers
 }
 
 func (l listener) String() string {
@@ -35,7 +35,7 @@ func (t *translation) listeners() {
 	if t.tls {
 		encrypted = t.transports("tls", "no-tls", "dtls", "no-dtls")
 	} else if l, ok := t.last("tls-listening-port"); ok {
-		t.warn(l, "there is no certificate, so nobody listens there")
+		t.warn(l, "there is no certificate, so icebox does not listen on this port")
 	}
 	var all []listener
 	add := func(addr netip.Addr, port uint16, transports []string) {
@@ -54,17 +54,17 @@ func (t *translation) listeners() {
 		if at, err := netip.ParseAddrPort(l.value); err == nil && at.Port() != 0 {
 			add(at.Addr().Unmap(), at.Port(), plain)
 		} else {
-			t.refuse(l, "%q is no address with a port", l.value)
+			t.reportLost(l, "%q is not an address with a port", l.value)
 		}
 	}
-	all = t.proxied(all, addrs)
+	all = t.addProxyPort(all, addrs)
 	t.listening = all
 	t.writeListeners(all)
 }
 
 func (t *translation) writeListeners(all []listener) {
 	if len(all) == 0 {
-		t.result.Warnings = append(t.result.Warnings, Note{Text: "every transport is off, so turn.listen is empty: icebox would relay for nobody"})
+		t.result.Warnings = append(t.result.Warnings, Note{Text: "every transport is off, so turn.listen is empty and icebox relays for no client"})
 	}
 	records := []record{}
 	for _, l := range all {
@@ -76,13 +76,13 @@ func (t *translation) writeListeners(all []listener) {
 	}
 	t.doc.set("turn.listen", records, "")
 	if t.tls && len(all) > 0 {
-		t.result.Warnings = append(t.result.Warnings, Note{Text: "coturn takes TLS on the plain port and plain TCP on the TLS port too; " +
-			"icebox takes each on its own: a client whose URI mixes them needs the other port"})
+		t.result.Warnings = append(t.result.Warnings, Note{Text: "coturn accepts TLS on the plain port and plain TCP on the TLS port too. " +
+			"icebox does not: a client whose URI mixes them needs the other port"})
 	}
 }
 
-// proxied adds the port for clients behind a proxy.
-func (t *translation) proxied(all []listener, addrs []netip.Addr) []listener {
+// addProxyPort adds the port for clients behind a proxy.
+func (t *translation) addProxyPort(all []listener, addrs []netip.Addr) []listener {
 	l, ok := t.last("tcp-proxy-port")
 	if !ok {
 		return all
@@ -92,17 +92,17 @@ func (t *translation) proxied(all []listener, addrs []netip.Addr) []listener {
 	case !ok:
 		return all
 	case slices.ContainsFunc(all, func(o listener) bool { return o.port == uint16(n) }):
-		t.refuse(l, "the port is taken by another listener")
+		t.reportLost(l, "the port is taken by another listener")
 		return all
 	}
 	for _, a := range addrs {
 		all = append(all, listener{addr: a, port: uint16(n), transports: []string{"tcp"}, proxy: true})
 	}
-	t.warn(l, "only proxies of http.trusted_proxies are believed, which is loopback unless you set it")
+	t.warn(l, "icebox reads PROXY headers only from http.trusted_proxies, which are loopback addresses by default")
 	return all
 }
 
-// transports are those that no option turns off, given as pairs.
+// transports returns the transports that are not off. pairs has each transport and the option that turns it off.
 func (t *translation) transports(pairs ...string) []string {
 	var on []string
 	for i := 0; i < len(pairs); i += 2 {
@@ -113,14 +113,14 @@ func (t *translation) transports(pairs ...string) []string {
 	return on
 }
 
-// listeningIPs are the addresses to listen on, the zero one for all.
+// listeningIPs returns the addresses to listen on. The zero Addr stands for every address.
 func (t *translation) listeningIPs() []netip.Addr {
 	var addrs []netip.Addr
 	for _, l := range t.all("listening-ip") {
 		a, err := netip.ParseAddr(l.value)
 		switch {
 		case err != nil || a.Zone() != "":
-			t.refuse(l, "%q is no IP address without a zone", l.value)
+			t.reportLost(l, "%q is not an IP address without a zone", l.value)
 		case !slices.Contains(addrs, a.Unmap()):
 			addrs = append(addrs, a.Unmap())
 		}
@@ -135,8 +135,7 @@ func (t *translation) listeningIPs() []netip.Addr {
 	return slices.DeleteFunc(addrs, covered)
 }
 
-// ports are that of the first option, or the default, and that of the second
-// where the file has it.
+// ports returns the port of an option, or the usual one, and the port of the alternative option if the file has that.
 func (t *translation) ports(option, alternative string, usual uint16) []uint16 {
 	ports := []uint16{usual}
 	if l, ok := t.last(option); ok {
@@ -152,7 +151,7 @@ func (t *translation) ports(option, alternative string, usual uint16) []uint16 {
 	return ports
 }
 
-// merge adds l where no other has its port, or else its transports to that one.
+// merge adds l to all. If another listener has its port, merge adds the transports of l to that one.
 func (t *translation) merge(all []listener, l listener) []listener {
 	if len(l.transports) == 0 {
 		return all
@@ -171,7 +170,7 @@ func (t *translation) merge(all []listener, l listener) []listener {
 		if slices.Contains(all[i].transports, "tls") && slices.Contains(all[i].transports, "tcp") {
 			all[i].transports = slices.DeleteFunc(slices.Clone(all[i].transports), func(s string) bool { return s == "tcp" })
 			t.result.Warnings = append(t.result.Warnings, Note{Text: "port " + strconv.Itoa(int(l.port)) +
-				" is both the plain and the TLS port: icebox takes TLS there and no plain TCP"})
+				" is both the plain and the TLS port: icebox serves TLS there, but no plain TCP"})
 		}
 		return all
 	}
@@ -185,7 +184,7 @@ func (t *translation) relay() {
 		a, err := netip.ParseAddr(l.value)
 		switch {
 		case err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast():
-			t.refuse(l, "%q is no IP address to relay from", l.value)
+			t.reportLost(l, "%q is not an IP address to relay from", l.value)
 		case !slices.Contains(addrs, a.Unmap().String()):
 			addrs = append(addrs, a.Unmap().String())
 		}
@@ -197,7 +196,7 @@ func (t *translation) relay() {
 				addrs = append(addrs, a.String())
 			}
 		}
-		why = "coturn relays from its listening addresses when none is named."
+		why = "coturn relays from its listening addresses if the file names no others."
 	}
 	if len(addrs) > 0 {
 		t.doc.set("turn.relay_addresses", addrs, why)
@@ -221,12 +220,12 @@ func (t *translation) relayPorts() {
 	}
 	if low < 1024 {
 		l, _ := t.last("min-port")
-		t.warn(l, "ports below 1024 are for services: the range starts at 1024")
+		t.warn(l, "ports below 1024 are for services, so the range starts at 1024")
 		low = 1024
 	}
 	if high < low {
 		l, _ := t.last("max-port")
-		t.refuse(l, "%d-%d is no range: the usual one is used", low, high)
+		t.reportLost(l, "%d-%d is not a range, so the default range is used", low, high)
 		return
 	}
 	t.doc.set("turn.relay_ports", fmt.Sprintf("%d-%d", low, high), "")

@@ -30,7 +30,7 @@ func parseSpan(text string) (span, error) {
 	return span{first, last}, nil
 }
 
-// without is s less every one of the others.
+// without returns the parts of s that are in none of the others.
 func (s span) without(others []span) []span {
 	left := []span{s}
 	for _, o := range others {
@@ -57,7 +57,7 @@ func (s span) minus(o span) []span {
 	return left
 }
 
-// prefixes are the fewest that hold s and nothing else.
+// prefixes returns the smallest set of prefixes that have exactly the addresses of s.
 func (s span) prefixes() []netip.Prefix {
 	var all []netip.Prefix
 	for at := s.first; at.IsValid() && !s.last.Less(at); {
@@ -75,7 +75,7 @@ func (s span) prefixes() []netip.Prefix {
 	return all
 }
 
-// lastOf is the highest address of p.
+// lastOf returns the highest address of p.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
@@ -85,7 +85,7 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// peers translates which peers clients may send to.
+// peers translates the rules about peers.
 func (t *translation) peers() {
 	allowed, denied := t.spans("allowed-peer-ip"), t.spans("denied-peer-ip")
 	var rules []record
@@ -106,12 +106,12 @@ func (t *translation) peers() {
 		add("allow", s)
 	}
 	if len(rules) > 0 {
-		t.doc.set("turn.peers", rules, "What coturn both denied and allowed is allowed.")
+		t.doc.set("turn.peers", rules, "Peers that coturn both denied and allowed are allowed.")
 	}
 	private := span{netip.MustParseAddr("10.0.0.0"), netip.MustParseAddr("10.255.255.255")}
 	if len(private.without(append(allowed, denied...))) > 0 {
-		t.result.Warnings = append(t.result.Warnings, Note{Text: "coturn relays to private addresses unless they are denied; icebox doesn't. If clients are to reach " +
-			"a media server at one, allow it in turn.peers, such as {allow: 10.0.0.5}"})
+		t.result.Warnings = append(t.result.Warnings, Note{Text: "coturn relays to private addresses unless they are denied. icebox does not. If clients need to reach " +
+			"a media server at a private address, allow that in turn.peers, such as {allow: 10.0.0.5}"})
 	}
 }
 
@@ -120,7 +120,7 @@ func (t *translation) spans(option string) []span {
 	for _, l := range t.all(option) {
 		s, err := parseSpan(l.value)
 		if err != nil {
-			t.refuse(l, "%q: %v", l.value, err)
+			t.reportLost(l, "%q: %v", l.value, err)
 			continue
 		}
 		all = append(all, s)
@@ -128,7 +128,7 @@ func (t *translation) spans(option string) []span {
 	return all
 }
 
-// externalIP translates the public sides of a NAT.
+// externalIP translates the public addresses of a NAT.
 func (t *translation) externalIP() {
 	var records []record
 	var seen []netip.Addr
@@ -147,13 +147,13 @@ func (t *translation) externalIP() {
 		}
 		switch {
 		case err != nil:
-			t.refuse(l, "want PUBLIC or PUBLIC/PRIVATE addresses and no names")
+			t.reportLost(l, "want PUBLIC or PUBLIC/PRIVATE, with addresses instead of names")
 		case !hostAddr(public) || !hostAddr(private) || public.Is4() != private.Is4():
-			t.refuse(l, "want two addresses of one family that a host can have for others")
+			t.reportLost(l, "want two unicast addresses of one family")
 		case slices.Contains(seen, public) || both && slices.Contains(seen, private) && private != public:
-			t.refuse(l, "an address is there twice")
+			t.reportLost(l, "an address occurs twice")
 		case !both && bare[family]:
-			t.refuse(l, "with several public addresses each needs its private one")
+			t.reportLost(l, "each of several public addresses needs its private address")
 		case !both:
 			bare[family] = true
 			seen, records = append(seen, public), append(records, record{{"public", public.String()}})

@@ -2,24 +2,23 @@ package coturn
 
 import "maps"
 
-// how says what becomes of an option.
-type how int
+// outcomeKind is the kind of an outcome.
+type outcomeKind int
 
 const (
-	translated how = iota // the import writes its counterpart
-	builtIn               // icebox does so anyway, or has no need of it
-	lost                  // there is no counterpart
+	translated outcomeKind = iota // the import writes its counterpart
+	builtIn                       // icebox does that anyway, or does not need it
+	lost                          // there is no counterpart
 )
 
-// fate is what becomes of an option and why. The text of a translated one is
-// the key it becomes.
-type fate struct {
-	how  how
+// outcome is the result of the import for an option. The text is the reason, or, for a translated option, its key in icebox.
+type outcome struct {
+	kind outcomeKind
 	text string
 }
 
-// isSwitch are the options that are on or off. One that is off says nothing.
-var isSwitch = set(
+// switches are the options that are on or off. A switch that is off has no effect.
+var switches = set(
 	"Verbose", "allow-loopback-peers", "check-origin-consistency", "cli", "daemon", "dh1066", "dh566", "drop-invalid-packets",
 	"drop-invalid-packets-log", "dtls", "fingerprint", "include-reason-string", "keep-address-family", "log-binding", "lt-cred-mech",
 	"mobility", "multiplex-peer", "new-log-timestamp", "no-auth", "no-auth-pings", "no-cli", "no-dtls", "no-dynamic-ip-list",
@@ -39,17 +38,17 @@ func set(names ...string) map[string]bool {
 	return all
 }
 
-// fates has every option of coturn 4.6.1 and 4.17.1.
-var fates = func() map[string]fate {
-	all := make(map[string]fate)
-	for _, part := range []map[string]fate{kept, network, accounts, encryption, operation} {
+// outcomes has every option of coturn 4.6.1 and 4.17.1.
+var outcomes = func() map[string]outcome {
+	all := make(map[string]outcome)
+	for _, part := range []map[string]outcome{translatedOptions, network, accounts, encryption, operation} {
 		maps.Copy(all, part)
 	}
 	return all
 }()
 
-// kept are the options that have a counterpart.
-var kept = map[string]fate{
+// translatedOptions are the options that have a counterpart.
+var translatedOptions = map[string]outcome{
 	"listening-port":         {translated, "turn.listen"},
 	"tls-listening-port":     {translated, "turn.listen"},
 	"alt-listening-port":     {translated, "turn.listen"},

@@ -19,7 +19,7 @@ type record []pair
 // setting is one key of the configuration.
 type setting struct {
 	path    string
-	value   any // what a pair holds, record or []record
+	value   any // as in a pair, or a record or []record
 	comment string
 }
 
@@ -29,14 +29,14 @@ func (d *document) set(path string, value any, comment string) {
 	*d = append(*d, setting{path, value, comment})
 }
 
-// order is that of the shipped example.
+// order has the keys in the order of the shipped example.
 var order = []string{
 	"external_ip", "log.level", "tls", "turn.realm", "turn.listen", "turn.relay_ports", "turn.relay_addresses", "turn.users", "turn.peers",
 	"turn.limits.allocations_per_user", "turn.limits.allocations", "turn.limits.bandwidth", "turn.limits.bandwidth_per_allocation",
 	"credentials.secrets", "http.listen", "admin.address",
 }
 
-// document is the configuration as text, with what is lost at its end.
+// document returns the configuration as text. Comments at its end list the lines without a counterpart.
 func (t *translation) document() ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, path := range order {
@@ -62,7 +62,7 @@ func (t *translation) document() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// oneLine keeps a comment a comment.
+// oneLine replaces characters that would end a comment.
 func oneLine(r rune) rune {
 	if r < ' ' || r == 0x7F || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xFEFF {
 		return ' '
@@ -70,7 +70,7 @@ func oneLine(r rune) rune {
 	return r
 }
 
-// insert puts s below root, whose records it makes on the way.
+// insert adds s below root and makes the records of its path.
 func (s setting) insert(root *yaml.Node) {
 	names := strings.Split(s.path, ".")
 	for _, name := range names[:len(names)-1] {
@@ -83,7 +83,7 @@ func (s setting) insert(root *yaml.Node) {
 	root.Content = append(root.Content, key, node(s.value))
 }
 
-// child is the record called name in n.
+// child returns the record called name in n, and makes it if it does not exist.
 func child(n *yaml.Node, name string) *yaml.Node {
 	for i := 0; i < len(n.Content); i += 2 {
 		if n.Content[i].Value == name {
@@ -124,7 +124,7 @@ func node(v any) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
 }
 
-// text is a string, quoted where YAML would read anything else.
+// text returns a string node, quoted if YAML would otherwise read something else.
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	var plain any
