@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// pkg is what `go list` says of a package.
+// pkg is a package in the output of `go list`.
 type pkg struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
@@ -35,7 +35,7 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-// The arrows between packages go one way. Each edge that may not be has its reason.
+// TestArrows: imports between packages go one way. Each forbidden import has its reason.
 func TestArrows(t *testing.T) {
 	forbidden := []struct{ from, to, reason string }{
 		{"icebox/turnserver/limit", "icebox/turnserver", "limits on strangers are a leaf without I/O"},
@@ -43,20 +43,20 @@ func TestArrows(t *testing.T) {
 		{"icebox/signal", "icebox/turnserver", "the relay and the hub are joined in cmd/icebox/daemon alone"},
 		{"icebox/turnserver", "icebox/config", "the relay takes Options and Limits and does not know the file"},
 		{"icebox/signal", "icebox/config", "the hub takes Options and Limits and does not know the file"},
-		{"icebox/config", "icebox/turnserver", "the file's shape must not follow from how the relay is built"},
-		{"icebox/config", "icebox/signal", "the file's shape must not follow from how the hub is built"},
-		{"icebox/config", "icebox/cmd", "commands use packages, not the other way"},
-		{"icebox/turnserver", "icebox/cmd", "commands use packages, not the other way"},
-		{"icebox/signal", "icebox/cmd", "commands use packages, not the other way"},
+		{"icebox/config", "icebox/turnserver", "the form of the file must not depend on how the relay is built"},
+		{"icebox/config", "icebox/signal", "the form of the file must not depend on how the hub is built"},
+		{"icebox/config", "icebox/cmd", "commands import packages, not the other way round"},
+		{"icebox/turnserver", "icebox/cmd", "commands import packages, not the other way round"},
+		{"icebox/signal", "icebox/cmd", "commands import packages, not the other way round"},
 		{"icebox/turnserver/wire", "icebox/turnserver", "the codec is a leaf"},
 		{"icebox/turnserver/credential", "icebox/turnserver", "credentials are a leaf without I/O"},
 		{"icebox/turnserver/peer", "icebox/turnserver", "the peer policy is a leaf without I/O"},
 		{"icebox/turnserver/flow", "icebox/turnserver", "forwarding state is a leaf"},
-		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets know nothing of TURN"},
-		{"icebox/turnserver/streamio", "icebox/turnserver", "streams know nothing of TURN"},
+		{"icebox/turnserver/packetio", "icebox/turnserver", "sockets do not know TURN"},
+		{"icebox/turnserver/streamio", "icebox/turnserver", "streams do not know TURN"},
 		{"icebox/turnserver/dtlsgate", "icebox/turnserver", "the gate is a leaf without I/O"},
-		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never meets what the front reads"},
-		{"icebox/signal/broker", "icebox/signal", "who holds which name has nothing to do with protocols"},
+		{"icebox/turnserver/engine", "icebox/turnserver", "the state machine never sees unvalidated input"},
+		{"icebox/signal/broker", "icebox/signal", "the broker assigns names for any protocol"},
 		{"icebox/signal/rawjson", "icebox/signal", "reading JSON is a leaf"},
 		{"icebox/signal/websocket", "icebox/signal/protocol", "a connection carries any protocol"},
 		{"icebox/signal/protocol/classic", "icebox/signal/protocol", "protocols are isolated from one another"},
@@ -82,7 +82,7 @@ func TestArrows(t *testing.T) {
 		{"icebox/cmd/iceload", "icebox/config", "a load generator measures any server"},
 		{"icebox/cmd/iceload", "icebox/cmd/icebox", "a load generator measures any server"},
 	}
-	// Packages of its own tree that a package below it may import after all.
+	// Exceptions: packages of its own tree that a leaf may import.
 	except := map[[2]string]bool{
 		{"icebox/turnserver/streamio", "icebox/turnserver/packetio"}: true, // both move bytes, and share packets and system calls
 	}
@@ -106,14 +106,14 @@ func TestArrows(t *testing.T) {
 
 func below(p, root string) bool { return p == root || strings.HasPrefix(p, root+"/") }
 
-// What one room alone may import, tests aside.
+// TestOneDoor: only one package, or the packages below it, may import these, except in tests.
 func TestOneDoor(t *testing.T) {
 	doors := []struct{ from, to, reason string }{
-		{"icebox/turnserver/engine", "github.com/pion/turn/v3", "Pion sees only what the front has validated; nobody else may hand it a byte"},
+		{"icebox/turnserver/engine", "github.com/pion/turn/v3", "Pion sees only bytes that the front has validated"},
 		{"icebox/config", "github.com/spf13/viper", "one package reads the configuration"},
 		{"icebox/cmd", "github.com/spf13/cobra", "only commands have a command line"},
 		{"icebox/cmd/icebox", "github.com/prometheus/client_golang/prometheus/promhttp", "components register metrics, the daemon serves them"},
-		{"icebox/cmd/icebox/daemon", "icebox/signal/gateway", "the front door knows the rooms, no room knows the front door"},
+		{"icebox/cmd/icebox/daemon", "icebox/signal/gateway", "only the daemon puts the gateway in front of the hub"},
 		{"icebox/cmd/icebox/daemon", "icebox/signal/protocol/classic", "only the daemon joins protocols to the gateway"},
 		{"icebox/cmd/icebox/daemon", "icebox/signal/protocol/peerjs", "only the daemon joins protocols to the gateway"},
 		{"icebox/cmd/icebox/daemon", "icebox/signal/protocol/pocketbase", "only the daemon joins protocols to the gateway"},
@@ -138,33 +138,33 @@ func TestOneDoor(t *testing.T) {
 	}
 }
 
-// Nobody's favourite: packages that are named for nothing.
+// TestPackageNames: the name of a package says what it does.
 func TestPackageNames(t *testing.T) {
 	for _, p := range list(t) {
 		switch path.Base(p.ImportPath) {
 		case "util", "utils", "common", "helpers", "types", "defs", "misc", "shared":
-			t.Errorf("%s says nothing about what is in it", p.ImportPath)
+			t.Errorf("the name of %s does not say what the package does", p.ImportPath)
 		}
 	}
 }
 
-// Every direct dependency of this module is here with its reason; a new one needs one too.
+// TestDependencies: every direct dependency of this module has a reason.
 func TestDependencies(t *testing.T) {
 	reasons := map[string]string{
-		"github.com/golang-jwt/jwt/v5":        "JSON Web Tokens: signatures and times are not for writing anew",
-		"github.com/google/go-cmp":            "tests: differences of configurations one can read",
+		"github.com/golang-jwt/jwt/v5":        "JSON Web Tokens: signatures and times are too easy to get wrong",
+		"github.com/google/go-cmp":            "tests: readable differences between configurations",
 		"github.com/gorilla/websocket":        "WebSocket for signalling (fixed by the design)",
-		"github.com/pion/dtls/v3":             "DTLS for TURN clients; v2, which Pion's TURN v3 brings, is no longer mended",
-		"github.com/pion/logging":             "the logger interface that Pion's packages ask for",
+		"github.com/pion/dtls/v3":             "DTLS for TURN clients; v2, which Pion's TURN v3 depends on, gets no fixes any more",
+		"github.com/pion/logging":             "the logger interface of Pion's packages",
 		"github.com/pion/stun/v2":             "the codec of the TURN state machine (fixed by the design)",
 		"github.com/pion/turn/v3":             "the TURN state machine (fixed by the design)",
 		"github.com/prometheus/client_golang": "metrics",
 		"github.com/spf13/cobra":              "the command line",
-		"github.com/spf13/pflag":              "flags as cobra has them",
+		"github.com/spf13/pflag":              "the flags of cobra's commands",
 		"github.com/spf13/viper":              "merging file, environment and flags (fixed by the design)",
-		"go.uber.org/goleak":                  "tests: no goroutine is left",
+		"go.uber.org/goleak":                  "tests: no goroutine is left running",
 		"go.yaml.in/yaml/v3":                  "the node tree, for errors that name key and line",
-		"golang.org/x/crypto":                 "ACME: the client that autocert is made of, without autocert, which keeps the authority's reasons to itself; bcrypt: what passwords are kept as",
+		"golang.org/x/crypto":                 "ACME: the client below autocert, because autocert hides the authority's reasons; bcrypt: the hash of stored passwords",
 		"golang.org/x/sys":                    "socket options that the standard library lacks",
 	}
 	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
@@ -179,6 +179,6 @@ func TestDependencies(t *testing.T) {
 		delete(reasons, d)
 	}
 	for d := range reasons {
-		t.Errorf("%s has a reason, but is no direct dependency", d)
+		t.Errorf("%s has a reason, but is not a direct dependency", d)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"icebox/cmd/icebox/statedir"
 )
 
-// newCertificate makes one for 127.0.0.1 and returns the file that has it with
-// its key, and its serial number.
+// newCertificate makes a certificate for 127.0.0.1. It returns the file that has the certificate and its key, and the serial
+// number.
 func newCertificate(t *testing.T) (file, serial string) {
 	t.Helper()
 	d, err := statedir.Open(t.TempDir(), slog.New(slog.DiscardHandler))
@@ -64,7 +64,7 @@ func dialDTLS(t *testing.T, addr string) *dtls.Conn {
 	return c
 }
 
-// datagrams makes a PacketConn of a connection that keeps messages apart.
+// datagrams is a net.PacketConn on a connection that preserves message boundaries.
 type datagrams struct{ net.Conn }
 
 func (d datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
@@ -74,7 +74,7 @@ func (d datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (d datagrams) WriteTo(b []byte, _ net.Addr) (int, error) { return d.Write(b) }
 
-// relink points a symbolic link elsewhere, as certbot does.
+// relink changes the target of a symbolic link, as certbot does.
 func relink(t *testing.T, link, target string) {
 	t.Helper()
 	if err := os.Symlink(target, link+".new"); err != nil {
@@ -85,8 +85,8 @@ func relink(t *testing.T, link, target string) {
 	}
 }
 
-// A certificate that is renewed under live calls is served over HTTPS, TURN over TLS and DTLS within seconds, and
-// the calls lose nothing.
+// TestRenewalUnderLiveCalls: when the certificate is renewed, HTTPS, TURN over TLS and DTLS serve the new one within seconds, and
+// calls lose no packet.
 func TestRenewalUnderLiveCalls(t *testing.T) {
 	first, before := newCertificate(t)
 	second, after := newCertificate(t)

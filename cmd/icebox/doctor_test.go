@@ -9,7 +9,7 @@ import (
 	"icebox/cmd/icebox/doctor"
 )
 
-// findings are what `icebox doctor --json` prints.
+// findings returns the output of `icebox doctor --json`.
 func findings(t *testing.T, h home) (byCheck map[string][]doctor.Finding, status int) {
 	t.Helper()
 	got := icebox(t, nil, h.args("doctor", "--json")...)
@@ -24,7 +24,7 @@ func findings(t *testing.T, h home) (byCheck map[string][]doctor.Finding, status
 	return byCheck, got.status
 }
 
-// The doctor has a daemon relay to itself over each transport.
+// TestDoctorRelays: the doctor relays a packet over each transport.
 func TestDoctorRelays(t *testing.T) {
 	plain, secure := freePort(t), freePort(t)
 	h := newHome(t, fmt.Sprintf(`
@@ -40,16 +40,16 @@ admin: {address: "127.0.0.1:0"}
 	}
 	serve(t, h)
 	found, _ := findings(t, h)
-	var told []string
+	var texts []string
 	for _, f := range found["relay"] {
-		told = append(told, f.Text)
+		texts = append(texts, f.Text)
 		if f.Level != doctor.OK {
 			t.Errorf("%+v", f)
 		}
 	}
 	for i, want := range []string{"udp", "tcp", "tls", "dtls"} {
-		if i >= len(told) || !strings.HasPrefix(told[i], "TURN over "+want+" at 127.0.0.1:") {
-			t.Errorf("no word of %s in %q", want, told)
+		if i >= len(texts) || !strings.HasPrefix(texts[i], "TURN over "+want+" at 127.0.0.1:") {
+			t.Errorf("no finding about %s in %q", want, texts)
 		}
 	}
 	for _, f := range append(found["daemon"], found["ports"]...) {

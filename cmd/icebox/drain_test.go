@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// beside runs an icebox command while the test goes on.
-func beside(t *testing.T, args ...string) (out *output, status func() int) {
+// startCommand starts an icebox command. status waits until it has ended.
+func startCommand(t *testing.T, args ...string) (out *output, status func() int) {
 	t.Helper()
 	out = new(output)
 	var stderr bytes.Buffer
@@ -34,7 +34,7 @@ func beside(t *testing.T, args ...string) (out *output, status func() int) {
 	}
 }
 
-// icebox drain waits for the last call, says how many are left, and ends the daemon.
+// TestDrainCommand: icebox drain prints how many calls are left, and ends the daemon after the last one.
 func TestDrainCommand(t *testing.T) {
 	h := newHome(t, withUser("alice")+"shutdown: {drain: 1ms, alternate_servers: [\"203.0.113.9:3478\"]}\n")
 	p := serve(t, h)
@@ -43,8 +43,8 @@ func TestDrainCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, status := beside(t, h.args("drain", "--within", "1h")...)
-	p.told("STOPPING=1")
+	out, status := startCommand(t, h.args("drain", "--within", "1h")...)
+	p.awaitNotify("STOPPING=1")
 	p.find(`draining the relay" sessions=1`)
 	if got := icebox(t, nil, h.args("reload")...); got.status != 1 || got.stderr != "icebox: icebox is stopping\n" {
 		t.Errorf("reload of a stopping daemon: status %d, %q", got.status, got.stderr)
@@ -52,7 +52,7 @@ func TestDrainCommand(t *testing.T) {
 	_, second, err := allocate(t, udpClient(t), addr, "alice", "secret")
 	second()
 	if _, metrics := get(t, p.admin()+"/metrics"); err == nil || !strings.Contains(metrics, `icebox_turn_error_responses_total{code="300"} 1`) {
-		t.Errorf("a newcomer got %v, want 300 Try Alternate", err)
+		t.Errorf("a new client got %v, want 300 Try Alternate", err)
 	}
 	release()
 	if code := p.exit(); code != 0 {
@@ -63,7 +63,7 @@ func TestDrainCommand(t *testing.T) {
 	}
 }
 
-// systemctl stop does not wait an hour because of an earlier icebox drain.
+// TestStopShortensADrain: systemctl stop does not wait for the deadline of an earlier icebox drain.
 func TestStopShortensADrain(t *testing.T) {
 	h := newHome(t, withUser("alice")+"shutdown: {drain: 50ms}\n")
 	p := serve(t, h)
@@ -72,9 +72,9 @@ func TestStopShortensADrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	_, status := beside(t, h.args("drain", "--within", "1h")...)
+	_, status := startCommand(t, h.args("drain", "--within", "1h")...)
 	p.find(`draining the relay" sessions=1`)
-	p.signal(syscall.SIGHUP) // is no second signal
+	p.signal(syscall.SIGHUP) // does not count as a second signal
 	p.signal(syscall.SIGTERM)
 	if code := p.exit(); code != 0 {
 		t.Errorf("the daemon's status is %d", code)

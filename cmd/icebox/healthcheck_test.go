@@ -30,7 +30,7 @@ func TestHealthcheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGTERM)
-	p.told("STOPPING=1")
+	p.awaitNotify("STOPPING=1")
 	p.find(`draining the relay" sessions=1`)
 	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 0 || got.stdout != "draining, sessions left: 1\n" {
 		t.Errorf("while it drains: status %d, %q %q", got.status, got.stdout, got.stderr)
@@ -38,11 +38,11 @@ func TestHealthcheck(t *testing.T) {
 	release()
 	p.exit()
 	if got := icebox(t, nil, h.args("healthcheck")...); got.status != 1 || !strings.Contains(got.stderr, "not running") {
-		t.Errorf("after the end: status %d, %q", got.status, got.stderr)
+		t.Errorf("after the daemon ended: status %d, %q", got.status, got.stderr)
 	}
 }
 
-// Who may not read the state directory asks where the configuration says.
+// TestHealthcheckWithoutTheState: a user who may not read the state directory asks the configured address.
 func TestHealthcheckWithoutTheState(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestNoSleep finds tests that wait for time to pass instead of for what they wait for. In a testing/synctest bubble
-// time.Sleep is how a test moves the clock, so files that use one may.
+// TestNoSleep finds tests that sleep instead of waiting for a condition. In a testing/synctest bubble, time.Sleep moves the clock,
+// so files that use a bubble may call it.
 func TestNoSleep(t *testing.T) {
 	const sleep, bubble = "time." + "Sleep(", `"testing/synctest"`
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {

@@ -24,8 +24,8 @@ func TestExitStatus(t *testing.T) {
 		env    []string
 		args   []string
 		status int
-		stderr string // whole, without "icebox: "
-		stdout string // a part
+		stderr string // all of it, without "icebox: "
+		stdout string // a part of it
 	}{
 		"help":    {nil, nil, 0, "", "Usage:"},
 		"version": {nil, []string{"version"}, 0, "", "icebox "},
@@ -58,7 +58,7 @@ func TestExitStatus(t *testing.T) {
 	}
 	for _, h := range []home{good, bad} {
 		if _, err := os.Stat(h.state); !os.IsNotExist(err) {
-			t.Errorf("%s was made by a command that should make nothing", h.state)
+			t.Errorf("a command made %s, but should make nothing", h.state)
 		}
 	}
 }
@@ -101,18 +101,18 @@ func TestServeAndStop(t *testing.T) {
 				t.Errorf("the secret: %v, %v", info, err)
 			}
 			p.signal(s)
-			p.told("STOPPING=1")
+			p.awaitNotify("STOPPING=1")
 			if status := p.exit(); status != 0 {
 				t.Errorf("status %d", status)
 			}
 			if !strings.Contains(p.out.String(), "msg=stopped") {
-				t.Errorf("no farewell in\n%s", p.out.String())
+				t.Errorf("the log does not end with stopped:\n%s", p.out.String())
 			}
 		})
 	}
 }
 
-// The banner must be enough to see the daemon work.
+// TestBanner: the banner has everything that a user needs to try the daemon.
 func TestBanner(t *testing.T) {
 	h := newHome(t, "public_host: turn.example.org\n"+ephemeral)
 	p := serve(t, h)
@@ -131,7 +131,7 @@ func TestBanner(t *testing.T) {
 	}
 }
 
-func TestOpenAccessIsWarnedAbout(t *testing.T) {
+func TestOpenAccessWarning(t *testing.T) {
 	h := newHome(t, strings.Replace(ephemeral, `http:
   listen: [{address: "127.0.0.1:0"}]`, `http:
   listen: [{address: "0.0.0.0:0"}]`, 1))

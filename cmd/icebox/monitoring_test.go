@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// series are the metrics of a daemon: for each name, each label's values.
+// series has the metrics of a daemon: for each name, the values of each label.
 type series map[string]map[string][]string
 
 var (
@@ -21,7 +21,7 @@ var (
 	grouping = regexp.MustCompile(`\bby \(([^)]*)\)`)
 )
 
-// scraped are the series of a daemon with everything on.
+// scraped returns the series of a daemon with TLS.
 func scraped(t *testing.T) series {
 	p := serve(t, newHome(t, "tls: self-signed\n"+ephemeral))
 	_, text := get(t, p.admin()+"/metrics")
@@ -37,10 +37,10 @@ func scraped(t *testing.T) series {
 	return all
 }
 
-// given by Prometheus to every series.
+// targetLabels are the labels that Prometheus adds to every series.
 var targetLabels = []string{"instance", "job"}
 
-// check reports every name in a PromQL expression that no daemon has.
+// check reports every name in a PromQL expression that the daemon does not have.
 func (s series) check(t *testing.T, where, expr string) {
 	t.Helper()
 	found := metric.FindAllStringSubmatch(expr, -1)
@@ -77,7 +77,7 @@ func (s series) check(t *testing.T, where, expr string) {
 	}
 }
 
-// Every metric, label and value that the alerts and the dashboard name is there from the first scrape on.
+// TestMonitoringNamesWhatExists: every metric, label and value in the alerts and the dashboard exists from the first scrape on.
 func TestMonitoringNamesWhatExists(t *testing.T) {
 	have := scraped(t)
 	t.Run("alerts", func(t *testing.T) {

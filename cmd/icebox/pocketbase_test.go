@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// withPocketBase is the ephemeral configuration with the protocol, and these users or others.
+// withPocketBase returns the ephemeral configuration with the protocol and the given users.
 func withPocketBase(who string) string {
 	return strings.Replace(ephemeral, `[{address: "127.0.0.1:0"}]
 admin`, `[{address: "127.0.0.1:0", protocols: [{protocol: pocketbase, path: /pb}]}]
 admin`, 1) + "signal: {access: key, keys: [{name: web, key: 0123456789abcdef}], pocketbase: {" + who + "}}\n"
 }
 
-// asPage sends a request as PocketBase's SDK does in the tutorial's page, and returns the answer and what is in its body.
+// asPage sends a request as PocketBase's SDK does in the tutorial's page, and returns the response and its body.
 func (p *process) asPage(method, path, token, body string) (*http.Response, map[string]any) {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), method, p.pages()+path, strings.NewReader(body))
@@ -43,8 +43,8 @@ func (p *process) asPage(method, path, token, body string) (*http.Response, map[
 	return resp, o
 }
 
-// The tutorial's page by the daemon: it signs in, gets STUN alone, and hears events; the one line more gets it a relay that works. A reload
-// takes users away, and a shutdown ends streams.
+// TestPocketBase: the tutorial's page signs in, gets a STUN server, and receives events. With one more request it gets a TURN server that
+// works. A reload removes users, and a shutdown ends streams.
 func TestPocketBase(t *testing.T) {
 	h := newHome(t, withPocketBase("users: [{identity: al, password: open sesame}]"))
 	p := serve(t, h)
@@ -72,7 +72,7 @@ func TestPocketBase(t *testing.T) {
 	secret, _ := ice["password"].(string)
 	_, release, err := allocate(t, udpClient(t), addr, username, secret)
 	if err != nil {
-		t.Errorf("no relay with %v: %v", ice, err)
+		t.Errorf("cannot relay with %v: %v", ice, err)
 	}
 	release()
 
@@ -100,7 +100,7 @@ func TestPocketBase(t *testing.T) {
 	}
 	p.signal(syscall.SIGTERM)
 	if _, err := io.Copy(io.Discard, events); err != nil {
-		t.Errorf("a stopping daemon left its stream with %v", err)
+		t.Errorf("a stopping daemon ended the stream with %v", err)
 	}
 	if status := p.exit(); status != 0 {
 		t.Errorf("status %d", status)
@@ -112,7 +112,7 @@ func TestPocketBase(t *testing.T) {
 	}
 }
 
-// A password from a file, next to the configuration.
+// TestPocketBasePasswordFile: a password may be in a file beside the configuration.
 func TestPocketBasePasswordFile(t *testing.T) {
 	h := newHome(t, withPocketBase("users: [{identity: al, file: al.password}]"))
 	h2 := home{filepath.Join(filepath.Dir(h.config), "al.password"), h.state}

@@ -14,7 +14,7 @@ import (
 	"github.com/pion/turn/v3"
 )
 
-// freePort is a port of 127.0.0.1 that was free for TCP a moment ago: a shared port can't be chosen by the kernel.
+// freePort returns a port of 127.0.0.1 that was just free for TCP. The kernel cannot choose a port that two listeners share.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,7 +25,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// Pages over HTTP/2, signalling, and TURN over TLS, DTLS and UDP, all on one port.
+// TestOnePort: pages over HTTP/2, signalling, and TURN over TLS, DTLS and UDP work on one port.
 func TestOnePort(t *testing.T) {
 	port := freePort(t)
 	h := newHome(t, fmt.Sprintf(`
@@ -61,21 +61,21 @@ shutdown: {drain: 10ms}
 		c.hangUp()
 	}
 	if _, body := get(t, p.admin()+"/metrics"); !strings.Contains(body, `icebox_http_shared_connections_total{kind="turn"} 2`) {
-		t.Error("the metric does not know of two TURN connections")
+		t.Error("the metric does not count two TURN connections")
 	}
 	p.signal(syscall.SIGTERM)
-	if status := p.exit(); status != 0 { // with connections of all kinds
+	if status := p.exit(); status != 0 { // connections of all kinds are still open
 		t.Errorf("status %d", status)
 	}
 }
 
-// What a proxy sends for a client at 203.0.113.9:33333, in both versions.
+// The headers of a proxy for a client at 203.0.113.9:33333, in both versions.
 const (
 	header1 = "PROXY TCP4 203.0.113.9 127.0.0.1 33333 443\r\n"
 	header2 = "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\x7f\x00\x00\x01\x82\x35\x01\xbb"
 )
 
-// fromProxy connects as a proxy does, and shakes hands over TLS if asked to.
+// fromProxy connects as a proxy does. If secure, the connection uses TLS.
 func fromProxy(t *testing.T, addr, header string, secure bool) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -91,7 +91,7 @@ func fromProxy(t *testing.T, addr, header string, secure bool) net.Conn {
 	return c
 }
 
-// Behind a proxy that speaks the PROXY protocol, answers and logs show the client, over TCP, TLS and a shared port.
+// TestProxyProtocol: behind a proxy with the PROXY protocol, responses and the log have the client's address, over TCP, TLS and a shared port.
 func TestProxyProtocol(t *testing.T) {
 	port := freePort(t)
 	h := newHome(t, fmt.Sprintf(`
@@ -112,7 +112,7 @@ shutdown: {drain: 10ms}
 `, port))
 	p := serve(t, h)
 	p.find(`turns:turn\.example\.org:443\?transport=tcp`)
-	p.find(`anyone who reaches http\.listen\[1\]`) // though it is on loopback
+	p.find(`anyone who reaches http\.listen\[1\]`) // although it listens on loopback
 	shared := fmt.Sprintf("127.0.0.1:%d", port)
 	for transport, c := range map[string]struct {
 		addr, header string
@@ -149,9 +149,9 @@ shutdown: {drain: 10ms}
 		p.find(`msg="client connected".* addr=203\.0\.113\.9`)
 		_ = c.Close()
 	}
-	// Nobody is believed without a header, and the daemon lives on.
+	// A connection without a header is closed, and the daemon keeps running.
 	if _, _, err := connect(t, "ws://"+plain+"/ws", nil); err == nil {
-		t.Error("a trusted proxy without a header got in")
+		t.Error("a trusted proxy connected without a header")
 	}
 	p.find("a trusted proxy sent no valid PROXY header")
 	p.signal(syscall.SIGTERM)

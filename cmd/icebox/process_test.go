@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what should happen soon.
+// patience is how long a test waits for a condition.
 const patience = 20 * time.Second
 
-// binary is the real icebox, built with buildFlags.
+// binary is the path of the icebox binary, built with buildFlags.
 var (
 	binary     string
 	buildFlags []string
@@ -45,7 +45,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// ephemeral is a configuration that takes no fixed port.
+// ephemeral is a configuration without fixed ports.
 const ephemeral = `
 turn:
   listen: [{address: "127.0.0.1:0"}]
@@ -70,17 +70,16 @@ func (h home) args(command string, more ...string) []string {
 	return append([]string{command, "--config", h.config, "--state-dir", h.state}, more...)
 }
 
-// raceFree is an environment in which a binary built with -race does not wait
-// a second before it exits.
+// raceFree is an environment in which a binary built with -race does not wait for a second before it exits.
 var raceFree = []string{"GORACE=atexit_sleep_ms=0"}
 
-// result is how a process ended.
+// result is the exit status and the output of a process.
 type result struct {
 	status         int
 	stdout, stderr string
 }
 
-// icebox runs the binary to its end.
+// icebox runs the binary and waits until it has ended.
 func icebox(t *testing.T, env []string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -100,12 +99,12 @@ func icebox(t *testing.T, env []string, args ...string) result {
 type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
-	manager *net.UnixConn // what it tells its service manager
+	manager *net.UnixConn // the service manager's socket
 	out     output        // stdout and stderr
 	done    chan struct{}
 }
 
-// output can be read while a process writes.
+// output is the output of a process. It can be read while the process writes.
 type output struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
@@ -122,7 +121,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// next is the text, and a channel that is closed when there is more.
+// next returns the text, and a channel that is closed when there is more.
 func (o *output) next() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -138,13 +137,13 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// serve starts the daemon and waits until it says that it is ready.
+// serve starts the daemon and waits until it is ready.
 func serve(t *testing.T, h home, more ...string) *process {
 	t.Helper()
 	return serveWith(t, h, func(*exec.Cmd) {}, more...)
 }
 
-// serveWith is serve for a process that prepare has changed.
+// serveWith is serve with a process that prepare may change.
 func serveWith(t *testing.T, h home, prepare func(*exec.Cmd), more ...string) *process {
 	t.Helper()
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
@@ -171,26 +170,26 @@ func serveWith(t *testing.T, h home, prepare func(*exec.Cmd), more ...string) *p
 			t.Logf("the daemon's output:\n%s", p.out.String())
 		}
 	})
-	p.told("READY=1")
+	p.awaitNotify("READY=1")
 	return p
 }
 
-// told waits until the service manager is told state.
-func (p *process) told(state string) {
+// awaitNotify waits for the next notification to the service manager, which must be state.
+func (p *process) awaitNotify(state string) {
 	p.t.Helper()
 	if got := p.nextNotification(); got != state {
-		p.t.Fatalf("the service manager was told %q, want %q; output:\n%s", got, state, p.out.String())
+		p.t.Fatalf("the service manager received %q, want %q; output:\n%s", got, state, p.out.String())
 	}
 }
 
-// nextNotification waits until the service manager is told something.
+// nextNotification waits for the next notification to the service manager and returns it.
 func (p *process) nextNotification() string {
 	p.t.Helper()
 	buf := make([]byte, 256)
 	_ = p.manager.SetReadDeadline(time.Now().Add(patience))
 	n, err := p.manager.Read(buf)
 	if err != nil {
-		p.t.Fatalf("the service manager was told nothing: %v; output:\n%s", err, p.out.String())
+		p.t.Fatalf("the service manager received nothing: %v; output:\n%s", err, p.out.String())
 	}
 	return string(buf[:n])
 }
@@ -202,7 +201,7 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// exit waits for the end and returns the status.
+// exit waits until the process has ended and returns its status.
 func (p *process) exit() int {
 	p.t.Helper()
 	select {
@@ -213,7 +212,7 @@ func (p *process) exit() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// find waits until the daemon printed pattern, and is its last group.
+// find waits until the output matches pattern, and returns the last group of it.
 func (p *process) find(pattern string) string {
 	p.t.Helper()
 	re, deadline := regexp.MustCompile(pattern), time.After(patience)

@@ -12,7 +12,7 @@ import (
 	"icebox/config"
 )
 
-// Each protocol is where its listener has it, and nowhere else; two listeners have one adapter.
+// TestProtocols: a listener serves a protocol only if it turns the protocol on, at the path that it sets. Two listeners share its state.
 func TestProtocols(t *testing.T) {
 	const text = `
 turn: {listen: []}
@@ -54,14 +54,14 @@ admin: {address: "127.0.0.1:0"}
 	}
 	wantFrame(t, bob, `{"type":"OFFER","src":"alice","dst":"bob","payload":{}}`)
 
-	// Limits can be reloaded; what a listener speaks takes a restart.
-	reload := func(text, said string) {
+	// Limits can be reloaded. Changing the protocols of a listener takes a restart.
+	reload := func(text, logged string) {
 		t.Helper()
 		if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		p.signal(syscall.SIGHUP)
-		p.find(said)
+		p.find(logged)
 	}
 	reload(text+"signal: {peerjs: {discovery: true}, topics: {total: 5}}\n", `reloaded.*signal\.peerjs\.discovery signal\.topics\.total`)
 	if status, body := get(t, v4+"/peerjs/peers"); status != 200 || !strings.Contains(body, `"alice"`) {
@@ -74,7 +74,7 @@ admin: {address: "127.0.0.1:0"}
 	p.signal(syscall.SIGTERM)
 	for _, c := range []*gorilla.Conn{alice, bob} {
 		if _, _, err := c.ReadMessage(); !gorilla.IsCloseError(err, gorilla.CloseServiceRestart) {
-			t.Errorf("a stopping daemon left its client with %v", err)
+			t.Errorf("a stopping daemon closed the connection with %v", err)
 		}
 	}
 	if status := p.exit(); status != 0 {
@@ -89,7 +89,7 @@ func wantFrame(t *testing.T, c *gorilla.Conn, want string) {
 	}
 }
 
-// No protocol can be put where icebox itself is, or its pages are.
+// TestProtocolsLeaveOwnRoutesAlone: no protocol can be mounted at a path of icebox itself or of its pages.
 func TestProtocolsLeaveOwnRoutesAlone(t *testing.T) {
 	routes := []string{"/ws", "/v1/hello", "/ice", "/turn", "/api/turn", "/turn/credentials", "/_matrix/client/v3/voip/turnServer"}
 	pages, err := os.ReadDir("../../signal/web/static")

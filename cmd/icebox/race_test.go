@@ -2,5 +2,5 @@
 
 package main
 
-// A test for races looks for those of the daemon.
+// With -race, the daemon is built with the race detector too.
 func init() { buildFlags = append(buildFlags, "-race") }

@@ -16,7 +16,7 @@ import (
 	"icebox/cmd/icebox/statedir"
 )
 
-// minted is what `icebox credential --json` prints.
+// minted is the output of `icebox credential --json`.
 type minted struct {
 	ICEServers []struct {
 		URLs                 []string
@@ -34,7 +34,7 @@ func mint(t *testing.T, h home, more ...string) minted {
 	return m
 }
 
-// allocate asks the relay at server for an address over conn.
+// allocate makes an allocation at server over conn.
 func allocate(t *testing.T, conn net.PacketConn, server, username, password string) (relay net.PacketConn, release func(), err error) {
 	t.Helper()
 	client, err := turn.NewClient(&turn.ClientConfig{TURNServerAddr: server, Conn: conn, Username: username, Password: password})
@@ -64,8 +64,7 @@ func udpClient(t *testing.T) net.PacketConn {
 	return c
 }
 
-// What the command prints must work as it is, also after a restart and over
-// every transport that it names.
+// TestCredentialAllocates: the credential that the command prints works over every transport in its URIs, also after a restart.
 func TestCredentialAllocates(t *testing.T) {
 	h := newHome(t, strings.Replace(ephemeral, `"127.0.0.1:0"}]`, `"127.0.0.1:0"}, {address: "127.0.0.1:0", transports: [tls]}]`, 1)+"tls: self-signed\n")
 	p := serve(t, h)
@@ -106,7 +105,7 @@ func TestCredentialAllocates(t *testing.T) {
 	}
 }
 
-// A stopping daemon lets running calls end and takes no new ones.
+// TestDrain: a stopping daemon waits until running calls have ended and takes no new ones.
 func TestDrain(t *testing.T) {
 	h := newHome(t, ephemeral+"shutdown: {drain: 1h}\n")
 	p := serve(t, h)
@@ -118,7 +117,7 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGTERM)
-	p.told("STOPPING=1")
+	p.awaitNotify("STOPPING=1")
 	p.find(`draining the relay" sessions=1`)
 	if status, body := get(t, p.admin()+"/readyz"); status != 503 || !strings.Contains(body, `"ready":false`) {
 		t.Errorf("/readyz: %d %s", status, body)
@@ -169,8 +168,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.find(`icebox: ended by a second signal, interrupt, before the shutdown was done`)
 }
 
-// At the most talkative level, with clients that get their passwords right and
-// wrong, no secret is printed.
+// TestNoSecretInOutput: the daemon prints no secret, even at the level debug, with clients that use right and wrong passwords.
 func TestNoSecretInOutput(t *testing.T) {
 	h := newHome(t, ephemeral+`
 credentials: {secrets: [{secret: confidential-shared-secret}]}

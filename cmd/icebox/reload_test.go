@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// call is two relayed clients that talk to each other all the time.
+// call is a call between two relayed clients, which send packets all the time.
 type call struct {
-	t     *testing.T
-	stop  chan struct{}
-	ended chan struct{}
-	lost  string
-	turns int
+	t      *testing.T
+	stop   chan struct{}
+	ended  chan struct{}
+	lost   string
+	rounds int
 }
 
-// ring begins a call between two clients over UDP.
+// ring starts a call between two clients over UDP.
 func ring(t *testing.T, addr string) *call {
 	t.Helper()
 	return ringOver(t, addr, func() net.PacketConn { return udpClient(t) })
 }
 
-// ringOver begins a call between two clients over what dial gives them; both are the user alice.
+// ringOver starts a call between two clients over connections that dial makes. Both clients are the user alice.
 func ringOver(t *testing.T, addr string, dial func() net.PacketConn) *call {
 	t.Helper()
 	var relays [2]net.PacketConn
@@ -43,16 +43,16 @@ func ringOver(t *testing.T, addr string, dial func() net.PacketConn) *call {
 		}
 	}
 	c := &call{t: t, stop: make(chan struct{}), ended: make(chan struct{})}
-	heard := make(chan struct{}, 1)
+	first := make(chan struct{}, 1)
 	go func() {
 		defer close(c.ended)
 		for {
-			if c.lost = turnOf(relays, c.turns); c.lost != "" {
+			if c.lost = sendRound(relays, c.rounds); c.lost != "" {
 				return
 			}
-			c.turns++
+			c.rounds++
 			select {
-			case heard <- struct{}{}:
+			case first <- struct{}{}:
 			default:
 			}
 			select {
@@ -63,19 +63,18 @@ func ringOver(t *testing.T, addr string, dial func() net.PacketConn) *call {
 		}
 	}()
 	select {
-	case <-heard:
+	case <-first:
 	case <-c.ended:
 		t.Fatal(c.lost)
 	}
 	return c
 }
 
-// opening is what is sent before there are permissions on both sides, and may
-// be lost.
+// opening is sent before both sides have permissions, so it may be lost.
 const opening = "open"
 
-// turnOf sends one packet there and one back, and says what was lost.
-func turnOf(relays [2]net.PacketConn, n int) (lost string) {
+// sendRound sends one packet in each direction, and returns which one was lost, if any.
+func sendRound(relays [2]net.PacketConn, n int) (lost string) {
 	for i, from := range relays {
 		to := relays[1-i]
 		text, buf := fmt.Sprintf("packet %d", n), make([]byte, 64)
@@ -94,15 +93,15 @@ func turnOf(relays [2]net.PacketConn, n int) (lost string) {
 	return ""
 }
 
-// hangUp ends the call, which must have lost nothing.
+// hangUp ends the call. It fails the test if the call has lost a packet.
 func (c *call) hangUp() {
 	c.t.Helper()
 	close(c.stop)
 	<-c.ended
 	if c.lost != "" {
-		c.t.Errorf("after %d turns: %s", c.turns, c.lost)
+		c.t.Errorf("after %d rounds: %s", c.rounds, c.lost)
 	}
-	c.t.Logf("%d turns", c.turns)
+	c.t.Logf("%d rounds", c.rounds)
 }
 
 func (h home) write(t *testing.T, text string) {
@@ -112,7 +111,7 @@ func (h home) write(t *testing.T, text string) {
 	}
 }
 
-// withUser is the ephemeral configuration with a TURN user.
+// withUser returns the ephemeral configuration with a TURN user.
 func withUser(name string) string {
 	return strings.Replace(ephemeral, "turn:\n", "turn:\n  users: [{name: "+name+", password: secret}]\n", 1)
 }
@@ -130,7 +129,7 @@ func TestReload(t *testing.T) {
 	addr := "127.0.0.1:" + p.turn("turn:127.0.0.1:H?transport=udp")
 	call := ring(t, addr)
 	if admitted(t, addr, "bob", "secret") {
-		t.Error("bob was let in")
+		t.Error("bob made an allocation")
 	}
 
 	h.write(t, withUser("bob")+"shutdown: {drain: 10ms}\nlog: {level: warn}\nsignal: {access: key, keys: [{name: web, key: 0123456789abcdef}]}\n")
@@ -139,36 +138,35 @@ func TestReload(t *testing.T) {
 		t.Errorf("status %d, printed %q and %q, want %q", got.status, got.stdout, got.stderr, want)
 	}
 	if !admitted(t, addr, "bob", "secret") || admitted(t, addr, "alice", "secret") {
-		t.Error("the users are not those of the file")
+		t.Error("the users differ from those in the file")
 	}
 	if _, r, err := connect(t, p.find(`(ws://\S+/ws)`), nil); err == nil || r == nil || r.StatusCode != 401 {
 		t.Errorf("signed in without the key: %v", err)
 	}
-	p.told("RELOADING=1")
-	p.told("READY=1\nSTATUS=reloaded")
+	p.awaitNotify("RELOADING=1")
+	p.awaitNotify("READY=1\nSTATUS=reloaded")
 
 	p.signal(syscall.SIGHUP)
-	p.told("RELOADING=1")
-	p.told("READY=1\nSTATUS=reloaded")
+	p.awaitNotify("RELOADING=1")
+	p.awaitNotify("READY=1\nSTATUS=reloaded")
 	if _, body := get(t, p.admin()+"/metrics"); !strings.Contains(body, `icebox_config_reloads_total{outcome="applied"} 2`) {
-		t.Error("the metric does not know of two reloads")
+		t.Error("the metric does not count two reloads")
 	}
 	if got := icebox(t, nil, h.args("reload")...); got.stdout != "reloaded; no setting has changed\n" {
 		t.Errorf("printed %q", got.stdout)
 	}
 	call.hangUp()
 	if strings.Contains(p.out.String(), "shutting down") {
-		t.Error("it shut down")
+		t.Error("the daemon shut down")
 	}
 	p.signal(syscall.SIGTERM)
 	p.exit()
 	if strings.Contains(p.out.String(), "msg=stopped") {
-		t.Error("logs at info though the level is warn now")
+		t.Error("it logs at level info although the level is warn now")
 	}
 }
 
-// A bad file, or one with keys that a reload can't change, changes nothing and
-// says why, all of it.
+// TestRefusedReload: a file with mistakes, or with changes that take a restart, changes nothing, and every reason is reported.
 func TestRefusedReload(t *testing.T) {
 	for name, test := range map[string]struct {
 		text string
@@ -202,25 +200,25 @@ func TestRefusedReload(t *testing.T) {
 				t.Error("the users have changed")
 			}
 			first, _, _ := strings.Cut(strings.ReplaceAll(test.want, "FILE", h.config), "\n")
-			p.told("RELOADING=1")
-			p.told("READY=1\nSTATUS=the last reload was refused: " + first)
+			p.awaitNotify("RELOADING=1")
+			p.awaitNotify("READY=1\nSTATUS=the last reload was refused: " + first)
 			_, ready := get(t, p.admin()+"/readyz")
 			_, metrics := get(t, p.admin()+"/metrics")
 			if !strings.Contains(ready, "the last reload was refused") || !strings.Contains(metrics, `icebox_config_reloads_total{outcome="refused"} 1`) {
-				t.Errorf("not told: %s", ready)
+				t.Errorf("the refusal is not reported: %s", ready)
 			}
 			h.write(t, withUser("alice"))
 			if got := icebox(t, nil, h.args("reload")...); got.status != 0 {
 				t.Errorf("the old file: %s", got.stderr)
 			}
 			if _, ready := get(t, p.admin()+"/readyz"); strings.Contains(ready, "refused") {
-				t.Errorf("still told after a good reload: %s", ready)
+				t.Errorf("the refusal is still reported after a good reload: %s", ready)
 			}
 		})
 	}
 }
 
-func TestOrdersWithoutDaemon(t *testing.T) {
+func TestReloadAndDrainWithoutDaemon(t *testing.T) {
 	good, bad := newHome(t, ephemeral), newHome(t, "turn: {relm: a}\n")
 	if err := os.Mkdir(good.state, 0o700); err != nil {
 		t.Fatal(err)

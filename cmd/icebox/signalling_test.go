@@ -17,7 +17,7 @@ import (
 	"github.com/pion/stun/v2"
 )
 
-// reply is what a sign-in is answered with.
+// reply is the response to a sign-in.
 type reply struct {
 	Type       string
 	Success    bool
@@ -55,7 +55,7 @@ func signIn(t *testing.T, url, name string) (*gorilla.Conn, reply) {
 	return c, r
 }
 
-// The whole job: sign in, and relay with what the sign-in gave.
+// TestSignInRelays: a client signs in, and relays with the credential from the sign-in.
 func TestSignInRelays(t *testing.T) {
 	p := serve(t, newHome(t, ephemeral))
 	alice, r := signIn(t, p.find(`(ws://\S+/ws)`), "alice")
@@ -83,7 +83,7 @@ func TestSignInRelays(t *testing.T) {
 		}
 	}
 	if !gorilla.IsCloseError(err, gorilla.CloseServiceRestart, gorilla.CloseGoingAway) {
-		t.Errorf("a stopping daemon left its client with %v", err)
+		t.Errorf("a stopping daemon closed the connection with %v", err)
 	}
 	if status := p.exit(); status != 0 {
 		t.Errorf("status %d", status)
@@ -111,7 +111,7 @@ func TestAccessByKey(t *testing.T) {
 	}
 }
 
-// A key set that hangs keeps nobody from relaying: the daemon is ready without it, and says what is amiss once it knows.
+// TestKeySetThatHangs: if the server of the token keys does not respond, the daemon is ready without them, and logs the error when it knows.
 func TestKeySetThatHangs(t *testing.T) {
 	release := make(chan struct{})
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -122,7 +122,7 @@ func TestKeySetThatHangs(t *testing.T) {
 	h := newHome(t, ephemeral+fmt.Sprintf("signal: {access: jwt, jwt: {jwks: %q}}\n", keys.URL))
 	p := serve(t, h)
 	if text := p.out.String(); strings.Contains(text, "nobody can sign in") {
-		t.Errorf("ready only after the keys were given up:\n%s", text)
+		t.Errorf("the daemon was ready only after it had given up on the keys:\n%s", text)
 	}
 	close(release)
 	p.find(`nobody can sign in until the keys can be fetched`)
@@ -148,7 +148,7 @@ admin: {address: "127.0.0.1:0"}
 		t.Fatal(err)
 	}
 	if _, text, err := c.ReadMessage(); err != nil || string(text) != "Hello world" {
-		t.Errorf("greeted with %q, %v", text, err)
+		t.Errorf("the greeting is %q, %v", text, err)
 	}
 	if _, r := signIn(t, p.find(`(wss://\S+/ws)`), "alice"); !r.Success || len(r.ICEServers) > 1 {
 		t.Errorf("got %+v, want no TURN, which is not served", r)
@@ -180,7 +180,7 @@ admin: {address: "127.0.0.1:0"}
 	}
 }
 
-// On a loopback listener open access is fine until a proxy shows.
+// TestProxyIsNoticed: open access on a loopback listener leads to a warning once a request comes through a proxy.
 func TestProxyIsNoticed(t *testing.T) {
 	p := serve(t, newHome(t, ephemeral))
 	get(t, p.pages()+"/")
@@ -204,7 +204,7 @@ func TestProxyIsNoticed(t *testing.T) {
 	}
 }
 
-// A listener that redirects serves nothing else, whoever a client says it is.
+// TestRedirect: a listener that redirects serves nothing else, whatever Host header a client sends.
 func TestRedirect(t *testing.T) {
 	port := freePort(t)
 	h := newHome(t, fmt.Sprintf(`
@@ -238,6 +238,6 @@ admin: {address: "127.0.0.1:0"}
 		}
 	}
 	if _, _, err := connect(t, fmt.Sprintf("ws://127.0.0.1:%d/ws", port), nil); err == nil {
-		t.Error("signed in over it")
+		t.Error("a WebSocket connected to the listener")
 	}
 }

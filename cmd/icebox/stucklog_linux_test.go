@@ -127,7 +127,7 @@ func (p *process) wantHealthy(h home) {
 		p.t.Errorf("healthcheck: status %d, %s%s", got.status, got.stdout, got.stderr)
 	}
 	p.signal(syscall.SIGTERM)
-	p.told("STOPPING=1")
+	p.awaitNotify("STOPPING=1")
 	if status := p.exit(); status != 0 {
 		p.t.Errorf("status %d", status)
 	}
@@ -158,9 +158,9 @@ func TestNobodyReadsTheLog(t *testing.T) {
 			}
 			for range 5 {
 				p.signal(syscall.SIGHUP)
-				p.told("RELOADING=1")
+				p.awaitNotify("RELOADING=1")
 				if got := p.nextNotification(); !strings.HasPrefix(got, "READY=1\nSTATUS=the last reload was refused") {
-					t.Fatalf("the service manager was told %.99q", got)
+					t.Fatalf("the service manager received %.99q", got)
 				}
 			}
 			p.awaitMetric("icebox_log_lines_dropped_total")

@@ -37,7 +37,7 @@ func originOf(t *testing.T, a netip.Addr) string {
 	return id.Origin
 }
 
-// The hub, the relay and the credentials count the same addresses as one client, so that limits per address agree.
+// TestOneClientAddress: the hub, the relay and credentials count the same addresses as one client, so limits per address agree.
 func TestOneClientAddress(t *testing.T) {
 	hub, err := signal.New(hubOptions(slog.New(slog.DiscardHandler), nil), signal.DefaultLimits())
 	if err != nil {

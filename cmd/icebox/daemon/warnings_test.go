@@ -8,7 +8,7 @@ import (
 	"icebox/config"
 )
 
-func TestReach(t *testing.T) {
+func TestReachWarning(t *testing.T) {
 	for list, want := range map[string]string{
 		"":                                "",
 		"8.8.8.8":                         "",
@@ -26,7 +26,7 @@ func TestReach(t *testing.T) {
 	}
 }
 
-func TestExposure(t *testing.T) {
+func TestAccessWarnings(t *testing.T) {
 	anyone := "anyone who reaches http.listen[1] (:9090) may sign in and relay at your cost: set signal.access: key"
 	for name, test := range map[string]struct {
 		env  []string

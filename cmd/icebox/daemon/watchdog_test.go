@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The service manager gets two pings in each interval, and none from a daemon that hangs.
+// TestGuard: the service manager gets two pings in each interval, and none from a daemon that hangs.
 func TestGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
