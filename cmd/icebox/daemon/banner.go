@@ -37,7 +37,7 @@ func (d *Daemon) Banner(credential string) string {
 		row([]string{"STUN/TURN", ""}[min(i, 1)], uri)
 	}
 	if len(d.cfg().TURN.Listen) > 0 {
-		row("relays from", d.relayAddrs.Describe(d.host.Advertised))
+		row("relays from", d.relayChoice.Describe(d.host.Advertised))
 	}
 	row("credential", credential)
 	row("admin", "http://"+d.address(d.cfg().Admin.Address, d.adminGroup().Port)+"/metrics")

@@ -83,7 +83,7 @@ func (d *Daemon) handleControl(signals <-chan os.Signal) shutdownCause {
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				d.log.Info("shutting down", "signal", s.String())
-				return d.startDraining(shutdownCause{drain: d.cfg().Shutdown.Drain})
+				return d.announceDrain(shutdownCause{drain: d.cfg().Shutdown.Drain})
 			}
 			_, _ = d.reloadAndNotify() // the outcome is in the log
 		case r := <-d.requests:
@@ -96,17 +96,18 @@ func (d *Daemon) handleControl(signals <-chan os.Signal) shutdownCause {
 				r.within = d.cfg().Shutdown.Drain
 			}
 			d.log.Info("shutting down", "order", "drain", "within", r.within)
-			end := d.startDraining(shutdownCause{drain: r.within, requested: true})
+			end := d.announceDrain(shutdownCause{drain: r.within, requested: true})
 			r.reply <- controlReply{draining: admin.Draining{Sessions: len(d.turn.Sessions()), Until: d.deadline()}}
 			return end
 		case err := <-d.failed:
 			d.log.Error("shutting down", "error", err)
-			return d.startDraining(shutdownCause{drain: d.cfg().Shutdown.Drain, failure: err})
+			return d.announceDrain(shutdownCause{drain: d.cfg().Shutdown.Drain, failure: err})
 		}
 	}
 }
 
-func (d *Daemon) startDraining(c shutdownCause) shutdownCause {
+// announceDrain sets the end of the drain, which the status shows, and returns c.
+func (d *Daemon) announceDrain(c shutdownCause) shutdownCause {
 	d.setDrainDeadline(c.drain)
 	return c
 }

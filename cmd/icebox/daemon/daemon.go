@@ -62,7 +62,7 @@ type Daemon struct {
 
 	turn         *turnserver.Server
 	checkRelay   func(context.Context) error // returns nil once the relay makes progress
-	relayAddrs   relayaddr.Choice
+	relayChoice  relayaddr.Choice
 	hub          *signal.Hub
 	gate         *gateway.Gateway
 	tokens       *token.Verifier                   // nil unless signal.access is jwt

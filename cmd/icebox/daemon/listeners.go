@@ -77,7 +77,7 @@ func (d *Daemon) withProxyProtocol(raw net.Listener, enabled bool) net.Listener 
 	return l
 }
 
-// trusts reports whether a is a proxy that may speak for others.
+// isTrustedProxy reports whether a belongs to http.trusted_proxies, so that its PROXY headers are believed.
 func (d *Daemon) isTrustedProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(d.cfg().HTTP.TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
 }

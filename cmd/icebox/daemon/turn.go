@@ -17,7 +17,7 @@ import (
 // startTURN starts the relay and gives it its sockets.
 func (d *Daemon) startTURN() error {
 	var err error
-	if d.relayAddrs, err = d.host.ChooseRelay(&d.cfg().TURN); err != nil {
+	if d.relayChoice, err = d.host.ChooseRelay(&d.cfg().TURN); err != nil {
 		return err
 	}
 	limits, err := d.turnLimits(d.cfg())
@@ -27,7 +27,7 @@ func (d *Daemon) startTURN() error {
 	t := d.cfg().TURN
 	d.turn, err = turnserver.New(turnserver.Options{
 		Realm:          t.Realm,
-		RelayAddrs:     d.turnRelayAddrs(),
+		RelayAddrs:     d.relayAddrs(),
 		RelayPorts:     turnserver.PortRange(t.RelayPorts),
 		GetCertificate: d.source,
 		MaxSessionAge:  t.MaxSession,
@@ -52,10 +52,10 @@ func (d *Daemon) startTURN() error {
 	return nil
 }
 
-// turnRelayAddrs returns the addresses to relay from.
-func (d *Daemon) turnRelayAddrs() []turnserver.RelayAddr {
+// relayAddrs returns the addresses to relay from.
+func (d *Daemon) relayAddrs() []turnserver.RelayAddr {
 	var out []turnserver.RelayAddr
-	for _, a := range d.relayAddrs.Addrs {
+	for _, a := range d.relayChoice.Addrs {
 		out = append(out, turnserver.RelayAddr{Local: a, Advertised: d.host.Advertised(a)})
 	}
 	return out

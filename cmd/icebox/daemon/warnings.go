@@ -40,7 +40,7 @@ func (d *Daemon) findWarnings(cfg *config.Config) []string {
 	if text := reachWarning(addrs); text != "" {
 		all = append(all, text)
 	}
-	if text := d.relayAddrs.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
+	if text := d.relayChoice.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
 		all = append(all, text)
 	}
 	all = append(all, accessWarnings(cfg)...)

@@ -42,7 +42,7 @@ func (e *examination) docker() {
 	}
 }
 
-// dockerOwner is owner on a host that runs docker-proxy. On other hosts it saves the time to search all processes for the socket.
+// dockerOwner returns the owner of a socket if the host runs docker-proxy. Otherwise it saves the time to search all processes.
 func (e *examination) dockerOwner(inode string) string {
 	for _, comm := range e.glob("/proc/[0-9]*/comm") {
 		if name, err := e.read(strings.TrimPrefix(comm, e.Root)); err == nil && strings.TrimSpace(name) == "docker-proxy" {

@@ -16,8 +16,7 @@ import (
 
 const printSecret = "STATEDIR_TEST_PRINT_SECRET_OF"
 
-// TestMain lets a test start this binary as another process with a state
-// directory.
+// TestMain lets a test start this binary as another process, which prints a secret of a state directory.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(printSecret); path != "" {
 		d, err := Open(path, slog.New(slog.DiscardHandler))
@@ -121,7 +120,7 @@ func TestDamagedSecretIsRefused(t *testing.T) {
 	}
 }
 
-func TestLooseFileIsClosed(t *testing.T) {
+func TestModeOfOpenFileIsCorrected(t *testing.T) {
 	d, log := open(t, t.TempDir())
 	if _, err := d.Secret("mint"); err != nil {
 		t.Fatal(err)
@@ -137,7 +136,7 @@ func TestLooseFileIsClosed(t *testing.T) {
 	}
 }
 
-func TestReadMakesNothing(t *testing.T) {
+func TestReadCreatesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	if _, err := OpenExisting(path, slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
@@ -194,8 +193,7 @@ func TestUnusableDirectories(t *testing.T) {
 	}
 }
 
-// Root alone can give files away, so the other half of the test runs only as
-// root: what anybody else makes is their own.
+// TestOwner: as root, new files belong to the directory's owner. Other users cannot change the owner, so their files are their own.
 func TestOwner(t *testing.T) {
 	path := t.TempDir()
 	owner := os.Geteuid()
