@@ -61,7 +61,7 @@ func TestHealthcheckWithoutTheState(t *testing.T) {
 	}
 }
 
-// icebox healthcheck fails for a stuck relay, also while the daemon drains.
+// TestHealthcheckOfAStuckRelay: icebox healthcheck fails for a stuck relay, also while the daemon drains.
 func TestHealthcheckOfAStuckRelay(t *testing.T) {
 	var status admin.Status
 	server := httptest.NewServer(admin.Handler(admin.Options{Gatherer: prometheus.NewRegistry(), Status: func() admin.Status { return status }}))

@@ -11,7 +11,7 @@ import (
 	"icebox/config"
 )
 
-// flushTimeout is how long the end of the process waits for the readers of stdout and stderr.
+// flushTimeout is how long the process waits at its end until stdout and stderr are written.
 const flushTimeout = time.Second
 
 // useQueues makes stdout and stderr never block, and makes the process survive the end of their readers. log has the format of
@@ -31,7 +31,7 @@ func reportMissing(format config.LogFormat) logqueue.Report {
 	}
 }
 
-// flush waits until everything printed is written, at most for flushTimeout.
+// flush waits until all output is written, but at most for flushTimeout.
 func (p *program) flush() {
 	end := time.Now().Add(flushTimeout)
 	for _, q := range p.queues {

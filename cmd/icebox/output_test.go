@@ -11,7 +11,7 @@ import (
 	"icebox/config"
 )
 
-// The report of missing lines is in the format of the other lines.
+// TestReportMissing: the report of missing lines has the format of the other lines.
 func TestReportMissing(t *testing.T) {
 	for _, format := range []config.LogFormat{config.Text, config.JSON} {
 		var out bytes.Buffer
@@ -26,7 +26,7 @@ func TestReportMissing(t *testing.T) {
 	}
 }
 
-// Libraries that use the standard library's package log write to the daemon's log.
+// TestPackageLogUsesTheDaemonsLog: libraries that use the standard library's package log write to the daemon's log.
 func TestPackageLogUsesTheDaemonsLog(t *testing.T) {
 	before, writer, flags := slog.Default(), log.Writer(), log.Flags()
 	defer func() {

@@ -17,7 +17,7 @@ import (
 	"github.com/pion/turn/v3"
 )
 
-// pipe returns a pipe whose write end blocks when it is full, as those that daemons get.
+// pipe returns a pipe whose write end blocks when it is full, as with the stdout and stderr of daemons.
 func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -25,7 +25,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
-	_ = w.Fd() // makes it blocking
+	_ = w.Fd() // makes the write end blocking
 	return r, w
 }
 
@@ -97,7 +97,7 @@ func (p *process) exchange(r *relayPair, age string) {
 	send("from TCP to UDP", r.tcp, r.udp)
 }
 
-// relays checks that new sessions and those of old relay. It ends the new ones, for which the daemon logs two lines.
+// relays checks that the sessions of old and new ones relay. It ends the new ones, so the daemon logs two lines.
 func (p *process) relays(old *relayPair) {
 	p.t.Helper()
 	r := p.newRelayPair()
@@ -136,9 +136,9 @@ func (p *process) wantHealthy(h home) {
 // shortDrain is a configuration of a daemon that ends soon after SIGTERM, although it has sessions.
 func shortDrain() string { return withUser("alice") + "shutdown: {drain: 100ms}\n" }
 
-// Nobody reads the log, and the pipe is full. Sessions over UDP and TCP relay, more lines than the queue holds are dropped and
-// counted, and SIGTERM ends the daemon. A reader that comes back learns how many lines are missing.
-func TestNobodyReadsTheLog(t *testing.T) {
+// TestLogIsNotRead: the pipe of the log is full, because nothing reads it. Sessions over UDP and TCP relay, lines beyond the size of
+// the queue are dropped and counted, and SIGTERM ends the daemon. When the log is read again, it says how many lines are missing.
+func TestLogIsNotRead(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {
 			r, w := pipe(t)
@@ -177,8 +177,8 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	}
 }
 
-// SIGTERM ends the daemon while the log is stuck.
-func TestStopWhileNobodyReadsTheLog(t *testing.T) {
+// TestStopWhileLogIsNotRead: SIGTERM ends the daemon although nothing reads the log.
+func TestStopWhileLogIsNotRead(t *testing.T) {
 	_, w := pipe(t)
 	h := newHome(t, shortDrain())
 	p := serveWith(t, h, func(c *exec.Cmd) { c.Stderr = w })
@@ -188,8 +188,8 @@ func TestStopWhileNobodyReadsTheLog(t *testing.T) {
 	p.wantHealthy(h)
 }
 
-// When the reader of the log goes, the daemon goes on and counts the lines that it loses.
-func TestReaderOfTheLogGoes(t *testing.T) {
+// TestLogReaderExits: when the reader of the log exits, the daemon keeps running and counts the lines that it loses.
+func TestLogReaderExits(t *testing.T) {
 	r, w := pipe(t)
 	h := newHome(t, shortDrain())
 	p := serveWith(t, h, func(c *exec.Cmd) { c.Stderr = w })
@@ -202,8 +202,8 @@ func TestReaderOfTheLogGoes(t *testing.T) {
 	p.wantHealthy(h)
 }
 
-// The daemon starts although nobody reads its stdout.
-func TestNobodyReadsTheBanner(t *testing.T) {
+// TestStdoutIsNotRead: the daemon starts although nothing reads its stdout.
+func TestStdoutIsNotRead(t *testing.T) {
 	for name, prepare := range map[string]func(*testing.T, *os.File, *os.File){
 		"full":      func(t *testing.T, _, w *os.File) { fill(t, w) },
 		"no reader": func(_ *testing.T, r, _ *os.File) { _ = r.Close() },

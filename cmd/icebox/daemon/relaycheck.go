@@ -23,6 +23,6 @@ func (d *Daemon) awaitRelay(ctx context.Context) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	d.log.Error("the relay is stuck, so the service manager gets no watchdog ping until it goes on", "error", err)
+	d.log.Error("the relay is stuck, so the service manager gets no watchdog ping until it makes progress", "error", err)
 	return d.checkRelay(ctx)
 }

@@ -24,7 +24,7 @@ func (r *relayFake) check(ctx context.Context) error {
 	}
 }
 
-// A daemon whose relay is stuck is not ready, whether it serves or drains. A daemon that starts has no relay yet.
+// TestStuckRelayIsNotReady: a daemon whose relay is stuck is not ready, whether it serves or drains. A starting daemon has no relay yet.
 func TestStuckRelayIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay := &relayFake{make(chan struct{})}
@@ -38,16 +38,17 @@ func TestStuckRelayIsNotReady(t *testing.T) {
 			t.Errorf("while the relay is stuck: %+v", s)
 		}
 		if took := time.Since(began); took != progressLimit {
-			t.Errorf("the answer took %v", took)
+			t.Errorf("the status took %v", took)
 		}
 		close(relay.released)
 		if s := d.status(); !s.Ready || s.Problem != "" {
-			t.Errorf("when the relay goes on: %+v", s)
+			t.Errorf("when the relay makes progress again: %+v", s)
 		}
 	})
 }
 
-// The service manager gets no ping while the relay is stuck, and one as soon as the relay goes on. The log has the reason.
+// TestStuckRelayGetsNoPing: the service manager gets no ping while the relay is stuck, and one as soon as the relay makes progress again. The
+// log has the reason.
 func TestStuckRelayGetsNoPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -67,7 +68,7 @@ func TestStuckRelayGetsNoPing(t *testing.T) {
 		close(relay.released)
 		synctest.Wait()
 		if pings == 0 {
-			t.Error("no ping when the relay goes on")
+			t.Error("no ping when the relay makes progress again")
 		}
 		cancel()
 		<-ended
