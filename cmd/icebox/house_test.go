@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -55,5 +56,43 @@ func TestReadmeIsShort(t *testing.T) {
 		if n := utf8.RuneCountInString(line); n > maxLine {
 			t.Errorf("README.md:%d has %d characters, want at most %d", i+1, n, maxLine)
 		}
+	}
+}
+
+// TestPagesNameExistingFiles checks the relative links of the Markdown pages and the paths in CONTRIBUTING.md, which
+// otherwise go stale when a file moves.
+func TestPagesNameExistingFiles(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	path := regexp.MustCompile("`((?:cmd|turnserver|signal|config|deploy|findings)/[^` ]*)`")
+	names := 0
+	for _, pattern := range []string{"README.md", "deploy/*.md", ".github/*.md", "turnserver/*.md"} {
+		pages, err := filepath.Glob(filepath.Join("../..", pattern))
+		if err != nil || len(pages) == 0 {
+			t.Fatalf("%s: %d pages, %v", pattern, len(pages), err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var targets []string
+			for _, m := range link.FindAllSubmatch(text, -1) {
+				targets = append(targets, filepath.Join(filepath.Dir(page), string(m[1])))
+			}
+			if filepath.Base(page) == "CONTRIBUTING.md" {
+				for _, m := range path.FindAllSubmatch(text, -1) {
+					targets = append(targets, filepath.Join("../..", strings.TrimSuffix(string(m[1]), "/...")))
+				}
+			}
+			for _, target := range targets {
+				names++
+				if found, err := filepath.Glob(target); err != nil || len(found) == 0 {
+					t.Errorf("%s names %s, which does not exist", page, target)
+				}
+			}
+		}
+	}
+	if names < 50 {
+		t.Errorf("only %d names were found", names)
 	}
 }
