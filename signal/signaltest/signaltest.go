@@ -1,5 +1,7 @@
-// Package signaltest provides helpers for the tests of protocol packages. It imports none of them, so that their internal
-// tests can use it.
+// Package signaltest has helpers for the tests of the hub's protocols: a hub and a server that end with the test, a WebSocket
+// client, an HTTP client, and readers of metrics. It imports no protocol, so that the tests of each can use it.
+//
+// The helpers end the test when they fail, so only the goroutine that runs the test may call them.
 package signaltest
 
 import (
@@ -7,34 +9,32 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
 	"icebox/signal"
 )
 
-// shutdownTimeout is how long a hub may take to shut down.
-const shutdownTimeout = 20 * time.Second
+// Patience is how long a test waits for an event before it fails.
+const Patience = 20 * time.Second
 
-// Access admits every request as the same visitor. It stands in for gateway.Access.
-type Access struct{ Visitor signal.Visitor }
-
-// AdmitWebSocket returns the visitor. The release function does nothing.
-func (a Access) AdmitWebSocket(http.ResponseWriter, bool) (v signal.Visitor, release func(), ok bool) {
-	return a.Visitor, func() {}, true
+// Within returns a context that ends after Patience, or with the test.
+func Within(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	tb.Cleanup(cancel)
+	return ctx
 }
 
-// AdmitHello returns the visitor. The release function does nothing.
-func (a Access) AdmitHello(http.ResponseWriter) (v signal.Visitor, release func(), ok bool) {
-	return a.Visitor, func() {}, true
-}
-
-// AllowCORS sets no headers, and never treats a request as a preflight.
-func (a Access) AllowCORS(http.ResponseWriter, string) (preflight bool) { return false }
-
-// RefuseMethod answers with status 405.
-func (a Access) RefuseMethod(w http.ResponseWriter, allowed string) {
-	http.Error(w, "use "+allowed, http.StatusMethodNotAllowed)
+// Until calls done until it returns true. The test fails if that takes longer than Patience.
+func Until(tb testing.TB, what string, done func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(Patience); !done(); runtime.Gosched() {
+		if time.Now().After(end) {
+			tb.Fatalf("%s: this did not happen within %v", what, Patience)
+		}
+	}
 }
 
 // ClientPrefix is a [signal.Options.ClientPrefix] that counts all IPv6 addresses with the same first 64 bits as one.
@@ -43,15 +43,51 @@ func ClientPrefix(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// CloseAtEnd shuts down the hub and then closes the server when the test ends.
+// Limits returns the default limits with changes.
+func Limits(changes ...func(*signal.Limits)) signal.Limits {
+	l := signal.DefaultLimits()
+	for _, change := range changes {
+		change(&l)
+	}
+	return l
+}
+
+// Hub returns a hub that is shut down when the test ends.
+func Hub(tb testing.TB, o signal.Options, l signal.Limits) *signal.Hub {
+	tb.Helper()
+	hub, err := signal.New(o, l)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { ShutDown(tb, hub) })
+	return hub
+}
+
+// ShutDown shuts a hub down and waits for its clients. It does nothing if the hub has been shut down before.
+func ShutDown(tb testing.TB, hub *signal.Hub) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	if err := hub.Shutdown(ctx); err != nil {
+		tb.Errorf("shutdown: %v", err)
+	}
+}
+
+// Serve returns the http URL of a server on a local port. When the test ends, the hub is shut down and then the server is
+// closed.
+func Serve(tb testing.TB, hub *signal.Hub, h http.Handler) (url string) {
+	tb.Helper()
+	srv := httptest.NewServer(h)
+	CloseAtEnd(tb, hub, srv)
+	return srv.URL
+}
+
+// CloseAtEnd shuts the hub down and closes its server when the test ends, in this order, because a server waits for the
+// event streams that the hub ends.
 func CloseAtEnd(tb testing.TB, hub *signal.Hub, srv *httptest.Server) {
 	tb.Helper()
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			tb.Errorf("shutdown: %v", err)
-		}
+		ShutDown(tb, hub)
 		srv.Close()
 	})
 }

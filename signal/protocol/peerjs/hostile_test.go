@@ -1,7 +1,6 @@
 package peerjs_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // Malformed messages and messages that only a server may send are dropped and counted. They reach no other client and do not
@@ -26,14 +26,14 @@ func TestMalformedAndForgedMessages(t *testing.T) {
 		`{"type":"OFFER","dst":"bob\u0000","payload":{}}`,
 	}
 	for _, text := range malformed {
-		alice.send(text)
+		alice.Send(text)
 	}
 	forged := []string{"OPEN", "ERROR", "ID-TAKEN", "INVALID-KEY", "else"}
 	for _, kind := range forged {
-		alice.send(fmt.Sprintf(`{"type":%q,"src":"eve","dst":"bob","payload":{"msg":"x"}}`, kind))
+		alice.Send(fmt.Sprintf(`{"type":%q,"src":"eve","dst":"bob","payload":{"msg":"x"}}`, kind))
 	}
-	alice.send(`{"type":"ANSWER","src":"eve","dst":"bob","payload":{}}`)
-	bob.want(`{"type":"ANSWER","src":"alice","dst":"bob","payload":{}}`)
+	alice.Send(`{"type":"ANSWER","src":"eve","dst":"bob","payload":{}}`)
+	bob.Want(`{"type":"ANSWER","src":"alice","dst":"bob","payload":{}}`)
 	alice.still("alice")
 	s.refused("bad-message", float64(len(malformed)))
 	s.refused("unknown-type", float64(len(forged)))
@@ -42,9 +42,9 @@ func TestMalformedAndForgedMessages(t *testing.T) {
 func TestTooLargeOfferEndsItsSender(t *testing.T) {
 	s := serve(t)
 	bob, alice := s.open("peerjs", "bob", "b"), s.open("peerjs", "alice", "a")
-	alice.send(strings.Replace(offer, "v=0", strings.Repeat("x", 256<<10), 1))
-	alice.want(`{"type":"ERROR","payload":{"msg":"` + signal.ErrTooLarge.Message + `"}}`)
-	alice.wantEnd(gorilla.CloseMessageTooBig)
+	alice.Send(strings.Replace(offer, "v=0", strings.Repeat("x", 256<<10), 1))
+	alice.Want(`{"type":"ERROR","payload":{"msg":"` + signal.ErrTooLarge.Message + `"}}`)
+	alice.WantClose(gorilla.CloseMessageTooBig)
 	bob.still("bob")
 	s.refused("message-too-large", 1)
 }
@@ -54,11 +54,7 @@ func TestTooLargeOfferEndsItsSender(t *testing.T) {
 func TestApplicationsAreIsolated(t *testing.T) {
 	s := serve(t)
 	bob, other := s.open("peerjs", "bob", "b"), s.open("app", "bob", "b")
-	classic, _, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/ws", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = classic.Close() }()
+	classic := signaltest.MustDial(t, gorilla.DefaultDialer, s.url+"/ws")
 	for _, name := range []string{"bob", "peerjs\x00app\x00app\x00bob"} {
 		if err := classic.WriteJSON(map[string]string{"type": "login", "name": name}); err != nil {
 			t.Fatal(err)
@@ -80,9 +76,9 @@ func TestApplicationsAreIsolated(t *testing.T) {
 	}
 	eve := s.open("app", "eve", "e")
 	for _, dst := range []string{"bob", `\u0000bob`, `peerjs\u0000bob`, `peerjs\u0000app\u0000peerjs\u0000bob`, `app\u0000peerjs\u0000bob`} {
-		eve.send(`{"type":"OFFER","dst":"` + dst + `","payload":{"from":"eve"}}`)
+		eve.Send(`{"type":"OFFER","dst":"` + dst + `","payload":{"from":"eve"}}`)
 	}
-	other.want(`{"type":"OFFER","src":"eve","dst":"bob","payload":{"from":"eve"}}`)
+	other.Want(`{"type":"OFFER","src":"eve","dst":"bob","payload":{"from":"eve"}}`)
 	eve.still("eve")
 	bob.still("bob")
 	other.still("bob")
@@ -96,37 +92,37 @@ func TestWaitingLimits(t *testing.T) {
 	al, eve := s.open("peerjs", "al", "a"), s.open("peerjs", "eve", "e")
 	const sent = 500
 	for i := range sent {
-		eve.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, i%100))
-		al.send(`{"type":"CANDIDATE","dst":"bob","payload":{}}`)
+		eve.Send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, i%100))
+		al.Send(`{"type":"CANDIDATE","dst":"bob","payload":{}}`)
 	}
 	al.still("al")
 	eve.still("eve")
 	s.counted("icebox_peerjs_kept_total", "outcome", "refused", 2*(sent-64))
 	bob := s.open("peerjs", "bob", "b")
 	for range 64 {
-		bob.want(`{"type":"CANDIDATE","src":"al","dst":"bob","payload":{}}`)
+		bob.Want(`{"type":"CANDIDATE","src":"al","dst":"bob","payload":{}}`)
 	}
 	bob.still("bob")
 	s.counted("icebox_peerjs_kept_total", "outcome", "delivered", 64)
 	// The bytes are limited too. The sender of an offer that is refused is sent EXPIRE at once.
 	big := fmt.Sprintf(`{"type":"OFFER","dst":"ghost","payload":{"x":%q}}`, strings.Repeat("x", 100<<10))
 	for range 3 {
-		bob.send(big)
+		bob.Send(big)
 	}
-	bob.want(`{"type":"EXPIRE","src":"ghost","dst":"bob"}`)
+	bob.Want(`{"type":"EXPIRE","src":"ghost","dst":"bob"}`)
 	// One address may have eight times as many messages waiting as one sender. Other addresses are not affected.
 	refused := s.count("icebox_peerjs_kept_total", "outcome", "refused")
 	for i := range 8 {
 		p := s.open("peerjs", fmt.Sprint("flood", i), "t")
 		for j := range 64 {
-			p.send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, j))
+			p.Send(fmt.Sprintf(`{"type":"CANDIDATE","dst":"ghost%d","payload":{}}`, j))
 		}
 		p.still(fmt.Sprint("flood", i))
 	}
 	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66) // 64 of eve's messages and two of bob's already wait
 	far, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"far"}, "token": {"f"}}, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
-	far.want(`{"type":"OPEN"}`)
-	far.send(`{"type":"CANDIDATE","dst":"ghost1000","payload":{}}`)
+	far.Want(`{"type":"OPEN"}`)
+	far.Send(`{"type":"CANDIDATE","dst":"ghost1000","payload":{}}`)
 	far.still("far")
 	s.counted("icebox_peerjs_kept_total", "outcome", "refused", refused+66)
 }
@@ -138,20 +134,20 @@ func TestWaitingMessages(t *testing.T) {
 	alice, carol := s.open("peerjs", "alice", "a"), s.open("peerjs", "carol", "c")
 	begun := time.Now()
 	for range 3 {
-		alice.send(`{"type":"CANDIDATE","dst":"ghost","payload":{}}`)
+		alice.Send(`{"type":"CANDIDATE","dst":"ghost","payload":{}}`)
 	}
-	carol.send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
-	carol.send(`{"type":"OFFER","dst":"ghost2","payload":{}}`)
-	alice.send(candidate)
-	alice.send(offer)
+	carol.Send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
+	carol.Send(`{"type":"OFFER","dst":"ghost2","payload":{}}`)
+	alice.Send(candidate)
+	alice.Send(offer)
 	alice.still("alice")
 	bob := s.open("peerjs", "bob", "b")
-	bob.want(fromAlice(candidate), fromAlice(offer))
-	alice.want(`{"type":"EXPIRE","src":"ghost","dst":"alice"}`)
+	bob.Want(fromAlice(candidate), fromAlice(offer))
+	alice.Want(`{"type":"EXPIRE","src":"ghost","dst":"alice"}`)
 	if took := time.Since(begun); took < 5*time.Second {
 		t.Errorf("expired after %v", took)
 	}
-	carol.want(`{"type":"EXPIRE","src":"ghost","dst":"carol"}`, `{"type":"EXPIRE","src":"ghost2","dst":"carol"}`)
+	carol.Want(`{"type":"EXPIRE","src":"ghost","dst":"carol"}`, `{"type":"EXPIRE","src":"ghost2","dst":"carol"}`)
 	for id, p := range map[string]*peer{"alice": alice, "bob": bob, "carol": carol} {
 		p.still(id)
 	}
@@ -174,44 +170,21 @@ func TestRefusedConnectionsAreReleased(t *testing.T) {
 	s.open("peerjs", "alice", "a")
 	for range 3 {
 		p := s.connect("peerjs", "", "")
-		if _, ok := p.next(); !ok {
-			t.Fatal("the connection ended without a reason")
-		}
-		p.wantEnd(gorilla.ClosePolicyViolation)
-		for s.connections() > 1 {
-		}
+		p.MustNext() // the reason
+		p.WantClose(gorilla.ClosePolicyViolation)
+		s.counted("icebox_http_websockets", "", "", 1)
 	}
-}
-
-// connections returns the number of connections that the gateway counts.
-func (s *site) connections() float64 {
-	s.t.Helper()
-	families, err := s.registry.Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "icebox_http_websockets" {
-			return f.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	s.t.Fatal("there is no metric icebox_http_websockets")
-	return 0
 }
 
 // A shutdown asks clients to reconnect, drops waiting messages at once, and refuses new connections.
 func TestShutdown(t *testing.T) {
 	s := serve(t)
 	alice := s.open("peerjs", "alice", "a")
-	alice.send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
+	alice.Send(`{"type":"OFFER","dst":"ghost","payload":{}}`)
 	alice.still("alice")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := s.hub.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	signaltest.ShutDown(t, s.hub)
 	s.counted("icebox_peerjs_kept_total", "outcome", "expired", 0) // the shutdown did not wait until messages expire
-	alice.wantEnd(gorilla.CloseServiceRestart)
+	alice.WantClose(gorilla.CloseServiceRestart)
 	if _, status := s.dial("/peerjs/peerjs", url.Values{}, nil); status != 503 {
 		t.Errorf("a new connection: %d, want 503", status)
 	}

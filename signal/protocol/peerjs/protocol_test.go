@@ -12,6 +12,7 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 const (
@@ -50,13 +51,7 @@ func TestOverHTTP(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", path, status, body, want)
 		}
 	}
-	resp, err := http.Post(s.url+"/peerjs/id", "text/plain", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if resp.StatusCode != 405 {
+	if resp, _ := signaltest.Request(t, "POST", s.url+"/peerjs/id", "", nil); resp.StatusCode != 405 {
 		t.Errorf("POST: %d", resp.StatusCode)
 	}
 }
@@ -78,7 +73,7 @@ func TestDiscovery(t *testing.T) {
 	if status, _, _ := s.get("/peerjs/peers", http.Header{"Origin": {"https://evil.example"}}); status != 403 {
 		t.Errorf("for a page of an origin that is not admitted: %d", status)
 	}
-	_ = al.ws.Close()
+	_ = al.Close()
 	for _, _, body := s.get("/peerjs/peers", nil); slices.Contains(list(t, body), "al"); _, _, body = s.get("/peerjs/peers", nil) {
 	}
 	limits := signal.DefaultLimits()
@@ -95,17 +90,17 @@ func TestMessagesPassByteForByte(t *testing.T) {
 	s := serve(t)
 	alice := s.open("peerjs", "alice", "a")
 	bob, _ := s.dial("/peerjs", url.Values{"key": {"peerjs"}, "id": {"bob"}, "token": {"b"}}, nil)
-	bob.want(`{"type":"OPEN"}`)
+	bob.Want(`{"type":"OPEN"}`)
 	unusual := ` { "dst" : "b\u006fb" , "payload" : {"x" : [1.0, "\u00e9", {}]} , "type":"ANSWER", "src":"eve", "more":1 } `
 	for _, text := range []string{candidate, offer, strings.Replace(offer, "OFFER", "ANSWER", 1)} {
-		alice.send(text)
-		bob.want(fromAlice(text))
+		alice.Send(text)
+		bob.Want(fromAlice(text))
 	}
-	alice.send(unusual)
-	bob.want(`{"type":"ANSWER","src":"alice","dst":"b\u006fb","payload":{"x" : [1.0, "\u00e9", {}]}}`)
-	bob.send(`{"type":"ANSWER","payload":{},"dst":"alice"}`)
-	alice.want(`{"type":"ANSWER","src":"bob","dst":"alice","payload":{}}`)
-	alice.send(`{"type":"HEARTBEAT"}`)
+	alice.Send(unusual)
+	bob.Want(`{"type":"ANSWER","src":"alice","dst":"b\u006fb","payload":{"x" : [1.0, "\u00e9", {}]}}`)
+	bob.Send(`{"type":"ANSWER","payload":{},"dst":"alice"}`)
+	alice.Want(`{"type":"ANSWER","src":"bob","dst":"alice","payload":{}}`)
+	alice.Send(`{"type":"HEARTBEAT"}`)
 	alice.still("alice")
 	s.refused("bad-message", 0)
 }
@@ -130,9 +125,9 @@ func TestInvalidParameters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := s.dial("/peerjs/peerjs", c.query, nil)
-			p.t = t
-			p.want(c.want)
-			p.wantEnd(gorilla.ClosePolicyViolation)
+			p.TB = t
+			p.Want(c.want)
+			p.WantClose(gorilla.ClosePolicyViolation)
 		})
 	}
 	if _, status := s.dial("/peerjs/peerjs", url.Values{}, http.Header{"Origin": {"https://evil.example"}}); status != 403 {
@@ -147,21 +142,21 @@ func TestReconnect(t *testing.T) {
 	bob := s.open("peerjs", "bob", "b")
 	first := s.open("peerjs", "alice", "the token")
 	taken := s.connect("peerjs", "alice", "another")
-	taken.want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
-	taken.wantEnd(gorilla.ClosePolicyViolation)
+	taken.Want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
+	taken.WantClose(gorilla.ClosePolicyViolation)
 
 	second := s.open("peerjs", "alice", "the token")
-	first.wantEnd(gorilla.ClosePolicyViolation)
-	bob.send(`{"type":"ANSWER","payload":{"a":1},"dst":"alice"}`)
-	second.want(`{"type":"ANSWER","src":"bob","dst":"alice","payload":{"a":1}}`)
-	second.send(offer)
-	bob.want(fromAlice(offer))
+	first.WantClose(gorilla.ClosePolicyViolation)
+	bob.Send(`{"type":"ANSWER","payload":{"a":1},"dst":"alice"}`)
+	second.Want(`{"type":"ANSWER","src":"bob","dst":"alice","payload":{"a":1}}`)
+	second.Send(offer)
+	bob.Want(fromAlice(offer))
 
 	// Once the connection has ended, any client may have the id.
-	_ = second.ws.Close()
+	_ = second.Close()
 	for {
 		p := s.connect("peerjs", "alice", "another")
-		if frame, _ := p.next(); frame == `{"type":"OPEN"}` {
+		if frame, _ := p.Next(); string(frame) == `{"type":"OPEN"}` {
 			break
 		}
 	}
@@ -197,12 +192,12 @@ func TestAccess(t *testing.T) {
 		"no JWT":                   {byToken, "peerjs", "alice", "t", invalid},
 		"no JWT, and nothing else": {byToken, "", "", "", invalid},
 	} {
-		t.Run(name, func(t *testing.T) { serve(t, c.access).connect(c.key, c.id, c.token).want(c.want) })
+		t.Run(name, func(t *testing.T) { serve(t, c.access).connect(c.key, c.id, c.token).Want(c.want) })
 	}
 	// A token that is an API key cannot take over an id, because many clients know it.
 	s := serve(t, byKey)
 	s.open("peerjs", "alice", secretKey)
-	s.connect("peerjs", "alice", secretKey).want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
+	s.connect("peerjs", "alice", secretKey).Want(`{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}`)
 	// A client with another key is in another application.
 	s.open("another-key-of-app", "alice", "t")
 	if status, _, _ := s.get("/peerjs/peerjs/id", nil); status != 200 {

@@ -1,13 +1,13 @@
 package topics
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // fakeConn is a connection that accepts and counts all frames.
@@ -21,12 +21,7 @@ func (s *fakeConn) Abort()                        {}
 // newSubscribers returns a Handler and n members that are subscribed to the topic "t".
 func newSubscribers(t testing.TB, n int, change func(*signal.Limits)) (*Handler, []*Member) {
 	t.Helper()
-	limits := signal.DefaultLimits()
-	change(&limits)
-	hub, err := signal.New(signal.Options{PingEvery: time.Hour}, limits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	hub := signaltest.Hub(t, signal.Options{PingEvery: time.Hour}, signaltest.Limits(change))
 	h, err := New(Dialect{Protocol: "test"}, Options{Hub: hub})
 	if err != nil {
 		t.Fatal(err)
@@ -46,9 +41,6 @@ func newSubscribers(t testing.TB, n int, change func(*signal.Limits)) (*Handler,
 		for _, m := range members {
 			m.unsubscribeAll()
 			m.client.Close()
-		}
-		if err := hub.Shutdown(context.Background()); err != nil {
-			t.Error(err)
 		}
 	})
 	return h, members

@@ -2,12 +2,8 @@ package topics_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
-	"time"
 
 	gorilla "github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,8 +18,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
-
 // site is a gateway on a loopback address that serves both dialects.
 type site struct {
 	t        *testing.T
@@ -35,15 +29,10 @@ type site struct {
 
 func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 	t.Helper()
-	limits := signal.DefaultLimits()
-	for _, f := range change {
-		f(&limits)
-	}
+	limits := signaltest.Limits(change...)
 	s := &site{t: t, registry: prometheus.NewRegistry()}
+	s.hub = signaltest.Hub(t, signal.Options{Registerer: s.registry}, limits)
 	var err error
-	if s.hub, err = signal.New(signal.Options{Registerer: s.registry}, limits); err != nil {
-		t.Fatal(err)
-	}
 	if s.gateway, err = gateway.New(gateway.Options{Hub: s.hub, Registerer: s.registry}, limits); err != nil {
 		t.Fatal(err)
 	}
@@ -62,104 +51,52 @@ func serve(t *testing.T, change ...func(*signal.Limits)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(web)
-	s.url = srv.URL
-	signaltest.CloseAtEnd(t, s.hub, srv)
+	s.url = signaltest.Serve(t, s.hub, web)
 	return s
 }
 
-type client struct {
-	t  *testing.T
-	ws *gorilla.Conn
-}
+type client struct{ *signaltest.Conn }
 
-// dial opens a WebSocket. If the handshake fails, it returns nil and the HTTP status.
-func (s *site) dial(path string, h http.Header) (*client, int) {
+// dial opens a WebSocket and returns the HTTP status. If the handshake fails, the client cannot be used.
+func (s *site) dial(path string, h http.Header) (client, int) {
 	s.t.Helper()
-	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
-	if err != nil {
-		if resp == nil {
-			s.t.Fatal(err)
-		}
-		return nil, resp.StatusCode
-	}
-	s.t.Cleanup(func() { _ = ws.Close() })
-	_ = ws.SetReadDeadline(time.Now().Add(patience))
-	return &client{s.t, ws}, resp.StatusCode
+	c, status := signaltest.Dial(s.t, s.url+path, h)
+	return client{c}, status
 }
 
-func (s *site) connect(path string) *client {
+func (s *site) connect(path string) client {
 	s.t.Helper()
-	c, status := s.dial(path, nil)
-	if c == nil {
-		s.t.Fatalf("%s: %d", path, status)
-	}
-	return c
-}
-
-func (c *client) send(format string, args ...any) {
-	c.t.Helper()
-	if err := c.ws.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, format, args...)); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func (c *client) want(frames ...string) {
-	c.t.Helper()
-	for _, want := range frames {
-		if _, got, err := c.ws.ReadMessage(); err != nil || string(got) != want {
-			c.t.Fatalf("got %s, %v, want %s", got, err, want)
-		}
-	}
+	return client{signaltest.MustDial(s.t, gorilla.DefaultDialer, s.url+path)}
 }
 
 // wantRefusal checks that the next message is a refusal with this code, in the format of either dialect.
-func (c *client) wantRefusal(code string) {
-	c.t.Helper()
-	_, got, err := c.ws.ReadMessage()
+func (c client) wantRefusal(code string) {
+	c.TB.Helper()
+	got, err := c.Next()
 	var y struct {
 		Type, Code string
 		Error      struct{ Code string }
 	}
 	if err != nil || json.Unmarshal(got, &y) != nil || y.Code+y.Error.Code != code {
-		c.t.Fatalf("got %s, %v, want the refusal %s", got, err, code)
+		c.TB.Fatalf("got %s, %v, want the refusal %s", got, err, code)
 	}
 }
 
 // ping checks that the client was sent nothing: the answer to its ping has to be the next message.
-func (c *client) ping() {
-	c.t.Helper()
-	c.send(`{"type":"ping"}`)
-	c.want(`{"type":"pong"}`)
+func (c client) ping() {
+	c.TB.Helper()
+	c.Send(`{"type":"ping"}`)
+	c.Want(`{"type":"pong"}`)
 }
 
 // count returns the value of the counter or gauge that has this label value.
 func (s *site) count(name, label, value string) float64 {
 	s.t.Helper()
-	families, err := s.registry.Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if f.GetName() == name && l.GetName() == label && l.GetValue() == value {
-					return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-				}
-			}
-		}
-	}
-	s.t.Fatalf("there is no %s{%s=%q}", name, label, value)
-	return 0
+	return signaltest.Metric(s.t, s.registry, name, label, value)
 }
 
 // counted waits until a metric has the value want.
 func (s *site) counted(name, label, value string, want float64) {
 	s.t.Helper()
-	got := s.count(name, label, value)
-	for end := time.Now().Add(patience); got != want && time.Now().Before(end); got = s.count(name, label, value) {
-	}
-	if got != want {
-		s.t.Errorf("%s{%s=%q} is %v, want %v", name, label, value, got, want)
-	}
+	signaltest.UntilMetric(s.t, s.registry, name, label, value, want)
 }

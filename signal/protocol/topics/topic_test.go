@@ -1,9 +1,7 @@
 package topics_test
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,38 +10,32 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestYWebRTC(t *testing.T) {
 	s := serve(t)
 	al, bo, cy := s.connect("/y-webrtc"), s.connect("/y-webrtc/"), s.connect("/y-webrtc?x=1")
-	al.send(`{"type":"subscribe","topics":["room","other"]}`)
+	al.Send(`{"type":"subscribe","topics":["room","other"]}`)
 	al.ping()
-	bo.send(`{"type":"subscribe","topics":["room",1,null,["x"],"room"]}`)
+	bo.Send(`{"type":"subscribe","topics":["room",1,null,["x"],"room"]}`)
 	bo.ping()
-	al.send(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"}}`)
-	al.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
-	bo.want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
+	al.Send(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"}}`)
+	al.Want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
+	bo.Want(`{"type":"publish","topic":"room","data":{"type":"announce","from":"f0"},"clients":2}`)
 	// A client that has not subscribed may publish. The message may have any JSON form; its own "clients" is overridden.
-	cy.send(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" } `)
-	bo.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
-	al.want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
+	cy.Send(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" } `)
+	bo.Want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
+	al.Want(` { "data" : "AbC=" , "clients":99, "topic":"r\u006fom", "type":"publish" ,"clients":2}`)
 	cy.ping()
-	al.send(`{"type":"unsubscribe","topics":["room","nowhere"]}`)
+	al.Send(`{"type":"unsubscribe","topics":["room","nowhere"]}`)
 	al.ping()
-	bo.send(`{"type":"publish","topic":"room"}`)
-	bo.want(`{"type":"publish","topic":"room","clients":1}`)
-	al.send(`{"type":"publish","topic":"nowhere"}`)
+	bo.Send(`{"type":"publish","topic":"room"}`)
+	bo.Want(`{"type":"publish","topic":"room","clients":1}`)
+	al.Send(`{"type":"publish","topic":"nowhere"}`)
 	al.ping()
 
-	resp, err := http.Get(s.url + "/y-webrtc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := io.ReadAll(resp.Body)
-	_ = resp.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if resp.StatusCode != 200 || string(body) != "okay" {
+	if resp, body := signaltest.Request(t, "GET", s.url+"/y-webrtc", "", nil); resp.StatusCode != 200 || string(body) != "okay" {
 		t.Errorf("GET: %d %s", resp.StatusCode, body)
 	}
 }
@@ -51,26 +43,20 @@ func TestYWebRTC(t *testing.T) {
 func TestTrystero(t *testing.T) {
 	s := serve(t)
 	al, bo := s.connect("/trystero"), s.connect("/trystero")
-	al.send(`{"type":"subscribe","topic":"root"}`)
-	al.send(`{"type":"subscribe","topic":"self"}`)
-	al.send(`{"type":"publish","topic":"root","payload":"{\"peerId\":\"al\"}"}`)
-	al.want(`{"topic":"root","payload":"{\"peerId\":\"al\"}"}`)
+	al.Send(`{"type":"subscribe","topic":"root"}`)
+	al.Send(`{"type":"subscribe","topic":"self"}`)
+	al.Send(`{"type":"publish","topic":"root","payload":"{\"peerId\":\"al\"}"}`)
+	al.Want(`{"topic":"root","payload":"{\"peerId\":\"al\"}"}`)
 	for _, payload := range []string{`{"offer" : "x"}`, `null`, `1.0`, `["é"]`} {
-		bo.send(`{"payload":%s,"type":"publish","topic":"self"}`, payload)
-		al.want(`{"topic":"self","payload":` + payload + `}`)
+		bo.Sendf(`{"payload":%s,"type":"publish","topic":"self"}`, payload)
+		al.Want(`{"topic":"self","payload":` + payload + `}`)
 	}
-	al.send(`{"type":"unsubscribe","topic":"self"}`)
-	al.send(`{"type":"publish","topic":"self","payload":1}`)
-	al.send(`{"type":"publish","topic":"root","payload":2}`)
-	al.want(`{"topic":"root","payload":2}`)
+	al.Send(`{"type":"unsubscribe","topic":"self"}`)
+	al.Send(`{"type":"publish","topic":"self","payload":1}`)
+	al.Send(`{"type":"publish","topic":"root","payload":2}`)
+	al.Want(`{"topic":"root","payload":2}`)
 	s.counted("icebox_topics", "protocol", "trystero", 1)
-	resp, err := http.Get(s.url + "/trystero")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if resp.StatusCode != http.StatusUpgradeRequired {
+	if resp, _ := signaltest.Request(t, "GET", s.url+"/trystero", "", nil); resp.StatusCode != http.StatusUpgradeRequired {
 		t.Errorf("GET: %d", resp.StatusCode)
 	}
 }
@@ -79,25 +65,23 @@ func TestTrystero(t *testing.T) {
 func TestProtocolsAreIsolated(t *testing.T) {
 	s := serve(t)
 	y, try := s.connect("/y-webrtc"), s.connect("/trystero")
-	y.send(`{"type":"subscribe","topics":["room"]}`)
+	y.Send(`{"type":"subscribe","topics":["room"]}`)
 	y.ping()
-	try.send(`{"type":"subscribe","topic":"room"}`)
-	try.send(`{"type":"publish","topic":"room","payload":1}`)
-	try.want(`{"topic":"room","payload":1}`)
+	try.Send(`{"type":"subscribe","topic":"room"}`)
+	try.Send(`{"type":"publish","topic":"room","payload":1}`)
+	try.Want(`{"topic":"room","payload":1}`)
 	classic := s.connect("/ws")
-	classic.send(`{"type":"login","name":"room"}`)
+	classic.Send(`{"type":"login","name":"room"}`)
 	for _, kind := range []string{"offer", "publish", "subscribe"} {
-		classic.send(`{"type":%q,%q:{},"topic":"room","topics":["room"],"name":"y-webrtc\u0000room"}`, kind, kind)
+		classic.Sendf(`{"type":%q,%q:{},"topic":"room","topics":["room"],"name":"y-webrtc\u0000room"}`, kind, kind)
 	}
-	classic.send(`{"type":"login","name":"al"}`)
+	classic.Send(`{"type":"login","name":"al"}`)
 	for range 5 {
-		if _, _, err := classic.ws.ReadMessage(); err != nil {
-			t.Fatal(err)
-		}
+		classic.MustNext()
 	}
 	y.ping()
-	try.send(`{"type":"publish","topic":"room","payload":2}`)
-	try.want(`{"topic":"room","payload":2}`)
+	try.Send(`{"type":"publish","topic":"room","payload":2}`)
+	try.Want(`{"topic":"room","payload":2}`)
 }
 
 func TestLimits(t *testing.T) {
@@ -114,61 +98,54 @@ func TestLimits(t *testing.T) {
 			}
 			al := s.connect("/" + protocol)
 			for _, topic := range []string{"a", "b", "a", "c", "d"} {
-				al.send("%s", subscribe(topic))
+				al.Send(subscribe(topic))
 			}
 			al.wantRefusal("topic-limit")
 			subscriptions(3)
 			for _, topic := range []string{"", strings.Repeat("x", 257)} {
-				al.send("%s", subscribe(topic))
+				al.Send(subscribe(topic))
 				al.wantRefusal("bad-topic")
 			}
 			bo, cy := s.connect("/"+protocol), s.connect("/"+protocol)
-			bo.send("%s", subscribe("a"))
+			bo.Send(subscribe("a"))
 			subscriptions(4)
-			cy.send("%s", subscribe("a"))
+			cy.Send(subscribe("a"))
 			cy.wantRefusal("topic-full")
-			cy.send("%s", subscribe(strings.Repeat("x", 256)))
-			cy.send("%s", subscribe("e"))
+			cy.Send(subscribe(strings.Repeat("x", 256)))
+			cy.Send(subscribe("e"))
 			cy.wantRefusal("topics-full")
 			subscriptions(5)
 			for code, want := range map[string]float64{"topic-limit": 1, "bad-topic": 2, "topic-full": 1, "topics-full": 1, "topics-per-address": 0} {
 				s.counted("icebox_signal_refused_total", "code", code, want)
 			}
-			if err := s.gateway.SetLimits(with(func(l *signal.Limits) { l.Topics.PerAddr = 5 })); err != nil {
+			if err := s.gateway.SetLimits(signaltest.Limits(func(l *signal.Limits) { l.Topics.PerAddr = 5 })); err != nil {
 				t.Fatal(err)
 			}
-			cy.send("%s", subscribe("f"))
+			cy.Send(subscribe("f"))
 			cy.wantRefusal("topics-per-address")
 			elsewhere, _ := s.dial("/"+protocol, http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Origin": {s.url}})
-			elsewhere.send("%s", subscribe("f"))
+			elsewhere.Send(subscribe("f"))
 			subscriptions(6)
-			_ = elsewhere.ws.Close()
+			_ = elsewhere.Close()
 			subscriptions(5)
-			if err := s.gateway.SetLimits(with(limits)); err != nil {
+			if err := s.gateway.SetLimits(signaltest.Limits(limits)); err != nil {
 				t.Fatal(err)
 			}
 			// A client that ends makes room, and so does a reload with higher limits.
-			_ = al.ws.Close()
+			_ = al.Close()
 			subscriptions(2)
 			s.counted("icebox_topics", "protocol", protocol, 2)
-			cy.send("%s", subscribe("a"))
+			cy.Send(subscribe("a"))
 			subscriptions(3)
 			if err := s.gateway.SetLimits(signal.DefaultLimits()); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 20 {
-				cy.send("%s", subscribe(fmt.Sprint("more", i)))
+				cy.Send(subscribe(fmt.Sprint("more", i)))
 			}
 			subscriptions(23)
 		})
 	}
-}
-
-// with returns the default limits with one change.
-func with(change func(*signal.Limits)) signal.Limits {
-	l := signal.DefaultLimits()
-	change(&l)
-	return l
 }
 
 // A message that subscribes to more topics than a client may have gets one refusal, not one for each topic.
@@ -179,7 +156,7 @@ func TestManyTopicsInOneMessage(t *testing.T) {
 		names[i] = fmt.Sprintf(`"t%d"`, i)
 	}
 	c := s.connect("/y-webrtc")
-	c.send(`{"type":"subscribe","topics":[%s]}`, strings.Join(names, ","))
+	c.Sendf(`{"type":"subscribe","topics":[%s]}`, strings.Join(names, ","))
 	c.wantRefusal("topic-limit")
 	c.ping()
 	s.counted("icebox_topic_subscriptions", "protocol", "y-webrtc", 128)
@@ -200,11 +177,11 @@ func TestMalformed(t *testing.T) {
 	for path, texts := range bad {
 		c := s.connect(path)
 		for _, text := range texts {
-			c.send("%s", text)
+			c.Send(text)
 		}
 		n += len(texts)
 		s.counted("icebox_signal_refused_total", "code", "bad-message", float64(n))
-		c.send(`{"type":"else","topic":"a"}`)
+		c.Send(`{"type":"else","topic":"a"}`)
 	}
 	s.counted("icebox_signal_refused_total", "code", "unknown-type", 2)
 }
@@ -235,18 +212,18 @@ func TestSlowReader(t *testing.T) {
 		l.MessagesPerSecond, l.MessageBurst, l.QueueMessages, l.QueueBytes = 1e6, 1_000_000, 16, 256<<10
 	})
 	deaf := s.connect("/trystero")
-	readers := []*client{s.connect("/trystero"), s.connect("/trystero")}
+	readers := []client{s.connect("/trystero"), s.connect("/trystero")}
 	for _, c := range append(slices.Clone(readers), deaf) {
-		c.send(`{"type":"subscribe","topic":"t"}`)
+		c.Send(`{"type":"subscribe","topic":"t"}`)
 	}
 	s.counted("icebox_topic_subscriptions", "protocol", "trystero", 3)
 	payload := strings.Repeat("x", 60<<10)
 	ended := func() bool { return s.count("icebox_signal_clients_ended_total", "reason", "slow_reader") == 1 }
 	for i := 0; !ended(); i++ {
 		from := s.connect("/trystero")
-		from.send(`{"type":"publish","topic":"t","payload":"%d%s"}`, i, payload)
+		from.Sendf(`{"type":"publish","topic":"t","payload":"%d%s"}`, i, payload)
 		for _, c := range readers {
-			c.want(fmt.Sprintf(`{"topic":"t","payload":"%d%s"}`, i, payload))
+			c.Want(fmt.Sprintf(`{"topic":"t","payload":"%d%s"}`, i, payload))
 		}
 	}
 	s.counted("icebox_topic_subscriptions", "protocol", "trystero", 2)
@@ -259,11 +236,11 @@ func TestSlowReader(t *testing.T) {
 func TestOneSenderCannotCutOffReader(t *testing.T) {
 	s := serve(t, func(l *signal.Limits) { l.MessagesPerSecond, l.MessageBurst = 1e6, 1_000_000 })
 	deaf, from := s.connect("/y-webrtc"), s.connect("/y-webrtc")
-	deaf.send(`{"type":"subscribe","topics":["t"]}`)
+	deaf.Send(`{"type":"subscribe","topics":["t"]}`)
 	deaf.ping()
 	payload := strings.Repeat("x", 60<<10)
 	for s.count("icebox_topic_dropped_total", "protocol", "y-webrtc") < 10 {
-		from.send(`{"type":"publish","topic":"t","data":%q}`, payload)
+		from.Sendf(`{"type":"publish","topic":"t","data":%q}`, payload)
 		from.ping()
 	}
 	if s.count("icebox_signal_clients_ended_total", "reason", "slow_reader") != 0 {
@@ -274,15 +251,11 @@ func TestOneSenderCannotCutOffReader(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	s := serve(t)
 	c := s.connect("/y-webrtc")
-	c.send(`{"type":"subscribe","topics":["t"]}`)
+	c.Send(`{"type":"subscribe","topics":["t"]}`)
 	c.ping()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	done := make(chan error, 1)
+	ctx, done := signaltest.Within(t), make(chan error, 1)
 	go func() { done <- s.hub.Shutdown(ctx) }()
-	if _, _, err := c.ws.ReadMessage(); !gorilla.IsCloseError(err, gorilla.CloseServiceRestart) {
-		t.Errorf("the connection ended with %v", err)
-	}
+	c.WantClose(gorilla.CloseServiceRestart)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
