@@ -1,12 +1,12 @@
 package classic
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 	"time"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // sink is a connection that accepts and counts all frames without blocking.
@@ -23,11 +23,7 @@ func (s *sink) TryPing() (bool, error)        { return true, nil }
 func TestCandidateAllocatesNothing(t *testing.T) {
 	l := signal.DefaultLimits()
 	fast(nil, &l)
-	hub, err := signal.New(signal.Options{}, l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hub.Shutdown(context.Background()) }()
+	hub := signaltest.Hub(t, signal.Options{}, l)
 	h := New(hub, nil, slog.New(slog.DiscardHandler), Options{})
 	conns := make(map[string]*sink)
 	text := make(map[string]func(string))

@@ -1,11 +1,8 @@
 package classic
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	gorilla "github.com/gorilla/websocket"
@@ -31,44 +28,23 @@ func BenchmarkCandidate(b *testing.B) {
 }
 
 // benchCall returns two clients that have exchanged an offer.
-func benchCall(b *testing.B) (al, bo *gorilla.Conn) {
+func benchCall(b *testing.B) (al, bo *signaltest.Conn) {
 	b.Helper()
 	l := signal.DefaultLimits()
 	fast(nil, &l)
-	hub, err := signal.New(signal.Options{}, l)
-	if err != nil {
-		b.Fatal(err)
-	}
+	hub := signaltest.Hub(b, signal.Options{}, l)
 	h := New(hub, nil, slog.New(slog.DiscardHandler), Options{})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := signaltest.Serve(b, hub, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.Serve(w, r, signaltest.Access{})
 	}))
-	var conns [2]*gorilla.Conn
-	b.Cleanup(func() {
-		for _, ws := range conns {
-			_ = ws.Close()
-		}
-		if err := hub.Shutdown(context.Background()); err != nil {
-			b.Error(err)
-		}
-		srv.Close()
-	})
+	var conns [2]*signaltest.Conn
 	for i, name := range []string{"al", "bo"} {
-		if conns[i], _, err = gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), nil); err != nil {
-			b.Fatal(err)
-		}
-		if err := conns[i].WriteMessage(gorilla.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`)); err != nil {
-			b.Fatal(err)
-		}
-		if _, _, err := conns[i].ReadMessage(); err != nil {
-			b.Fatal(err)
-		}
+		conns[i] = signaltest.MustDial(b, gorilla.DefaultDialer, url)
+		conns[i].Patience = 0 // a benchmark may run for longer
+		conns[i].Send(`{"type":"login","name":"` + name + `"}`)
+		conns[i].MustNext()
 	}
-	if err := conns[0].WriteMessage(gorilla.TextMessage, []byte(`{"type":"offer","offer":`+sdpOffer+`,"name":"bo"}`)); err != nil {
-		b.Fatal(err)
-	}
-	if _, _, err := conns[1].ReadMessage(); err != nil {
-		b.Fatal(err)
-	}
+	conns[0].Send(`{"type":"offer","offer":` + sdpOffer + `,"name":"bo"}`)
+	conns[1].MustNext()
 	return conns[0], conns[1]
 }

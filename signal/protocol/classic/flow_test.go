@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 const (
@@ -25,7 +26,7 @@ type page struct {
 }
 
 func (p *page) say(kind, member, payload, name string) {
-	p.t.Helper()
+	p.TB.Helper()
 	text := `{"type":"` + kind + `"`
 	if member != "" {
 		text += `,"` + member + `":` + payload
@@ -36,24 +37,24 @@ func (p *page) say(kind, member, payload, name string) {
 	if name != "" {
 		text += `,"name":"` + name + `"`
 	}
-	p.send(text + "}")
+	p.Send(text + "}")
 }
 
 func (p *page) call(name string) {
-	p.t.Helper()
+	p.TB.Helper()
 	p.connected = name
 	p.say("offer", "offer", sdpOffer, "")
 }
 
 func (p *page) hangUp() {
-	p.t.Helper()
+	p.TB.Helper()
 	p.say("leave", "", "", "")
 	p.connected = ""
 }
 
 func (p *page) answerCall(from string) {
-	p.t.Helper()
-	p.exact(`{"type":"offer","offer":` + sdpOffer + `,"name":"` + from + `"}`)
+	p.TB.Helper()
+	p.Want(`{"type":"offer","offer":` + sdpOffer + `,"name":"` + from + `"}`)
 	p.connected = from
 	p.say("answer", "answer", sdpAnswer, "")
 }
@@ -61,8 +62,8 @@ func (p *page) answerCall(from string) {
 func TestTutorialOnPort9090(t *testing.T) {
 	s := start(t, Options{Greeting: "Hello world", UnknownCommand: "Command not found"})
 	al, bo := &page{peer: s.dial()}, &page{peer: s.dial()}
-	al.exact("Hello world")
-	bo.exact("Hello world")
+	al.Want("Hello world")
+	bo.Want("Hello world")
 	al.say("login", "", "", "al")
 	if m := al.receive("login"); m.Success == nil || !*m.Success {
 		t.Fatalf("al cannot sign in: %+v", m)
@@ -76,23 +77,23 @@ func TestTutorialOnPort9090(t *testing.T) {
 
 	al.call("bo")
 	bo.answerCall("al")
-	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	al.Want(`{"type":"answer","answer":` + sdpAnswer + `}`)
 	for range 5 {
 		al.say("candidate", "candidate", candidate, "")
-		bo.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+		bo.Want(`{"type":"candidate","candidate":` + candidate + `}`)
 		bo.say("candidate", "candidate", candidate, "")
-		al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+		al.Want(`{"type":"candidate","candidate":` + candidate + `}`)
 	}
 	al.hangUp()
-	bo.exact(`{"type":"leave"}`)
+	bo.Want(`{"type":"leave"}`)
 	bo.connected = ""
 
 	bo.call("al")
 	al.answerCall("bo")
-	bo.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	bo.Want(`{"type":"answer","answer":` + sdpAnswer + `}`)
 	al.leave()
-	bo.exact(`{"type":"leave"}`)
-	bo.send(`{"type":"dance"}`)
+	bo.Want(`{"type":"leave"}`)
+	bo.Send(`{"type":"dance"}`)
 	if m := bo.refused(signal.ErrUnknownType); m.Message != "Command not found: dance" {
 		t.Fatalf("message %q", m.Message)
 	}
@@ -105,11 +106,11 @@ func TestTutorialOnPort8888(t *testing.T) {
 	for range 3 {
 		al.call("bo")
 		bo.answerCall("al")
-		al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+		al.Want(`{"type":"answer","answer":` + sdpAnswer + `}`)
 		bo.say("candidate", "candidate", candidate, "")
-		al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+		al.Want(`{"type":"candidate","candidate":` + candidate + `}`)
 		bo.hangUp()
-		al.exact(`{"type":"leave"}`)
+		al.Want(`{"type":"leave"}`)
 		al.hangUp() // these clients keep the name of their peer until they hang up themselves
 		al.connected = ""
 	}
@@ -122,12 +123,12 @@ func TestTutorialOnPort8888(t *testing.T) {
 	again := &page{peer: s.login("bo")}
 	al.call("bo")
 	again.answerCall("al")
-	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	al.Want(`{"type":"answer","answer":` + sdpAnswer + `}`)
 }
 
 func (p *page) waitForState(t *testing.T, want, text string) {
 	t.Helper()
-	p.send(text)
+	p.Send(text)
 	if m := p.refused(signal.ErrUnknownType); m.Message != want {
 		t.Fatalf("got %q, want %q", m.Message, want)
 	}
@@ -136,7 +137,7 @@ func (p *page) waitForState(t *testing.T, want, text string) {
 func TestLoginCarriesICEServersAndToken(t *testing.T) {
 	s := start(t, Options{})
 	al := s.dial()
-	al.send(`{"type":"login","name":"al"}`)
+	al.Send(`{"type":"login","name":"al"}`)
 	m := al.receive("login")
 	want := []signal.RTCIceServer{
 		{URLs: []string{"stun:ice.example:3478"}},
@@ -177,7 +178,7 @@ func TestLoginWorksWithoutICEServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := startWith(t, c.ice, Options{}, (*httptest.Server).Start)
 			al := s.dial()
-			al.send(`{"type":"login","name":"al"}`)
+			al.Send(`{"type":"login","name":"al"}`)
 			m := al.receive("login")
 			if !*m.Success || m.ICEServers != nil || m.Expires != 0 || (m.ICEError != nil) != (c.code != "") {
 				t.Fatalf("login %+v", m)
@@ -193,19 +194,15 @@ func TestLoginWorksWithoutICEServers(t *testing.T) {
 func TestLooseClientsNeedNoOffer(t *testing.T) {
 	s := start(t, Options{Loose: true})
 	al, bo := s.login("al"), s.login("bo")
-	al.send(`{"type":"candidate","candidate":null,"name":"bo"}`)
-	bo.exact(`{"type":"candidate","candidate":null}`)
-	al.send(`{"type":"leave","name":"bo"}`)
-	bo.exact(`{"type":"leave"}`)
+	al.Send(`{"type":"candidate","candidate":null,"name":"bo"}`)
+	bo.Want(`{"type":"candidate","candidate":null}`)
+	al.Send(`{"type":"leave","name":"bo"}`)
+	bo.Want(`{"type":"leave"}`)
 }
 
 // A Handler without a logger discards its log records. It logs when the ICE provider fails.
 func TestNilLogger(t *testing.T) {
-	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hub.Shutdown(context.Background()) }()
+	hub := signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())
 	h := New(hub, func(context.Context, signal.ICERequest) (signal.ICEServers, error) {
 		return signal.ICEServers{}, errors.New("read the secret: no such file")
 	}, nil, Options{})

@@ -18,20 +18,20 @@ func (s *server) inCall(a, b string) (*page, *page) {
 	al, bo := &page{peer: s.login(a)}, &page{peer: s.login(b)}
 	al.call(b)
 	bo.answerCall(a)
-	al.exact(`{"type":"answer","answer":` + sdpAnswer + `}`)
+	al.Want(`{"type":"answer","answer":` + sdpAnswer + `}`)
 	return al, bo
 }
 
 // checkCallWorks checks that neither party of a call was sent anything unexpected, and that candidates still pass in both
 // directions.
 func checkCallWorks(al, bo *page) {
-	al.t.Helper()
+	al.TB.Helper()
 	al.sync()
 	bo.sync()
 	al.say("candidate", "candidate", candidate, "")
-	bo.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+	bo.Want(`{"type":"candidate","candidate":` + candidate + `}`)
 	bo.say("candidate", "candidate", candidate, "")
-	al.exact(`{"type":"candidate","candidate":` + candidate + `}`)
+	al.Want(`{"type":"candidate","candidate":` + candidate + `}`)
 }
 
 // fast raises the limit on messages so far that no test reaches it.
@@ -92,8 +92,8 @@ func TestHostileInputDisturbsNoCall(t *testing.T) {
 			if c.signedIn {
 				eve = s.login("eve " + name)
 			}
-			eve.t, al.t, bo.t = t, t, t
-			eve.raw(gorilla.TextMessage, []byte(c.text))
+			eve.TB, al.TB, bo.TB = t, t, t
+			eve.Send(c.text)
 			switch c.reply {
 			case noReply:
 			case failed:
@@ -117,11 +117,11 @@ func TestUnusualNames(t *testing.T) {
 	s := start(t, Options{})
 	for _, name := range []string{"undefined", "null", "two words", "🦊", `a"b\c<&>`, strings.Repeat("x", 128)} {
 		a, b := s.login("to "+name[:min(len(name), 100)]), s.login(name)
-		a.send(`{"type":"offer","offer":{"sdp":"x"},"name":%s}`, quote(name))
+		a.Sendf(`{"type":"offer","offer":{"sdp":"x"},"name":%s}`, quote(name))
 		if m := b.receive("offer"); m.Name != "to "+name[:min(len(name), 100)] {
 			t.Errorf("%q got an offer from %q", name, m.Name)
 		}
-		b.send(`{"type":"offer","offer":{"sdp":"y"},"name":%s}`, quote("to "+name[:min(len(name), 100)]))
+		b.Sendf(`{"type":"offer","offer":{"sdp":"y"},"name":%s}`, quote("to "+name[:min(len(name), 100)]))
 		if m := a.receive("offer"); m.Name != name {
 			t.Errorf("an offer from %q says %q", name, m.Name)
 		}
@@ -134,9 +134,9 @@ func TestUnusualNames(t *testing.T) {
 func TestBinaryFramesAreRefused(t *testing.T) {
 	s := start(t, Options{})
 	al := s.login("al")
-	al.raw(gorilla.BinaryMessage, []byte(`{"type":"leave"}`))
+	_ = al.WriteMessage(gorilla.BinaryMessage, []byte(`{"type":"leave"}`))
 	al.refused(signal.ErrBinary)
-	al.raw(gorilla.BinaryMessage, []byte{0xff, 0xfe})
+	_ = al.WriteMessage(gorilla.BinaryMessage, []byte{0xff, 0xfe})
 	al.refused(signal.ErrBinary)
 	al.sync()
 }
@@ -145,8 +145,8 @@ func TestTextThatIsNotUTF8EndsOnlyItsSender(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := s.inCall("al", "bo")
 	eve := s.login("eve")
-	eve.raw(gorilla.TextMessage, []byte("{\"type\":\"offer\",\"offer\":\"\xff\",\"name\":\"bo\"}"))
-	eve.closed(gorilla.CloseInvalidFramePayloadData)
+	eve.Send("{\"type\":\"offer\",\"offer\":\"\xff\",\"name\":\"bo\"}")
+	eve.SkipToClose(gorilla.CloseInvalidFramePayloadData)
 	checkCallWorks(al, bo)
 }
 
@@ -156,9 +156,9 @@ func TestOversizedMessageEndsOnlyItsSender(t *testing.T) {
 	for _, size := range []int{64<<10 + 1, 8 << 20} {
 		eve := s.login("eve")
 		// The server may cut a large one off before it has been sent, so a failed write is fine.
-		_ = eve.ws.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, `{"type":"offer","name":"bo","offer":"%s"}`, bytes.Repeat([]byte{'x'}, size)))
+		_ = eve.WriteMessage(gorilla.TextMessage, fmt.Appendf(nil, `{"type":"offer","name":"bo","offer":"%s"}`, bytes.Repeat([]byte{'x'}, size)))
 		eve.refused(signal.ErrTooLarge)
-		eve.closed(gorilla.CloseMessageTooBig)
+		eve.SkipToClose(gorilla.CloseMessageTooBig)
 		checkCallWorks(al, bo)
 	}
 }
@@ -168,8 +168,8 @@ func TestLargestMessagePasses(t *testing.T) {
 	al, bo := s.login("al"), s.login("bo")
 	head, tail := `{"type":"offer","name":"bo","offer":"`, `"}`
 	sdp := strings.Repeat("x", 256<<10-len(head)-len(tail))
-	al.send(head + sdp + tail)
-	bo.exact(`{"type":"offer","offer":"` + sdp + `","name":"al"}`)
+	al.Send(head + sdp + tail)
+	bo.Want(`{"type":"offer","offer":"` + sdp + `","name":"al"}`)
 }
 
 func TestBrokenFramesEndOnlyTheirSender(t *testing.T) {
@@ -189,13 +189,12 @@ func TestBrokenFramesEndOnlyTheirSender(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eve := s.login("eve")
-			eve.t, al.t, bo.t = t, t, t
-			if _, err := eve.ws.NetConn().Write(bytes); err != nil {
+			eve.TB, al.TB, bo.TB = t, t, t
+			if _, err := eve.NetConn().Write(bytes); err != nil {
 				t.Fatal(err)
 			}
-			_ = eve.ws.NetConn().(*net.TCPConn).CloseWrite() // fails if the server has closed already
-			for range eve.inbox {
-			}
+			_ = eve.NetConn().(*net.TCPConn).CloseWrite() // fails if the server has closed already
+			eve.Drain()
 			checkCallWorks(al, bo)
 		})
 	}

@@ -14,47 +14,39 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // dialSilent signs in and then neither reads nor answers pings, like a computer that was put to sleep.
-func (s *server) dialSilent(name string) *gorilla.Conn {
+func (s *server) dialSilent(name string) *signaltest.Conn {
 	s.t.Helper()
-	ws, _, err := s.dialer.Dial(s.url, nil)
-	if err != nil {
-		s.t.Fatal(err)
+	c := signaltest.MustDial(s.t, s.dialer, s.url)
+	c.Send(`{"type":"login","name":"` + name + `"}`)
+	if data := c.MustNext(); !bytes.Contains(data, []byte(`"success":true`)) {
+		s.t.Fatalf("got %s", data)
 	}
-	s.t.Cleanup(func() { _ = ws.Close() })
-	if err := ws.WriteMessage(gorilla.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`)); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, data, err := ws.ReadMessage(); err != nil || !bytes.Contains(data, []byte(`"success":true`)) {
-		s.t.Fatalf("%s %v", data, err)
-	}
-	return ws
+	return c
 }
 
 // waitForName tries to sign in until the name is free.
 func (s *server) waitForName(name string) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	signaltest.Until(s.t, name+" becomes free", func() bool {
 		p := s.dial()
-		p.send(`{"type":"login","name":%s}`, quote(name))
+		p.Sendf(`{"type":"login","name":%s}`, quote(name))
 		if m := p.receive("login"); *m.Success {
-			return
+			return true
 		}
 		p.leave()
-	}
-	s.t.Fatalf("%q never became free", name)
+		return false
+	})
 }
 
 func TestNameOfAHalfOpenConnectionIsTakenOver(t *testing.T) {
 	s := start(t, Options{})
 	old := s.dialSilent("al")
 	s.login("al") // the hub's own tests check how long that takes
-	_ = old.SetReadDeadline(time.Now().Add(patience))
-	if _, _, err := old.ReadMessage(); !gorilla.IsCloseError(err, gorilla.ClosePolicyViolation) {
-		t.Errorf("the old connection ended with %v", err)
-	}
+	old.WantClose(gorilla.ClosePolicyViolation)
 }
 
 func TestNameOfALivingConnectionIsNotTakenOver(t *testing.T) {
@@ -62,7 +54,7 @@ func TestNameOfALivingConnectionIsNotTakenOver(t *testing.T) {
 	al := s.login("al")
 	for range 3 {
 		eve := s.dial()
-		eve.send(`{"type":"login","name":"al"}`)
+		eve.Send(`{"type":"login","name":"al"}`)
 		if m := eve.receive("login"); *m.Success || m.Code != "name-taken" {
 			t.Fatalf("login %+v", m)
 		}
@@ -88,9 +80,9 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	al, cy := s.inCall("al", "cy")
 	offer := `{"type":"offer","name":"bo","offer":"` + strings.Repeat("x", 200<<10) + `"}`
 	for range 1000 {
-		al.raw(gorilla.TextMessage, []byte(offer))
+		al.Send(offer)
 		al.say("candidate", "candidate", candidate, "cy")
-		cy.exact(`{"type":"candidate","candidate":` + candidate + `}`) // is not delayed by bo
+		cy.Want(`{"type":"candidate","candidate":` + candidate + `}`) // is not delayed by bo
 		if al.receivedAny("leave", "peer-offline") {
 			s.login("bo")
 			return
@@ -101,12 +93,12 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 
 // receivedAny makes a round trip to the server and reports whether a message with one of these types or codes arrived first.
 func (p *peer) receivedAny(any ...string) (was bool) {
-	p.t.Helper()
-	p.send(`{"type":"are-you-there"}`)
+	p.TB.Helper()
+	p.Send(`{"type":"are-you-there"}`)
 	for {
 		var m message
-		if err := json.Unmarshal(p.next(), &m); err != nil {
-			p.t.Fatal(err)
+		if err := json.Unmarshal(p.MustNext(), &m); err != nil {
+			p.TB.Fatal(err)
 		}
 		if m.Code == signal.ErrUnknownType.Code {
 			return was
@@ -119,17 +111,17 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 	s := start(t, Options{})
 	al, bo := s.inCall("al", "bo")
 	for range 2 {
-		al.send(`{"type":"login","name":"al"}`)
+		al.Send(`{"type":"login","name":"al"}`)
 		if m := al.receive("login"); !*m.Success || len(m.ICEServers) == 0 {
 			t.Fatalf("the same name again: %+v", m)
 		}
 	}
-	al.send(`{"type":"login","name":"bo"}`)
+	al.Send(`{"type":"login","name":"bo"}`)
 	if m := al.receive("login"); *m.Success {
 		t.Fatal("al signed in with a name that is taken")
 	}
 	checkCallWorks(al, bo)
-	al.send(`{"type":"login","name":"alice"}`)
+	al.Send(`{"type":"login","name":"alice"}`)
 	if m := al.receive("login"); !*m.Success {
 		t.Fatalf("another name: %+v", m)
 	}
@@ -137,8 +129,8 @@ func TestSecondLoginOnOneConnection(t *testing.T) {
 	s.login("al") // the name is free again
 	checkCallWorks(al, bo)
 	cy := s.login("cy")
-	cy.send(`{"type":"offer","offer":1,"name":"alice"}`)
-	al.exact(`{"type":"offer","offer":1,"name":"cy"}`)
+	cy.Send(`{"type":"offer","offer":1,"name":"alice"}`)
+	al.Want(`{"type":"offer","offer":1,"name":"cy"}`)
 }
 
 // The callee ends before it has answered, and then the caller does. Both can sign in again.
@@ -148,7 +140,7 @@ func TestBothEndBeforeAnswer(t *testing.T) {
 	al.call("bo")
 	bo.receive("offer")
 	bo.leave()
-	al.exact(`{"type":"leave"}`)
+	al.Want(`{"type":"leave"}`)
 	al.say("candidate", "candidate", candidate, "") // browsers go on gathering candidates
 	al.sync()
 	al.leave()
@@ -161,13 +153,13 @@ func TestReloadDuringACall(t *testing.T) {
 	s := start(t, Options{}, fast)
 	for range 20 {
 		al, bo := s.inCall("al", "bo")
-		_ = al.ws.Close()
+		_ = al.Close()
 		again := s.login("al")
-		again.send(`{"type":"offer","offer":1,"name":"bo"}`)
-		bo.exact(`{"type":"leave"}`)
-		bo.exact(`{"type":"offer","offer":1,"name":"al"}`)
+		again.Send(`{"type":"offer","offer":1,"name":"bo"}`)
+		bo.Want(`{"type":"leave"}`)
+		bo.Want(`{"type":"offer","offer":1,"name":"al"}`)
 		again.leave()
-		bo.exact(`{"type":"leave"}`)
+		bo.Want(`{"type":"leave"}`)
 		bo.leave()
 	}
 }
@@ -178,13 +170,13 @@ func TestOverTLS(t *testing.T) {
 	checkCallWorks(al, bo)
 	cy := s.dialSilent("cy")
 	for !al.receivedAny("leave", "peer-offline") {
-		al.send(`{"type":"offer","name":"cy","offer":%s}`, quote(strings.Repeat("x", 200<<10)))
+		al.Sendf(`{"type":"offer","name":"cy","offer":%s}`, quote(strings.Repeat("x", 200<<10)))
 	}
 	_ = cy.Close()
 	if err := s.hub.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	bo.closed(gorilla.CloseServiceRestart)
+	bo.SkipToClose(gorilla.CloseServiceRestart)
 }
 
 // A shutdown closes connections with a code that asks clients to reconnect.
@@ -194,20 +186,15 @@ func TestShutdownAsksClientsToReconnect(t *testing.T) {
 	if err := s.hub.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	al.closed(gorilla.CloseServiceRestart)
-	bo.closed(gorilla.CloseServiceRestart)
+	al.SkipToClose(gorilla.CloseServiceRestart)
+	bo.SkipToClose(gorilla.CloseServiceRestart)
 	late := s.dial()
-	late.closed(gorilla.CloseServiceRestart)
+	late.SkipToClose(gorilla.CloseServiceRestart)
 }
 
 func TestBrowsersGetTheSubprotocolTheyAskFor(t *testing.T) {
 	s := start(t, Options{})
-	d := gorilla.Dialer{Subprotocols: []string{"json", "other"}}
-	ws, _, err := d.Dial(s.url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ws.Close() }()
+	ws := signaltest.MustDial(t, &gorilla.Dialer{Subprotocols: []string{"json", "other"}}, s.url)
 	if ws.Subprotocol() != "json" {
 		t.Errorf("got %q", ws.Subprotocol())
 	}
@@ -278,7 +265,7 @@ func (s *server) visit(name, other string) error {
 	switch rand.IntN(3) {
 	case 0: // hangs up and closes the connection properly
 		_ = ws.WriteMessage(gorilla.TextMessage, []byte(`{"type":"leave","name":"`+other+`"}`))
-		_ = ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(1001, ""), time.Now().Add(patience))
+		_ = ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(1001, ""), time.Now().Add(signaltest.Patience))
 		_, _, _ = ws.ReadMessage()
 	case 1: // closes the TCP connection
 	case 2: // closes the TCP connection in the middle of a frame
