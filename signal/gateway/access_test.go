@@ -3,8 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // mounted is a public listener with an adapter that answers with what serve says.
@@ -36,16 +37,7 @@ func TestMountsHaveTheirRoutesAndNoOthers(t *testing.T) {
 
 func (s *site) text(path string) string {
 	s.t.Helper()
-	resp, err := http.Get(s.url + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	_, text := signaltest.Request(s.t, "GET", s.url+path, "", nil)
 	return string(text)
 }
 
@@ -166,11 +158,7 @@ func TestDoorSharesWithAdmittedPages(t *testing.T) {
 
 func TestMountsAreCounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hub.Shutdown(t.Context()) }()
+	hub := signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())
 	g, err := New(Options{Hub: hub, Registerer: reg}, signal.DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
@@ -183,25 +171,12 @@ func TestMountsAreCounted(t *testing.T) {
 	if n, _ := testutil.GatherAndCount(reg, "icebox_http_requests_total"); n != int(routes)+1 {
 		t.Errorf("%d series before the first request", n)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/t/x", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &nowhere{header: make(http.Header)}
-	h.ServeHTTP(w, r)
-	if count() != 1 || w.status != 403 || testutil.ToFloat64(g.metrics.refused[badOrigin]) != 1 {
-		t.Errorf("%v requests, status %d", count(), w.status)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/t/x", nil))
+	if count() != 1 || w.Code != 403 || testutil.ToFloat64(g.metrics.refused[badOrigin]) != 1 {
+		t.Errorf("%v requests, status %d", count(), w.Code)
 	}
 }
-
-type nowhere struct {
-	header http.Header
-	status int
-}
-
-func (n *nowhere) Header() http.Header         { return n.header }
-func (n *nowhere) WriteHeader(status int)      { n.status = status }
-func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // An adapter's own tokens get ICE servers, whatever access is; what it doesn't know goes on as without it.
 func TestBearersOfAdapters(t *testing.T) {

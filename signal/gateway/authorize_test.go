@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	gorilla "github.com/gorilla/websocket"
-
 	"icebox/signal"
 	"icebox/signal/client"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 // knows is a verifier of tokens that are names.
@@ -35,13 +34,11 @@ func byToken(l *signal.Limits) {
 // native signs a client in, over WebSocket or server-sent events.
 func (s *site) native(o client.Options) (*client.Client, error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
 	o.URL = s.url
 	if o.Header == nil {
 		o.Header = headers("Origin", s.url)
 	}
-	c, err := client.Dial(ctx, o)
+	c, err := client.Dial(signaltest.Within(s.t), o)
 	if err == nil {
 		s.t.Cleanup(c.Close)
 	}
@@ -73,7 +70,7 @@ func TestNativeAccess(t *testing.T) {
 			sites[c.site].t = t
 			got, err := sites[c.site].native(client.Options{Name: c.name, Token: c.token, Events: events})
 			var refused *client.Error
-			for end := time.Now().Add(patience); errors.As(err, &refused) && refused.Code == "name-taken" && time.Now().Before(end); {
+			for end := time.Now().Add(signaltest.Patience); errors.As(err, &refused) && refused.Code == "name-taken" && time.Now().Before(end); {
 				// The client of the last round has closed, but not left yet.
 				got, err = sites[c.site].native(client.Options{Name: c.name, Token: c.token, Events: events})
 			}
@@ -106,9 +103,7 @@ func TestNativeAndClassicMeet(t *testing.T) {
 	if err := al.Send(wire.Request{Type: wire.Send, To: "bo", Kind: wire.KindOffer, Data: []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, text, err := old.ReadMessage(); err != nil || string(text) != `{"type":"offer","offer":1,"name":"al"}` {
-		t.Errorf("%s, %v", text, err)
-	}
+	old.Want(`{"type":"offer","offer":1,"name":"al"}`)
 }
 
 func TestClassicByToken(t *testing.T) {
@@ -120,9 +115,9 @@ func TestClassicByToken(t *testing.T) {
 	}
 	ws, _ := s.dial("/?token=al", nil)
 	for name, want := range map[string]string{"bo": signal.ErrNameNotAllowed.Code, "al": `"success":true`} {
-		_ = ws.WriteMessage(gorilla.TextMessage, []byte(`{"type":"login","name":"`+name+`"}`))
-		if _, text, err := ws.ReadMessage(); err != nil || !strings.Contains(string(text), want) {
-			t.Errorf("as %s: %s, %v", name, text, err)
+		ws.Send(`{"type":"login","name":"` + name + `"}`)
+		if text := string(ws.MustNext()); !strings.Contains(text, want) {
+			t.Errorf("as %s: %s", name, text)
 		}
 	}
 	for token, want := range map[string]int{"al": 200, "eve": 401, secretKey: 200} {
@@ -151,20 +146,18 @@ func TestSessionsCount(t *testing.T) {
 	}
 	al.Close()
 	bo.Close()
-	for end := time.Now().Add(patience); ; {
+	signaltest.Until(t, "sessions that have ended stop counting", func() bool {
 		c, err := s.native(client.Options{Name: "al"})
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		d, err := s.native(client.Options{Name: "bo"})
 		if err == nil {
-			if d, err := s.native(client.Options{Name: "bo"}); err == nil {
-				c.Close()
-				d.Close()
-				return
-			}
-			c.Close()
+			d.Close()
 		}
-		if time.Now().After(end) {
-			t.Fatal("the slots of sessions that have ended are not given back")
-		}
-	}
+		return err == nil
+	})
 }
 
 func TestEventsFromOtherPages(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestRoutes(t *testing.T) {
@@ -115,13 +115,10 @@ func TestConnectionsAreLimitedPerAddress(t *testing.T) {
 		t.Errorf("the fourth of all: %d", status)
 	}
 	_ = first.Close()
-	for end := time.Now().Add(patience); ; {
-		if _, status := s.dial("/ws", from("2001:db8::3")); status == 101 {
-			break
-		} else if time.Now().After(end) {
-			t.Fatalf("a place that was left isn't free: %d", status)
-		}
-	}
+	signaltest.Until(t, "a connection that has ended stops counting", func() bool {
+		_, status := s.dial("/ws", from("2001:db8::3"))
+		return status == 101
+	})
 	// A handshake that fails gives its place back.
 	for range 10 {
 		h := from("198.51.100.1")

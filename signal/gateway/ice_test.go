@@ -8,13 +8,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestOneAnswerForEverybody(t *testing.T) {
@@ -169,14 +169,10 @@ func TestBearerOfALiveSignIn(t *testing.T) {
 		t.Fatalf("%d, for %q", resp.StatusCode, s.lastAsked().User)
 	}
 	_ = ws.Close()
-	for end := time.Now().Add(patience); ; {
+	signaltest.Until(t, "the token ends with its connection", func() bool {
 		resp, _ := s.ask("GET", "/ice", "", headers("Authorization", "Bearer "+token))
-		if resp.StatusCode == 401 {
-			return
-		} else if time.Now().After(end) {
-			t.Fatalf("the token outlives the connection: %d", resp.StatusCode)
-		}
-	}
+		return resp.StatusCode == 401
+	})
 }
 
 func TestCallersMayLowerTheTTL(t *testing.T) {

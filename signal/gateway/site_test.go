@@ -7,13 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	gorilla "github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
 	"icebox/signal"
@@ -24,10 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const (
-	patience  = 10 * time.Second
-	secretKey = "s3cret-key-of-web"
-)
+const secretKey = "s3cret-key-of-web"
 
 // site is a gateway with one listener, and what its provider was asked.
 type site struct {
@@ -77,16 +72,11 @@ var public = Listener{}
 
 func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
 	t.Helper()
-	limits := signal.DefaultLimits()
-	for _, f := range change {
-		f(&limits)
-	}
+	limits := signaltest.Limits(change...)
 	s := &site{t: t}
 	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.hub = signaltest.Hub(t, signal.Options{Logger: log, ClientPrefix: signaltest.ClientPrefix}, limits)
 	var err error
-	if s.hub, err = signal.New(signal.Options{Logger: log, ClientPrefix: signaltest.ClientPrefix}, limits); err != nil {
-		t.Fatal(err)
-	}
 	pages := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") })
 	if s.gateway, err = New(Options{Hub: s.hub, ICE: s.ice, Pages: pages, Logger: log}, limits); err != nil {
 		t.Fatal(err)
@@ -102,16 +92,7 @@ func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
 		Mount{Route: "websocket", Match: WebSocketPath, Serve: func(w http.ResponseWriter, r *http.Request, a *Access) { c.Serve(w, r, a) }},
 		Mount{Route: "session", Match: native.IsEventsPath, Serve: func(w http.ResponseWriter, r *http.Request, a *Access) { n.ServeEvents(w, r, a) }},
 	)
-	srv := httptest.NewServer(s.gateway.Listener(l))
-	s.url = srv.URL
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		srv.Close()
-	})
+	s.url = signaltest.Serve(t, s.hub, s.gateway.Listener(l))
 	return s
 }
 
@@ -134,35 +115,22 @@ func headers(pairs ...string) http.Header {
 }
 
 // dial opens a WebSocket and returns the status of a refusal, or 101.
-func (s *site) dial(path string, h http.Header) (*gorilla.Conn, int) {
+func (s *site) dial(path string, h http.Header) (*signaltest.Conn, int) {
 	s.t.Helper()
-	ws, resp, err := gorilla.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, h)
-	if resp == nil {
-		s.t.Fatal(err)
-	}
-	if ws != nil {
-		s.t.Cleanup(func() { _ = ws.Close() })
-	}
-	return ws, resp.StatusCode
+	return signaltest.Dial(s.t, s.url+path, h)
 }
 
 // login signs in and returns the reply.
-func (s *site) login(ws *gorilla.Conn, name string) (reply struct {
+func (s *site) login(ws *signaltest.Conn, name string) (reply struct {
 	Success    bool
 	ICEServers []signal.RTCIceServer
 	ICEError   struct{ Code, Message string }
 	Token      string
 }) {
 	s.t.Helper()
-	if err := ws.WriteJSON(map[string]string{"type": "login", "name": name}); err != nil {
-		s.t.Fatal(err)
-	}
-	_ = ws.SetReadDeadline(time.Now().Add(patience))
-	if err := ws.ReadJSON(&reply); err != nil {
-		s.t.Fatal(err)
-	}
-	if !reply.Success {
-		s.t.Fatalf("login as %q failed: %+v", name, reply)
+	ws.Sendf(`{"type":"login","name":%q}`, name)
+	if err := json.Unmarshal(ws.MustNext(), &reply); err != nil || !reply.Success {
+		s.t.Fatalf("login as %q failed: %+v, %v", name, reply, err)
 	}
 	return reply
 }
@@ -170,26 +138,7 @@ func (s *site) login(ws *gorilla.Conn, name string) (reply struct {
 // ask sends a request and returns the answer, its body read.
 func (s *site) ask(method, path, body string, h http.Header) (*http.Response, map[string]any) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for name, values := range h {
-		req.Header[name] = values
-	}
-	if host := h.Get("Host"); host != "" {
-		req.Host = host
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	resp, text := signaltest.Request(s.t, method, s.url+path, body, h)
 	var object map[string]any
 	if len(text) > 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(text, &object); err != nil {
