@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -18,13 +17,11 @@ import (
 	"icebox/signal/client"
 	"icebox/signal/gateway"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 	"icebox/signal/signaltest/stack"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 // server is the signalling part of the daemon, behind a proxy that can break connections.
 type server struct {
@@ -37,14 +34,8 @@ type server struct {
 
 func start(t *testing.T, changes ...func(*signal.Limits)) *server {
 	t.Helper()
-	l := signal.DefaultLimits()
-	for _, f := range changes {
-		f(&l)
-	}
-	hub, err := signal.New(signal.Options{}, l)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := signaltest.Limits(changes...)
+	hub := signaltest.Hub(t, signal.Options{}, l)
 	ice := func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 		return signal.ICEServers{TURN: []string{"turn:h"}, Username: r.User, Password: "pw", TTL: time.Hour}, nil
 	}
@@ -56,31 +47,24 @@ func start(t *testing.T, changes ...func(*signal.Limits)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(handler)
-	s := &server{t: t, hub: hub, gate: gate, proxy: newProxy(t, web.Listener.Addr().String())}
+	url := signaltest.Serve(t, hub, handler)
+	s := &server{t: t, hub: hub, gate: gate, proxy: newProxy(t, strings.TrimPrefix(url, "http://"))}
 	s.http = &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
+		signaltest.ShutDown(t, hub)
 		s.http.CloseIdleConnections()
 		s.proxy.close()
-		web.Close()
 	})
 	return s
 }
 
 // dial signs in through the proxy.
 func (s *server) dial(name string, changes ...func(*client.Options)) (*client.Client, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
 	o := client.Options{URL: "http://" + s.addr(), Name: name, HTTP: s.http, Backoff: func(int) time.Duration { return time.Millisecond }}
 	for _, f := range changes {
 		f(&o)
 	}
-	c, err := client.Dial(ctx, o)
+	c, err := client.Dial(signaltest.Within(s.t), o)
 	if err == nil {
 		s.t.Cleanup(c.Close)
 	}
@@ -92,19 +76,12 @@ func (s *server) mustDial(name string, changes ...func(*client.Options)) *client
 	s.t.Helper()
 	c, err := s.dial(name, changes...)
 	if err == nil {
-		_, err = c.Do(timeout(s.t), wire.Request{Type: wire.Unwatch})
+		_, err = c.Do(signaltest.Within(s.t), wire.Request{Type: wire.Unwatch})
 	}
 	if err != nil {
 		s.t.Fatalf("sign in as %s: %v", name, err)
 	}
 	return c
-}
-
-func timeout(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func overEvents(o *client.Options) { o.Events = true }
@@ -125,7 +102,7 @@ func note(to, data string) wire.Request {
 // wantNote fails the test unless the next message from another client is data.
 func wantNote(t *testing.T, c *client.Client, data string) {
 	t.Helper()
-	m, err := c.Wait(timeout(t), wire.Delivery)
+	m, err := c.Wait(signaltest.Within(t), wire.Delivery)
 	if err != nil || string(m.Data) != data {
 		t.Fatalf("got %s, %v, want %s", m.Data, err, data)
 	}
@@ -138,7 +115,7 @@ func TestSignInAndMessages(t *testing.T) {
 		if w := al.Welcome(); w.Name != "al" || len(w.ICEServers) != 1 || w.Limits.Message == 0 || al.ID() != w.ID || al.Secret() == "" {
 			t.Errorf("welcome %+v", w)
 		}
-		if _, err := al.Do(timeout(t), note("bo", `{"a":[1,2]}`)); err != nil {
+		if _, err := al.Do(signaltest.Within(t), note("bo", `{"a":[1,2]}`)); err != nil {
 			t.Fatal(err)
 		}
 		wantNote(t, bo, `{"a":[1,2]}`)
@@ -150,7 +127,7 @@ func TestSignInAndMessages(t *testing.T) {
 		for i := range 100 {
 			wantNote(t, al, fmt.Sprint(i))
 		}
-		_, err := al.Do(timeout(t), note("nobody", "1"))
+		_, err := al.Do(signaltest.Within(t), note("nobody", "1"))
 		var refused *client.Error
 		if !errors.As(err, &refused) || refused.Code != signal.ErrPeerOffline.Code {
 			t.Errorf("a note to a name that is free: %v", err)
@@ -177,7 +154,7 @@ func TestRefusedSignIn(t *testing.T) {
 func TestCalls(t *testing.T) {
 	s := start(t)
 	al, bo := s.mustDial("al"), s.mustDial("bo", overEvents)
-	created, err := al.Do(timeout(t), wire.Request{Type: wire.Create})
+	created, err := al.Do(signaltest.Within(t), wire.Request{Type: wire.Create})
 	if err != nil || created.Call == "" || len(created.ICEServers) != 1 || !strings.HasSuffix(created.Link, created.Call) {
 		t.Fatalf("created %+v, %v", created, err)
 	}
@@ -185,21 +162,21 @@ func TestCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The reply to a later request means that the server has handled the offer.
-	if _, err := al.Do(timeout(t), wire.Request{Type: wire.Unwatch}); err != nil {
+	if _, err := al.Do(signaltest.Within(t), wire.Request{Type: wire.Unwatch}); err != nil {
 		t.Fatal(err)
 	}
-	joined, err := bo.Do(timeout(t), wire.Request{Type: wire.Join, Call: created.Call})
+	joined, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Join, Call: created.Call})
 	if err != nil || len(joined.Parties) != 1 || joined.Parties[0].ID != al.ID() {
 		t.Fatalf("joined %+v, %v", joined, err)
 	}
 	wantNote(t, bo, `"early"`)
-	if m, err := al.Wait(timeout(t), wire.PartyJoined); err != nil || m.ID != bo.ID() {
+	if m, err := al.Wait(signaltest.Within(t), wire.PartyJoined); err != nil || m.ID != bo.ID() {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if _, err := bo.Do(timeout(t), wire.Request{Type: wire.Hangup, Call: created.Call}); err != nil {
+	if _, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Hangup, Call: created.Call}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := al.Wait(timeout(t), wire.Ended); err != nil || m.Reason != "hangup" {
+	if m, err := al.Wait(signaltest.Within(t), wire.Ended); err != nil || m.Reason != "hangup" {
 		t.Fatalf("%+v, %v", m, err)
 	}
 }
@@ -241,7 +218,7 @@ func (s *server) waitUntilForgotten(secret chan string) time.Duration {
 	secret <- token
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(signaltest.Patience); time.Now().Before(end); <-tick.C {
 		if _, held := s.hub.ClientByToken(token); !held {
 			break
 		}
@@ -271,7 +248,7 @@ func TestSessionThatCannotBeResumedEnds(t *testing.T) {
 		if err := al.Send(note("bo", "1")); err == nil {
 			t.Error("Send succeeded after the session had ended")
 		}
-		if _, err := al.Do(timeout(t), note("bo", "1")); err == nil {
+		if _, err := al.Do(signaltest.Within(t), note("bo", "1")); err == nil {
 			t.Error("Do succeeded after the session had ended")
 		}
 	})
@@ -297,7 +274,7 @@ func TestClose(t *testing.T) {
 	forEachTransport(t, func(t *testing.T, over func(*client.Options)) {
 		s := start(t)
 		al, bo := s.mustDial("al", over), s.mustDial("bo", over)
-		if _, err := al.Do(timeout(t), note("bo", "1")); err != nil {
+		if _, err := al.Do(signaltest.Within(t), note("bo", "1")); err != nil {
 			t.Fatal(err)
 		}
 		var closing sync.WaitGroup
@@ -308,7 +285,7 @@ func TestClose(t *testing.T) {
 		if err := al.Err(); !errors.Is(err, client.ErrClosed) {
 			t.Errorf("the session ended with %v", err)
 		}
-		if m, err := bo.Wait(timeout(t), wire.Gone); err != nil || m.From != al.ID() {
+		if m, err := bo.Wait(signaltest.Within(t), wire.Gone); err != nil || m.From != al.ID() {
 			t.Errorf("%+v, %v", m, err)
 		}
 		s.mustDial("al", over) // the name is free again
