@@ -1,9 +1,8 @@
 package signaltest
 
 import (
-	"math"
+	"fmt"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -34,11 +33,14 @@ func Metric(tb testing.TB, from prometheus.Gatherer, name, label, value string) 
 // UntilMetric waits until [Metric] returns want.
 func UntilMetric(tb testing.TB, from prometheus.Gatherer, name, label, value string, want float64) {
 	tb.Helper()
-	got := math.NaN()
-	for end := time.Now().Add(Patience); got != want; {
-		if time.Now().After(end) {
-			tb.Fatalf("%s{%s=%q} is %v, want %v", name, label, value, got, want)
+	var got float64
+	defer func() {
+		if got != want {
+			tb.Logf("it is %v", got)
 		}
+	}()
+	Until(tb, fmt.Sprintf("%s{%s=%q} becomes %v", name, label, value, want), func() bool {
 		got = Metric(tb, from, name, label, value)
-	}
+		return got == want
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 
@@ -27,10 +26,13 @@ func Within(tb testing.TB) context.Context {
 	return ctx
 }
 
-// Until calls done until it returns true. The test fails if that takes longer than Patience.
+// Until calls done every millisecond until it returns true. If that takes longer than Patience, the test fails with what, a
+// sentence about the event that it waited for.
 func Until(tb testing.TB, what string, done func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(Patience); !done(); runtime.Gosched() {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(Patience); !done(); <-tick.C {
 		if time.Now().After(end) {
 			tb.Fatalf("%s: this did not happen within %v", what, Patience)
 		}

@@ -38,7 +38,6 @@ func (s *server) signsIn(identity, password string) int {
 
 func TestPasswords(t *testing.T) {
 	s := newServer(t, with(User{"al", "plain"}, User{"bo", hashOf(t, "hashed")}))
-	defer s.shutdown()
 	for try, want := range map[[2]string]int{
 		{"al", "plain"}: 200, {"bo", "hashed"}: 200, {"al", "hashed"}: 400, {"bo", "plain"}: 400, {"al", ""}: 400, {"bo", ""}: 400,
 		{"AL", "plain"}: 400, {"cy", "plain"}: 400, {"cy", "hashed"}: 400, {"", ""}: 400,
@@ -52,7 +51,6 @@ func TestPasswords(t *testing.T) {
 
 func TestInvalidAccounts(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	slow := strings.Replace(hashOf(t, "x"), "$04$", "$15$", 1)
 	for name, u := range map[string]User{
 		"no identity": {"", "password"}, "a long identity": {strings.Repeat("i", 256), "password"}, "a line": {"a\nb", "password"},
@@ -101,7 +99,6 @@ func TestTokens(t *testing.T) {
 		p := s.open()
 		s.shutdown()
 		s = newServer(t)
-		defer s.shutdown()
 		p.server = s
 		p.must("GET", serversPath, "")
 		if again := s.open(); again.user != p.user {
@@ -123,7 +120,6 @@ func TestTokens(t *testing.T) {
 // When Anyone is turned off, the tokens of visitors become invalid.
 func TestAnyoneTurnedOff(t *testing.T) {
 	s := newServer(t, anyone)
-	defer s.shutdown()
 	p := s.open("al", "x")
 	p.must("GET", serversPath, "")
 	if err := s.handler.SetAccounts(Accounts{Users: []User{{"al", "x"}}}); err != nil {
@@ -134,7 +130,6 @@ func TestAnyoneTurnedOff(t *testing.T) {
 
 func TestBearer(t *testing.T) {
 	s := newServer(t, anyone)
-	defer s.shutdown()
 	for as, want := range map[string]string{identity: "pocketbase\x00" + identity, "eve@example.com": ""} {
 		if user, ok := s.handler.Bearer(s.open(as, password).token); !ok || user != want {
 			t.Errorf("%s: %q %v", as, user, ok)
@@ -149,7 +144,6 @@ func TestBearer(t *testing.T) {
 
 func TestAnyone(t *testing.T) {
 	s := newServer(t, anyone)
-	defer s.shutdown()
 	al := s.open("al", "x")
 	ids := map[string]bool{al.user: true}
 	if again := s.open("al", "x"); again.user != al.user || again.token == al.token {
@@ -177,7 +171,6 @@ func TestAnyone(t *testing.T) {
 func TestAnyoneByAccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, anyone)
-		defer s.shutdown()
 		s.access.authorize = func(secrets ...string) (signal.Visitor, error) {
 			v := s.access.Caller()
 			switch secrets[0] {
@@ -213,7 +206,6 @@ func TestAnyoneByAccess(t *testing.T) {
 func TestGuessing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		defer s.shutdown()
 		guess := func(from, as string, want int) {
 			t.Helper()
 			s.access.from(from)
@@ -261,7 +253,6 @@ func TestGuessing(t *testing.T) {
 func TestConcurrentHashChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, with(User{identity, hashOf(t, password)}))
-		defer s.shutdown()
 		g := s.handler.attempts
 		for range maxChecks {
 			g.checks <- struct{}{}
@@ -315,7 +306,6 @@ func TestDecoy(t *testing.T) {
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, func(o *setup) { o.limits.MessageBurst, o.limits.MessagesPerSecond = 10, 1 })
-		defer s.shutdown()
 		s.access.from("192.0.2.50")
 		p := s.open()
 		for range addrRateFactor*10 - 1 {

@@ -2,7 +2,6 @@ package pocketbase
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -23,9 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience is how long a test waits for an event before it fails.
-const patience = 20 * time.Second
 
 const (
 	identity = "test@example.com"
@@ -123,7 +118,7 @@ func (s *server) log() string {
 	return s.logged.String()
 }
 
-// newServer returns a server that does not listen. Tests call its ServeHTTP.
+// newServer returns a server that does not listen. Tests call its ServeHTTP. Its hub is shut down when the test ends.
 func newServer(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()
 	o := setup{limits: signal.DefaultLimits(), accounts: Accounts{Users: []User{{identity, password}, {"other@example.com", "another password"}}}}
@@ -133,10 +128,8 @@ func newServer(t *testing.T, changes ...func(*setup)) *server {
 	s := &server{t: t, registry: prometheus.NewRegistry(), access: fakeAccess{addr: netip.MustParseAddr("192.0.2.7")}}
 	log := slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.hub.Logger, o.hub.ClientPrefix = log, signaltest.ClientPrefix
+	s.hub = signaltest.Hub(t, o.hub, o.limits)
 	var err error
-	if s.hub, err = signal.New(o.hub, o.limits); err != nil {
-		t.Fatal(err)
-	}
 	s.handler, err = New(Options{
 		Hub: s.hub, Secret: secret, STUN: func(host string) []string { return []string{"stun:" + host + ":3478"} },
 		Logger: log, Registerer: s.registry,
@@ -149,11 +142,8 @@ func newServer(t *testing.T, changes ...func(*setup)) *server {
 
 // shutdown shuts the hub down and waits for its goroutines.
 func (s *server) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := s.hub.Shutdown(ctx); err != nil {
-		s.t.Errorf("shutdown: %v", err)
-	}
+	s.t.Helper()
+	signaltest.ShutDown(s.t, s.hub)
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.Serve(w, r, &s.access) }
@@ -162,35 +152,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func start(t *testing.T, changes ...func(*setup)) *server {
 	t.Helper()
 	s := newServer(t, changes...)
-	web := httptest.NewServer(s)
-	s.url = web.URL
-	t.Cleanup(func() {
-		s.shutdown()
-		http.DefaultClient.CloseIdleConnections()
-		web.Close()
-	})
+	s.url = signaltest.Serve(t, s.hub, s)
 	return s
 }
 
 // count returns the value of a counter or gauge. label is the value of its only label; "" takes the first series.
 func (s *server) count(name, label string) float64 {
 	s.t.Helper()
-	families, err := s.registry.Gather()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "icebox_pocketbase_"+name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if label == "" || m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	s.t.Fatalf("there is no metric %s %s", name, label)
-	return 0
+	return signaltest.Metric(s.t, s.registry, "icebox_pocketbase_"+name, "", label)
 }
 
 // attributes is a decoded JSON object.

@@ -31,7 +31,6 @@ func TestLifetimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer(t)
-				defer s.shutdown()
 				caller, callee := s.open(), s.open("other@example.com", "another password")
 				began := time.Now()
 				id := caller.call()
@@ -80,7 +79,6 @@ func TestLifetimes(t *testing.T) {
 func TestEndIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		defer s.shutdown()
 		caller, callee, other := s.open(), s.open(), s.open()
 		id := caller.call()
 		callee.answer(id)
@@ -108,7 +106,6 @@ func TestCallLimits(t *testing.T) {
 			o.limits.Calls.Total, o.limits.Calls.PerClient = 100, 3
 			o.limits.MessageBurst = 10_000
 		})
-		defer s.shutdown()
 		p := s.open()
 		for range 3 {
 			p.call()
@@ -155,7 +152,6 @@ func TestCallLimits(t *testing.T) {
 func TestOneCallPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, func(o *setup) { o.limits.Calls.OnePerUser = true })
-		defer s.shutdown()
 		p, again := s.open(), s.open()
 		id := p.call()
 		_, l := p.subscribe("calls/" + id)
@@ -174,7 +170,6 @@ func TestOneCallPerUser(t *testing.T) {
 // Lowered limits apply to new calls and new records, and to records that are added to existing calls.
 func TestLoweredLimits(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	p := s.open()
 	id := p.call()
 	l := signal.DefaultLimits()

@@ -71,7 +71,6 @@ func (e *fakeStream) received() string {
 // Only clients that know a call's ID receive its events. Once it is answered, only its two parties do.
 func TestPrivacy(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	everything := []string{"calls", "calls/*", "offer_candidates", "offer_candidates/*", "answer_candidates/*", "users", "users/*", "*"}
 	caller, callee := s.open(), s.open("other@example.com", "another password")
 	spy, ofSameUser := s.open("other@example.com", "another password"), s.open()
@@ -114,7 +113,6 @@ func TestPrivacy(t *testing.T) {
 // A third user who knows the ID of an answered call can neither read nor change it, and receives none of its events.
 func TestStrangers(t *testing.T) {
 	s := newServer(t, anyone)
-	defer s.shutdown()
 	caller, callee, late, stranger := s.open(), s.open("other@example.com", "another password"), s.open("late", "x"), s.open("stranger", "x")
 	id := caller.call()
 	late.read(id)
@@ -153,7 +151,6 @@ func TestTabsOfOneBrowser(t *testing.T) {
 	for name, as := range map[string][]string{"a user": {identity, password}, "anyone": {"al", "x"}} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, anyone)
-			defer s.shutdown()
 			first := s.open(as...)
 			id := first.call()
 			hears, l := first.subscribe("calls/"+id, "answer_candidates/*")
@@ -182,7 +179,6 @@ func TestTabsOfOneBrowser(t *testing.T) {
 // The number of readers is limited. Further readers displace the earliest ones, but never the creator.
 func TestReaders(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	caller := s.open()
 	hears, _ := caller.subscribe("answer_candidates")
 	id := caller.call()
@@ -205,7 +201,6 @@ func TestReaders(t *testing.T) {
 // Events for a stream whose queue has no room for them are dropped and counted. A new subscription delivers the records.
 func TestBusyStream(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	caller, callee := s.open(), s.open()
 	id := caller.call()
 	hears, l := caller.subscribe("answer_candidates")
@@ -227,7 +222,6 @@ func TestBusyStream(t *testing.T) {
 // Replays and hang-ups count against nobody, because each happens once.
 func TestSenders(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	caller, callee := s.open(), s.open()
 	id := caller.call()
 	hears, _ := caller.subscribe("calls/"+id, "answer_candidates")
@@ -244,7 +238,6 @@ func TestSenders(t *testing.T) {
 // one.
 func TestSecondAnswer(t *testing.T) {
 	s := newServer(t)
-	defer s.shutdown()
 	caller, callee, third := s.open(), s.open(), s.open()
 	id := caller.call()
 	third.read(id)
@@ -258,7 +251,6 @@ func TestSecondAnswer(t *testing.T) {
 func TestBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		defer s.shutdown()
 		caller, callee := s.open(), s.open()
 		third := s.open("other@example.com", "another password")
 		id := caller.call()
@@ -292,7 +284,6 @@ func TestFullCall(t *testing.T) {
 	for name, set := range limits {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, func(o *setup) { set(&o.limits) })
-			defer s.shutdown()
 			p := s.open()
 			id := p.call()
 			made := 0
@@ -317,7 +308,6 @@ func TestFullStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, func(o *setup) { set(&o.limits.Calls) })
-			defer s.shutdown()
 			p := s.open()
 			id := p.call()
 			p.offerCandidate(id, 1)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"icebox/signal/signaltest"
 )
 
 // eventSource is an event stream as a browser's EventSource reads it.
@@ -112,7 +114,7 @@ func (s *eventSource) read() (m message, err error) {
 
 func (s *eventSource) next() message {
 	s.t.Helper()
-	guard := time.AfterFunc(patience, s.cancel)
+	guard := time.AfterFunc(signaltest.Patience, s.cancel)
 	defer guard.Stop()
 	m, err := s.read()
 	if err != nil {
@@ -134,7 +136,7 @@ func (s *eventSource) wants(events ...string) {
 // ends waits until the stream ends and returns the messages before the end.
 func (s *eventSource) ends() (before []message) {
 	s.t.Helper()
-	guard := time.AfterFunc(patience, func() {
+	guard := time.AfterFunc(signaltest.Patience, func() {
 		s.t.Error("the stream did not end")
 		s.cancel()
 	})

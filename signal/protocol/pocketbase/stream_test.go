@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 // A shutdown ends all streams, so that the SDK connects to the next daemon, and refuses new ones.
@@ -34,13 +35,7 @@ func TestClosedPages(t *testing.T) {
 	for range 3 {
 		p.listen("calls").cancel()
 	}
-	end := time.Now().Add(patience)
-	for s.access.admitted() > 0 {
-		if time.Now().After(end) {
-			t.Fatal("connections were not released")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	signaltest.Until(t, "the connections are released", func() bool { return s.access.admitted() == 0 })
 	s.shutdown() // waits for the streams' goroutines
 	if b := s.handler.book; len(b.streams) != 0 || len(b.streamsBySignIn) != 0 {
 		t.Errorf("%d streams of %d sign-ins are left", len(b.streams), len(b.streamsBySignIn))
@@ -84,7 +79,6 @@ func TestUnsubscribedStreams(t *testing.T) {
 func TestStreamsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		defer s.shutdown()
 		p := s.open()
 		e, l := p.subscribe("calls")
 		time.Sleep(tokenLife - time.Hour)
@@ -109,7 +103,6 @@ func TestStreamsExpire(t *testing.T) {
 func TestStreamLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		defer s.shutdown()
 		p := s.open()
 		var all []*fakeStream
 		for range maxStreams + 2 {
@@ -148,30 +141,24 @@ func TestSlowReader(t *testing.T) {
 	if _, err := conn.Write([]byte("GET " + streamPath + " HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(patience)
 	var stream string
-	for stream == "" {
+	signaltest.Until(t, "the stream appears", func() bool {
 		s.handler.book.mu.Lock()
+		defer s.handler.book.mu.Unlock()
 		for name := range s.handler.book.streams {
 			stream = name
 		}
-		s.handler.book.mu.Unlock()
-		if time.Now().After(end) {
-			t.Fatal("the stream did not appear")
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return stream != ""
+	})
 	stuck.must("POST", streamPath, (&eventSource{id: stream}).subscription("calls/"+id))
 	big := `{"answer":{"type":"answer","sdp":"` + strings.Repeat("s", 200<<10) + `"}}`
-	for s.access.admitted() > 0 {
+	signaltest.Until(t, "the client that does not read is cut off", func() bool {
 		callee.must("PATCH", callsPath+"/"+id, big)
-		if time.Now().After(end) {
-			t.Fatal("the client that does not read was not cut off")
-		}
 		for range 1 + len(big)/requestUnit { // everything that the request counts for, because this test is not about the rate
 			s.handler.rates.Refund(s.access.Caller().Addr, ratesOf(s.hub.Limits()))
 		}
-	}
+		return s.access.admitted() == 0
+	})
 	back := caller.listen("calls/" + id)
 	back.wants("calls/" + id + " update offer:true answer:true")
 }
