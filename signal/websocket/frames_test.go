@@ -9,6 +9,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/broker"
+	"icebox/signal/signaltest"
 )
 
 // fakePeer is a Peer without a rate limit. It records the reasons of End.
@@ -89,11 +90,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(text, masked(finalBit|opText, bytes.Repeat([]byte("x"), 70_000))...), uint8(200))
 	f.Add(masked(finalBit|opClose, []byte{3, 232}), uint8(2))
 	f.Add([]byte{0x81, 0xFF, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0}, uint8(1))
-	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = hub.Shutdown(f.Context()) })
+	hub := signaltest.Hub(f, signal.Options{}, signal.DefaultLimits())
 	readAll := func(data []byte, step int) (*recorder, *fakePeer, []byte) {
 		handler, out, peer := &recorder{}, &recordingConn{}, &fakePeer{done: make(chan struct{})}
 		rd := &reader{host: &Host{Hub: hub}, conn: newConn(out), peer: peer, handler: handler}

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -17,24 +16,14 @@ import (
 	gorilla "github.com/gorilla/websocket"
 
 	"icebox/signal"
-	"icebox/signal/broker"
+	"icebox/signal/signaltest"
 )
 
-// patience limits each wait of a test.
-const patience = 20 * time.Second
-
 // serve starts an echo server on real sockets. way is one of kinds. dial connects a client and reads the greeting.
-func serve(t *testing.T, way string, options signal.Options) (dial func() *gorilla.Conn, hub *signal.Hub) {
+func serve(t *testing.T, way string) (dial func() *signaltest.Conn, hub *signal.Hub) {
 	t.Helper()
-	hub, err := signal.New(options, signal.DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Service{
-		Hub: hub, Logger: slog.New(slog.DiscardHandler),
-		Profile:    signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
-		NewHandler: func(c *signal.Client) MessageHandler { return echoHandler{c} },
-	}
+	hub = signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())
+	s := echoService(hub)
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Serve(w, r, signal.Visitor{}, func() {})
 	}))
@@ -54,22 +43,10 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 		web.Listener = Listen(web.Listener)
 		web.Start()
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		web.Close()
-	})
-	return func() *gorilla.Conn {
-		ws, _, err := d.Dial(strings.Replace(web.URL, "http", "ws", 1), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = ws.Close() })
-		_ = ws.SetReadDeadline(time.Now().Add(patience))
-		expect(t, ws, "welcome")
+	signaltest.CloseAtEnd(t, hub, web)
+	return func() *signaltest.Conn {
+		ws := signaltest.MustDial(t, &d, web.URL)
+		ws.Want("welcome")
 		return ws
 	}, hub
 }
@@ -78,10 +55,10 @@ func serve(t *testing.T, way string, options signal.Options) (dial func() *goril
 // listener.
 var kinds = []string{"plain", "TLS", "upgrade listener"}
 
-func forEachKind(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+func forEachKind(t *testing.T, test func(t *testing.T, dial func() *signaltest.Conn)) {
 	for _, way := range kinds {
 		t.Run(way, func(t *testing.T) {
-			dial, hub := serve(t, way, signal.Options{})
+			dial, hub := serve(t, way)
 			l := signal.DefaultLimits()
 			l.MessagesPerSecond, l.MessageBurst = 1e6, 1e6
 			if err := hub.SetLimits(l); err != nil {
@@ -93,12 +70,12 @@ func forEachKind(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn
 }
 
 func TestPolledConnections(t *testing.T) {
-	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		for _, size := range []int{0, 1, 125, 126, 4096, inlineReadMax - 1, inlineReadMax, 1<<16 - 1, 1 << 16, 256 << 10} {
 			text := strings.Repeat("x", size)
-			send(t, ws, text)
-			expect(t, ws, text)
+			ws.Send(text)
+			ws.Want(text)
 		}
 		pongs := 0
 		ws.SetPongHandler(func(string) error { pongs++; return nil })
@@ -109,25 +86,25 @@ func TestPolledConnections(t *testing.T) {
 		piece := strings.Repeat("y", 9000)
 		for range 3 { // a ping follows each fragment
 			_, _ = w.Write([]byte(piece))
-			if err := ws.WriteControl(gorilla.PingMessage, []byte("hi"), time.Now().Add(patience)); err != nil {
+			if err := ws.WriteControl(gorilla.PingMessage, []byte("hi"), time.Now().Add(signaltest.Patience)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		_ = w.Close()
-		expect(t, ws, strings.Repeat(piece, 3))
+		ws.Want(strings.Repeat(piece, 3))
 		if pongs != 3 {
 			t.Errorf("%d pongs, want 3", pongs)
 		}
-		if err := ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(4000, "bye"), time.Now().Add(patience)); err != nil {
+		if err := ws.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(4000, "bye"), time.Now().Add(signaltest.Patience)); err != nil {
 			t.Fatal(err)
 		}
-		expectClose(t, ws, 4000)
+		ws.SkipToClose(4000)
 	})
 }
 
 func TestPolledConnectionsEndAfterBadFrames(t *testing.T) {
 	emptyFragments := bytes.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, maxFragments)
-	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		for name, c := range map[string]struct {
 			frame []byte
 			code  int
@@ -152,13 +129,13 @@ func TestPolledConnectionsEndAfterBadFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Log(name)
-			expectClose(t, ws, c.code)
+			ws.SkipToClose(c.code)
 		}
 		ws := dial()
 		if err := ws.WriteMessage(gorilla.BinaryMessage, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, ws, "refused binary-frame")
+		ws.Want("refused binary-frame")
 	})
 }
 
@@ -168,7 +145,7 @@ func TestPolledClientPausesReading(t *testing.T) {
 	for _, way := range kinds {
 		t.Run(way, func(t *testing.T) {
 			l := signal.DefaultLimits()
-			dial, hub := serve(t, way, signal.Options{})
+			dial, hub := serve(t, way)
 			l.MessagesPerSecond, l.MessageBurst, l.QueueBytes, l.QueueMessages, l.WaitingPerAddr = 1e6, 1e6, 64<<20, 1e6, 0
 			if err := hub.SetLimits(l); err != nil {
 				t.Fatal(err)
@@ -186,21 +163,21 @@ func TestPolledClientPausesReading(t *testing.T) {
 				}
 			})
 			for i := range 50 {
-				send(t, other, fmt.Sprint(i))
-				expect(t, other, fmt.Sprint(i))
+				other.Send(fmt.Sprint(i))
+				other.Want(fmt.Sprint(i))
 			}
 			writing.Wait()
 			for i := range messages {
-				expect(t, lazy, fmt.Sprint(i)+pad)
+				lazy.Want(fmt.Sprint(i) + pad)
 			}
 		})
 	}
 }
 
 func TestPolledClientNeverReads(t *testing.T) {
-	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		lazy := dial() // its queue is limited to 1 MiB
-		_ = lazy.SetWriteDeadline(time.Now().Add(patience))
+		_ = lazy.SetWriteDeadline(time.Now().Add(signaltest.Patience))
 		text := bytes.Repeat([]byte("x"), 200<<10)
 		for {
 			if lazy.WriteMessage(gorilla.TextMessage, text) != nil {
@@ -211,10 +188,10 @@ func TestPolledClientNeverReads(t *testing.T) {
 }
 
 func TestPolledConnectionIsReset(t *testing.T) {
-	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		for range 20 {
 			ws := dial()
-			send(t, ws, "x")
+			ws.Send("x")
 			nc := ws.NetConn()
 			if s, ok := nc.(*tls.Conn); ok {
 				nc = s.NetConn()
@@ -228,7 +205,7 @@ func TestPolledConnectionIsReset(t *testing.T) {
 // Many clients connect and leave at the same time. The poller's goroutine exits with the last one; otherwise goleak, which
 // TestMain runs, reports it.
 func TestManyPolledConnections(t *testing.T) {
-	forEachKind(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	forEachKind(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		var crowd sync.WaitGroup
 		for i := range 60 {
 			ws := dial()

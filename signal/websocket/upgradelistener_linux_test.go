@@ -17,6 +17,8 @@ import (
 	"time"
 
 	gorilla "github.com/gorilla/websocket"
+
+	"icebox/signal/signaltest"
 )
 
 const handshakeText = "GET /ws HTTP/1.1\r\nHost: icebox.test:8080\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
@@ -102,7 +104,7 @@ func TestUpgradeListenerServesPlainHandshakesOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(patience))
+			_ = conn.SetDeadline(time.Now().Add(signaltest.Patience))
 			for i, s := range c.segments {
 				if _, err := io.WriteString(conn, s); err != nil {
 					t.Fatal(err)
@@ -159,7 +161,7 @@ func TestCloseUpgradeListener(t *testing.T) {
 				return // the listener was closed first
 			}
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(patience))
+			_ = conn.SetDeadline(time.Now().Add(signaltest.Patience))
 			_, _ = fmt.Fprintf(conn, "GET /%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", i)
 			_, _ = io.Copy(io.Discard, conn)
 		})
@@ -171,7 +173,7 @@ func TestCloseUpgradeListener(t *testing.T) {
 		t.Errorf("the second Close returns %v, want net.ErrClosed", err)
 	}
 	for _, conn := range silent {
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_ = conn.SetReadDeadline(time.Now().Add(signaltest.Patience))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("reading a silent connection returns %v, want the end", err)
 		}
@@ -191,7 +193,7 @@ func TestAcceptIsRetried(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	l.acceptMu.Unlock()
 	l.retryAccept()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(signaltest.Patience))
 	_, _ = io.WriteString(conn, handshakeText)
 	if r, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || r.StatusCode != 101 || inline.Load() != 1 {
 		t.Errorf("response %v, error %v, %d served inline", r, err, inline.Load())

@@ -3,10 +3,10 @@ package websocket
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +19,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/broker"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,6 +36,14 @@ func (e echoHandler) HandleText(m []byte) func() {
 	return nil
 }
 func (e echoHandler) SendError(err *signal.Error) { e.client.Send([]byte("refused " + err.Code)) }
+
+func echoService(hub *signal.Hub) *Service {
+	return &Service{
+		Hub: hub, Logger: slog.New(slog.DiscardHandler),
+		Profile:    signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
+		NewHandler: func(c *signal.Client) MessageHandler { return echoHandler{c} },
+	}
+}
 
 // pipeListener is a listener of in-memory connections, so that tests can run in a synctest bubble, which has its own clock.
 type pipeListener struct {
@@ -55,17 +64,10 @@ func (p *pipeListener) Close() error   { p.once.Do(func() { close(p.done) }); re
 func (p *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // runBubble starts an echo server in a synctest bubble and calls test there. dial connects a client and reads the greeting.
-func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn)) {
+func runBubble(t *testing.T, test func(t *testing.T, dial func() *signaltest.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := &Service{
-			Hub: hub, Logger: slog.New(slog.DiscardHandler),
-			Profile:    signal.Profile{Protocol: "echo", Encode: func([]byte, broker.Message) []byte { return nil }},
-			NewHandler: func(c *signal.Client) MessageHandler { return echoHandler{c} },
-		}
+		hub := signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())
+		s := echoService(hub)
 		p := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		var served atomic.Int32
 		srv := &http.Server{
@@ -76,22 +78,17 @@ func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn))
 		}
 		go func() { _ = srv.Serve(p) }()
 		dialed := 0
-		test(t, func() *gorilla.Conn {
+		test(t, func() *signaltest.Conn {
 			near, far := net.Pipe()
 			p.conns <- far
 			d := gorilla.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
-			ws, _, err := d.Dial("ws://pipe/", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = ws.Close() })
+			ws := signaltest.MustDial(t, &d, "ws://pipe/")
+			ws.Patience = 0
 			dialed++
-			expect(t, ws, "welcome")
+			ws.Want("welcome")
 			return ws
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		_ = hub.Shutdown(ctx) // ends clients that the test has stopped reading
+		signaltest.ShutDown(t, hub) // ends clients that the test has stopped reading
 		_ = srv.Close()
 		synctest.Wait()
 		if served := int(served.Load()); served != dialed {
@@ -100,39 +97,16 @@ func runBubble(t *testing.T, test func(t *testing.T, dial func() *gorilla.Conn))
 	})
 }
 
-func send(t *testing.T, ws *gorilla.Conn, text string) {
-	t.Helper()
-	if err := ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func expect(t *testing.T, ws *gorilla.Conn, text string) {
-	t.Helper()
-	if _, got, err := ws.ReadMessage(); err != nil || string(got) != text {
-		t.Fatalf("got %.100q, %v, want %q", got, err, text)
-	}
-}
-
-// expectClose reads until a close frame, checks its code, and returns how long that took.
-func expectClose(t *testing.T, ws *gorilla.Conn, code int) time.Duration {
-	t.Helper()
+// timeToClose reads until the connection ends, checks the close code, and returns how long that took.
+func timeToClose(ws *signaltest.Conn, code int) time.Duration {
+	ws.TB.Helper()
 	start := time.Now()
-	for {
-		_, _, err := ws.ReadMessage()
-		if err == nil {
-			continue
-		}
-		var closed *gorilla.CloseError
-		if !errors.As(err, &closed) || closed.Code != code {
-			t.Fatalf("ended with %v, want code %d", err, code)
-		}
-		return time.Since(start)
-	}
+	ws.SkipToClose(code)
+	return time.Since(start)
 }
 
 func TestMessageArrivesInFragments(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		w, err := ws.NextWriter(gorilla.TextMessage)
 		if err != nil {
@@ -148,13 +122,13 @@ func TestMessageArrivesInFragments(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, ws, strings.Repeat(piece, 10))
+		ws.Want(strings.Repeat(piece, 10))
 	})
 }
 
 // The client sends empty fragments forever, and none is the final one.
 func TestMessageMustBeCompleteIn30Seconds(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		stop := make(chan struct{})
 		go func() {
@@ -168,7 +142,7 @@ func TestMessageMustBeCompleteIn30Seconds(t *testing.T) {
 				<-time.After(100 * time.Millisecond)
 			}
 		}()
-		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 30*time.Second || took > 35*time.Second {
+		if took := timeToClose(ws, gorilla.ClosePolicyViolation); took < 30*time.Second || took > 35*time.Second {
 			t.Errorf("closed after %v, want 30s to 35s", took)
 		}
 		_ = ws.Close()
@@ -177,7 +151,7 @@ func TestMessageMustBeCompleteIn30Seconds(t *testing.T) {
 }
 
 func TestPingsCountAgainstTheRate(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		const pings = 100 + 30*5
 		pongs := 0
@@ -191,7 +165,7 @@ func TestPingsCountAgainstTheRate(t *testing.T) {
 			_ = ws.WriteMessage(gorilla.TextMessage, []byte("done"))
 		}()
 		start := time.Now()
-		expect(t, ws, "done")
+		ws.Want("done")
 		if took := time.Since(start); pongs != pings || took < 5*time.Second || took > 6*time.Second {
 			t.Errorf("%d pongs in %v, want %d in 5s to 6s", pongs, took, pings)
 		}
@@ -199,22 +173,22 @@ func TestPingsCountAgainstTheRate(t *testing.T) {
 }
 
 func TestPanicEndsOnlyItsClient(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		a, b := dial(), dial()
-		send(t, a, "panic")
-		expectClose(t, a, gorilla.CloseInternalServerErr)
-		send(t, b, "still here")
-		expect(t, b, "still here")
+		a.Send("panic")
+		a.SkipToClose(gorilla.CloseInternalServerErr)
+		b.Send("still here")
+		b.Want("still here")
 	})
 }
 
 // A client that does not respond to a close frame is disconnected after a second.
 func TestClientIgnoresTheCloseFrame(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		ws.SetCloseHandler(func(int, string) error { return nil })
-		send(t, ws, "\xff")
-		expectClose(t, ws, gorilla.CloseInvalidFramePayloadData)
+		ws.Send("\xff")
+		ws.SkipToClose(gorilla.CloseInvalidFramePayloadData)
 		start := time.Now()
 		var b [1]byte
 		if _, err := ws.NetConn().Read(b[:]); err == nil {
@@ -227,10 +201,10 @@ func TestClientIgnoresTheCloseFrame(t *testing.T) {
 }
 
 func TestUnansweredPingEndsTheClient(t *testing.T) {
-	runBubble(t, func(t *testing.T, dial func() *gorilla.Conn) {
+	runBubble(t, func(t *testing.T, dial func() *signaltest.Conn) {
 		ws := dial()
 		ws.SetPingHandler(func(string) error { return nil })
-		if took := expectClose(t, ws, gorilla.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
+		if took := timeToClose(ws, gorilla.ClosePolicyViolation); took < 14*time.Second || took > 16*time.Second {
 			t.Errorf("closed after %v, want 15s", took)
 		}
 		idle := dial()
@@ -238,30 +212,16 @@ func TestUnansweredPingEndsTheClient(t *testing.T) {
 			<-time.After(10 * time.Minute)
 			_ = idle.WriteMessage(gorilla.TextMessage, []byte("hello"))
 		}()
-		expect(t, idle, "hello") // reading answers pings
+		idle.Want("hello") // reading answers pings
 	})
 }
 
 func TestFailedUpgradeCallsDone(t *testing.T) {
-	hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = hub.Shutdown(context.Background()) }()
-	s := &Service{Hub: hub}
+	s := &Service{Hub: signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())}
 	done := 0
-	w := &responseRecorder{header: make(http.Header)}
+	w := httptest.NewRecorder()
 	s.Serve(w, &http.Request{Method: "GET"}, signal.Visitor{}, func() { done++ })
-	if done != 1 || w.status != http.StatusBadRequest {
-		t.Errorf("done was called %d times, the status is %d; want once, 400", done, w.status)
+	if done != 1 || w.Code != http.StatusBadRequest {
+		t.Errorf("done was called %d times, the status is %d; want once, 400", done, w.Code)
 	}
 }
-
-type responseRecorder struct {
-	header http.Header
-	status int
-}
-
-func (r *responseRecorder) Header() http.Header         { return r.header }
-func (r *responseRecorder) Write(p []byte) (int, error) { return len(p), nil }
-func (r *responseRecorder) WriteHeader(status int)      { r.status = status }
