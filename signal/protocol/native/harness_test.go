@@ -3,14 +3,13 @@ package native_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +26,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 // server is a hub with this protocol and the classic one, behind a real HTTP server.
 type server struct {
@@ -61,10 +57,7 @@ func start(t *testing.T, changes ...func(*setup)) *server {
 	for _, f := range changes {
 		f(&o)
 	}
-	hub, err := signal.New(o.hub, o.limits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	hub := signaltest.Hub(t, o.hub, o.limits)
 	o.native.Hub = hub
 	h, err := native.New(o.native)
 	if err != nil {
@@ -76,17 +69,7 @@ func start(t *testing.T, changes ...func(*setup)) *server {
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { h.ServeWebSocket(w, r, a) })
 	mux.HandleFunc("/classic", func(w http.ResponseWriter, r *http.Request) { old.Serve(w, r, a) })
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { h.ServeEvents(w, r, a) })
-	web := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		http.DefaultClient.CloseIdleConnections()
-		web.Close()
-	})
-	return &server{t: t, hub: hub, handler: h, url: web.URL}
+	return &server{t: t, hub: hub, handler: h, url: signaltest.Serve(t, hub, mux)}
 }
 
 // dial signs a client in and closes it when the test ends.
@@ -100,13 +83,11 @@ func (s *server) dial(name string, changes ...func(*client.Options)) *client.Cli
 }
 
 func (s *server) tryDial(name string, changes ...func(*client.Options)) (*client.Client, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
 	o := client.Options{URL: s.url, Name: name, Backoff: func(int) time.Duration { return time.Millisecond }}
 	for _, f := range changes {
 		f(&o)
 	}
-	c, err := client.Dial(ctx, o)
+	c, err := client.Dial(signaltest.Within(s.t), o)
 	if err == nil {
 		s.t.Cleanup(c.Close)
 	}
@@ -114,58 +95,23 @@ func (s *server) tryDial(name string, changes ...func(*client.Options)) (*client
 }
 
 // rawClient is a WebSocket on which a test reads and writes the messages itself.
-type rawClient struct {
-	t  *testing.T
-	ws *gorilla.Conn
-}
+type rawClient struct{ *signaltest.Conn }
 
 func (s *server) raw(path string) *rawClient {
 	s.t.Helper()
-	d := gorilla.Dialer{Subprotocols: []string{"other", wire.Subprotocol}}
-	ws, _, err := d.Dial("ws"+strings.TrimPrefix(s.url, "http")+path, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = ws.Close() })
-	return &rawClient{s.t, ws}
-}
-
-func (r *rawClient) send(text string) {
-	r.t.Helper()
-	if err := r.ws.WriteMessage(gorilla.TextMessage, []byte(text)); err != nil {
-		r.t.Fatal(err)
-	}
+	d := &gorilla.Dialer{Subprotocols: []string{"other", wire.Subprotocol}}
+	return &rawClient{signaltest.MustDial(s.t, d, s.url+path)}
 }
 
 // receive returns the next message.
 func (r *rawClient) receive() map[string]any {
-	r.t.Helper()
-	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
-	_, text, err := r.ws.ReadMessage()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	r.TB.Helper()
+	text := r.MustNext()
 	var m map[string]any
 	if err := json.Unmarshal(text, &m); err != nil {
-		r.t.Fatalf("%s: %v", text, err)
+		r.TB.Fatalf("%s: %v", text, err)
 	}
 	return m
-}
-
-// closed reads until the server closes the connection, and returns the close code.
-func (r *rawClient) closed() int {
-	r.t.Helper()
-	_ = r.ws.SetReadDeadline(time.Now().Add(patience))
-	for {
-		_, _, err := r.ws.ReadMessage()
-		var closed *gorilla.CloseError
-		if errors.As(err, &closed) {
-			return closed.Code
-		}
-		if err != nil {
-			r.t.Fatal(err)
-		}
-	}
 }
 
 // script runs the lines of a scripted conversation:
@@ -197,14 +143,17 @@ func (s *server) script(lines ...string) {
 		case '!':
 			delete(conns, name)
 		case '.':
-			if got := fmt.Sprint(conn(name).closed()); got != rest {
-				s.t.Fatalf("%s: the connection was closed with code %s", line, got)
+			s.t.Log(line) // a failure names only the code
+			code, err := strconv.Atoi(rest)
+			if err != nil {
+				s.t.Fatal(err)
 			}
+			conn(name).SkipToClose(code)
 		case '>':
 			for _, v := range slices.Backward(slices.Sorted(maps.Keys(vars))) { // $alsecret before $al
 				rest = strings.ReplaceAll(rest, v, vars[v])
 			}
-			conn(name).send(rest)
+			conn(name).Send(rest)
 		case '<':
 			var want any
 			if err := json.Unmarshal([]byte(rest), &want); err != nil {

@@ -16,6 +16,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/client"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 // talker is a client that sends numbers to its peer and receives the peer's numbers.
@@ -90,7 +91,7 @@ func TestEveryMessageArrivesOnceAndInOrder(t *testing.T) {
 			}
 			al, bo := retrySignIn(t, s, "al", bumpy), retrySignIn(t, s, "bo", bumpy)
 			a, b := &talker{Client: al, peer: "bo"}, &talker{Client: bo, peer: "al"}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), signaltest.Patience)
 			defer cancel()
 			var speaking, listening sync.WaitGroup
 			results := make(chan error, 2)
@@ -151,7 +152,7 @@ func TestLostConnectionsAreNotNoticed(t *testing.T) {
 			o.Events = events
 		})
 		bo := s.dial("bo")
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), signaltest.Patience)
 		defer cancel()
 		made, err := al.Do(ctx, wire.Request{Type: wire.Create})
 		if err != nil {
@@ -190,9 +191,9 @@ func TestNameIsKeptUntilTheTimeToResumeHasPassed(t *testing.T) {
 		o.hub.ProbeWait = 50 * time.Millisecond
 	})
 	al := s.raw("/ws") // answers no pings, because the test does not read from it
-	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.Send(`{"type":"hello","v":1,"name":"al"}`)
 	al.receive()
-	al.send(`{"type":"ping"}`)
+	al.Send(`{"type":"ping"}`)
 	al.receive()
 	asked := time.Now()
 	for {
@@ -201,7 +202,7 @@ func TestNameIsKeptUntilTheTimeToResumeHasPassed(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if !errors.As(err, &refused) || refused.Code != signal.ErrNameTaken.Code || time.Since(asked) > patience {
+		if !errors.As(err, &refused) || refused.Code != signal.ErrNameTaken.Code || time.Since(asked) > signaltest.Patience {
 			t.Fatal(err)
 		}
 	}
@@ -215,32 +216,29 @@ func TestNameIsKeptUntilTheTimeToResumeHasPassed(t *testing.T) {
 func TestUnconfirmedSessionsAreNotKept(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
-	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.Send(`{"type":"hello","v":1,"name":"al"}`)
 	al.receive()
-	_ = al.ws.NetConn().Close()
-	for end := time.Now().Add(patience); ; {
-		if _, err := s.tryDial("al"); err == nil {
-			return
-		} else if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+	_ = al.NetConn().Close()
+	signaltest.Until(t, "the name becomes free", func() bool {
+		_, err := s.tryDial("al")
+		return err == nil
+	})
 }
 
 // A message to a client that has stopped reading its connection reaches it when it resumes on another connection.
 func TestMessageToStalledConnectionIsSentAgain(t *testing.T) {
 	s := start(t)
 	al := s.raw("/ws")
-	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.Send(`{"type":"hello","v":1,"name":"al"}`)
 	secret := al.receive()["resume"].(string)
-	al.send(`{"type":"ping"}`)
+	al.Send(`{"type":"ping"}`)
 	al.receive()
 	bo := s.dial("bo")
 	if err := bo.Send(wire.Request{Type: wire.Send, To: "al", Kind: "x", Data: json.RawMessage("1")}); err != nil {
 		t.Fatal(err)
 	}
 	again := s.raw("/ws")
-	again.send(`{"type":"hello","v":1,"resume":"` + secret + `"}`)
+	again.Send(`{"type":"hello","v":1,"resume":"` + secret + `"}`)
 	if m := again.receive(); m["type"] != wire.Resumed {
 		t.Fatal(m)
 	}

@@ -8,9 +8,9 @@ func TestCallContinuesAfterRestart(t *testing.T) {
 	secret := func(o *setup) { o.native.Secret = []byte("secret of both servers") }
 	before := start(t, secret)
 	made := before.raw("/ws")
-	made.send(`{"type":"hello","v":1}`)
+	made.Send(`{"type":"hello","v":1}`)
 	made.receive()
-	made.send(`{"type":"create"}`)
+	made.Send(`{"type":"create"}`)
 	created := made.receive()
 	call, proof := created["call"].(string), created["restore"].(string)
 

@@ -14,15 +14,8 @@ import (
 	"icebox/signal/client"
 	"icebox/signal/protocol/native"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
-
-// within returns a context that ends after patience.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // A client gets fresh ICE servers for its session and for its call, and none for a call that has ended.
 func TestFreshICEServersArePushed(t *testing.T) {
@@ -35,13 +28,13 @@ func TestFreshICEServersArePushed(t *testing.T) {
 		}
 	})
 	al := s.dial("al")
-	made, err := al.Do(within(t), wire.Request{Type: wire.Create})
+	made, err := al.Do(signaltest.Within(t), wire.Request{Type: wire.Create})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pushed := make(map[string]int)
 	for pushed[""] < 2 || pushed[made.Call] < 2 {
-		m, err := al.Wait(within(t), wire.ICE)
+		m, err := al.Wait(signaltest.Within(t), wire.ICE)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,11 +43,11 @@ func TestFreshICEServersArePushed(t *testing.T) {
 		}
 		pushed[m.Call]++
 	}
-	if _, err := al.Do(within(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
+	if _, err := al.Do(signaltest.Within(t), wire.Request{Type: wire.Hangup, Call: made.Call}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if m, err := al.Wait(within(t), wire.ICE); err != nil || m.Call != "" {
+		if m, err := al.Wait(signaltest.Within(t), wire.ICE); err != nil || m.Call != "" {
 			t.Errorf("after the call has ended: %+v, %v, want ICE servers of the session", m, err)
 		}
 	}
@@ -75,29 +68,23 @@ func TestNoICEServers(t *testing.T) {
 func TestShutdownSaysGoodbye(t *testing.T) {
 	s := start(t)
 	al, never := s.raw("/ws"), s.raw("/ws")
-	al.send(`{"type":"hello","v":1,"name":"al"}`)
+	al.Send(`{"type":"hello","v":1,"name":"al"}`)
 	secret := al.receive()["resume"].(string)
-	al.send(`{"type":"ping"}`)
+	al.Send(`{"type":"ping"}`)
 	al.receive()
 	events := s.stream(secret, "0")
 	if m := al.receive(); m["reason"] != "elsewhere" {
 		t.Fatal(m)
 	}
-	over := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		over <- s.hub.Shutdown(ctx)
-	}()
+	ctx, over := signaltest.Within(t), make(chan error, 1)
+	go func() { over <- s.hub.Shutdown(ctx) }()
 	if got := events.next(t); got["type"] != wire.Resumed {
 		t.Fatal(got)
 	}
 	if got := events.next(t); got["type"] != wire.Bye || got["reason"] != "restarting" || got["reconnect"] != true {
 		t.Fatal(got)
 	}
-	if code := never.closed(); code != 1012 {
-		t.Errorf("the WebSocket that had not signed in was closed with code %d, want 1012", code)
-	}
+	never.SkipToClose(1012) // it had not signed in
 	if err := <-over; err != nil {
 		t.Error(err)
 	}
@@ -146,18 +133,18 @@ func TestGrants(t *testing.T) {
 	if al.Welcome().Name != "al" {
 		t.Errorf("al's name is %q, want the one in its token", al.Welcome().Name)
 	}
-	_, err = bo.Do(within(t), wire.Request{Type: wire.Create})
+	_, err = bo.Do(signaltest.Within(t), wire.Request{Type: wire.Create})
 	refused(err, signal.ErrCallBarred)
-	_, err = bo.Do(within(t), wire.Request{Type: wire.Join, Call: "other"})
+	_, err = bo.Do(signaltest.Within(t), wire.Request{Type: wire.Join, Call: "other"})
 	refused(err, signal.ErrCallBarred)
-	if m, err := bo.Do(within(t), wire.Request{Type: wire.Join, Call: "room"}); err != nil || m.Call != "room" {
+	if m, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Join, Call: "room"}); err != nil || m.Call != "room" {
 		t.Errorf("%+v, %v", m, err)
 	}
-	_, err = al.Do(within(t), wire.Request{Type: wire.Join, Call: "room"})
+	_, err = al.Do(signaltest.Within(t), wire.Request{Type: wire.Join, Call: "room"})
 	refused(err, signal.ErrCallBarred)
-	_, err = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "al"})
+	_, err = cy.Do(signaltest.Within(t), wire.Request{Type: wire.Renew, Token: "al"})
 	refused(err, signal.ErrNameNotAllowed)
-	_, _ = cy.Do(within(t), wire.Request{Type: wire.Renew, Token: "short"}) // the session may end before the response arrives
+	_, _ = cy.Do(signaltest.Within(t), wire.Request{Type: wire.Renew, Token: "short"}) // the session may end before the response arrives
 	for range cy.Events() {
 	}
 	var bye *client.Bye
@@ -171,19 +158,19 @@ func TestGrants(t *testing.T) {
 func TestSenderToSlowReaderIsRefused(t *testing.T) {
 	s := start(t, func(o *setup) {
 		o.limits.QueueMessages, o.limits.MessageBurst, o.limits.MessagesPerSecond = 8, 1e6, 1e6
-		o.hub.WriteWait = patience
+		o.hub.WriteWait = signaltest.Patience
 	})
 	slow, bo := s.raw("/ws"), s.dial("bo")
-	if err := slow.ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // a small buffer is soon full
+	if err := slow.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil { // a small buffer is soon full
 		t.Fatal(err)
 	}
-	slow.send(`{"type":"hello","v":1,"name":"slow"}`)
+	slow.Send(`{"type":"hello","v":1,"name":"slow"}`)
 	slow.receive()
-	slow.send(`{"type":"ping"}`)
+	slow.Send(`{"type":"ping"}`)
 	slow.receive()
 	payload, _ := json.Marshal(strings.Repeat("x", 100<<10))
 	for {
-		_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: "slow", Kind: "x", Data: payload})
+		_, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Send, To: "slow", Kind: "x", Data: payload})
 		var refused *client.Error
 		if errors.As(err, &refused) && refused.Code == signal.ErrPeerBusy.Code {
 			break
@@ -192,7 +179,7 @@ func TestSenderToSlowReaderIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := bo.Do(within(t), wire.Request{Type: wire.ICE}); err != nil {
+	if _, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.ICE}); err != nil {
 		t.Errorf("bo gets no response from the server: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"icebox/signal"
 	"icebox/signal/protocol/native"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 // sse is the client's end of an event stream.
@@ -64,16 +65,11 @@ func (e *sse) next(t *testing.T) map[string]any {
 // post sends a POST and returns the status and the message in the response.
 func (s *server) post(path, secret, body string) (int, map[string]any) {
 	s.t.Helper()
-	r, _ := http.NewRequest("POST", s.url+path, strings.NewReader(body))
+	h := make(http.Header)
 	if secret != "" {
-		r.Header.Set("Authorization", "Bearer "+secret)
+		h.Set("Authorization", "Bearer "+secret)
 	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
+	resp, text := signaltest.Request(s.t, "POST", s.url+path, body, h)
 	var m map[string]any
 	if err := json.Unmarshal(text, &m); err != nil {
 		s.t.Fatalf("%q: %v", text, err)
@@ -115,7 +111,7 @@ func TestEventStream(t *testing.T) {
 	if m := events.next(t); m["code"] != signal.ErrUnknownType.Code || m["ref"] != 7.0 {
 		t.Fatal(m)
 	}
-	if m, err := bo.Wait(within(t), wire.Delivery); err != nil || string(m.Data) != "1" {
+	if m, err := bo.Wait(signaltest.Within(t), wire.Delivery); err != nil || string(m.Data) != "1" {
 		t.Fatal(m, err)
 	}
 	second := s.stream(secret, "1")
@@ -127,7 +123,7 @@ func TestEventStream(t *testing.T) {
 		t.Fatal(m)
 	}
 	_, _ = s.post(native.SendPath, secret, `{"type":"bye"}`)
-	if m, err := bo.Wait(within(t), wire.Gone); err != nil || m.FromName != "al" {
+	if m, err := bo.Wait(signaltest.Within(t), wire.Gone); err != nil || m.FromName != "al" {
 		t.Fatal(m, err)
 	}
 }
@@ -216,14 +212,14 @@ func TestPingsBeforeTheHelloAreCounted(t *testing.T) {
 	s := start(t, func(o *setup) { o.limits.MessageBurst, o.limits.MessagesPerSecond = 5, 10 })
 	al := s.raw("/ws")
 	pongs := make(chan struct{}, 100)
-	al.ws.SetPongHandler(func(string) error { pongs <- struct{}{}; return nil })
+	al.SetPongHandler(func(string) error { pongs <- struct{}{}; return nil })
 	began := time.Now()
 	for range 10 {
-		if err := al.ws.WriteControl(gorilla.PingMessage, nil, began.Add(patience)); err != nil {
+		if err := al.WriteControl(gorilla.PingMessage, nil, began.Add(signaltest.Patience)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	al.send(`{"type":"hello","v":1}`)
+	al.Send(`{"type":"hello","v":1}`)
 	al.receive()
 	if took := time.Since(began); len(pongs) != 10 || took < 500*time.Millisecond {
 		t.Errorf("got %d pongs and a welcome after %v, want 10 pongs and at least 500 ms", len(pongs), took)

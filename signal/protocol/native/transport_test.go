@@ -1,7 +1,6 @@
 package native
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"icebox/signal"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 // fakeTransport is a transport that records the messages written to it.
@@ -113,20 +113,13 @@ func (f *fakeTransport) pinged() int {
 func runBubble(t *testing.T, f func(h *Handler)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		hub, err := signal.New(signal.Options{}, signal.DefaultLimits())
-		if err != nil {
-			t.Fatal(err)
-		}
+		hub := signaltest.Hub(t, signal.Options{}, signal.DefaultLimits())
 		h, err := New(Options{Hub: hub})
 		if err != nil {
 			t.Fatal(err)
 		}
 		f(h)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := hub.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
+		signaltest.ShutDown(t, hub)
 		synctest.Wait()
 		if n := testutil.ToFloat64(h.metrics.detached); n != 0 {
 			t.Errorf("the metric counts %v detached sessions after the shutdown, want 0", n)

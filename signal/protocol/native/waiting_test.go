@@ -12,22 +12,13 @@ import (
 	"icebox/signal"
 	"icebox/signal/client"
 	"icebox/signal/protocol/native/wire"
+	"icebox/signal/signaltest"
 )
 
 // waiting returns how many bytes wait for clients, by the hub's metric.
 func waiting(t *testing.T, reg prometheus.Gatherer) float64 {
 	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "icebox_signal_waiting_bytes" {
-			return f.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	t.Fatal("there is no metric of the bytes that wait")
-	return 0
+	return signaltest.Metric(t, reg, "icebox_signal_waiting_bytes", "", "")
 }
 
 // The messages that are kept for the disconnected clients of one address are limited. When the limit is reached, messages
@@ -48,11 +39,11 @@ func TestKeptMessagesOfOneAddressAreLimited(t *testing.T) {
 	secrets := make(map[string]string)
 	for i := range clients {
 		r, name := s.raw("/ws"), fmt.Sprint("away", i)
-		r.send(`{"type":"hello","v":1,"name":"` + name + `"}`)
+		r.Send(`{"type":"hello","v":1,"name":"` + name + `"}`)
 		secrets[name] = r.receive()["resume"].(string)
-		r.send(`{"type":"ping"}`) // otherwise the session would not be kept
+		r.Send(`{"type":"ping"}`) // otherwise the session would not be kept
 		r.receive()
-		if err := r.ws.NetConn().Close(); err != nil {
+		if err := r.NetConn().Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +52,7 @@ func TestKeptMessagesOfOneAddressAreLimited(t *testing.T) {
 	sent, over := make(map[string]int), make(map[string]bool)
 	for range rounds {
 		for name := range secrets {
-			_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: data})
+			_, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: data})
 			var refused *client.Error
 			switch {
 			case err == nil && !over[name]:
@@ -80,10 +71,10 @@ func TestKeptMessagesOfOneAddressAreLimited(t *testing.T) {
 	resumed := 0
 	for name, secret := range secrets {
 		r := s.raw("/ws")
-		r.send(`{"type":"hello","v":1,"resume":"` + secret + `","seq":0}`)
+		r.Send(`{"type":"hello","v":1,"resume":"` + secret + `","seq":0}`)
 		m := r.receive()
 		if m["code"] == "resync" { // the sender must also learn that the session has ended
-			_, err := bo.Do(within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: json.RawMessage(`1`)})
+			_, err := bo.Do(signaltest.Within(t), wire.Request{Type: wire.Send, To: name, Kind: "n", Data: json.RawMessage(`1`)})
 			var refused *client.Error
 			if !errors.As(err, &refused) || refused.Code != signal.ErrPeerOffline.Code {
 				t.Errorf("%s: sending to a session that has ended: got %v, want %v", name, err, signal.ErrPeerOffline)
@@ -103,7 +94,7 @@ func TestKeptMessagesOfOneAddressAreLimited(t *testing.T) {
 	if resumed == 0 || resumed == clients {
 		t.Errorf("%d of %d sessions were resumed, want some but not all", resumed, clients)
 	}
-	if err := s.hub.Shutdown(within(t)); err != nil {
+	if err := s.hub.Shutdown(signaltest.Within(t)); err != nil {
 		t.Fatal(err)
 	}
 	if n := waiting(t, reg); n != 0 {
