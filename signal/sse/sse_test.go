@@ -15,11 +15,10 @@ import (
 	"go.uber.org/goleak"
 
 	"icebox/signal"
+	"icebox/signal/signaltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const patience = 20 * time.Second
 
 // serve runs one stream. It calls read with the client's connection, and do with the stream in a goroutine of the server.
 // It returns when the HTTP handler has returned.
@@ -42,20 +41,20 @@ func serve(t *testing.T, read func(net.Conn), do func(*Stream)) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(signaltest.Patience))
 	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	read(conn)
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(signaltest.Patience):
 		t.Fatal("the HTTP handler has not returned")
 	}
 }
 
 // soon returns a deadline that no working write misses.
-func soon() time.Time { return time.Now().Add(patience) }
+func soon() time.Time { return time.Now().Add(signaltest.Patience) }
 
 func TestWriteSendsEventsAndPingSendsComments(t *testing.T) {
 	serve(t, func(c net.Conn) {
