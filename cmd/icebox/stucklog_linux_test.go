@@ -42,7 +42,7 @@ func fill(t *testing.T, w *os.File) {
 		_, err := syscall.Write(fd, block)
 		switch {
 		case errors.Is(err, syscall.EAGAIN):
-			block = block[:len(block)/2] // what is left may fit
+			block = block[:len(block)/2] // a smaller block may still fit
 		case err != nil:
 			t.Fatal(err)
 		}

@@ -15,12 +15,12 @@ import (
 	"icebox/signal/signaltest"
 )
 
-// mounted is a public listener with an adapter that answers with what serve says.
+// mounted returns a public listener with a mounted protocol whose requests serve handles.
 func mounted(path string, routes []string, serve func(http.ResponseWriter, *http.Request, *Access)) Listener {
 	return Listener{Mounts: []Mount{{Route: "theirs", Path: path, Routes: routes, Serve: serve}}}
 }
 
-func TestMountsHaveTheirRoutesAndNoOthers(t *testing.T) {
+func TestRoutesOfMounts(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request, _ *Access) {
 		_, _ = fmt.Fprintf(w, "theirs %q", r.URL.Path)
 	}
@@ -41,7 +41,7 @@ func (s *site) text(path string) string {
 	return string(text)
 }
 
-func TestDoorJudges(t *testing.T) {
+func TestAuthorize(t *testing.T) {
 	var seen signal.Visitor
 	judge := func(w http.ResponseWriter, r *http.Request, d *Access) {
 		v, err := d.Authorize(r.URL.Query().Get("theirs"), r.Header.Get("Theirs"))
@@ -60,22 +60,22 @@ func TestDoorJudges(t *testing.T) {
 		key    string
 		grant  string
 	}{
-		"open":                    {nil, "", []string{"Origin", "SELF"}, 200, "", ""},
-		"open, with any secret":   {nil, "?theirs=x&key=y", []string{"Origin", "SELF"}, 200, "", ""},
-		"open, from elsewhere":    {nil, "", []string{"Origin", "https://evil.example"}, 403, "", ""},
-		"open, no origin":         {nil, "", nil, 403, "", ""},
-		"key, none":               {byKey, "", nil, 401, "", ""},
-		"key, empty":              {byKey, "?theirs=", []string{"Theirs", ""}, 401, "", ""},
-		"key, usual place":        {byKey, "?key=" + secretKey, nil, 200, "web", ""},
-		"key, their place":        {byKey, "?theirs=" + secretKey + "&key=peerjs", nil, 200, "web", ""},
-		"key, their other place":  {byKey, "?theirs=random", []string{"Theirs", "another-key"}, 200, "app", ""},
-		"key, wrong":              {byKey, "?theirs=wrong", []string{"Theirs", "wrong"}, 403, "", ""},
-		"key, from elsewhere":     {byKey, "?theirs=" + secretKey, []string{"Origin", "https://evil.example"}, 403, "", ""},
-		"token, none":             {byToken, "", nil, 401, "", ""},
-		"token, usual place":      {byToken, "?token=al", nil, 200, "", "al"},
-		"token, their place":      {byToken, "?theirs=peerjs", []string{"Theirs", "al"}, 200, "", "al"},
-		"token, wrong":            {byToken, "?theirs=peerjs", []string{"Theirs", "nonsense"}, 403, "", ""},
-		"token, a key is no good": {byToken, "?theirs=" + secretKey, nil, 403, "", ""},
+		"open":                       {nil, "", []string{"Origin", "SELF"}, 200, "", ""},
+		"open, with any secret":      {nil, "?theirs=x&key=y", []string{"Origin", "SELF"}, 200, "", ""},
+		"open, from elsewhere":       {nil, "", []string{"Origin", "https://evil.example"}, 403, "", ""},
+		"open, no origin":            {nil, "", nil, 403, "", ""},
+		"key, none":                  {byKey, "", nil, 401, "", ""},
+		"key, empty":                 {byKey, "?theirs=", []string{"Theirs", ""}, 401, "", ""},
+		"key, usual place":           {byKey, "?key=" + secretKey, nil, 200, "web", ""},
+		"key, their place":           {byKey, "?theirs=" + secretKey + "&key=peerjs", nil, 200, "web", ""},
+		"key, their other place":     {byKey, "?theirs=random", []string{"Theirs", "another-key"}, 200, "app", ""},
+		"key, wrong":                 {byKey, "?theirs=wrong", []string{"Theirs", "wrong"}, 403, "", ""},
+		"key, from elsewhere":        {byKey, "?theirs=" + secretKey, []string{"Origin", "https://evil.example"}, 403, "", ""},
+		"token, none":                {byToken, "", nil, 401, "", ""},
+		"token, usual place":         {byToken, "?token=al", nil, 200, "", "al"},
+		"token, their place":         {byToken, "?theirs=peerjs", []string{"Theirs", "al"}, 200, "", "al"},
+		"token, wrong":               {byToken, "?theirs=peerjs", []string{"Theirs", "nonsense"}, 403, "", ""},
+		"token, a key is not enough": {byToken, "?theirs=" + secretKey, nil, 403, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var change []func(*signal.Limits)
@@ -98,7 +98,7 @@ func TestDoorJudges(t *testing.T) {
 	}
 }
 
-func TestDoorCountsConnections(t *testing.T) {
+func TestAdmitCountsConnections(t *testing.T) {
 	var leaves []func()
 	var failed error
 	enter := func(w http.ResponseWriter, _ *http.Request, d *Access) {
@@ -134,7 +134,7 @@ func TestDoorCountsConnections(t *testing.T) {
 	expect("192.0.2.9", 503, signal.ErrRestarting)
 }
 
-func TestDoorSharesWithAdmittedPages(t *testing.T) {
+func TestAllowCORS(t *testing.T) {
 	share := func(w http.ResponseWriter, _ *http.Request, d *Access) {
 		if !d.AllowCORS(w, "GET, PATCH") {
 			_, _ = fmt.Fprint(w, d.IsAPIKey(secretKey), d.IsAPIKey("other"))
@@ -178,8 +178,9 @@ func TestMountsAreCounted(t *testing.T) {
 	}
 }
 
-// An adapter's own tokens get ICE servers, whatever access is; what it doesn't know goes on as without it.
-func TestBearersOfAdapters(t *testing.T) {
+// The tokens of a mounted protocol get ICE servers in every mode of access. A token that the protocol does not know is handled as if the
+// protocol were not mounted.
+func TestTokensOfProtocolsGetICEServers(t *testing.T) {
 	at := mounted("/t", []string{"/t"}, func(http.ResponseWriter, *http.Request, *Access) {})
 	at.Mounts[0].Bearer = func(token string) (string, bool) {
 		return map[string]string{"of al": "theirs/al"}[token], token == "of al" || token == "of somebody"

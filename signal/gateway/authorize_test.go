@@ -14,7 +14,7 @@ import (
 	"icebox/signal/signaltest"
 )
 
-// knows is a verifier of tokens that are names.
+// knows is a verifier that accepts these names as tokens.
 type knows []string
 
 func (k knows) Verify(_ context.Context, token string) (signal.Grant, error) {
@@ -31,7 +31,7 @@ func byToken(l *signal.Limits) {
 	l.Keys = []signal.Key{{Name: "web", Key: secretKey}}
 }
 
-// native signs a client in, over WebSocket or server-sent events.
+// native signs a native client in, over a WebSocket or server-sent events.
 func (s *site) native(o client.Options) (*client.Client, error) {
 	s.t.Helper()
 	o.URL = s.url
@@ -47,7 +47,7 @@ func (s *site) native(o client.Options) (*client.Client, error) {
 
 func TestNativeAccess(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	// A goodbye can be lost with its connection; the name must be free soon nevertheless.
+	// The goodbye can be lost with its connection, so the probe of the old client must be fast.
 	brief := func(l *signal.Limits) { l.ResumeWithin = time.Second }
 	sites := map[string]*site{"open": serve(t, public, brief), "key": serve(t, public, brief, byKey), "token": serve(t, public, brief, byToken)}
 	for name, c := range map[string]struct {
@@ -71,7 +71,7 @@ func TestNativeAccess(t *testing.T) {
 			got, err := sites[c.site].native(client.Options{Name: c.name, Token: c.token, Events: events})
 			var refused *client.Error
 			for end := time.Now().Add(signaltest.Patience); errors.As(err, &refused) && refused.Code == "name-taken" && time.Now().Before(end); {
-				// The client of the last round has closed, but not left yet.
+				// The hub may not have noticed yet that the client of the last round has closed.
 				got, err = sites[c.site].native(client.Options{Name: c.name, Token: c.token, Events: events})
 			}
 			switch {
@@ -89,7 +89,7 @@ func TestNativeAccess(t *testing.T) {
 	}
 }
 
-func TestNativeAndClassicMeet(t *testing.T) {
+func TestNativeAndClassicClientsReachEachOther(t *testing.T) {
 	s := serve(t, public)
 	al, err := s.native(client.Options{Name: "al"})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestClassicByToken(t *testing.T) {
 	}
 }
 
-func TestSessionsCount(t *testing.T) {
+func TestSessionsCountAsConnections(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	s := serve(t, public, func(l *signal.Limits) { l.ConnsPerAddr = 2 })
 	al, err := s.native(client.Options{Name: "al"})

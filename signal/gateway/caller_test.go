@@ -123,7 +123,7 @@ func TestIdentify(t *testing.T) {
 				r.TLS = &tls.ConnectionState{}
 			}
 			got := identifyCaller(r, c.listener, trusted)
-			got.port = "" // for TestBase
+			got.port = "" // TestBase checks it
 			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(caller{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}

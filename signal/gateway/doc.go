@@ -23,7 +23,7 @@
 // one object. The ID in a path may be anything, and is returned as account_sid. The key identifies the caller: it is Twilio's
 // auth token or Cloudflare's bearer token.
 //
-// # Who is asking
+// # The caller
 //
 // The caller's address is that of the connection. If that belongs to a trusted proxy, it is instead the right-most address in
 // X-Forwarded-For, over all lines of the header, that does not belong to a trusted proxy. If an entry is malformed, the

@@ -32,7 +32,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestWebSocketsAreJudgedByOrigin(t *testing.T) {
+func TestOriginsOfWebSockets(t *testing.T) {
 	s := serve(t, public, func(l *signal.Limits) { l.Origins = []string{"https://app.example.org"} })
 	for origin, want := range map[string]int{
 		s.url:                      101,
@@ -65,7 +65,7 @@ func TestWebSocketsAreJudgedByOrigin(t *testing.T) {
 	}
 }
 
-func TestForwardedHostIsBelievedFromProxiesOnly(t *testing.T) {
+func TestForwardedHostIsTrustedFromProxiesOnly(t *testing.T) {
 	h := headers("Origin", "https://turn.example.org", "X-Forwarded-Host", "turn.example.org")
 	if _, status := serve(t, public).dial("/ws", h); status != 101 {
 		t.Errorf("from a trusted proxy: %d", status)
@@ -85,7 +85,7 @@ func TestAccessByKey(t *testing.T) {
 			t.Errorf("%q: %d, want %d", query, status, want)
 		}
 	}
-	// A proxy in front may have asked for a password of its own.
+	// A proxy in front may use a password of its own.
 	if _, status := s.dial("/ws?key="+secretKey, headers("Authorization", "Basic YTpi")); status != 101 {
 		t.Errorf("beside a proxy's password: %d", status)
 	}
@@ -119,7 +119,7 @@ func TestConnectionsAreLimitedPerAddress(t *testing.T) {
 		_, status := s.dial("/ws", from("2001:db8::3"))
 		return status == 101
 	})
-	// A handshake that fails gives its place back.
+	// A handshake that fails does not count as a connection afterwards.
 	for range 10 {
 		h := from("198.51.100.1")
 		h.Set("Connection", "Upgrade")
@@ -168,7 +168,7 @@ func TestLimitsAreReplacedAsAWhole(t *testing.T) {
 	}
 }
 
-func TestVisitorsReachTheProvider(t *testing.T) {
+func TestProviderGetsTheVisitor(t *testing.T) {
 	s := serve(t, public)
 	ws, _ := s.dial("/ws", headers("Origin", "https://turn.example.org:8443", "X-Forwarded-For", "192.0.2.77", "X-Forwarded-Host", "Turn.example.org:8443"))
 	if reply := s.login(ws, "al"); len(reply.ICEServers) != 2 {
@@ -180,7 +180,7 @@ func TestVisitorsReachTheProvider(t *testing.T) {
 	}
 }
 
-func TestDrainingRefusesAtTheDoor(t *testing.T) {
+func TestDrainingRefusesConnections(t *testing.T) {
 	s := serve(t, public)
 	if err := s.hub.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

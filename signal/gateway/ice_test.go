@@ -17,7 +17,7 @@ import (
 	"icebox/signal/signaltest"
 )
 
-func TestOneAnswerForEverybody(t *testing.T) {
+func TestOneResponseForAllConventions(t *testing.T) {
 	s := serve(t, public, withKeys)
 	const want = `{
 		"iceServers": [
@@ -75,7 +75,7 @@ func basic(user, password string) string {
 	return token
 }
 
-func TestWhoMayHaveICEServers(t *testing.T) {
+func TestSecretsForICEServers(t *testing.T) {
 	open, closed := serve(t, public, withKeys), serve(t, public, byKey)
 	at := func(s *site) string { u, _ := url.Parse(s.url); return u.Host }
 	for name, c := range map[string]struct {
@@ -184,7 +184,7 @@ func TestCallersMayLowerTheTTL(t *testing.T) {
 	}
 }
 
-func TestPagesOfAdmittedOriginsMayRead(t *testing.T) {
+func TestCORSForICEServers(t *testing.T) {
 	s := serve(t, public, withKeys, func(l *signal.Limits) { l.Origins = []string{"https://app.example.org"} })
 	for origin, want := range map[string]string{
 		"https://app.example.org": "https://app.example.org", "http://127.0.0.1:1": "http://127.0.0.1:1", "https://evil.example": "", "null": "",
@@ -219,11 +219,11 @@ func TestMintingIsLimited(t *testing.T) {
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "30" || got["code"] != "mint-limited" {
 		t.Errorf("the third of an address: %d, retry after %q, %v", resp.StatusCode, resp.Header.Get("Retry-After"), got)
 	}
-	// The forged part of the header opens no bucket of its own.
+	// A forged entry of the header does not get a limit of its own.
 	if resp, _ := s.ask("GET", "/ice", "", from("203.0.113.5, 192.0.2.1")); resp.StatusCode != 429 {
 		t.Errorf("with a forged entry: %d", resp.StatusCode)
 	}
-	// A sign-in is no way around the limit, but it works.
+	// A sign-in succeeds, but gets no ICE servers above the limit.
 	ws, _ := s.dial("/ws", from("192.0.2.1"))
 	if reply := s.login(ws, "al"); reply.ICEServers != nil || reply.ICEError.Code != "mint-limited" {
 		t.Errorf("sign-in over the limit: %+v", reply)

@@ -89,8 +89,8 @@ func TestCloudflare(t *testing.T) {
 	}
 }
 
-// What only looks like one of those paths is the pages'.
-func TestPathsBesideDialects(t *testing.T) {
+// Requests for paths that only resemble these go to the pages.
+func TestSimilarPathsArePages(t *testing.T) {
 	s := serve(t, public, withKeys)
 	for _, path := range []string{
 		"/2010-04-01/Accounts/AC0123/Messages.json", "/2010-04-01/Accounts/Tokens.json", "/2010-04-01/Accounts/a/b/Tokens.json",

@@ -24,19 +24,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secretKey = "s3cret-key-of-web"
 
-// site is a gateway with one listener, and what its provider was asked.
+// site is a gateway with one listener. It records the requests to its ICE provider.
 type site struct {
 	t       *testing.T
 	gateway *Gateway
 	hub     *signal.Hub
-	url     string // of http
+	url     string // begins with http
 
 	mu     sync.Mutex
 	asked  []signal.ICERequest
 	logged bytes.Buffer
 }
 
-// ice is a provider of STUN and TURN that keeps what it is asked.
+// ice is an ICEProvider that records its requests.
 func (s *site) ice(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *site) Write(p []byte) (int, error) {
 	return s.logged.Write(p)
 }
 
-// public is a listener that isn't bound to loopback, although tests reach it there.
+// public is a listener that counts as public, although tests connect to it over loopback.
 var public = Listener{}
 
 func serve(t *testing.T, l Listener, change ...func(*signal.Limits)) *site {
@@ -105,7 +105,7 @@ func withKeys(l *signal.Limits) {
 	l.Access = signal.Open
 }
 
-// headers makes a header of names and values.
+// headers returns a header with the given names and values.
 func headers(pairs ...string) http.Header {
 	h := make(http.Header)
 	for i := 0; i < len(pairs); i += 2 {
@@ -114,7 +114,7 @@ func headers(pairs ...string) http.Header {
 	return h
 }
 
-// dial opens a WebSocket and returns the status of a refusal, or 101.
+// dial opens a WebSocket and returns 101, or the status of the refusal.
 func (s *site) dial(path string, h http.Header) (*signaltest.Conn, int) {
 	s.t.Helper()
 	return signaltest.Dial(s.t, s.url+path, h)
@@ -135,7 +135,7 @@ func (s *site) login(ws *signaltest.Conn, name string) (reply struct {
 	return reply
 }
 
-// ask sends a request and returns the answer, its body read.
+// ask sends a request and returns the response and its body.
 func (s *site) ask(method, path, body string, h http.Header) (*http.Response, map[string]any) {
 	s.t.Helper()
 	resp, text := signaltest.Request(s.t, method, s.url+path, body, h)

@@ -16,7 +16,7 @@ import (
 type Conn struct {
 	*gorilla.Conn
 	TB       testing.TB    // the test that fails
-	Patience time.Duration // limits each read; 0 is no limit, for tests whose clock is not the real one
+	Patience time.Duration // limits each read; 0 means no limit, for tests whose clock is not the real one
 
 	inbox chan []byte // the messages, if they are read in the background; closed when the connection ends
 	end   error       // why the connection ended; set before inbox is closed

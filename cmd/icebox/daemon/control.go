@@ -57,7 +57,7 @@ type shutdownCause struct {
 }
 
 // Run blocks until a signal, the command drain or the failure of a server ends the daemon. It then shuts the daemon down and
-// returns why the daemon failed, or what went wrong during the shutdown.
+// returns why the daemon failed, or the errors of the shutdown.
 func (d *Daemon) Run(signals <-chan os.Signal) error {
 	if err := d.notify("READY=1"); err != nil {
 		d.log.Warn(err.Error())

@@ -166,7 +166,7 @@ func TestReconnect(t *testing.T) {
 // A connection that shows no sign of life loses its id to any client that asks for it.
 func TestDeadHolder(t *testing.T) {
 	s := serve(t)
-	s.dialWithoutReading("peerjs", "alice", "a") // so pings are not answered
+	s.openWithoutReading("peerjs", "alice", "a")
 	s.open("peerjs", "alice", "b")
 	s.counted("icebox_signal_clients_ended_total", "reason", "superseded", 1)
 }

@@ -74,11 +74,12 @@ func (s *site) dial(path string, query url.Values, h http.Header) (*peer, int) {
 	return &peer{c.ReadInBackground()}, status
 }
 
-// dialWithoutReading returns a connection that is not read, so that pings are not answered.
-func (s *site) dialWithoutReading(key, id, token string) *signaltest.Conn {
+// openWithoutReading connects and waits until the client has its id. Afterwards the connection is not read, so pings are not
+// answered.
+func (s *site) openWithoutReading(key, id, token string) {
 	s.t.Helper()
 	query := url.Values{"key": {key}, "id": {id}, "token": {token}}
-	return signaltest.MustDial(s.t, gorilla.DefaultDialer, s.url+"/peerjs/peerjs?"+query.Encode())
+	signaltest.MustDial(s.t, gorilla.DefaultDialer, s.url+"/peerjs/peerjs?"+query.Encode()).Want(`{"type":"OPEN"}`)
 }
 
 // connect connects as a PeerJS client does.
