@@ -7,28 +7,28 @@ import (
 	"testing"
 )
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	want := map[string]string{
 		"X-Content-Type-Options":       "nosniff",
 		"Referrer-Policy":              "no-referrer",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
 	}
-	for _, request := range []string{
+	for _, line := range []string{
 		"GET /", "HEAD /", "GET /trickle-ice/", "GET /trickle-ice", "GET /assets/icon.svg", "GET /nothing", "POST /",
 	} {
-		method, target, _ := strings.Cut(request, " ")
-		got := ask(t, method, target).Header
+		method, target, _ := strings.Cut(line, " ")
+		got := request(t, method, target).Header
 		for name, value := range want {
 			if got.Get(name) != value {
-				t.Errorf("%s: %s is %q, want %q", request, name, got.Get(name), value)
+				t.Errorf("%s: %s is %q, want %q", line, name, got.Get(name), value)
 			}
 		}
 		if p := got.Get("Permissions-Policy"); !strings.Contains(p, "camera=(self), microphone=(self)") {
-			t.Errorf("%s: Permissions-Policy is %q", request, p)
+			t.Errorf("%s: Permissions-Policy is %q", line, p)
 		}
 		if got.Get("Content-Security-Policy") == "" {
-			t.Errorf("%s: no Content-Security-Policy", request)
+			t.Errorf("%s: no Content-Security-Policy", line)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func FuzzPlainHost(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, host string) {
 		if plainHost(host) && strings.ContainsAny(host, " ;,'*\"/\\%@\t\r\n") {
-			t.Errorf("%q passes for a host", host)
+			t.Errorf("plainHost(%q) is true", host)
 		}
 	})
 }

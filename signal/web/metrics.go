@@ -2,7 +2,7 @@ package web
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// outcome is how a request for a page ended; it is the metric's label too.
+// outcome is how a request for a page ended. It is also the label of the metric.
 type outcome string
 
 const (
@@ -12,8 +12,7 @@ const (
 	badMethod  outcome = "bad_method"
 )
 
-// newCounter registers icebox_http_pages_total with every series at 0, and
-// returns what adds to it.
+// newCounter registers icebox_http_pages_total with all its series at 0, and returns the function that counts one request.
 func newCounter(reg prometheus.Registerer) func(outcome) {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "icebox_http_pages_total",

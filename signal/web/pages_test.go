@@ -12,14 +12,14 @@ import (
 	"testing"
 )
 
-// embedded returns every file by its URL path.
+// embedded returns all embedded files by their URL path.
 func embedded(t *testing.T) map[string]file {
 	t.Helper()
 	return Handler(Options{}).(*pages).files
 }
 
-// elements calls visit for every element of an HTML page. The pages keep to
-// what encoding/xml reads when it is told of void elements.
+// elements calls visit for each element of an HTML page. The pages use only HTML that encoding/xml can read once it knows
+// the void elements.
 func elements(t *testing.T, page []byte, visit func(name string, attributes map[string]string, text string)) {
 	t.Helper()
 	decoder := xml.NewDecoder(bytes.NewReader(page))
@@ -58,7 +58,7 @@ func must(token xml.Token, err error) xml.Token {
 	return token
 }
 
-func TestPagesHaveNothingInline(t *testing.T) {
+func TestPagesHaveNoInlineScriptOrStyle(t *testing.T) {
 	for name, f := range embedded(t) {
 		if !strings.HasPrefix(f.contentType, "text/html") {
 			continue
@@ -81,15 +81,14 @@ func TestPagesHaveNothingInline(t *testing.T) {
 
 var imports = regexp.MustCompile(`(?:from|import|import\() ?'([^']+)'`)
 
-// TestReferencesAreServed follows what pages link and what modules import: all
-// of it is embedded, so nothing comes from anywhere else.
+// TestReferencesAreServed checks that every link of a page and every import of a module leads to an embedded file.
 func TestReferencesAreServed(t *testing.T) {
 	files := embedded(t)
 	check := func(from, to string) {
 		base := url.URL{Path: from}
 		target, err := base.Parse(to)
 		if err != nil || target.Host != "" || target.Scheme != "" {
-			t.Errorf("%s refers to %q, which is not here", from, to)
+			t.Errorf("%s refers to %q, which is on another host", from, to)
 			return
 		}
 		if _, found := files[target.Path]; !found {
@@ -114,8 +113,8 @@ func TestReferencesAreServed(t *testing.T) {
 	}
 }
 
-// TestModulesArePreloaded holds each page to naming every module that it comes
-// to need, so that a slow line fetches all of them at once. An example is to be read, and does without.
+// TestModulesArePreloaded checks that each page preloads all modules that it imports, directly or through other modules, so
+// that a slow connection fetches them in parallel. The examples are exempt, because they are there to be read.
 func TestModulesArePreloaded(t *testing.T) {
 	files := embedded(t)
 	for name, f := range files {
@@ -163,8 +162,8 @@ func reachable(files map[string]file, scripts []string) map[string]bool {
 	return found
 }
 
-// TestScriptsMakeNoMarkup keeps what others sent from becoming markup or code.
-// The policy forbids it too, in browsers that know trusted types.
+// TestScriptsMakeNoMarkup checks that no script can turn text from other users into markup or code. In browsers with trusted
+// types the Content-Security-Policy forbids it too.
 func TestScriptsMakeNoMarkup(t *testing.T) {
 	for name, f := range embedded(t) {
 		if path.Ext(name) != ".js" {
@@ -188,7 +187,7 @@ func TestIDsAreUnique(t *testing.T) {
 		elements(t, f.body, func(element string, attributes map[string]string, _ string) {
 			if id := attributes["id"]; id != "" {
 				if seen[id] {
-					t.Errorf("%s: the id %q is there twice", name, id)
+					t.Errorf("%s: two elements have the id %q", name, id)
 				}
 				seen[id] = true
 			}
@@ -200,7 +199,7 @@ func TestIDsAreUnique(t *testing.T) {
 		})
 		for id, element := range references {
 			if !seen[id] {
-				t.Errorf("%s: <%s> refers to the id %q, which is not there", name, element, id)
+				t.Errorf("%s: <%s> refers to the id %q, but no element has it", name, element, id)
 			}
 		}
 	}

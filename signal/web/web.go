@@ -24,9 +24,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// contentTypes names the type of every kind of file in static. It is ours, not
-// the operating system's: a machine's mime.types must not turn a script into
-// something that nosniff makes a browser refuse.
+// contentTypes has the type of every kind of file in static. The operating system's mime.types are not used: they could give
+// a script a type that, with nosniff, makes a browser refuse it.
 var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -37,26 +36,25 @@ var contentTypes = map[string]string{
 	".ts":   "text/plain; charset=utf-8",
 }
 
-// sdk is where the browser SDK is, which pages of other origins may import.
-const sdk = "/sdk/"
+// sdkPath is the path of the browser SDK, which pages of other origins may import.
+const sdkPath = "/sdk/"
 
-// file is one embedded file, ready to be served.
+// file is one embedded file with its response headers.
 type file struct {
 	body        []byte
 	contentType string
 	etag        string
 }
 
-// pages is the handler: every file by the URL path it is served at.
+// pages is the handler. Its files are keyed by the URL path at which they are served.
 type pages struct {
 	files    map[string]file
 	notFound file
 	count    func(outcome)
 }
 
-// Handler serves the call page, the trickle-ICE page and their assets, to GET
-// and HEAD only. It keeps no state and is safe for concurrent use. It panics
-// when a file cannot be served, which only a broken build can cause.
+// Handler returns a handler that serves the pages and the SDK, and accepts only GET and HEAD. It is safe for concurrent use.
+// It panics if a file can't be served, which only a broken build can cause.
 func Handler(o Options) http.Handler {
 	root, err := fs.Sub(static, "static")
 	if err != nil {
@@ -69,8 +67,8 @@ func Handler(o Options) http.Handler {
 	return &pages{files: files, notFound: files["/404.html"], count: newCounter(o.Registerer)}
 }
 
-// load reads every file below root. A directory's index.html is served at the
-// directory's own path, with a slash at its end, and nowhere else.
+// load reads all files below root. The index.html of a directory is served only at the path of the directory, with a slash at
+// its end.
 func load(root fs.FS) (map[string]file, error) {
 	files := make(map[string]file)
 	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -99,7 +97,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		p.count(badMethod)
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD work here", http.StatusMethodNotAllowed)
+		http.Error(w, "this path accepts only GET and HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	f, found := p.files[r.URL.Path]
@@ -109,7 +107,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.count(served)
 	h := w.Header()
-	if strings.HasPrefix(r.URL.Path, sdk) {
+	if strings.HasPrefix(r.URL.Path, sdkPath) {
 		setPublicHeaders(h)
 	}
 	h.Set("Content-Type", f.contentType)
@@ -118,12 +116,12 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 }
 
-// serveMissing answers a path that is no file: a page's address without its
-// last slash leads to the page, everything else to the 404 page.
+// serveMissing responds to a path at which there is no file. If only the slash at the end of a page's path is missing, it
+// redirects to the page; otherwise it sends the 404 page.
 func (p *pages) serveMissing(w http.ResponseWriter, r *http.Request) {
 	if _, page := p.files[r.URL.Path+"/"]; page {
 		p.count(redirected)
-		// Relative to the last path segment, so that a proxy's prefix is kept.
+		// The target is relative to the last path segment, so it works behind a proxy that adds a prefix.
 		target := path.Base(r.URL.Path) + "/"
 		if r.URL.RawQuery != "" {
 			target += "?" + r.URL.RawQuery
@@ -137,6 +135,6 @@ func (p *pages) serveMissing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNotFound)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(p.notFound.body) // the client may be gone: nobody to tell
+		_, _ = w.Write(p.notFound.body) // if the client is gone, there is nobody to report an error to
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// ask sends one request to a fresh handler.
-func ask(t *testing.T, method, target string, headers ...string) *http.Response {
+// request sends one request with the given method to a new handler.
+func request(t *testing.T, method, target string, headers ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -33,10 +33,10 @@ func TestServesFiles(t *testing.T) {
 		"/assets/call/main.js":           {"text/javascript; charset=utf-8", "import"},
 		"/assets/trickle/trickle.css":    {"text/css; charset=utf-8", ".findings"},
 		"/assets/icon.svg":               {"image/svg+xml", "<svg"},
-		"/assets/basics/../call/main.js": {"text/html; charset=utf-8", "no such page"},
+		"/assets/basics/../call/main.js": {"text/html; charset=utf-8", "does not exist"},
 	} {
 		t.Run(target, func(t *testing.T) {
-			got := ask(t, http.MethodGet, target)
+			got := request(t, http.MethodGet, target)
 			body, err := io.ReadAll(got.Body)
 			if err != nil {
 				t.Fatal(err)
@@ -53,7 +53,7 @@ func TestServesFiles(t *testing.T) {
 
 func TestHeadHasNoBody(t *testing.T) {
 	for _, target := range []string{"/", "/assets/base.css", "/nothing"} {
-		got := ask(t, http.MethodHead, target)
+		got := request(t, http.MethodHead, target)
 		if body, _ := io.ReadAll(got.Body); len(body) != 0 {
 			t.Errorf("HEAD %s has a body of %d bytes", target, len(body))
 		}
@@ -61,22 +61,22 @@ func TestHeadHasNoBody(t *testing.T) {
 }
 
 func TestUnchangedFileIsNotSentAgain(t *testing.T) {
-	first := ask(t, http.MethodGet, "/assets/call/main.js")
+	first := request(t, http.MethodGet, "/assets/call/main.js")
 	if cache := first.Header.Get("Cache-Control"); cache != "no-cache" {
 		t.Errorf("Cache-Control is %q, want no-cache", cache)
 	}
 	tag := first.Header.Get("ETag")
-	if again := ask(t, http.MethodGet, "/assets/call/main.js", "If-None-Match", tag); again.StatusCode != http.StatusNotModified {
+	if again := request(t, http.MethodGet, "/assets/call/main.js", "If-None-Match", tag); again.StatusCode != http.StatusNotModified {
 		t.Errorf("status with the same ETag is %d, want 304", again.StatusCode)
 	}
-	if other := ask(t, http.MethodGet, "/assets/base.css", "If-None-Match", tag); other.StatusCode != http.StatusOK {
+	if other := request(t, http.MethodGet, "/assets/base.css", "If-None-Match", tag); other.StatusCode != http.StatusOK {
 		t.Errorf("status with another file's ETag is %d, want 200", other.StatusCode)
 	}
 }
 
-func TestMissing(t *testing.T) {
+func TestMissingFileIs404AndNotCached(t *testing.T) {
 	for _, target := range []string{"/nothing", "/index.html", "/trickle-ice/index.html", "/404.html", "/assets/", "/assets/call", "/web.go"} {
-		got := ask(t, http.MethodGet, target)
+		got := request(t, http.MethodGet, target)
 		if got.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s: status is %d, want 404", target, got.StatusCode)
 		}
@@ -86,21 +86,21 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-func TestPageWithoutItsSlashLeadsToThePage(t *testing.T) {
+func TestMissingTrailingSlashIsRedirected(t *testing.T) {
 	for target, want := range map[string]string{
 		"/trickle-ice":                  "trickle-ice/",
 		"/trickle-ice?key=a%20b&x=/../": "trickle-ice/?key=a%20b&x=/../",
 	} {
-		got := ask(t, http.MethodGet, target)
+		got := request(t, http.MethodGet, target)
 		if got.StatusCode != http.StatusPermanentRedirect || got.Header.Get("Location") != want {
 			t.Errorf("GET %s: %d to %q, want 308 to %q", target, got.StatusCode, got.Header.Get("Location"), want)
 		}
 	}
 }
 
-func TestOnlyGetAndHead(t *testing.T) {
+func TestOtherMethodsAreRefused(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE"} {
-		got := ask(t, method, "/")
+		got := request(t, method, "/")
 		if got.StatusCode != http.StatusMethodNotAllowed || got.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: %d, Allow %q; want 405 and GET, HEAD", method, got.StatusCode, got.Header.Get("Allow"))
 		}
@@ -114,7 +114,7 @@ func TestFileOfUnknownTypeIsRefused(t *testing.T) {
 	}
 }
 
-func TestCounts(t *testing.T) {
+func TestMetricCountsOutcomes(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	h := Handler(Options{Registerer: reg})
 	if n, err := testutil.GatherAndCount(reg, "icebox_http_pages_total"); err != nil || n != 4 {
