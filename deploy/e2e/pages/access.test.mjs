@@ -85,7 +85,7 @@ test('an insecure page explains that it can’t use the camera, and can receive 
   await signIn(bob, 'bob');
   await call(bob, 'alice');
   await accept(alice, 'bob');
-  assert.match(await notice(alice), /secure pages only\. Open this page by https\./);
+  assert.match(await notice(alice), /secure pages only\. Open this page over https\./);
   await reach(bob, 'idle');
   await alice.getByText('Options', { exact: true }).click();
   await alice.getByLabel('Use my camera').uncheck();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { FakePeerConnection, turn } from './fakes.js';
+import { FakePeerConnection, flushTasks } from './fakes.js';
 import { FakeHub } from './hub.js';
 
 beforeEach(() => {
@@ -10,24 +10,24 @@ beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 });
 });
 
-const connectionTo = (person, other) => person.call.parties.find(({ name }) => name === other.name)?.connection;
+const connectionTo = (client, other) => client.call.parties.find(({ name }) => name === other.name)?.connection;
 
-/** Two in a call, connected. */
+/** A call of two connected clients. */
 async function pair(tags = ['a', 'b']) {
   const hub = new FakeHub();
-  const al = await hub.person('al', tags[0]);
-  const bo = await hub.person('bo', tags[1]);
-  await hub.enter(al, bo);
-  for (const connection of FakePeerConnection.all) connection.become('connected');
+  const al = await hub.addClient('al', tags[0]);
+  const bo = await hub.addClient('bo', tags[1]);
+  await hub.join(al, bo);
+  for (const connection of FakePeerConnection.all) connection.setState('connected');
   return { hub, al, bo };
 }
 
-test('who joins later offers the connection, whoever is polite', async () => {
+test('the client that joins later offers the connection, whether it is polite or not', async () => {
   for (const tags of [['a', 'b'], ['b', 'a']]) {
     FakePeerConnection.all = [];
     const { al, bo } = await pair(tags);
-    assert.deepEqual(connectionTo(bo, al).done, ['local offer', 'remote answer 1']);
-    assert.deepEqual(connectionTo(al, bo).done, ['remote offer 1', 'local answer']);
+    assert.deepEqual(connectionTo(bo, al).log, ['local offer', 'remote answer 1']);
+    assert.deepEqual(connectionTo(al, bo).log, ['remote offer 1', 'local answer']);
     assert.deepEqual([al.call.state, bo.call.state], ['connected', 'connected']);
     for (const [one, other] of [[al, bo], [bo, al]]) {
       const sent = connectionTo(one, other).getTransceivers().map(({ kind, direction, sender }) => [kind, direction, sender.track?.kind]);
@@ -36,37 +36,37 @@ test('who joins later offers the connection, whoever is polite', async () => {
   }
 });
 
-test('a mesh: each is connected to each, and one who leaves to nobody', async () => {
+test('all parties are connected to each other, and disconnect from one that leaves', async () => {
   const hub = new FakeHub();
-  const people = [await hub.person('al'), await hub.person('bo'), await hub.person('cy')];
-  await hub.enter(...people);
+  const clients = [await hub.addClient('al'), await hub.addClient('bo'), await hub.addClient('cy')];
+  await hub.join(...clients);
   assert.equal(FakePeerConnection.all.length, 6);
   for (const connection of FakePeerConnection.all) assert.equal(connection.signalingState, 'stable');
-  people[1].call.leave();
-  await hub.settle();
+  clients[1].call.leave();
+  await hub.deliverAll();
   for (const i of [0, 2]) {
-    assert.deepEqual(people[i].call.parties.map(({ name }) => name), [['cy'], [], ['al']][i]);
-    assert.deepEqual(people[i].events.at(-1), ['left', 'left']);
+    assert.deepEqual(clients[i].call.parties.map(({ name }) => name), [['cy'], [], ['al']][i]);
+    assert.deepEqual(clients[i].events.at(-1), ['left', 'left']);
   }
-  people[0].call.hangUp();
-  await hub.settle();
-  assert.deepEqual(people[2].events.at(-1), ['end', 'hangup']);
-  assert.equal(people[2].call.state, 'ended');
+  clients[0].call.hangUp();
+  await hub.deliverAll();
+  assert.deepEqual(clients[2].events.at(-1), ['end', 'hangup']);
+  assert.equal(clients[2].call.state, 'ended');
 });
 
-test('pictures are smaller the more they are sent to', async () => {
+test('the video is smaller the more parties it is sent to', async () => {
   const hub = new FakeHub();
   const names = ['al', 'bo', 'cy', 'di', 'ed', 'fa', 'gu', 'ha'];
-  const people = [];
-  for (const name of names) people.push(await hub.person(name));
-  const [al, ...others] = people;
+  const clients = [];
+  for (const name of names) clients.push(await hub.addClient(name));
+  const [al, ...others] = clients;
   const encoding = (other) => connectionTo(al, other)?.getTransceivers().find(({ kind }) => kind === 'video').sender.getParameters().encodings[0];
   const seen = [];
-  await hub.enter(al);
+  await hub.join(al);
   for (const [i, other] of others.entries()) {
-    await hub.enter(other);
-    for (const connection of FakePeerConnection.all) connection.become('connected');
-    await turn();
+    await hub.join(other);
+    for (const connection of FakePeerConnection.all) connection.setState('connected');
+    await flushTasks();
     const all = others.slice(0, i + 1).map(encoding);
     for (const one of all) assert.deepEqual(one, all[0]);
     seen.push([all[0].maxBitrate, all[0].scaleResolutionDownBy]);
@@ -75,177 +75,175 @@ test('pictures are smaller the more they are sent to', async () => {
     [undefined, undefined], [1_200_000, 1], [600_000, 2], [600_000, 2], [300_000, 4], [300_000, 4], [300_000, 4],
   ]);
   await al.media.shareScreen();
-  await turn();
+  await flushTasks();
   assert.deepEqual(encoding(others[0]), { active: true, maxBitrate: 300_000, scaleResolutionDownBy: 1 });
   for (const other of others.slice(1)) other.call.leave();
-  await hub.settle();
+  await hub.deliverAll();
   assert.deepEqual(encoding(others[0]), { active: true, scaleResolutionDownBy: 1 });
 });
 
-test('when both negotiate at once, who is polite gives way', async () => {
+test('when both negotiate at the same time, the polite one yields', async () => {
   const { hub, al, bo } = await pair(); // al is polite
   const [ours, theirs] = [connectionTo(al, bo), connectionTo(bo, al)];
   for (const connection of [ours, theirs]) {
-    connection.done = [];
+    connection.log = [];
     connection.restartIce();
   }
-  await hub.settle();
-  assert.deepEqual(theirs.done, ['restart', 'local offer', 'remote answer 3']); // bo goes through with it
-  assert.ok(ours.done.includes('remote offer 2') && ours.done.at(-1) === 'local answer');
+  await hub.deliverAll();
+  assert.deepEqual(theirs.log, ['restart', 'local offer', 'remote answer 3']); // bo is impolite, so its offer wins
+  assert.ok(ours.log.includes('remote offer 2') && ours.log.at(-1) === 'local answer');
   for (const connection of [ours, theirs]) assert.equal(connection.signalingState, 'stable');
 });
 
-test('candidates that come before the description wait for it', async () => {
+test('a candidate of an unknown client is ignored, and one of a party is added', async () => {
   const hub = new FakeHub();
-  const [al, bo] = [await hub.person('al'), await hub.person('bo')];
-  await hub.enter(al, bo);
+  const [al, bo] = [await hub.addClient('al'), await hub.addClient('bo')];
+  await hub.join(al, bo);
   const connection = connectionTo(al, bo);
-  assert.deepEqual(connection.done, ['remote offer 1', 'local answer']);
-  const cy = await hub.person('cy');
-  hub.tell(al, { type: 'message', from: 'cy-3', fromName: 'cy', kind: 'candidate', data: { candidate: 'lost' } }); // of nobody
-  await hub.enter(cy);
-  const waits = FakePeerConnection.all.at(-1);
+  assert.deepEqual(connection.log, ['remote offer 1', 'local answer']);
+  const cy = await hub.addClient('cy');
+  hub.enqueue(al, { type: 'message', from: 'cy-3', fromName: 'cy', kind: 'candidate', data: { candidate: 'lost' } }); // before cy has joined
+  await hub.join(cy);
   const party = al.call.parties.find(({ name }) => name === 'cy');
-  assert.equal(party.connection.done.filter((one) => one.startsWith('candidate')).length, 0);
-  hub.tell(al, { type: 'message', from: cy.id, kind: 'candidate', data: { candidate: 'c1' } });
-  await hub.settle();
-  assert.equal(party.connection.done.at(-1), 'candidate c1');
-  assert.ok(waits);
+  assert.equal(party.connection.log.filter((one) => one.startsWith('candidate')).length, 0);
+  hub.enqueue(al, { type: 'message', from: cy.id, kind: 'candidate', data: { candidate: 'c1' } });
+  await hub.deliverAll();
+  assert.equal(party.connection.log.at(-1), 'candidate c1');
 });
 
-test('a broken connection gets another way: first by who is impolite, then again', async () => {
+test('an interrupted connection is restarted by the impolite side, and again until it works', async () => {
   const { hub, al, bo } = await pair();
   for (const [one, other] of [[al, bo], [bo, al]]) {
-    connectionTo(one, other).done = [];
-    connectionTo(one, other).become('disconnected');
+    connectionTo(one, other).log = [];
+    connectionTo(one, other).setState('disconnected');
   }
   assert.equal(al.call.state, 'interrupted');
   mock.timers.tick(1_200);
-  await hub.settle();
-  assert.ok(connectionTo(bo, al).done.includes('restart'));
-  assert.ok(!connectionTo(al, bo).done.includes('restart'), 'both restart');
-  connectionTo(bo, al).done = [];
+  await hub.deliverAll();
+  assert.ok(connectionTo(bo, al).log.includes('restart'));
+  assert.ok(!connectionTo(al, bo).log.includes('restart'), 'both sides restart');
+  connectionTo(bo, al).log = [];
   mock.timers.tick(7_000);
-  await hub.settle();
-  assert.ok(connectionTo(bo, al).done.includes('restart'));
-  connectionTo(bo, al).become('connected');
-  connectionTo(bo, al).done = [];
+  await hub.deliverAll();
+  assert.ok(connectionTo(bo, al).log.includes('restart'));
+  connectionTo(bo, al).setState('connected');
+  connectionTo(bo, al).log = [];
   mock.timers.tick(60_000);
-  assert.deepEqual(connectionTo(bo, al).done, []);
+  assert.deepEqual(connectionTo(bo, al).log, []);
 });
 
-test('who can’t be told restarts as soon as it can', async () => {
+test('a client without a server connection restarts ICE as soon as it is connected again', async () => {
   const { hub, al, bo } = await pair();
   bo.online = false;
-  connectionTo(bo, al).done = [];
-  connectionTo(bo, al).become('failed');
+  connectionTo(bo, al).log = [];
+  connectionTo(bo, al).setState('failed');
   mock.timers.tick(1_000);
-  await hub.settle();
-  assert.deepEqual(connectionTo(bo, al).done, []);
+  await hub.deliverAll();
+  assert.deepEqual(connectionTo(bo, al).log, []);
   bo.online = true;
-  bo.call.resumed();
-  await hub.settle();
-  assert.ok(connectionTo(bo, al).done.includes('restart'));
+  bo.call.onResumed();
+  await hub.deliverAll();
+  assert.ok(connectionTo(bo, al).log.includes('restart'));
 });
 
-test('a connection that never comes about is given up', async () => {
+test('a connection that never works is given up after 20 s', async () => {
   const hub = new FakeHub();
-  const [al, bo] = [await hub.person('al'), await hub.person('bo')];
-  await hub.enter(al, bo);
+  const [al, bo] = [await hub.addClient('al'), await hub.addClient('bo')];
+  await hub.join(al, bo);
   const connection = connectionTo(bo, al);
-  connection.become('failed');
+  connection.setState('failed');
   mock.timers.tick(100);
-  await hub.settle();
-  assert.ok(connection.done.includes('restart'));
+  await hub.deliverAll();
+  assert.ok(connection.log.includes('restart'));
   mock.timers.tick(20_000);
-  connection.become('failed');
+  connection.setState('failed');
   mock.timers.tick(100);
   assert.deepEqual(bo.events.at(-1), ['left', 'no-route']);
-  assert.equal(connection.done.at(-1), 'close');
+  assert.equal(connection.log.at(-1), 'close');
 });
 
-test('after a restart of the server both know each other again, keep their connection and look for another way', async () => {
+test('after a restart of the server the clients recognize each other, keep their connection and restart ICE', async () => {
   const { hub, al, bo } = await pair();
   const before = [connectionTo(al, bo), connectionTo(bo, al)];
-  for (const connection of before) connection.done = [];
+  for (const connection of before) connection.log = [];
   hub.restart();
   await al.call.rejoin();
-  await hub.settle();
+  await hub.deliverAll();
   assert.equal(al.restored, 'proof 1');
   await bo.call.rejoin();
-  await hub.settle();
+  await hub.deliverAll();
   assert.deepEqual([connectionTo(al, bo), connectionTo(bo, al)], before);
-  assert.ok(before[1].done.includes('restart'), 'who came later restarts');
-  assert.ok(!before[0].done.includes('restart'), 'who came first restarts as well');
+  assert.ok(before[1].log.includes('restart'), 'the client that joined later does not restart ICE');
+  assert.ok(!before[0].log.includes('restart'), 'the client that joined first restarts ICE too');
   assert.deepEqual(before.map(({ configuration }) => configuration.iceServers[0].urls), ['turn:3', 'turn:4']);
   assert.deepEqual([al.call.parties[0].id, bo.call.parties[0].id], [bo.id, al.id]);
-  for (const person of [al, bo]) assert.ok(!person.events.some(([type]) => type === 'left' || type === 'end'));
+  for (const client of [al, bo]) assert.ok(!client.events.some(([type]) => type === 'left' || type === 'end'));
   mock.timers.tick(120_000);
   assert.equal(al.call.parties.length, 1);
 });
 
-test('what was being negotiated when the server restarted is begun again', async () => {
+test('an unfinished negotiation starts again after a restart of the server', async () => {
   const { hub, al, bo } = await pair();
   const connection = connectionTo(bo, al);
-  hub.deaf = true;
+  hub.dropsMessages = true;
   connection.restartIce();
-  await hub.settle();
+  await hub.deliverAll();
   assert.equal(connection.signalingState, 'have-local-offer');
-  hub.deaf = false;
+  hub.dropsMessages = false;
   hub.restart();
   await bo.call.rejoin();
   await al.call.rejoin();
-  await hub.settle();
-  assert.ok(connection.done.includes('rollback'));
+  await hub.deliverAll();
+  assert.ok(connection.log.includes('rollback'));
   assert.equal(connection.signalingState, 'stable');
 });
 
-test('a page that was reloaded is somebody new, and the old one goes', async () => {
+test('a reloaded page is a new party and replaces the old one', async () => {
   const { hub, al, bo } = await pair();
   const old = connectionTo(al, bo);
   hub.members.delete(bo.id);
-  hub.tell(al, { type: 'party-left', id: bo.id, name: 'bo', reason: 'gone' });
-  await hub.settle();
-  assert.equal(al.call.parties.length, 1, 'its media may flow on');
-  const again = await hub.person('bo', 'z');
-  await hub.enter(again);
+  hub.enqueue(al, { type: 'party-left', id: bo.id, name: 'bo', reason: 'gone' });
+  await hub.deliverAll();
+  assert.equal(al.call.parties.length, 1, 'bo is removed although its media may still arrive');
+  const again = await hub.addClient('bo', 'z');
+  await hub.join(again);
   assert.equal(al.call.parties.length, 1);
-  assert.equal(old.done.at(-1), 'close');
+  assert.equal(old.log.at(-1), 'close');
   assert.notEqual(connectionTo(al, again), old);
 });
 
-test('who is gone for good goes when the media stop', async () => {
+test('a party without a session is removed after its media stop', async () => {
   const { hub, al, bo } = await pair();
   hub.members.delete(bo.id);
-  hub.tell(al, { type: 'party-left', id: bo.id, name: 'bo', reason: 'gone' });
-  await hub.settle();
+  hub.enqueue(al, { type: 'party-left', id: bo.id, name: 'bo', reason: 'gone' });
+  await hub.deliverAll();
   mock.timers.tick(60_000);
   assert.equal(al.call.parties.length, 1);
-  connectionTo(al, bo).become('disconnected');
+  connectionTo(al, bo).setState('disconnected');
   mock.timers.tick(30_000);
   assert.deepEqual(al.events.at(-1), ['left', 'gone']);
   assert.equal(al.call.state, 'waiting');
 });
 
-test('another kind of client is offered a connection all the same', async () => {
+test('a client that says no hi is offered a connection as a foreign client', async () => {
   const hub = new FakeHub();
-  const bo = await hub.person('bo');
+  const bo = await hub.addClient('bo');
   hub.members.set('x', { id: 'x', name: 'old', call: { receive: () => {} } });
-  await hub.enter(bo);
+  await hub.join(bo);
   assert.equal(bo.call.parties.length, 0);
   mock.timers.tick(3_000);
-  await turn();
+  await flushTasks();
   const [party] = bo.call.parties;
-  assert.deepEqual(party.connection.done, ['local offer']);
+  assert.deepEqual(party.connection.log, ['local offer']);
   assert.equal(party.connection.configuration.bundlePolicy, 'balanced');
-  hub.tell(bo, { type: 'message', from: 'x', fromName: 'old', kind: 'hi', data: { tag: 't', know: ['bo'] } });
-  await hub.settle();
-  assert.deepEqual(bo.call.parties, [party], 'one who says hi late is somebody else');
-  party.restart();
-  assert.ok(party.connection.done.includes('restart'));
+  hub.enqueue(bo, { type: 'message', from: 'x', fromName: 'old', kind: 'hi', data: { tag: 't', know: ['bo'] } });
+  await hub.deliverAll();
+  assert.deepEqual(bo.call.parties, [party], 'a late hi adds a second party');
+  party.restartIce();
+  assert.ok(party.connection.log.includes('restart'));
 });
 
-test('who has lost the connection gets another one, and a call between two does not end by that', async () => {
+test('a client that has lost its connection gets a new one, without ending a call of two', async () => {
   const { hub, al, bo } = await pair();
   al.call.name = 'bo';
   const before = connectionTo(al, bo);
@@ -253,37 +251,37 @@ test('who has lost the connection gets another one, and a call between two does 
   await al.call.rejoin();
   bo.call.remove(bo.call.parties[0], 'gone');
   await bo.call.rejoin();
-  await hub.settle();
-  assert.equal(before.done.at(-1), 'close');
+  await hub.deliverAll();
+  assert.equal(before.log.at(-1), 'close');
   assert.deepEqual([al.call.state, al.call.parties.length, bo.call.parties.length], ['interrupted', 1, 1]);
   assert.equal(connectionTo(al, bo).signalingState, 'stable');
 });
 
-test('nobody takes a connection over with the tag of somebody who is there', async () => {
+test('a client with the tag of a present party does not get its connection', async () => {
   const hub = new FakeHub();
-  const [al, bo] = [await hub.person('al', 'a'), await hub.person('bo', 'b')];
-  await hub.enter(al, bo);
-  const thief = await hub.person('cy', 'b');
-  await hub.enter(thief);
+  const [al, bo] = [await hub.addClient('al', 'a'), await hub.addClient('bo', 'b')];
+  await hub.join(al, bo);
+  const thief = await hub.addClient('cy', 'b');
+  await hub.join(thief);
   assert.equal(al.call.parties.find(({ name }) => name === 'bo')?.id, bo.id);
   assert.equal(connectionTo(al, bo).signalingState, 'stable');
 });
 
-test('who is missed is not taken for another kind of client, however slow its hi', async () => {
+test('an absent party with a slow hi is not treated as a foreign client', async () => {
   const { hub, al, bo } = await pair();
   hub.restart();
   for (const one of [bo, al]) {
     const joined = one.call.rejoin();
-    hub.deaf = true;
+    hub.dropsMessages = true;
     await joined;
-    await hub.settle();
+    await hub.deliverAll();
   }
   mock.timers.tick(4_000);
-  await hub.settle();
+  await hub.deliverAll();
   assert.equal(FakePeerConnection.all.length, 2);
 });
 
-test('data, and what one shows, go from browser to browser', async () => {
+test('data and the state of the media go from browser to browser', async () => {
   const { al, bo } = await pair();
   const [ours, theirs] = [connectionTo(al, bo).channel, connectionTo(bo, al).channel];
   const deliver = () => {
@@ -301,7 +299,7 @@ test('data, and what one shows, go from browser to browser', async () => {
   assert.equal(connectionTo(al, bo).getTransceivers()[1].sender.track.deviceId, 'screen');
   theirs.onmessage({ data: 'no JSON' });
   ours.readyState = 'closed';
-  al.call.send('lost'); // waits for a channel that never opens
+  al.call.send('lost'); // the channel never opens again
   theirs.onmessage({ data: '{"bye":true}' });
   assert.deepEqual(bo.events.at(-1), ['left', 'left']);
 });

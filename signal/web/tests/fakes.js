@@ -1,12 +1,12 @@
-/** A server, a network and connections made by hand, to test the SDK without a browser. */
+/** Fakes of WebSocket, media devices and RTCPeerConnection, to test the SDK without a browser. */
 
-/** Lets everything that is ready to go on go on. */
-export async function turn() {
+/** Runs all tasks that are ready, and the tasks that these start. */
+export async function flushTasks() {
   for (let i = 0; i < 20; i += 1) await Promise.resolve();
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A WebSocket whose other end is the test. */
+/** A WebSocket. The test plays the server. */
 export class FakeSocket {
   static all = [];
   readyState = 0;
@@ -35,33 +35,33 @@ export class FakeSocket {
     this.onopen?.();
   }
 
-  say(message) {
+  deliver(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  lose() {
+  drop() {
     this.readyState = 3;
     this.onclose?.();
   }
 
-  /** What was sent of some types, or of all but acks. */
-  of(...types) {
+  /** The messages that the client sent: those of the given types, or all except acks. */
+  sentOf(...types) {
     return this.sent.filter(({ type }) => (types.length > 0 ? types.includes(type) : type !== 'ack'));
   }
 }
 
-/** Opens the latest socket and answers its hello. */
+/** Opens the latest socket and sends the welcome. */
 export async function welcome(more = {}) {
   const socket = FakeSocket.last;
   socket.open();
-  await turn();
-  const { name } = socket.of('hello').at(-1);
-  socket.say({ type: 'welcome', v: 1, id: `id-${FakeSocket.all.length}`, name, resume: `secret-${FakeSocket.all.length}`, limits: { parties: 2 }, ...more });
-  await turn();
+  await flushTasks();
+  const { name } = socket.sentOf('hello').at(-1);
+  socket.deliver({ type: 'welcome', v: 1, id: `id-${FakeSocket.all.length}`, name, resume: `secret-${FakeSocket.all.length}`, limits: { parties: 2 }, ...more });
+  await flushTasks();
   return socket;
 }
 
-/** Listeners as DOM objects have them. */
+/** An EventTarget with at most one listener for each type. */
 class Target {
   listeners = new Map();
   addEventListener(type, listener) {
@@ -106,15 +106,15 @@ export class FakeStream {
   }
 }
 
-/** Cameras and microphones; each name in refuse is how asking for that device fails. */
+/** The media devices. To make getUserMedia fail, set the name of the error in failures, by kind or device ID. */
 export class FakeDevices extends Target {
   opened = [];
-  refuse = {};
+  failures = {};
   async getUserMedia(wish) {
     const kinds = ['audio', 'video'].filter((kind) => wish[kind]);
     for (const kind of kinds) {
       const id = wish[kind].deviceId?.exact ?? wish[kind].deviceId?.ideal ?? `${kind}-1`;
-      const name = this.refuse[id] ?? this.refuse[kind];
+      const name = this.failures[id] ?? this.failures[kind];
       if (name) throw Object.assign(new Error(name), { name });
     }
     const tracks = kinds.map((kind) => new FakeTrack(kind, wish[kind].deviceId?.exact ?? wish[kind].deviceId?.ideal));
@@ -129,7 +129,7 @@ export class FakeDevices extends Target {
   }
 }
 
-/** What sends a track, with one encoding. */
+/** An RTCRtpSender with one encoding. */
 function fakeSender(track) {
   let parameters = { encodings: [{ active: true }] };
   const sender = {
@@ -140,7 +140,7 @@ function fakeSender(track) {
   return sender;
 }
 
-/** What a peer connection is told, and what it would say. Descriptions are numbered. */
+/** An RTCPeerConnection that records the calls of its methods in log. Its descriptions are numbered. */
 export class FakePeerConnection {
   static all = [];
   signalingState = 'stable';
@@ -149,9 +149,9 @@ export class FakePeerConnection {
   localDescription = null;
   remoteDescription = null;
   transceivers = [];
-  done = [];
+  log = [];
   #count = 0;
-  #needs = false;
+  #negotiationPending = false;
 
   constructor(configuration) {
     this.configuration = configuration;
@@ -168,15 +168,15 @@ export class FakePeerConnection {
     const kind = trackOrKind.kind ?? trackOrKind;
     const sender = fakeSender(trackOrKind.kind ? trackOrKind : null);
     this.transceivers.push({ kind, direction, currentDirection: null, sender, receiver: { track: { kind } } });
-    this.#need();
+    this.#scheduleNegotiation();
   }
 
-  /** Once for all that was done in one go. */
-  #need() {
-    if (this.#needs) return;
-    this.#needs = true;
+  /** Fires negotiationneeded once for all changes of the same task. */
+  #scheduleNegotiation() {
+    if (this.#negotiationPending) return;
+    this.#negotiationPending = true;
     queueMicrotask(() => {
-      this.#needs = false;
+      this.#negotiationPending = false;
       this.onnegotiationneeded?.();
     });
   }
@@ -188,20 +188,20 @@ export class FakePeerConnection {
   async setLocalDescription(description) {
     if (description?.type === 'rollback') {
       this.signalingState = 'stable';
-      this.done.push('rollback');
+      this.log.push('rollback');
       return;
     }
     const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
     this.#count += 1;
     this.localDescription = { type, sdp: `${type} ${this.#count}` };
     this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
-    this.done.push(`local ${type}`);
+    this.log.push(`local ${type}`);
   }
 
   async setRemoteDescription(description) {
     this.remoteDescription = description;
     this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
-    this.done.push(`remote ${description.sdp}`);
+    this.log.push(`remote ${description.sdp}`);
     if (description.type === 'offer' && this.transceivers.length === 0) {
       for (const kind of ['audio', 'video']) {
         const sender = fakeSender(null);
@@ -211,7 +211,7 @@ export class FakePeerConnection {
   }
 
   async addIceCandidate(candidate) {
-    this.done.push(`candidate ${candidate.candidate}`);
+    this.log.push(`candidate ${candidate.candidate}`);
   }
 
   getConfiguration() {
@@ -223,8 +223,8 @@ export class FakePeerConnection {
   }
 
   restartIce() {
-    this.done.push('restart');
-    this.#need();
+    this.log.push('restart');
+    this.#scheduleNegotiation();
   }
 
   async getStats() {
@@ -233,11 +233,11 @@ export class FakePeerConnection {
 
   close() {
     this.connectionState = 'closed';
-    this.done.push('close');
+    this.log.push('close');
   }
 
-  /** Becomes connected, or whatever else. */
-  become(state) {
+  /** Sets the connection state and fires the events. */
+  setState(state) {
     this.connectionState = state;
     this.iceConnectionState = state;
     if (state === 'connected' && this.channel.readyState !== 'open') {

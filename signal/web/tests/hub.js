@@ -1,83 +1,83 @@
-/** A hub with one call, and clients that are in it: enough of a server for calls to meet. */
+/** A fake of the server with one call and its clients. */
 
 import { Call } from '../static/sdk/call.js';
 import { LocalMedia } from '../static/sdk/media.js';
-import { FakeDevices, FakePeerConnection, FakeStream, turn } from './fakes.js';
+import { FakeDevices, FakePeerConnection, FakeStream, flushTasks } from './fakes.js';
 
 globalThis.MediaStream = FakeStream;
 
 export class FakeHub {
   members = new Map();
-  waiting = [];
-  /** Drops what passes, as a network does. */
-  deaf = false;
+  queue = [];
+  /** Whether messages are dropped, as on a broken network. */
+  dropsMessages = false;
   #count = 0;
 
-  /** Makes a client, with a tag that says who is polite: whose sorts first. */
-  async person(name, tag = name) {
+  /** Makes a client. Of two clients, the one whose tag sorts first is the polite one. */
+  async addClient(name, tag = name) {
     const media = new LocalMedia(new FakeDevices());
     await media.open({ audio: true, video: true });
-    const person = { name, tag, online: true, media, events: [] };
+    const client = { name, tag, online: true, media, events: [] };
     const host = {
       tag, iceServers: [{ urls: 'stun:h' }], environment: { RTCPeerConnection: FakePeerConnection },
-      send: (message) => this.#take(person, message),
-      request: async (message, take) => take(this.#join(person, message)),
-      reachable: () => person.online,
+      send: (message) => this.#receive(client, message),
+      request: async (message, onReply) => onReply(this.#join(client, message)),
+      reachable: () => client.online,
       forget: () => {},
     };
-    person.call = new Call(host, { media });
+    client.call = new Call(host, { media });
     for (const type of ['party', 'left', 'end', 'data', 'message']) {
-      person.call.on(type, (detail) => person.events.push([type, detail.reason ?? detail.data ?? detail.name]));
+      client.call.on(type, (detail) => client.events.push([type, detail.reason ?? detail.data ?? detail.name]));
     }
-    return person;
+    return client;
   }
 
-  async enter(...people) {
-    for (const person of people) {
-      person.call.enter(await this.#join(person, { call: 'id' }));
-      await this.settle();
+  async join(...clients) {
+    for (const client of clients) {
+      client.call.onJoined(await this.#join(client, { call: 'id' }));
+      await this.deliverAll();
     }
   }
 
-  /** Forgets everybody, as a server that has restarted. */
+  /** Forgets all clients and messages, as a restarted server does. */
   restart() {
     this.members.clear();
-    this.waiting = [];
+    this.queue = [];
   }
 
-  async settle() {
+  async deliverAll() {
     for (;;) {
-      await turn();
-      const next = this.waiting.shift();
+      await flushTasks();
+      const next = this.queue.shift();
       if (!next) return;
-      if (!this.deaf) next.to.call.receive(next.message);
+      if (!this.dropsMessages) next.to.call.receive(next.message);
     }
   }
 
-  tell(person, message) {
-    this.waiting.push({ to: person, message: { call: 'id', ...message } });
+  enqueue(client, message) {
+    this.queue.push({ to: client, message: { call: 'id', ...message } });
   }
 
-  #join(person, { restore }) {
-    person.id = `${person.name}-${(this.#count += 1)}`;
-    person.restored = restore;
+  #join(client, { restore }) {
+    client.id = `${client.name}-${(this.#count += 1)}`;
+    client.restored = restore;
     const parties = [...this.members.values()].map(({ id, name }) => ({ id, name }));
-    for (const other of this.members.values()) this.tell(other, { type: 'party-joined', id: person.id, name: person.name });
-    this.members.set(person.id, person);
+    for (const other of this.members.values()) this.enqueue(other, { type: 'party-joined', id: client.id, name: client.name });
+    this.members.set(client.id, client);
     return { type: 'joined', call: 'id', link: 'https://h/#call=id', max: 8, restore: `proof ${this.#count}`, parties, iceServers: [{ urls: `turn:${this.#count}` }] };
   }
 
-  #take(from, { type, toId, kind, data }) {
+  #receive(from, { type, toId, kind, data }) {
     if (!this.members.has(from.id)) return;
     if (type === 'send') {
       const to = this.members.get(toId);
-      if (to) this.tell(to, { type: 'message', from: from.id, fromName: from.name, kind, data: data && JSON.parse(JSON.stringify(data)) });
+      if (to) this.enqueue(to, { type: 'message', from: from.id, fromName: from.name, kind, data: data && JSON.parse(JSON.stringify(data)) });
       return;
     }
     this.members.delete(from.id);
     for (const other of this.members.values()) {
-      if (type === 'hangup') this.tell(other, { type: 'ended', reason: 'hangup', fromName: from.name });
-      else this.tell(other, { type: 'party-left', id: from.id, name: from.name, reason: 'left' });
+      if (type === 'hangup') this.enqueue(other, { type: 'ended', reason: 'hangup', fromName: from.name });
+      else this.enqueue(other, { type: 'party-left', id: from.id, name: from.name, reason: 'left' });
     }
   }
 }

@@ -6,8 +6,8 @@ import { FakeDevices, FakeStream } from './fakes.js';
 globalThis.MediaStream = FakeStream;
 const { listDevices, openMedia } = await import('../static/sdk/media.js');
 
-test('opens both, or what the machine has', async () => {
-  for (const [refuse, wish, kinds] of [
+test('opens the microphone and the camera, or the one that the machine has', async () => {
+  for (const [failures, wish, kinds] of [
     [{}, {}, ['audio', 'video']],
     [{ video: 'NotFoundError' }, {}, ['audio']],
     [{ audio: 'NotFoundError' }, {}, ['video']],
@@ -15,7 +15,7 @@ test('opens both, or what the machine has', async () => {
     [{}, { video: false }, ['audio']],
     [{}, { audio: false, video: false }, []],
   ]) {
-    const devices = Object.assign(new FakeDevices(), { refuse });
+    const devices = Object.assign(new FakeDevices(), { failures });
     const media = await openMedia(wish, devices);
     assert.deepEqual(media.stream.getTracks().map(({ kind }) => kind), kinds);
     media.close();
@@ -23,19 +23,19 @@ test('opens both, or what the machine has', async () => {
   }
 });
 
-test('says why it can’t, and what to do', async () => {
+test('an error says why a device can’t be opened, and what to do', async () => {
   for (const [name, wish, words] of [
     ['NotAllowedError', {}, /^This page may not use the camera and the microphone\. Allow it/],
-    ['NotReadableError', { audio: false }, /^Another program seems to be using the camera\. Close it/],
+    ['NotReadableError', { audio: false }, /^Another program seems to be using the camera\. Close that program/],
     ['WhateverError', { video: false }, /^The browser could not open the microphone\./],
   ]) {
-    const devices = Object.assign(new FakeDevices(), { refuse: { audio: name, video: name } });
+    const devices = Object.assign(new FakeDevices(), { failures: { audio: name, video: name } });
     await assert.rejects(openMedia(wish, devices), { code: `media-${name}`, message: words });
   }
-  await assert.rejects(openMedia({}, undefined), { code: 'media-insecure', message: /Open this page by https\.$/ });
+  await assert.rejects(openMedia({}, undefined), { code: 'media-insecure', message: /Open this page over https\.$/ });
 });
 
-test('another camera takes the place of the first, which is closed before', async () => {
+test('switching cameras closes the old one before it opens the new one', async () => {
   const devices = new FakeDevices();
   const media = await openMedia({}, devices);
   const changed = [];
@@ -48,15 +48,15 @@ test('another camera takes the place of the first, which is closed before', asyn
   assert.equal(media.device('audio'), '');
 });
 
-test('a camera that can’t be had leaves the one before', async () => {
-  const devices = Object.assign(new FakeDevices(), { refuse: { 'video-2': 'NotReadableError' } });
+test('if the new camera can’t be opened, the old one is used again', async () => {
+  const devices = Object.assign(new FakeDevices(), { failures: { 'video-2': 'NotReadableError' } });
   const media = await openMedia({}, devices);
   await assert.rejects(media.setCamera('video-2'), { code: 'media-NotReadableError' });
   assert.equal(media.device('video'), 'video-1');
   assert.equal(media.track('video').readyState, 'live');
 });
 
-test('what is off stays off on another device', async () => {
+test('a muted microphone stays muted on another device', async () => {
   const media = await openMedia({}, new FakeDevices());
   media.muted = true;
   await media.setMicrophone('audio-2');
@@ -65,16 +65,16 @@ test('what is off stays off on another device', async () => {
   assert.equal(media.track('audio').enabled, true);
 });
 
-test('the screen is sent instead of the camera, until either side ends it', async () => {
+test('the screen is sent instead of the camera until the page or the browser stops it', async () => {
   const media = await openMedia({}, new FakeDevices());
   await media.shareScreen();
   assert.deepEqual([media.sharing, media.track('video').deviceId, media.device('video')], [true, 'screen', 'video-1']);
   assert.equal(media.stream.getVideoTracks().length, 1);
-  media.track('video').onended(); // by the browser’s own button
+  media.track('video').onended(); // the user stops sharing in the browser
   assert.deepEqual([media.sharing, media.track('video').deviceId], [false, 'video-1']);
 });
 
-test('a device that is unplugged is replaced by another one', async () => {
+test('an unplugged device is replaced by another one', async () => {
   const devices = new FakeDevices();
   const media = await openMedia({}, devices);
   const before = media.track('video');
@@ -84,21 +84,21 @@ test('a device that is unplugged is replaced by another one', async () => {
   assert.equal(media.track('video').readyState, 'live');
   const problems = [];
   media.on('problem', ({ code }) => problems.push(code));
-  devices.refuse.video = 'NotFoundError';
+  devices.failures.video = 'NotFoundError';
   media.track('video').onended();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([media.track('video'), problems], [null, ['media-NotFoundError']]);
 });
 
-test('devices, and that there are others now', async () => {
+test('lists the devices, and emits an event when they change', async () => {
   const devices = new FakeDevices();
   assert.deepEqual(await listDevices(devices), { cameras: [{ id: 'video-1', label: 'Cam' }], microphones: [{ id: 'audio-1', label: '' }] });
   assert.deepEqual(await listDevices(undefined), { cameras: [], microphones: [] });
   const media = await openMedia({}, devices);
-  let told = 0;
-  media.on('devices', () => (told += 1));
+  let events = 0;
+  media.on('devices', () => (events += 1));
   devices.listeners.get('devicechange')();
-  assert.equal(told, 1);
+  assert.equal(events, 1);
   media.close();
   assert.equal(devices.listeners.size, 0);
 });

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { connect } from '../static/sdk/icebox.js';
-import { delay } from '../static/sdk/session.js';
-import { FakeSocket, turn, welcome } from './fakes.js';
+import { retryDelay } from '../static/sdk/session.js';
+import { FakeSocket, flushTasks, welcome } from './fakes.js';
 
-// The clock stands still unless a test moves it.
+// Time stands still unless a test advances it.
 beforeEach(() => {
   FakeSocket.all = [];
   mock.timers.reset();
@@ -17,115 +17,115 @@ const offline = async () => {
 };
 const start = (options = {}) => connect({ url: 'https://h/x', name: 'al', environment: { WebSocket: FakeSocket, fetch: offline }, ...options });
 
-/** A client that is signed in, with its socket. */
+/** A signed-in client and its socket. */
 async function signedIn(options) {
   const connecting = start(options);
-  await turn();
+  await flushTasks();
   const socket = await welcome();
   return { client: await connecting, socket };
 }
 
-/** Moves the clock until there is another socket. */
+/** Advances the time until the client opens another socket. */
 async function nextSocket() {
   const before = FakeSocket.all.length;
   for (let i = 0; i < 200 && FakeSocket.all.length === before; i += 1) {
     mock.timers.tick(100);
-    await turn();
+    await flushTasks();
   }
-  assert.ok(FakeSocket.all.length > before, 'no attempt to connect');
+  assert.ok(FakeSocket.all.length > before, 'the client does not reconnect');
   return FakeSocket.last;
 }
 
-test('signs in over the WebSocket beside the server’s URL', async () => {
+test('the client signs in over the WebSocket at ws below the server’s URL', async () => {
   const { client, socket } = await signedIn({ key: 'k', replace: 'old' });
   assert.equal(socket.address, 'wss://h/x/ws');
   assert.equal(socket.protocol, 'icebox.v1');
-  assert.deepEqual(socket.of('hello'), [{ type: 'hello', v: 1, name: 'al', token: 'k', replace: 'old' }]);
-  assert.equal(socket.sent[1].type, 'ack'); // from now on the session is worth keeping
+  assert.deepEqual(socket.sentOf('hello'), [{ type: 'hello', v: 1, name: 'al', token: 'k', replace: 'old' }]);
+  assert.equal(socket.sent[1].type, 'ack'); // the server keeps a session for resuming only once it gets this
   assert.deepEqual([client.name, client.id, client.state, client.transport], ['al', 'id-1', 'connected', 'websocket']);
 });
 
 test('a refusal is an error with a code and a sentence', async () => {
   const connecting = start();
-  await turn();
+  await flushTasks();
   FakeSocket.last.open();
-  await turn();
-  FakeSocket.last.say({ type: 'error', code: 'name-taken', message: 'somebody has this name' });
+  await flushTasks();
+  FakeSocket.last.deliver({ type: 'error', code: 'name-taken', message: 'somebody has this name' });
   await assert.rejects(connecting, { name: 'IceboxError', code: 'name-taken', message: 'Somebody has this name.' });
   assert.ok(FakeSocket.last.closed);
 });
 
-test('a lost connection is resumed: what was not acknowledged is sent again, what came twice is dropped', async () => {
+test('after resuming, unacknowledged messages are sent again and duplicates are dropped', async () => {
   const { client, socket } = await signedIn();
-  const heard = [];
-  client.on('message', ({ data }) => heard.push(data));
+  const received = [];
+  client.on('message', ({ data }) => received.push(data));
   void client.send('bo', 'note', 1);
   void client.send('bo', 'note', 2);
-  socket.say({ seq: 1, type: 'message', from: 'x', kind: 'note', data: 'a' });
-  socket.say({ type: 'ack', ack: 1 });
-  socket.lose();
+  socket.deliver({ seq: 1, type: 'message', from: 'x', kind: 'note', data: 'a' });
+  socket.deliver({ type: 'ack', ack: 1 });
+  socket.drop();
   void client.send('bo', 'note', 3);
   assert.equal(client.state, 'reconnecting');
 
   const again = await nextSocket();
   again.open();
-  await turn();
-  assert.deepEqual(again.of('hello'), [{ type: 'hello', v: 1, resume: 'secret-1', seq: 1 }]);
-  again.say({ type: 'resumed', id: 'id-1', ack: 1, seq: 2 });
-  await turn();
-  assert.deepEqual(again.of('send').map(({ seq, data }) => [seq, data]), [[2, 2], [3, 3]]);
-  again.say({ seq: 1, type: 'message', from: 'x', kind: 'note', data: 'a' });
-  again.say({ seq: 2, type: 'message', from: 'x', kind: 'note', data: 'b' });
-  assert.deepEqual(heard, ['a', 'b']);
+  await flushTasks();
+  assert.deepEqual(again.sentOf('hello'), [{ type: 'hello', v: 1, resume: 'secret-1', seq: 1 }]);
+  again.deliver({ type: 'resumed', id: 'id-1', ack: 1, seq: 2 });
+  await flushTasks();
+  assert.deepEqual(again.sentOf('send').map(({ seq, data }) => [seq, data]), [[2, 2], [3, 3]]);
+  again.deliver({ seq: 1, type: 'message', from: 'x', kind: 'note', data: 'a' });
+  again.deliver({ seq: 2, type: 'message', from: 'x', kind: 'note', data: 'b' });
+  assert.deepEqual(received, ['a', 'b']);
   assert.equal(client.state, 'connected');
 });
 
-test('a message that is missing makes it resume', async () => {
+test('a gap in the sequence numbers makes the client resume', async () => {
   const { socket } = await signedIn();
-  socket.say({ seq: 2, type: 'presence', name: 'x', online: true });
+  socket.deliver({ seq: 2, type: 'presence', name: 'x', online: true });
   const again = await nextSocket();
   again.open();
-  await turn();
-  assert.equal(again.of('hello')[0].seq, 0);
+  await flushTasks();
+  assert.equal(again.sentOf('hello')[0].seq, 0);
 });
 
-test('the server is told now and then what has come', async () => {
+test('the client acknowledges every eighth message', async () => {
   const { socket } = await signedIn();
-  for (let seq = 1; seq <= 8; seq += 1) socket.say({ seq, type: 'presence', name: 'x', online: true });
-  assert.deepEqual(socket.of('ack').at(-1), { type: 'ack', ack: 8 });
+  for (let seq = 1; seq <= 8; seq += 1) socket.deliver({ seq, type: 'presence', name: 'x', online: true });
+  assert.deepEqual(socket.sentOf('ack').at(-1), { type: 'ack', ack: 8 });
 });
 
-test('where it can’t be resumed, it signs in anew, watches again, and says what became of what was asked', async () => {
+test('if the session can’t be resumed, the client signs in and watches again, and open requests reject', async () => {
   const { client, socket } = await signedIn();
   const watching = client.watch('bo');
-  await turn();
-  socket.say({ seq: 1, type: 'ok', ref: 1 });
+  await flushTasks();
+  socket.deliver({ seq: 1, type: 'ok', ref: 1 });
   await watching;
-  const asked = assert.rejects(client.send('bo', 'note', 1), { code: 'lost' });
-  socket.lose();
+  const rejected = assert.rejects(client.send('bo', 'note', 1), { code: 'lost' });
+  socket.drop();
   const second = await nextSocket();
   second.open();
-  await turn();
-  second.say({ type: 'error', code: 'resync', message: 'the session is over' });
-  await turn();
+  await flushTasks();
+  second.deliver({ type: 'error', code: 'resync', message: 'the session is over' });
+  await flushTasks();
   const third = await welcome();
-  assert.deepEqual(third.of('hello'), [{ type: 'hello', v: 1, name: 'al', replace: 'secret-1' }]);
-  assert.deepEqual(third.of('watch').map(({ seq, names }) => [seq, names]), [[1, ['bo']]]);
-  await asked;
+  assert.deepEqual(third.sentOf('hello'), [{ type: 'hello', v: 1, name: 'al', replace: 'secret-1' }]);
+  assert.deepEqual(third.sentOf('watch').map(({ seq, names }) => [seq, names]), [[1, ['bo']]]);
+  await rejected;
   assert.equal(client.id, 'id-3');
 });
 
-test('a token may be another one at each sign-in', async () => {
+test('the token function is called for each sign-in', async () => {
   let n = 0;
   const { client, socket } = await signedIn({ token: async () => `jwt ${(n += 1)}` });
-  assert.equal(socket.of('hello')[0].token, 'jwt 1');
-  socket.say({ type: 'bye', reason: 'token-expired', reconnect: true });
+  assert.equal(socket.sentOf('hello')[0].token, 'jwt 1');
+  socket.deliver({ type: 'bye', reason: 'token-expired', reconnect: true });
   const second = await nextSocket();
   second.open();
-  await turn();
-  second.say({ type: 'error', code: 'resync', message: 'over' });
-  await turn();
-  assert.equal((await welcome()).of('hello')[0].token, 'jwt 2');
+  await flushTasks();
+  second.deliver({ type: 'error', code: 'resync', message: 'over' });
+  await flushTasks();
+  assert.equal((await welcome()).sentOf('hello')[0].token, 'jwt 2');
   assert.equal(client.state, 'connected');
 });
 
@@ -133,36 +133,36 @@ for (const [reason, reconnect, options, state] of [
   ['restarting', true, {}, 'reconnecting'], ['elsewhere', false, {}, 'closed'], ['replaced', false, {}, 'closed'],
   ['token-expired', true, { token: 'one for ever' }, 'closed'],
 ]) {
-  test(`the goodbye ${reason}`, async () => {
+  test(`after the bye ${reason} the client is ${state}`, async () => {
     const { client, socket } = await signedIn(options);
     let end;
     client.on('close', (problem) => (end = problem));
-    socket.say({ type: 'bye', reason, reconnect });
+    socket.deliver({ type: 'bye', reason, reconnect });
     assert.equal(client.state, state);
     assert.equal(end?.code, state === 'closed' ? reason : undefined);
   });
 }
 
-test('a name that somebody else has taken meanwhile ends it after a few attempts', async () => {
+test('the client gives up if its name stays taken', async () => {
   const { client, socket } = await signedIn();
-  socket.lose();
+  socket.drop();
   for (let attempt = 0; attempt < 4; attempt += 1) {
     for (const code of ['resync', 'name-taken']) {
       const next = code === 'resync' ? await nextSocket() : FakeSocket.last;
       next.open();
-      await turn();
-      next.say({ type: 'error', code, message: 'no' });
-      await turn();
+      await flushTasks();
+      next.deliver({ type: 'error', code, message: 'no' });
+      await flushTasks();
     }
   }
   assert.deepEqual([client.state, client.problem.code], ['closed', 'name-taken']);
 });
 
-test('a connection that shows no sign of life is given up in seconds', async () => {
+test('a connection without a pong is given up after 5 s', async () => {
   const { client, socket } = await signedIn();
   mock.timers.tick(25_000);
-  assert.equal(socket.of('ping').length, 1);
-  socket.say({ type: 'pong' });
+  assert.equal(socket.sentOf('ping').length, 1);
+  socket.deliver({ type: 'pong' });
   mock.timers.tick(25_000);
   assert.equal(client.state, 'connected');
   mock.timers.tick(5_000);
@@ -170,35 +170,35 @@ test('a connection that shows no sign of life is given up in seconds', async () 
   assert.ok(socket.closed);
 });
 
-test('asked to, it makes sure of a connection, or makes one at once', async () => {
+test('reconnect() checks the connection, or reconnects without waiting', async () => {
   const { client, socket } = await signedIn();
   client.reconnect();
-  assert.equal(socket.of('ping').length, 1);
+  assert.equal(socket.sentOf('ping').length, 1);
   mock.timers.tick(2_500);
   assert.equal(client.state, 'reconnecting');
   client.reconnect();
-  await turn();
+  await flushTasks();
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test('a goodbye of our own is the last word', async () => {
+test('the client sends bye last, and does not reconnect after it', async () => {
   const { client, socket } = await signedIn();
   client.close();
   assert.deepEqual(socket.sent.at(-1), { type: 'bye' });
   assert.equal(client.state, 'closed');
   await assert.rejects(client.send('bo', 'note', 1), { code: 'closed' });
   mock.timers.tick(60_000);
-  await turn();
+  await flushTasks();
   assert.equal(FakeSocket.all.length, 1);
 });
 
-test('it waits longer each time, but not long while somebody is in a call', () => {
-  assert.deepEqual([0, 1, 2, 3, 4, 9].map((n) => delay(n, false, 1)), [300, 600, 1200, 2400, 4800, 20_000]);
-  assert.deepEqual([0, 3, 9].map((n) => delay(n, true, 1)), [300, 2400, 2500]);
-  assert.equal(delay(0, true, 0), 150);
+test('the delay before an attempt doubles, with a lower maximum during a call', () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 9].map((n) => retryDelay(n, false, 1)), [300, 600, 1200, 2400, 4800, 20_000]);
+  assert.deepEqual([0, 3, 9].map((n) => retryDelay(n, true, 1)), [300, 2400, 2500]);
+  assert.equal(retryDelay(0, true, 0), 150);
 });
 
-/** A server of events, as fetch sees it. */
+/** A fetch that behaves like a server of the event transport. */
 function eventServer() {
   const encoder = new TextEncoder();
   const server = { posts: [], streams: [] };
@@ -215,20 +215,20 @@ function eventServer() {
     }
     const stream = { headers };
     const readable = new ReadableStream({ start: (controller) => (stream.controller = controller) });
-    stream.say = (text) => stream.controller.enqueue(encoder.encode(text));
+    stream.deliver = (text) => stream.controller.enqueue(encoder.encode(text));
     signal.addEventListener('abort', () => stream.controller.error(new Error('aborted')));
     server.streams.push(stream);
-    stream.say('data: {"type":"resumed","id":"id","name":"al","seq":0}\n\n');
+    stream.deliver('data: {"type":"resumed","id":"id","name":"al","seq":0}\n\n');
     return new Response(readable);
   };
   return server;
 }
 
-test('without WebSockets it takes events, quickly', async () => {
+test('a client whose WebSocket does not open uses events after 3 s', async () => {
   const server = eventServer();
   const connecting = start({ environment: { WebSocket: FakeSocket, fetch: server.fetch } });
-  await turn();
-  mock.timers.tick(3_000); // a network that swallows the upgrade
+  await flushTasks();
+  mock.timers.tick(3_000); // the handshake gets no response
   const client = await connecting;
   assert.equal(client.transport, 'events');
   assert.ok(FakeSocket.last.closed);
@@ -236,29 +236,29 @@ test('without WebSockets it takes events, quickly', async () => {
   const [stream] = server.streams;
   assert.equal(stream.headers.Authorization, 'Bearer secret');
 
-  const heard = [];
-  client.on('message', ({ data }) => heard.push(data));
-  stream.say('id: 1\ndata: {"seq":1,"type":"message","from":"x","kind":"n","da');
-  stream.say('ta":"ä"}\n\n: \n\n');
-  await turn();
-  assert.deepEqual(heard, ['ä']);
+  const received = [];
+  client.on('message', ({ data }) => received.push(data));
+  stream.deliver('id: 1\ndata: {"seq":1,"type":"message","from":"x","kind":"n","da');
+  stream.deliver('ta":"ä"}\n\n: \n\n');
+  await flushTasks();
+  assert.deepEqual(received, ['ä']);
 
   const unanswered = [1, 2].map((n) => assert.rejects(client.send('bo', 'note', n), { code: 'closed' }));
-  await turn();
+  await flushTasks();
   assert.deepEqual(server.posts.flat().filter(({ type }) => type === 'send').map(({ seq }) => seq), [1, 2]);
-  mock.timers.tick(25_000); // and nothing comes any more
+  mock.timers.tick(25_000); // the stream stays silent
   assert.equal(client.state, 'reconnecting');
   client.close();
   await Promise.all(unanswered);
 });
 
-test('told to use events, it never tries a WebSocket', async () => {
+test('with the transport events, the client never tries a WebSocket', async () => {
   const server = eventServer();
   const client = await start({ transport: 'events', environment: { WebSocket: FakeSocket, fetch: server.fetch } });
   assert.equal(client.transport, 'events');
   assert.equal(FakeSocket.all.length, 0);
   client.close({ unloading: true });
-  await turn();
+  await flushTasks();
   assert.deepEqual(server.posts.at(-1).at?.(-1) ?? server.posts.at(-1), { type: 'bye' });
 });
 

@@ -1,69 +1,73 @@
-/** What was sent and may have to be sent again: the numbers of both directions. */
+/**
+ * The sequence numbers of both directions, and the numbered messages that the server has not acknowledged. After a lost
+ * connection these are sent again.
+ */
 
-/** Messages that belong to a connection and are not numbered. */
+/** The types without a number: they belong to one connection and are never sent again. */
 const UNNUMBERED = new Set(['hello', 'ack', 'ping', 'bye']);
-/** How many numbered messages come before the server is told that we have them. */
+/** After this many numbered messages of the server, an acknowledgement is due. */
 const ACK_EVERY = 8;
 
 export class Backlog {
   #seq = 0;
-  #had = 0;
-  #unacked = 0;
+  #received = 0;
+  #sinceAck = 0;
   /** @type {{seq: number, text: string}[]} */
-  #kept = [];
+  #unacked = [];
 
-  /** The number of the server's latest message. */
-  get had() {
-    return this.#had;
+  /** The highest number that was received from the server. */
+  get received() {
+    return this.#received;
   }
 
   /**
-   * A message as text, numbered and kept if it is of that kind.
+   * Encodes a message, with an acknowledgement if there is anything to acknowledge. A message of a numbered type gets the next
+   * number, and is kept until the server acknowledges it.
    * @param {any} message
    * @returns {string}
    */
-  text(message) {
-    if (this.#had > 0) {
-      message = { ...message, ack: this.#had };
-      this.#unacked = 0;
+  encode(message) {
+    if (this.#received > 0) {
+      message = { ...message, ack: this.#received };
+      this.#sinceAck = 0;
     }
     if (UNNUMBERED.has(message.type)) return JSON.stringify(message);
     this.#seq += 1;
     const text = JSON.stringify({ ...message, seq: this.#seq });
-    this.#kept.push({ seq: this.#seq, text });
+    this.#unacked.push({ seq: this.#seq, text });
     return text;
   }
 
   /**
-   * Notes a message of the server.
+   * Records a message from the server: its number, and the acknowledgement in it.
    * @param {any} message
-   * @returns {'new' | 'old' | 'gap'}
+   * @returns {'new' | 'old' | 'gap'} old: it was received before; gap: a message before it is missing
    */
-  take({ type, seq, ack }) {
-    if (type === 'ack' || type === 'pong' || type === 'resumed') this.acked(ack ?? 0);
-    if (type === 'resumed' || !seq) return 'new'; // resumed says how far the server is, not its own number
-    if (seq <= this.#had) return 'old';
-    if (seq > this.#had + 1) return 'gap';
-    this.#had = seq;
-    this.#unacked += 1;
+  record({ type, seq, ack }) {
+    if (type === 'ack' || type === 'pong' || type === 'resumed') this.dropUpTo(ack ?? 0);
+    if (type === 'resumed' || !seq) return 'new'; // the seq of resumed is the server's highest number, not that of the message
+    if (seq <= this.#received) return 'old';
+    if (seq > this.#received + 1) return 'gap';
+    this.#received = seq;
+    this.#sinceAck += 1;
     return 'new';
   }
 
-  /** Whether the server should be told what we have. */
-  get owesAck() {
-    return this.#unacked >= ACK_EVERY;
+  /** Whether to acknowledge now, without waiting for a message to carry the acknowledgement. */
+  get ackDue() {
+    return this.#sinceAck >= ACK_EVERY;
   }
 
   /**
-   * Forgets what the server has.
-   * @param {number} seq
+   * Drops the messages that the server has received.
+   * @param {number} seq the highest number that the server has received
    */
-  acked(seq) {
-    this.#kept = this.#kept.filter((one) => one.seq > seq);
+  dropUpTo(seq) {
+    this.#unacked = this.#unacked.filter((one) => one.seq > seq);
   }
 
-  /** What has to be sent again, in order. */
-  get texts() {
-    return this.#kept.map(({ text }) => text);
+  /** The messages that the server has not acknowledged, in order. */
+  get unackedTexts() {
+    return this.#unacked.map(({ text }) => text);
   }
 }

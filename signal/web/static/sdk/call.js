@@ -1,8 +1,11 @@
 /**
- * A call by ID: who is in it, and a connection to each of them. Parties meet with a message of the kind "hi", which
- * brings a tag that is theirs for as long as their page lives: by it they know each other again when the
- * server has restarted and everybody has another ID. Of two, who joined later offers the connection, and whose tag
- * sorts first is polite.
+ * A call by ID: its parties, and a connection to each of them.
+ *
+ * Parties introduce themselves with a message of the kind "hi". It has a tag, which identifies a page until it is closed. After
+ * the server has restarted, all clients have new IDs, and the parties recognize each other by their tags. Of two parties, the
+ * one that joined later offers the connection. The one whose tag sorts first is the polite peer of perfect negotiation.
+ *
+ * A foreign client is one that does not use this SDK. It sends no "hi", and it is offered a connection once.
  */
 
 import { Emitter } from './emitter.js';
@@ -14,32 +17,34 @@ import { Party } from './party.js';
 /** @typedef {'hangup' | 'left' | 'declined' | 'busy' | 'no-answer' | 'gone' | 'no-route' | 'lost' | 'unjoined' | 'empty' | 'closed'} EndReason */
 
 /**
- * What a call needs of its client.
+ * The functions and values of the client that a call uses.
  * @typedef {object} Host
- * @property {string} tag
+ * @property {string} tag identifies this page to the other parties
  * @property {RTCIceServer[]} iceServers
  * @property {(message: any) => void} send
- * @property {(message: any, take?: (answer: any) => void) => Promise<any>} request
- * @property {() => boolean} reachable
- * @property {(call: Call) => void} forget
+ * @property {(message: any, onReply?: (reply: any) => void) => Promise<any>} request
+ * @property {() => boolean} reachable whether there is a connection to the server
+ * @property {(call: Call) => void} forget removes the call, which has ended
  * @property {import('./websocket.js').Environment} environment
  */
 
 /**
  * @typedef {object} CallSetup
  * @property {LocalMedia} media
- * @property {boolean} [owned] whether the media are closed with the call
+ * @property {boolean} [ownsMedia] whether the call closes the media when it ends
  * @property {'all' | 'relay'} [policy]
- * @property {string} [name] whom we call, or who called
+ * @property {string} [name] the name of the other client, for a call by name
  */
 
-/** How long who joined waits for the others to say hi before it takes them for another kind of client. */
+/** A client that joins waits this long for the "hi" of each party. After that it treats the party as a foreign client. */
 const HI_MS = 3_000;
 /**
- * How long a party may be unknown to the server and out of reach. It comes after the 30 s for which the server lets a lost
- * connection be resumed, and some 5 s to 15 s until it notices: so who crashed is "interrupted" for up to a minute. A crash
- * can't be told from a line that is down, whose owner is to find the call as it was; the state says within seconds that
- * nothing arrives, and who doesn't want to wait hangs up.
+ * A party is removed when it has been unknown to the server and without a connection for this long.
+ *
+ * The server reports a lost party only after it has noticed the loss (5 s to 15 s) and the time for resuming has passed (30 s).
+ * So a party whose browser crashed is "interrupted" for up to a minute. It is that long because a crash looks the same as a
+ * network outage, after which the party has to find the call as it was. The state shows within seconds that nothing arrives, and a user
+ * who does not want to wait can hang up.
  */
 const ABSENT_MS = 20_000;
 
@@ -54,40 +59,43 @@ export class Call extends Emitter {
   max = 2;
   /** @type {CallState} */
   state = 'waiting';
-  /** Whether nobody has answered yet. */
+  /** Whether the other client has not answered yet. */
   ringing = false;
   media;
   name;
 
   host;
   #policy;
-  #owned;
-  #restore = '';
+  #ownsMedia;
+  #restoreProof = '';
   /** @type {RTCIceServer[]} */
   #iceServers;
-  /** Who is there by the server's word, with what waits until it has said hi. @type {Map<string, {name: string, newcomer: boolean, timer?: any}>} */
-  #guests = new Map();
-  /** By tag. @type {Map<string, Party>} */
+  /**
+   * The parties that have not said "hi" yet, by ID. weOffer: we joined later, so we offer the connection.
+   * @type {Map<string, {name: string, weOffer: boolean, timer?: any}>}
+   */
+  #awaitingHi = new Map();
+  /** The parties that we have a connection to, or are connecting to, by tag. @type {Map<string, Party>} */
   #parties = new Map();
   /** @type {ReturnType<typeof setInterval> | undefined} */
-  #roll;
-  #met = false;
+  #absenceTimer;
+  #wasConnected = false;
 
   /**
    * @param {Host} host
    * @param {CallSetup} setup
    */
-  constructor(host, { media, owned = false, policy = 'all', name = '' }) {
+  constructor(host, { media, ownsMedia = false, policy = 'all', name = '' }) {
     super();
     this.host = host;
     this.media = media;
     this.name = name;
-    this.#owned = owned;
+    this.#ownsMedia = ownsMedia;
     this.#policy = policy;
     this.#iceServers = host.iceServers;
   }
 
-  /** The others. */
+  /** The other parties. */
   get parties() {
     return [...this.#parties.values()];
   }
@@ -96,58 +104,58 @@ export class Call extends Emitter {
     return this.state === 'ended';
   }
 
-  /** @param {any} message What came of making the call or of joining it. */
-  enter({ call, link, max, restore, iceServers, parties = [] }) {
+  /** Enters the call that the server has created or let us join. @param {any} reply */
+  onJoined({ call, link, max, restore, iceServers, parties = [] }) {
     Object.assign(this, { id: call, link, max });
-    this.#restore = restore ?? '';
-    if (iceServers) this.fresh(iceServers);
-    for (const party of parties) this.#greet(party, true);
-    this.update();
+    this.#restoreProof = restore ?? '';
+    if (iceServers) this.setIceServers(iceServers);
+    for (const party of parties) this.#sayHi(party, true);
+    this.updateState();
   }
 
-  /** Goes on with the call after the client has signed in anew. */
+  /** Joins the call again after the client has had to sign in again. */
   async rejoin() {
-    for (const party of this.parties) this.#miss(party);
-    this.#forgetGuests();
+    for (const party of this.parties) this.#markAbsent(party);
+    this.#clearAwaitingHi();
     try {
-      const join = { type: 'join', call: this.id, restore: this.#restore || undefined };
-      await this.host.request(join, (answer) => this.enter(answer));
+      const join = { type: 'join', call: this.id, restore: this.#restoreProof || undefined };
+      await this.host.request(join, (reply) => this.onJoined(reply));
     } catch (thrown) {
       const failure = asError(thrown, 'lost');
-      if (failure.code === 'lost' || failure.code === 'closed' || this.ended) return; // there will be another sign-in, or none
+      if (failure.code === 'lost' || failure.code === 'closed' || this.ended) return; // the next sign-in, if there is one, joins again
       this.emit('problem', failure);
       if (!this.parties.some((party) => party.connected)) this.finish('lost');
     }
   }
 
-  /** The client's session goes on as it was. */
-  resumed() {
-    for (const party of this.parties) party.resumed();
+  /** Called when the client is connected to the server again. */
+  onResumed() {
+    for (const party of this.parties) party.onResumed();
   }
 
-  /** The network may be another one. */
-  moved() {
-    for (const party of this.parties) party.restart();
+  /** Called when the browser may be on another network. */
+  onNetworkChange() {
+    for (const party of this.parties) party.restartIce();
   }
 
-  /** @param {RTCIceServer[]} iceServers for connections and restarts from now on */
-  fresh(iceServers) {
+  /** Sets the ICE servers of all later connections and ICE restarts. @param {RTCIceServer[]} iceServers */
+  setIceServers(iceServers) {
     this.#iceServers = iceServers;
-    for (const party of this.parties) party.configure(iceServers);
+    for (const party of this.parties) party.setIceServers(iceServers);
   }
 
-  /** @param {any} message what the server says about this call */
+  /** Handles a message of this call. @param {any} message */
   receive(message) {
     const { type, from, fromName = '', kind, data, reason, id, name = '' } = message;
     if (type === 'message') this.#onMessage(from, fromName, kind, data);
-    else if (type === 'party-joined') this.#greet({ id, name }, false);
+    else if (type === 'party-joined') this.#sayHi({ id, name }, false);
     else if (type === 'party-left') this.#onLeft(id, reason);
     else if (type === 'ended') this.finish(reason, fromName);
-    else if (type === 'ice' && message.iceServers) this.fresh(message.iceServers);
+    else if (type === 'ice' && message.iceServers) this.setIceServers(message.iceServers);
   }
 
   /**
-   * Sends anything that can be JSON to all others, from browser to browser. They have it as the event data.
+   * Sends a value that JSON can represent to all other parties, from browser to browser. They get the event data.
    * @param {any} data
    */
   send(data) {
@@ -155,7 +163,7 @@ export class Call extends Emitter {
   }
 
   /**
-   * How each connection is doing.
+   * Returns statistics of each connection. Rates and losses cover the time since the last call of this method.
    * @returns {Promise<{party: Party, stats: import('./stats.js').Stats}[]>}
    */
   stats() {
@@ -165,29 +173,30 @@ export class Call extends Emitter {
   /** Leaves the call; the others stay in it. */
   leave() {
     if (this.ended) return;
-    this.sayLeave();
+    this.sendLeave();
     this.finish('left');
   }
 
-  /** Ends the call for all. */
+  /** Ends the call for all parties. */
   hangUp() {
     if (this.ended) return;
-    this.sayHangUp();
+    this.sendHangUp();
     this.finish('hangup');
   }
 
-  /** Tells the server. */
-  sayLeave() {
+  /** Tells the server that we leave. */
+  sendLeave() {
     if (this.id) this.host.send({ type: 'leave', call: this.id });
   }
 
-  /** Tells the server. */
-  sayHangUp() {
+  /** Tells the server that the call is over for all. */
+  sendHangUp() {
     if (this.id) this.host.send({ type: 'hangup', call: this.id });
   }
 
   /**
-   * @param {string} to a party's ID
+   * Sends a message to one party through the server.
+   * @param {string} to the party's ID
    * @param {string} kind
    * @param {any} data
    */
@@ -198,36 +207,36 @@ export class Call extends Emitter {
   /**
    * Ends the call on this side.
    * @param {EndReason} reason
-   * @param {string} [by] whose doing it is
+   * @param {string} [by] the name of the client that ended it
    */
   finish(reason, by = '') {
     if (this.ended) return;
     this.state = 'ended';
-    clearInterval(this.#roll);
-    this.#forgetGuests();
+    clearInterval(this.#absenceTimer);
+    this.#clearAwaitingHi();
     for (const party of this.parties) party.close(reason === 'hangup' || reason === 'left' || reason === 'closed');
     this.#parties.clear();
-    if (this.#owned) this.media.close();
+    if (this.#ownsMedia) this.media.close();
     this.host.forget(this);
     this.emit('state', undefined);
     this.emit('end', { reason, by });
   }
 
   /**
-   * A connection to somebody.
-   * @param {{tag: string, id: string, name: string, plain: boolean}} who
+   * Adds a party, with a connection that is not negotiated yet.
+   * @param {{tag: string, id: string, name: string, foreign: boolean}} other
    * @returns {Party}
    */
-  meet({ tag, id, name, plain }) {
+  addParty({ tag, id, name, foreign }) {
     /** @type {Party} */
     const party = new Party({
-      id, name, plain, polite: plain || this.host.tag < tag,
-      configuration: this.#configuration(plain), media: this.media,
+      id, name, foreign, polite: foreign || this.host.tag < tag,
+      configuration: this.#configuration(foreign), media: this.media,
       send: (kind, data) => this.sendTo(party.id, kind, data),
       reachable: () => this.host.reachable() && party.absentSince === 0,
       RTCPeerConnection: this.host.environment.RTCPeerConnection,
     });
-    party.on('state', () => this.update());
+    party.on('state', () => this.updateState());
     party.on('stream', (stream) => this.emit('stream', { party, stream }));
     party.on('shows', () => this.emit('shows', party));
     party.on('data', (data) => this.emit('data', { party, data }));
@@ -236,17 +245,18 @@ export class Call extends Emitter {
     party.on('failed', () => this.remove(party, 'no-route'));
     this.#parties.set(tag, party);
     for (const other of this.parties) {
-      const former = (name !== '' && other.name === name) || this.#parties.size > this.max - 1;
-      if (other.absentSince > 0 && former) this.remove(other, 'gone');
+      const replaced = (name !== '' && other.name === name) || this.#parties.size > this.max - 1;
+      if (other.absentSince > 0 && replaced) this.remove(other, 'gone');
     }
-    this.#divide();
+    this.#shareUpload();
     this.ringing = false;
     this.emit('party', party);
-    this.update();
+    this.updateState();
     return party;
   }
 
   /**
+   * Closes the connection to a party. A call by name ends with its last party.
    * @param {Party} party
    * @param {string} reason
    */
@@ -255,62 +265,64 @@ export class Call extends Emitter {
     if (tag === undefined || this.ended) return;
     this.#parties.delete(tag);
     party.close();
-    this.#divide();
+    this.#shareUpload();
     this.emit('left', { party, reason });
-    if (!this.name || this.#parties.size > 0) return this.update();
-    this.sayHangUp(); // it was a call between two
+    if (!this.name || this.#parties.size > 0) return this.updateState();
+    this.sendHangUp(); // a call by name has only two parties
     this.finish(/** @type {EndReason} */ (reason), party.name);
   }
 
-  /** Lets each connection have its part of what there is. */
-  #divide() {
-    for (const party of this.parties) party.among(this.#parties.size);
+  /** Tells each party how many share the upload. */
+  #shareUpload() {
+    for (const party of this.parties) party.setPartyCount(this.#parties.size);
   }
 
-  /** Finds out the state. */
-  update() {
+  /** Updates the state from those of the connections. */
+  updateState() {
     if (this.ended) return;
     const connected = this.parties.some((party) => party.connected);
-    this.#met = this.parties.length > 0 && (this.#met || connected);
+    this.#wasConnected = this.parties.length > 0 && (this.#wasConnected || connected);
     /** @type {CallState} */
     let state = 'interrupted';
     if (this.ringing) state = 'ringing';
     else if (this.parties.length === 0) state = 'waiting';
     else if (connected) state = 'connected';
-    else if (!this.#met) state = 'connecting';
+    else if (!this.#wasConnected) state = 'connecting';
     this.state = state;
     this.emit('state', undefined);
   }
 
-  /** @param {boolean} plain @returns {RTCConfiguration} */
-  #configuration(plain) {
+  /** @param {boolean} foreign @returns {RTCConfiguration} */
+  #configuration(foreign) {
     return {
       iceServers: this.#iceServers, iceTransportPolicy: this.#policy,
-      // One transport for everything, so one address on each relay; other clients may not know how.
-      bundlePolicy: plain ? 'balanced' : 'max-bundle',
+      // A single transport for all media needs a single address on each relay. Foreign clients may not support that.
+      bundlePolicy: foreign ? 'balanced' : 'max-bundle',
     };
   }
 
   /**
-   * @param {{id: string, name?: string}} guest
-   * @param {boolean} newcomer whether it is we who joined later
+   * Says "hi" to a party that the server has announced.
+   * @param {{id: string, name?: string}} party
+   * @param {boolean} weOffer whether we joined later, and offer the connection
    */
-  #greet({ id, name = '' }, newcomer) {
-    const timer = newcomer ? setTimeout(() => this.#plain(id), HI_MS) : undefined;
-    this.#guests.set(id, { name, newcomer, timer });
+  #sayHi({ id, name = '' }, weOffer) {
+    const timer = weOffer ? setTimeout(() => this.#onNoHi(id), HI_MS) : undefined;
+    this.#awaitingHi.set(id, { name, weOffer, timer });
     this.sendTo(id, 'hi', { tag: this.host.tag, know: [...this.#parties.keys()] });
   }
 
-  /** @param {string} id Somebody who said no hi. */
-  #plain(id) {
-    const guest = this.#guests.get(id);
-    if (!guest) return;
-    // Most likely it is one of those that are missed, over a slow line.
-    if (this.parties.some(({ absentSince }) => absentSince > 0)) guest.timer = setTimeout(() => this.#plain(id), HI_MS);
-    else this.meet({ tag: id, id, name: guest.name, plain: true }).begin();
+  /** Handles a party that has sent no "hi" in time. @param {string} id */
+  #onNoHi(id) {
+    const entry = this.#awaitingHi.get(id);
+    if (!entry) return;
+    // While known parties are absent, this is most likely one of them on a slow connection.
+    if (this.parties.some(({ absentSince }) => absentSince > 0)) entry.timer = setTimeout(() => this.#onNoHi(id), HI_MS);
+    else this.addParty({ tag: id, id, name: entry.name, foreign: true }).beginOffer();
   }
 
   /**
+   * Handles a message from another party.
    * @param {string} from
    * @param {string} name
    * @param {string} kind
@@ -319,9 +331,9 @@ export class Call extends Emitter {
   #onMessage(from, name, kind, data) {
     const party = this.parties.find((one) => one.id === from);
     if (kind === 'hi') this.#onHi(from, name, data);
-    else if (kind === 'offer') void (party ?? this.meet({ tag: from, id: from, name, plain: true })).description(data);
-    else if (kind === 'answer') void party?.description(data);
-    else if (kind === 'candidate') void party?.candidate(data);
+    else if (kind === 'offer') void (party ?? this.addParty({ tag: from, id: from, name, foreign: true })).onDescription(data);
+    else if (kind === 'answer') void party?.onDescription(data);
+    else if (kind === 'candidate') void party?.onCandidate(data);
     else this.emit('message', { from, name, kind, data });
   }
 
@@ -331,33 +343,36 @@ export class Call extends Emitter {
    * @param {{tag?: string, know?: string[]} | null} hi
    */
   #onHi(from, name, hi) {
-    const guest = this.#guests.get(from);
+    const entry = this.#awaitingHi.get(from);
     const tag = String(hi?.tag ?? from);
-    if (!guest || tag === this.host.tag) return;
-    clearTimeout(guest.timer);
+    if (!entry || tag === this.host.tag) return;
+    clearTimeout(entry.timer);
     const known = this.#parties.get(tag);
-    if (known && known.id !== from && known.absentSince === 0) return; // somebody else's tag
+    if (known && known.id !== from && known.absentSince === 0) return; // another party has this tag
     const late = this.#parties.get(from);
-    if (late && !known) { // we have taken it for another kind of client
+    if (late && !known) { // its hi was slow, and we have treated it as a foreign client
       this.#parties.delete(from);
       this.#parties.set(tag, late);
-      late.upgrade(this.host.tag < tag);
+      late.setSDKClient(this.host.tag < tag);
       return;
     }
     if (!known || !hi?.know?.includes(this.host.tag)) {
-      const party = this.meet({ tag, id: from, name, plain: false });
-      if (known) this.#replaced(known);
-      if (guest.newcomer) party.begin();
+      const party = this.addParty({ tag, id: from, name, foreign: false });
+      if (known) this.#closeReplaced(known);
+      if (entry.weOffer) party.beginOffer();
       return;
     }
     if (known.id === from && known.absentSince === 0) return;
     Object.assign(known, { id: from, name, absentSince: 0 });
-    void known.renew(guest.newcomer);
-    this.update();
+    void known.renegotiate(entry.weOffer);
+    this.updateState();
   }
 
-  /** @param {Party} party whose place another one has taken: the other side has given it up, or never had it */
-  #replaced(party) {
+  /**
+   * Closes our old connection to a party that no longer has it, or never had it, and gets a new one.
+   * @param {Party} party
+   */
+  #closeReplaced(party) {
     party.close();
     this.emit('left', { party, reason: 'gone' });
   }
@@ -367,33 +382,34 @@ export class Call extends Emitter {
    * @param {string} reason
    */
   #onLeft(id, reason) {
-    clearTimeout(this.#guests.get(id)?.timer);
-    this.#guests.delete(id);
+    clearTimeout(this.#awaitingHi.get(id)?.timer);
+    this.#awaitingHi.delete(id);
     const party = this.parties.find((one) => one.id === id);
     if (!party) return;
-    if (reason === 'gone') this.#miss(party); // it may have lost the network, and come back
+    if (reason === 'gone') this.#markAbsent(party); // it may have lost the network and come back
     else this.remove(party, reason);
   }
 
-  #forgetGuests() {
-    for (const { timer } of this.#guests.values()) clearTimeout(timer);
-    this.#guests.clear();
+  #clearAwaitingHi() {
+    for (const { timer } of this.#awaitingHi.values()) clearTimeout(timer);
+    this.#awaitingHi.clear();
   }
 
-  /** @param {Party} party The server doesn't know it any more: its media may flow on. */
-  #miss(party) {
+  /** Handles a party that the server no longer knows. Its media may still arrive. @param {Party} party */
+  #markAbsent(party) {
     party.absentSince = Date.now();
-    this.#roll ??= setInterval(() => this.#callRoll(), ABSENT_MS / 4);
+    this.#absenceTimer ??= setInterval(() => this.#removeAbsent(), ABSENT_MS / 4);
   }
 
-  #callRoll() {
+  /** Removes the parties that have been absent and without a connection for ABSENT_MS. */
+  #removeAbsent() {
     if (!this.host.reachable()) return;
     for (const party of this.parties) {
       if (party.connected && party.absentSince > 0) party.absentSince = Date.now();
       else if (party.absentSince > 0 && Date.now() - party.absentSince > ABSENT_MS) this.remove(party, 'gone');
     }
     if (this.parties.some(({ absentSince }) => absentSince > 0)) return;
-    clearInterval(this.#roll);
-    this.#roll = undefined;
+    clearInterval(this.#absenceTimer);
+    this.#absenceTimer = undefined;
   }
 }

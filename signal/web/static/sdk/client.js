@@ -1,8 +1,8 @@
-/** A signed-in client: messages, presence, and calls. */
+/** A signed-in client: it sends messages, watches presence, and makes calls. */
 
 import { Call } from './call.js';
 import { Emitter } from './emitter.js';
-import { IceboxError, refused } from './errors.js';
+import { IceboxError, refusalError } from './errors.js';
 import { LocalMedia, openMedia } from './media.js';
 import { Ringing } from './ringing.js';
 import { Session } from './session.js';
@@ -12,11 +12,11 @@ import { Session } from './session.js';
 
 /**
  * @typedef {object} CallOptions
- * @property {LocalMedia | import('./media.js').Wish} [media] what to send: media that are open, which stay the caller's, or what
- *   to open and to close with the call
- * @property {'all' | 'relay'} [policy] relay: let nobody see one's address
- * @property {number} [max] parties, when a call is made: 2 if left out
- * @property {number} [timeout] milliseconds to ring for: 45,000 if left out
+ * @property {LocalMedia | import('./media.js').Wish} [media] the media to send: a LocalMedia, which the caller has to close, or what
+ *   to open for this call
+ * @property {'all' | 'relay'} [policy] relay: connect through a relay only, which hides the client's address from the others
+ * @property {number} [max] the most parties in a call that is created; 2 by default
+ * @property {number} [timeout] how long to ring, in milliseconds; 45,000 by default
  */
 
 /**
@@ -26,11 +26,11 @@ import { Session } from './session.js';
 export class Client extends Emitter {
   id = '';
   name = '';
-  /** Good for new connections outside of calls; replaced before they expire. @type {RTCIceServer[]} */
+  /** For connections that the application makes itself. They are replaced before their credentials expire. @type {RTCIceServer[]} */
   iceServers = [];
   /** Why there are no ICE servers. @type {IceboxError | null} */
   iceError = null;
-  /** What the server allows. @type {Record<string, number>} */
+  /** The limits of this server. @type {Record<string, number>} */
   limits = {};
 
   #session;
@@ -40,36 +40,36 @@ export class Client extends Emitter {
   /** @type {Set<Call>} */
   #calls = new Set();
   #ringing;
-  #closed = false;
-  #stopListening = () => {};
+  #closeEmitted = false;
+  #unwatchNetwork = () => {};
 
   /** @param {SessionOptions} options */
   constructor(options) {
     super();
     this.#environment = options.environment;
     this.#session = new Session(options, {
-      welcome: (welcome) => this.#welcome(welcome),
+      welcome: (welcome) => this.#onWelcome(welcome),
       message: (message) => this.#receive(message),
-      change: () => this.#changed(),
+      change: () => this.#onSessionChange(),
       urgent: () => this.#calls.size > 0,
     });
     this.#ringing = new Ringing({
       calls: this.#calls,
       send: (message) => this.#session.send(message),
       request: (message) => this.#session.request(message),
-      host: () => this.#host(),
+      callHost: () => this.#callHost(),
       newCall: (callOptions, name) => this.#newCall(callOptions, name),
-      media: (callOptions) => this.#media(callOptions),
-      enter: (call, request) => this.#enter(call, request),
+      openMedia: (callOptions) => this.#openMedia(callOptions),
+      openCall: (call, request) => this.#openCall(call, request),
       announce: (incoming) => this.emit('call', incoming),
-      problem: (failure) => this.emit('problem', failure),
+      reportProblem: (failure) => this.emit('problem', failure),
     });
   }
 
-  /** Signs in, once. */
+  /** Signs in. Called once. */
   async open() {
     await this.#session.signIn();
-    this.#stopListening = this.#listen();
+    this.#unwatchNetwork = this.#watchNetwork();
     return this;
   }
 
@@ -79,22 +79,22 @@ export class Client extends Emitter {
     return state === 'connected' || state === 'closed' ? state : 'reconnecting';
   }
 
-  /** Why there is no connection, while there is none. */
+  /** Why there is no connection; null while there is one. */
   get problem() {
     return this.#session.problem;
   }
 
-  /** What carries the messages. */
+  /** The transport in use: 'websocket', 'events', or null before the first connection. */
   get transport() {
     return this.#session.kind;
   }
 
-  /** What proves to be this client, for connect({replace}) after a reload. */
+  /** The secret of this session, for connect({ replace }) after a reload. */
   get secret() {
     return this.#session.secret;
   }
 
-  /** The calls one is in. */
+  /** The calls that the client is in. */
   get calls() {
     return [...this.#calls];
   }
@@ -104,32 +104,32 @@ export class Client extends Emitter {
    * @param {string | {name: string} | {id: string}} to a name, or an ID
    * @param {string} kind letters, digits and hyphens
    * @param {any} data
-   * @returns {Promise<void>} fulfilled when it has been passed on
+   * @returns {Promise<void>} resolves when the server has passed the message on
    */
   async send(to, kind, data) {
     await this.#session.request({ type: 'send', ...address(to), kind, data });
   }
 
-  /** @param {...string} names whose coming and going is told from now on, as the event presence */
+  /** Emits the event presence for each of these names, now and whenever it changes. @param {...string} names */
   async watch(...names) {
     for (const name of names) this.#watched.add(name);
     await this.#session.request({ type: 'watch', names });
   }
 
-  /** @param {...string} names */
+  /** Stops watching these names. @param {...string} names */
   async unwatch(...names) {
     for (const name of names) this.#watched.delete(name);
     await this.#session.request({ type: 'unwatch', names });
   }
 
   /**
-   * Makes a call that others can join by its ID.
+   * Creates a call that others can join by its ID.
    * @param {CallOptions} [options]
    * @returns {Promise<Call>}
    */
   async createCall(options = {}) {
     const call = await this.#newCall(options);
-    await this.#enter(call, { type: 'create', max: options.max });
+    await this.#openCall(call, { type: 'create', max: options.max });
     return call;
   }
 
@@ -141,39 +141,43 @@ export class Client extends Emitter {
    */
   async join(id, options = {}) {
     const call = await this.#newCall(options);
-    await this.#enter(call, { type: 'join', call: id });
+    await this.#openCall(call, { type: 'join', call: id });
     return call;
   }
 
   /**
-   * Calls somebody by name, who is calling us perhaps.
+   * Calls a client by its name. If that client is calling this one, answers its call instead.
    * @param {string} name
    * @param {CallOptions} [options]
-   * @returns {Promise<Call>} one that rings, or the answer to theirs
+   * @returns {Promise<Call>} the call that rings, or the answered call
    */
   async call(name, options = {}) {
-    return this.#ringing.call(name, { ...options, ...(await this.#media(options)) });
+    return this.#ringing.call(name, { ...options, ...(await this.#openMedia(options)) });
   }
 
-  /** Connects at once instead of waiting, and makes sure that a connection lives. */
+  /** Reconnects without waiting for the next attempt. If there is a connection, finds out whether it still works. */
   reconnect() {
     this.#session.probe();
   }
 
   /**
    * Leaves all calls and ends the session.
-   * @param {{unloading?: boolean}} [why] unloading: the page is being left
+   * @param {{unloading?: boolean}} [why] unloading: whether the page is being left
    */
   close({ unloading = false } = {}) {
     for (const call of this.calls) call.leave();
-    this.#ringing.decline();
+    this.#ringing.declineAll();
     this.#session.close(unloading);
   }
 
-  /** @param {CallOptions & {owned?: boolean}} options @returns {Promise<{media: LocalMedia, owned: boolean}>} */
-  async #media({ media, owned }) {
-    if (media instanceof LocalMedia) return { media, owned: owned ?? false };
-    return { media: await openMedia(media, this.#environment.mediaDevices), owned: true };
+  /**
+   * Opens the media of a call, unless the caller passed them open.
+   * @param {CallOptions & {ownsMedia?: boolean}} options
+   * @returns {Promise<{media: LocalMedia, ownsMedia: boolean}>}
+   */
+  async #openMedia({ media, ownsMedia }) {
+    if (media instanceof LocalMedia) return { media, ownsMedia: ownsMedia ?? false };
+    return { media: await openMedia(media, this.#environment.mediaDevices), ownsMedia: true };
   }
 
   /**
@@ -181,110 +185,111 @@ export class Client extends Emitter {
    * @param {string} [name]
    */
   async #newCall(options, name) {
-    const call = new Call(this.#host(), { ...options, ...(await this.#media(options)), name });
+    const call = new Call(this.#callHost(), { ...options, ...(await this.#openMedia(options)), name });
     this.#calls.add(call);
     return call;
   }
 
   /** @returns {import('./call.js').Host} */
-  #host() {
+  #callHost() {
     return {
       tag: this.#tag, iceServers: this.iceServers, environment: this.#environment,
       send: (message) => this.#session.send(message),
-      request: (message, take) => this.#session.request(message, take),
+      request: (message, onReply) => this.#session.request(message, onReply),
       reachable: () => this.#session.state === 'connected',
       forget: (call) => this.#calls.delete(call),
     };
   }
 
   /**
+   * Creates or joins the call on the server.
    * @param {Call} call
-   * @param {any} request
+   * @param {any} request the message create or join
    */
-  async #enter(call, request) {
+  async #openCall(call, request) {
     try {
-      await this.#session.request(request, (answer) => call.enter(answer));
+      await this.#session.request(request, (reply) => call.onJoined(reply));
     } catch (failure) {
       call.finish('lost');
       throw failure;
     }
   }
 
-  /** @param {any} welcome */
-  #welcome({ id, name = '', iceServers, iceError, limits }) {
-    const again = this.id !== '';
+  /** Handles the first sign-in and each later one, after which watched names and calls have to be restored. @param {any} welcome */
+  #onWelcome({ id, name = '', iceServers, iceError, limits }) {
+    const signedInBefore = this.id !== '';
     Object.assign(this, { id, name, limits: limits ?? {} });
-    this.#takeServers(iceServers, iceError);
-    if (!again) return;
+    this.#setIceServers(iceServers, iceError);
+    if (!signedInBefore) return;
     if (this.#watched.size > 0) this.#session.request({ type: 'watch', names: [...this.#watched] }).catch(() => {});
     for (const call of this.calls) void this.#rejoin(call);
   }
 
-  /** @param {Call} call */
+  /** @param {Call} call one from before the server forgot this session */
   async #rejoin(call) {
     await call.rejoin();
-    this.#ringing.again(call);
+    this.#ringing.ringAgain(call);
   }
 
   /**
    * @param {RTCIceServer[]} [iceServers]
    * @param {any} [iceError]
    */
-  #takeServers(iceServers, iceError) {
+  #setIceServers(iceServers, iceError) {
     this.iceError = iceError ? new IceboxError(iceError.code, iceError.message) : null;
-    if (!iceServers) return; // the old ones are better than none
+    if (!iceServers) return; // the old ones may still work
     this.iceServers = iceServers;
     this.emit('iceservers', iceServers);
   }
 
-  #changed() {
+  #onSessionChange() {
     const { state, problem } = this.#session;
-    if (state === 'connected') for (const call of this.calls) call.resumed();
+    if (state === 'connected') for (const call of this.calls) call.onResumed();
     this.emit('state', undefined);
-    if (state !== 'closed' || this.#closed) return;
-    this.#closed = true;
-    this.#stopListening();
+    if (state !== 'closed' || this.#closeEmitted) return;
+    this.#closeEmitted = true;
+    this.#unwatchNetwork();
     for (const call of this.calls) call.finish('closed');
     this.#ringing.close();
     this.emit('close', problem);
   }
 
-  /** @param {any} message */
+  /** Handles a message that is not a reply. @param {any} message */
   #receive(message) {
     const { type, call, from, fromName = '', kind, data } = message;
     if (call && type !== 'error') return this.calls.find(({ id }) => id === call)?.receive(message);
     switch (type) {
       case 'message':
-        if (!this.#ringing.take(from, fromName, kind, data)) this.emit('message', { from, name: fromName, kind, data });
+        if (!this.#ringing.onMessage(from, fromName, kind, data)) this.emit('message', { from, name: fromName, kind, data });
         return;
       case 'presence':
         this.emit('presence', { name: message.name, online: message.online });
         return;
-      case 'ice': return this.#takeServers(message.iceServers, message.iceError);
+      case 'ice': return this.#setIceServers(message.iceServers, message.iceError);
       case 'gone':
-        this.#ringing.gone(from, fromName);
+        this.#ringing.onGone(from, fromName);
         this.emit('gone', { from, name: fromName });
         return;
       case 'error':
-        this.emit('problem', refused(message));
+        this.emit('problem', refusalError(message));
     }
   }
 
-  /** Sees to the network's changes. */
-  #listen() {
-    const online = () => {
+  /** Checks the connection whenever the network may have changed. @returns {() => void} stops that */
+  #watchNetwork() {
+    const onOnline = () => {
       this.#session.probe();
-      for (const call of this.calls) call.moved();
+      for (const call of this.calls) call.onNetworkChange();
     };
-    const seen = () => globalThis.document?.visibilityState !== 'hidden' && this.#session.probe();
+    const onVisible = () => globalThis.document?.visibilityState !== 'hidden' && this.#session.probe();
     const network = /** @type {any} */ (globalThis.navigator)?.connection;
-    globalThis.addEventListener?.('online', online);
-    globalThis.document?.addEventListener('visibilitychange', seen);
-    network?.addEventListener?.('change', seen);
+    globalThis.addEventListener?.('online', onOnline);
+    globalThis.document?.addEventListener('visibilitychange', onVisible);
+    network?.addEventListener?.('change', onVisible);
     return () => {
-      globalThis.removeEventListener?.('online', online);
-      globalThis.document?.removeEventListener('visibilitychange', seen);
-      network?.removeEventListener?.('change', seen);
+      globalThis.removeEventListener?.('online', onOnline);
+      globalThis.document?.removeEventListener('visibilitychange', onVisible);
+      network?.removeEventListener?.('change', onVisible);
     };
   }
 }
@@ -295,7 +300,10 @@ function address(to) {
   return 'id' in to ? { toId: to.id } : { to: to.name };
 }
 
-/** A name of our own for as long as the page lives. randomUUID is kept from insecure pages, this is not. */
+/**
+ * A random tag by which other clients recognize this page, even after a new sign-in. It is not made by crypto.randomUUID, which
+ * browsers offer to secure pages only.
+ */
 function newTag() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36).padStart(2, '0')).join('');
 }

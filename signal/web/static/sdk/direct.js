@@ -1,6 +1,6 @@
 /**
- * A call with a client of another protocol, such as the classic one, which knows neither calls by ID nor anything
- * of this SDK: an offer, an answer, candidates, and a leave, between two names.
+ * A call with a client of another protocol, such as the classic one. That client knows neither calls by ID nor this SDK, so the
+ * call consists of an offer, an answer, candidates, and a leave between two names.
  */
 
 import { Call } from './call.js';
@@ -10,14 +10,14 @@ import { Call } from './call.js';
 
 export class DirectCall extends Call {
   /** @type {import('./party.js').Party | null} */
-  #other = null;
-  /** @type {string} */
+  #party = null;
+  /** The other client's ID; empty while only its name is known. @type {string} */
   peer;
 
   /**
    * @param {Host} host
    * @param {CallSetup} setup
-   * @param {{id?: string, name: string}} peer
+   * @param {{id?: string, name: string}} other
    */
   constructor(host, setup, { id = '', name }) {
     super(host, { ...setup, name });
@@ -25,46 +25,47 @@ export class DirectCall extends Call {
   }
 
   /**
-   * Offers a call.
-   * @returns {Promise<void>} rejects if the server can't pass the offer on
+   * Calls the other client.
+   * @returns {Promise<void>} resolves when the server has passed the offer on, and rejects if it can't
    */
   ring() {
     this.ringing = true;
     return new Promise((resolve, reject) => {
-      this.#offered = { resolve, reject };
-      this.#meet().begin();
-      this.ringing = true; // until there is an answer
-      this.update();
+      this.#offerResult = { resolve, reject };
+      this.#connect().beginOffer();
+      this.ringing = true; // until the answer arrives; adding the party has cleared it
+      this.updateState();
     });
   }
 
-  /** @type {{resolve: () => void, reject: (failure: unknown) => void} | null} */
-  #offered = null;
+  /** Settles the promise of ring. @type {{resolve: () => void, reject: (failure: unknown) => void} | null} */
+  #offerResult = null;
 
   /**
-   * Answers a call.
-   * @param {{kind: string, data: any}[]} messages what has come: an offer, and candidates
+   * Answers the other client's call.
+   * @param {{kind: string, data: any}[]} messages the offer and the candidates that have arrived
    */
   answer(messages) {
-    this.#meet();
-    for (const { kind, data } of messages) this.take(kind, data);
+    this.#connect();
+    for (const { kind, data } of messages) this.onMessage(kind, data);
   }
 
   /**
+   * Handles a message of this call.
    * @param {string} kind
    * @param {any} data
    */
-  take(kind, data) {
+  onMessage(kind, data) {
     if (kind === 'leave') return this.finish('hangup', this.name);
     if (kind === 'answer') this.ringing = false;
-    if (kind === 'candidate') void this.#other?.candidate(data);
-    else void this.#other?.description(data);
-    this.update();
+    if (kind === 'candidate') void this.#party?.onCandidate(data);
+    else void this.#party?.onDescription(data);
+    this.updateState();
   }
 
-  /** The server says that the other side's session is over: the media may flow on. */
-  gone() {
-    if (this.#other?.connected) this.#other.absentSince = Date.now();
+  /** Called when the server reports that the other client's session is over. Media may still arrive. */
+  onGone() {
+    if (this.#party?.connected) this.#party.absentSince = Date.now();
     else this.finish(this.ringing ? 'gone' : 'hangup', this.name);
   }
 
@@ -77,29 +78,29 @@ export class DirectCall extends Call {
   sendTo(_to, kind, data) {
     const to = this.peer ? { toId: this.peer } : { to: this.name };
     const sent = this.host.request({ type: 'send', ...to, kind, ...(kind !== 'leave' && { data }) });
-    const offered = this.#offered;
-    this.#offered = null;
-    sent.then(offered?.resolve, offered?.reject ?? (() => {}));
+    const result = this.#offerResult;
+    this.#offerResult = null;
+    sent.then(result?.resolve, result?.reject ?? (() => {}));
   }
 
   /** @override */
-  sayLeave() {
+  sendLeave() {
     this.sendTo('', 'leave', null);
   }
 
   /** @override */
-  sayHangUp() {
+  sendHangUp() {
     this.sendTo('', 'leave', null);
   }
 
-  /** @override There is no call to join; the media flow on. */
+  /** @override The server does not know this call, so there is nothing to join again. Media may still arrive. */
   async rejoin() {
     this.peer = '';
     if (this.ringing) this.finish('lost');
   }
 
-  #meet() {
-    this.#other = this.meet({ tag: this.name, id: this.peer, name: this.name, plain: true });
-    return this.#other;
+  #connect() {
+    this.#party = this.addParty({ tag: this.name, id: this.peer, name: this.name, foreign: true });
+    return this.#party;
   }
 }

@@ -1,4 +1,4 @@
-/** Events with listeners. */
+/** The base class of everything that emits events. */
 
 /** @template {Record<string, any>} Events */
 export class Emitter {
@@ -6,11 +6,11 @@ export class Emitter {
   #listeners = new Map();
 
   /**
-   * Has a function called for each event of a type.
+   * Calls a listener for each event of a type.
    * @template {keyof Events} T
    * @param {T} type
    * @param {(detail: Events[T]) => void} listener
-   * @returns {() => void} what ends that
+   * @returns {() => void} removes the listener
    */
   on(type, listener) {
     const listeners = this.#listeners.get(type) ?? new Set();
@@ -19,18 +19,18 @@ export class Emitter {
   }
 
   /**
-   * Has a function called for the next event of a type.
+   * Calls a listener for the next event of a type, and then removes it.
    * @template {keyof Events} T
    * @param {T} type
    * @param {(detail: Events[T]) => void} listener
-   * @returns {() => void} what ends that
+   * @returns {() => void} removes the listener
    */
   once(type, listener) {
-    const end = this.on(type, (detail) => {
-      end();
+    const remove = this.on(type, (detail) => {
+      remove();
       listener(detail);
     });
-    return end;
+    return remove;
   }
 
   /**
@@ -43,11 +43,12 @@ export class Emitter {
   }
 
   /**
-   * For whoever the events are of. A listener that throws keeps neither the others nor the caller from going on.
+   * Calls the listeners of an event. Only the class that the event belongs to calls this. An error that a listener throws is
+   * reported as uncaught; it stops neither the other listeners nor the caller.
    * @template {keyof Events} T
    * @param {T} type
    * @param {Events[T]} detail
-   * @returns {boolean} whether anybody listens
+   * @returns {boolean} whether there is a listener
    */
   emit(type, detail) {
     const listeners = [...(this.#listeners.get(type) ?? [])];

@@ -1,8 +1,9 @@
-/** What can go wrong, with a code for programs and a sentence for people. */
+/** The errors of the SDK: each has a code for programs and a sentence for people. */
 
 export class IceboxError extends Error {
   /**
-   * @param {string} code one of the protocol's, or unreachable, blocked, timeout, lost, closed, media, ended
+   * @param {string} code an error code of the protocol (signal/protocol/native/doc.go), one of unreachable, not-allowed, too-many,
+   *   lost, closed and ended, or media- with the name of the browser's error
    * @param {string} message
    */
   constructor(code, message) {
@@ -13,16 +14,16 @@ export class IceboxError extends Error {
 }
 
 /**
- * A refusal by the server as an error.
+ * Converts an error message of the server.
  * @param {{code?: string, message?: string}} refusal
  * @returns {IceboxError}
  */
-export function refused({ code = 'unavailable', message = '' }) {
+export function refusalError({ code = 'unavailable', message = '' }) {
   return new IceboxError(code, sentence(message || 'the server refused this'));
 }
 
 /**
- * A server's words as a sentence.
+ * Makes a sentence of a server's text: the first letter is a capital, and there is a full stop at the end.
  * @param {string} text
  * @returns {string}
  */
@@ -32,9 +33,9 @@ export function sentence(text) {
 }
 
 /**
- * Whatever was thrown, as an error with a code.
+ * Converts anything that was thrown to an error with a code.
  * @param {unknown} thrown
- * @param {string} code if it has none
+ * @param {string} code the code for an error that has none
  * @returns {IceboxError}
  */
 export function asError(thrown, code) {

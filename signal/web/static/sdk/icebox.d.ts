@@ -1,22 +1,22 @@
-/** Browser SDK of icebox. README.md shows how to use it. */
+/** The browser SDK of icebox. README.md shows how to use it. */
 
-/** Signs in. Rejects with an IceboxError. */
+/** Signs in. Rejects with an IceboxError, without trying again. */
 export function connect(options?: ConnectOptions): Promise<Client>;
 
 export interface ConnectOptions {
-  /** The server, such as https://call.example.org/. Left out: where this module was loaded from. */
+  /** The server, such as https://call.example.org/. The default is the one that this module was loaded from. */
   url?: string | URL;
-  /** Left out: others can reach this client by its ID alone. */
+  /** Without a name, others can reach this client only by its ID. */
   name?: string;
-  /** A JWT, or what gives a fresh one whenever the client has to sign in. */
+  /** A JWT, or a function that returns a new one. It is called whenever the client has to sign in. */
   token?: string | (() => string | Promise<string>);
-  /** An API key, where the server wants one. */
+  /** An API key, if the server requires one. */
   key?: string;
-  /** auto takes events where WebSockets don't work. */
+  /** auto, the default, uses events where WebSockets don't work. */
   transport?: 'auto' | 'websocket' | 'events';
-  /** The `secret` of an earlier client, whose session ends and whose name is this one's at once. */
+  /** The `secret` of an earlier client. Its session ends, and this client gets its name at once. */
   replace?: string;
-  /** Instead of the browser's own, for tests. */
+  /** Replacements for APIs of the browser, for tests. */
   environment?: {
     WebSocket?: typeof WebSocket;
     fetch?: typeof fetch;
@@ -27,15 +27,22 @@ export interface ConnectOptions {
 
 export class IceboxError extends Error {
   /**
-   * One of the protocol's codes, or: unreachable, lost (nobody knows whether it was done), closed, ended,
-   * media-NotAllowedError and the like.
+   * An error code of the protocol, or one of these:
+   *
+   *   unreachable       the server can't be reached
+   *   not-allowed       the server does not allow the origin of this page
+   *   too-many          too many connections or requests from this address
+   *   lost              the connection was lost: the server may or may not have acted on the request
+   *   closed            the client is closed
+   *   ended             the incoming call is over
+   *   media-...         a device can't be opened; the rest is the name of the browser's error, as in media-NotAllowedError
    */
   readonly code: string;
   constructor(code: string, message: string);
 }
 
 interface Emitter<Events> {
-  /** Returns what ends the listening. */
+  /** Returns a function that removes the listener. */
   on<T extends keyof Events>(type: T, listener: (detail: Events[T]) => void): () => void;
   once<T extends keyof Events>(type: T, listener: (detail: Events[T]) => void): () => void;
   off<T extends keyof Events>(type: T, listener: (detail: Events[T]) => void): void;
@@ -44,71 +51,78 @@ interface Emitter<Events> {
 export interface ClientEvents {
   /** `state` or `problem` changed. */
   state: void;
-  /** A message from another client that belongs to no call. */
+  /** A message from another client, outside of calls. */
   message: { from: string; name: string; kind: string; data: any };
-  /** A name that is watched has come or gone. */
+  /** A watched client has come online or gone offline. */
   presence: { name: string; online: boolean };
-  /** Fresh ICE servers; calls have taken theirs already. */
+  /** There are new ICE servers. Calls already use them. */
   iceservers: RTCIceServer[];
-  /** Somebody calls. Who doesn't listen is busy. */
+  /** Another client calls. If there is no listener, the caller is told that this client is busy. */
   call: IncomingCall;
-  /** The session of a client that one has exchanged something with is over. */
+  /** The session of a client with which this one has exchanged messages is over. */
   gone: { from: string; name: string };
-  /** The server refused something that nobody waits for. */
+  /** The server has refused a message that no promise is waiting for. */
   problem: IceboxError;
-  /** The end: of our own doing if there is no error. */
+  /** The client is closed: by close() if there is no error. */
   close: IceboxError | null;
 }
 
 export interface Client extends Emitter<ClientEvents> {
-  /** Another one after each sign-in, of which there is one more when the server has restarted. */
+  /** The ID changes when the client has to sign in again, as after a restart of the server. */
   readonly id: string;
   readonly name: string;
+  /** For connections that the application makes itself. They are replaced before their credentials expire. */
   readonly iceServers: RTCIceServer[];
   /** Why there are no ICE servers. */
   readonly iceError: IceboxError | null;
-  /** What the server allows, such as `parties` in a call. */
+  /** The limits of this server, such as `parties` in a call. */
   readonly limits: Readonly<Record<string, number>>;
   readonly state: 'connected' | 'reconnecting' | 'closed';
-  /** Why it is not connected. */
+  /** Why the client is not connected; null while it is. */
   readonly problem: IceboxError | null;
   readonly transport: 'websocket' | 'events' | null;
-  /** What proves to be this client, for `connect({ replace })` after a reload. */
+  /** The secret of this session, for `connect({ replace })` after a reload. */
   readonly secret: string;
   readonly calls: Call[];
 
-  /** Sends a message to a name or an ID; fulfilled when it has been passed on. `kind` is letters, digits and hyphens. */
+  /**
+   * Sends a message to a client by its name or ID. Resolves when the server has passed it on. `kind` has letters, digits and
+   * hyphens.
+   */
   send(to: string | { name: string } | { id: string }, kind: string, data: any): Promise<void>;
+  /** Emits the event presence for each name, now and whenever it changes. */
   watch(...names: string[]): Promise<void>;
   unwatch(...names: string[]): Promise<void>;
 
-  /** Makes a call that others join by its `id` or `link`. */
+  /** Creates a call that others join by its `id` or `link`. */
   createCall(options?: CallOptions): Promise<Call>;
   join(id: string, options?: CallOptions): Promise<Call>;
-  /** Calls a name, or answers if it is calling us. Fulfilled when it rings there. */
+  /** Calls a client by its name, or answers it if it is calling this one. Resolves when the call rings there. */
   call(name: string, options?: CallOptions): Promise<Call>;
 
-  /** Connects at once instead of waiting. */
+  /** Reconnects without waiting for the next attempt. */
   reconnect(): void;
-  /** Leaves all calls and ends the session. Say `unloading` when the page is being left. */
+  /** Leaves all calls and ends the session. Set `unloading` when the page is being left. */
   close(why?: { unloading?: boolean }): void;
 }
 
 export interface CallOptions {
-  /** Media that are open, which stay the caller's; or what to open, and to close with the call. Left out: both. */
+  /** A LocalMedia, which the caller has to close; or what to open for this call. The default is camera and microphone. */
   media?: LocalMedia | MediaWish;
-  /** relay: let nobody see one's address. */
+  /** relay: connect through a relay only, which hides the client's address from the others. */
   policy?: 'all' | 'relay';
-  /** Parties of a call that is made; 2 if left out, and as many as the server allows. */
+  /** The most parties in a call that is created; 2 by default. The server has an upper limit. */
   max?: number;
-  /** Milliseconds to ring for; 45,000 if left out. */
+  /** How long to ring, in milliseconds; 45,000 by default. */
   timeout?: number;
 }
 
 export interface IncomingCall extends Emitter<{ end: 'cancelled' | 'declined' | 'answered' | 'timeout' | 'closed' }> {
-  /** The caller's; empty if it has none. */
+  /** The caller's name; empty if it has none. */
   readonly name: string;
+  /** The caller's client ID. */
   readonly from: string;
+  /** Whether it has stopped ringing. */
   readonly over: boolean;
   answer(options?: CallOptions): Promise<Call>;
   decline(reason?: 'declined' | 'busy'): void;
@@ -120,19 +134,19 @@ export type EndReason =
   | 'hangup' | 'left' | 'declined' | 'busy' | 'no-answer' | 'gone' | 'no-route' | 'lost' | 'unjoined' | 'empty' | 'closed';
 
 export interface CallEvents {
-  /** `state`, `parties` or a party's connection changed. */
+  /** `state`, `parties`, or the connection of a party changed. */
   state: void;
   party: Party;
   left: { party: Party; reason: string };
-  /** A party sends one more track. */
+  /** A party has added a track. */
   stream: { party: Party; stream: MediaStream };
-  /** A party has muted itself, and so on: see `party.shows`. */
+  /** A party has muted its microphone, switched its camera off, and so on: see `party.shows`. */
   shows: Party;
-  /** What another party has sent with `send`. */
+  /** A party has sent data with `send`. */
   data: { party: Party; data: any };
-  /** A data channel that another party has opened. */
+  /** A party has opened a data channel. */
   channel: { party: Party; channel: RTCDataChannel };
-  /** A message of another kind that came through the server. */
+  /** A message within the call, of a kind that the SDK does not use itself. */
   message: { from: string; name: string; kind: string; data: any };
   end: { reason: EndReason; by: string };
   problem: IceboxError;
@@ -140,22 +154,22 @@ export interface CallEvents {
 
 export interface Call extends Emitter<CallEvents> {
   readonly id: string;
-  /** A page's address that leads to the call. */
+  /** The URL of a page that joins the call. */
   readonly link: string;
   readonly max: number;
   readonly state: CallState;
   readonly ringing: boolean;
   readonly ended: boolean;
-  /** Whom it is with, if it was made by name. */
+  /** The name of the other client, for a call by name; otherwise empty. */
   readonly name: string;
   readonly media: LocalMedia;
   readonly parties: Party[];
 
-  /** Sends anything that can be JSON to all others, from browser to browser. */
+  /** Sends a value that JSON can represent to all others, from browser to browser. */
   send(data: any): void;
-  /** How each connection is doing. Rates and losses are of the time since the last question. */
+  /** Returns statistics of each connection. Rates and losses cover the time since the last call of this method. */
   stats(): Promise<{ party: Party; stats: Stats }[]>;
-  /** Leaves; the others stay. */
+  /** Leaves the call; the others stay in it. */
   leave(): void;
   /** Ends the call for all. */
   hangUp(): void;
@@ -164,12 +178,12 @@ export interface Call extends Emitter<CallEvents> {
 export interface Party {
   readonly id: string;
   readonly name: string;
-  /** What they send. Always the same object. */
+  /** The media that the party sends. The object never changes. */
   readonly stream: MediaStream;
-  /** What they say they show. */
+  /** Which media the party says it sends. */
   readonly shows: { microphone: boolean; camera: boolean; sharing: boolean };
   readonly connected: boolean;
-  /** Whether there has been a connection. */
+  /** Whether the connection has ever worked. */
   readonly met: boolean;
   readonly connection: RTCPeerConnection;
   sendData(data: any): void;
@@ -182,7 +196,7 @@ export interface MediaWish {
   video?: boolean | MediaTrackConstraints;
 }
 
-/** Opens camera and microphone; what the machine lacks is left out. Rejects with what to tell a person. */
+/** Opens camera and microphone, as far as the machine has them. Rejects with an IceboxError whose message is for the user. */
 export function openMedia(wish?: MediaWish, devices?: MediaDevices): Promise<LocalMedia>;
 
 export function listDevices(devices?: MediaDevices): Promise<{
@@ -191,18 +205,20 @@ export function listDevices(devices?: MediaDevices): Promise<{
 }>;
 
 export interface LocalMedia extends Emitter<{ track: 'audio' | 'video'; change: void; devices: void; problem: IceboxError }> {
-  /** What is sent, to be shown. Always the same object. */
+  /** The media that are sent, to show them on the page. The object never changes. */
   readonly stream: MediaStream;
+  /** Whether the microphone sends silence. */
   muted: boolean;
+  /** Whether the camera sends black frames. */
   cameraOff: boolean;
   readonly sharing: boolean;
   track(kind: 'audio' | 'video'): MediaStreamTrack | null;
-  /** The ID of the device in use, empty for none. */
+  /** The ID of the device in use; empty if there is none. */
   device(kind: 'audio' | 'video'): string;
-  /** Takes another device, or none. */
+  /** Switches to another device; null for none. */
   setCamera(id: string | null): Promise<void>;
   setMicrophone(id: string | null): Promise<void>;
-  /** Sends the screen instead of the camera, until stopped here or by the browser. */
+  /** Sends the screen instead of the camera, until stopSharing is called or the user stops it in the browser. */
   shareScreen(): Promise<void>;
   stopSharing(): void;
   close(): void;
@@ -222,7 +238,7 @@ export interface Stats {
   quality: 'good' | 'fair' | 'poor' | 'unknown';
   /** Seconds. */
   roundTrip: number | null;
-  /** The share of packets that got lost lately, in the worse direction. */
+  /** The share of recent packets that were lost, in the worse direction. */
   loss: number | null;
   /** Bits per second. */
   sendRate: number | null;
@@ -238,5 +254,6 @@ export interface Stats {
   framesPerSecond: number;
   packetsLost: number;
   packetsReceived: number;
+  /** The share of our recent packets that did not arrive, as the other side reports. */
   lossSent: number | null;
 }

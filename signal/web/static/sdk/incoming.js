@@ -1,4 +1,4 @@
-/** A call that comes in: it rings until somebody answers or declines it, or the caller gives up. */
+/** An incoming call. It rings until the user answers or declines it, the caller gives up, or RING_MS has passed. */
 
 import { Emitter } from './emitter.js';
 import { IceboxError } from './errors.js';
@@ -6,35 +6,37 @@ import { IceboxError } from './errors.js';
 /** @typedef {import('./call.js').Call} Call */
 /** @typedef {'cancelled' | 'declined' | 'answered' | 'timeout' | 'closed'} Outcome */
 
-/** Longer than any caller waits. */
+/** Longer than a caller waits by default (45 s). It ends the ringing if the caller's ring-cancel never arrives. */
 const RING_MS = 60_000;
 
 /** @extends {Emitter<{end: Outcome}>} */
 export class IncomingCall extends Emitter {
-  /** The caller's name, empty if it has none, and its ID. */
+  /** The caller's name, empty if it has none. */
   name;
+  /** The caller's client ID. */
   from;
-  /** The call's ID; empty if the caller's protocol has none. */
+  /** The call's ID; empty if the caller uses a protocol without calls by ID. */
   call;
+  /** Whether it has stopped ringing, for any reason. */
   over = false;
-  /** What came with a call that has no ID. @type {{kind: string, data: any}[]} */
+  /** The offer and the candidates of a call that has no ID. @type {{kind: string, data: any}[]} */
   messages = [];
-  #accept;
-  #refuse;
+  #onAnswer;
+  #onDecline;
   #timer;
 
   /**
-   * @param {{name: string, from: string, call: string}} who
-   * @param {(options: any) => Promise<Call>} accept
-   * @param {(reason: string) => void} refuse
+   * @param {{name: string, from: string, call: string}} caller
+   * @param {(options: any) => Promise<Call>} onAnswer
+   * @param {(reason: string) => void} onDecline
    */
-  constructor({ name, from, call }, accept, refuse) {
+  constructor({ name, from, call }, onAnswer, onDecline) {
     super();
     this.name = name;
     this.from = from;
     this.call = call;
-    this.#accept = accept;
-    this.#refuse = refuse;
+    this.#onAnswer = onAnswer;
+    this.#onDecline = onDecline;
     this.#timer = setTimeout(() => this.finish('timeout'), RING_MS);
   }
 
@@ -45,22 +47,22 @@ export class IncomingCall extends Emitter {
    */
   async answer(options) {
     if (this.over) throw new IceboxError('ended', 'This call is over.');
-    const call = await this.#accept(options); // still over if the caller gives up while devices are opened
+    const call = await this.#onAnswer(options); // if the caller gives up meanwhile, finish does nothing
     this.finish('answered');
     return call;
   }
 
   /**
-   * Tells the caller that there will be no answer.
+   * Tells the caller that the user does not answer.
    * @param {'declined' | 'busy'} [reason]
    */
   decline(reason = 'declined') {
     if (this.over) return;
-    this.#refuse(reason);
+    this.#onDecline(reason);
     this.finish('declined');
   }
 
-  /** @param {Outcome} outcome */
+  /** Ends the ringing. @param {Outcome} outcome */
   finish(outcome) {
     if (this.over) return;
     this.over = true;

@@ -1,4 +1,4 @@
-/** What we send: camera, microphone and screen, and why one can't have them. */
+/** The media that a client sends: microphone, and camera or screen. Its errors say why one can't be opened, and what to do. */
 
 import { Emitter } from './emitter.js';
 import { IceboxError } from './errors.js';
@@ -6,11 +6,11 @@ import { IceboxError } from './errors.js';
 /** @typedef {'audio' | 'video'} Kind */
 /** @typedef {{audio?: boolean | MediaTrackConstraints, video?: boolean | MediaTrackConstraints}} Wish */
 
-const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 } };
+const VIDEO_SIZE = { width: { ideal: 1280 }, height: { ideal: 720 } };
 
 /**
- * Opens what is wished for. A kind of device that the machine lacks is left out; one that is refused or busy is an
- * error, whose code is media- and the browser's name for it.
+ * Opens a microphone, a camera, or both. A kind of device that the machine does not have is left out. If a device is busy or not
+ * allowed, it rejects with an IceboxError whose code is media- and the name of the browser's error.
  * @param {Wish} [wish]
  * @param {MediaDevices} [devices]
  * @returns {Promise<LocalMedia>}
@@ -25,12 +25,12 @@ export async function openMedia(wish = {}, devices = globalThis.navigator?.media
  * @extends {Emitter<{track: Kind, change: void, devices: void, problem: IceboxError}>}
  */
 export class LocalMedia extends Emitter {
-  /** What is sent now, to be shown. Always the same object. */
+  /** The media that are sent, to show them on the page. The object never changes. */
   stream = new MediaStream();
   #devices;
-  /** @type {Record<Kind, MediaStreamTrack | null>} From a device. */
-  #own = { audio: null, video: null };
-  /** @type {MediaStreamTrack | null} */
+  /** The tracks of the microphone and the camera. @type {Record<Kind, MediaStreamTrack | null>} */
+  #deviceTracks = { audio: null, video: null };
+  /** The track of the screen, while it is shared. @type {MediaStreamTrack | null} */
   #screen = null;
   #off = { audio: false, video: false };
   #closed = false;
@@ -43,47 +43,47 @@ export class LocalMedia extends Emitter {
     devices?.addEventListener?.('devicechange', this.#deviceChange);
   }
 
-  /** @param {Wish} wish */
+  /** Opens the devices. Called once, by openMedia. @param {Wish} wish */
   async open({ audio = true, video = true }) {
     if (!audio && !video) return;
     /** @type {Wish} */
-    const all = { ...(audio && { audio }), ...(video && { video: video === true ? PICTURE : { ...PICTURE, ...video } }) };
+    const all = { ...(audio && { audio }), ...(video && { video: video === true ? VIDEO_SIZE : { ...VIDEO_SIZE, ...video } }) };
     const tries = audio && video ? [all, { audio: all.audio }, { video: all.video }] : [all];
     for (const wish of tries) {
-      const tracks = await this.#get(wish, all).catch((failure) => {
+      const tracks = await this.#getTracks(wish, all).catch((failure) => {
         if (failure.code !== 'media-NotFoundError' && failure.code !== 'media-OverconstrainedError') throw failure;
         return [];
       });
-      for (const track of tracks) this.#take(/** @type {Kind} */ (track.kind), track);
+      for (const track of tracks) this.#setTrack(/** @type {Kind} */ (track.kind), track);
       if (tracks.length > 0) return;
     }
   }
 
   /**
-   * The track that is sent.
+   * Returns the track that is sent: of the screen, if it is shared, or of the device.
    * @param {Kind} kind
    * @returns {MediaStreamTrack | null}
    */
   track(kind) {
-    return kind === 'video' ? this.#screen ?? this.#own.video : this.#own.audio;
+    return kind === 'video' ? this.#screen ?? this.#deviceTracks.video : this.#deviceTracks.audio;
   }
 
-  /** Whether the microphone is silent. */
+  /** Whether the microphone is muted: it stays open, but sends silence. */
   get muted() {
     return this.#off.audio;
   }
 
   set muted(off) {
-    this.#switch('audio', off);
+    this.#setOff('audio', off);
   }
 
-  /** Whether the camera shows nothing. */
+  /** Whether the camera is off: it stays open, but sends black frames. */
   get cameraOff() {
     return this.#off.video;
   }
 
   set cameraOff(off) {
-    this.#switch('video', off);
+    this.#setOff('video', off);
   }
 
   /** Whether the screen is sent instead of the camera. */
@@ -92,31 +92,31 @@ export class LocalMedia extends Emitter {
   }
 
   /**
-   * The device in use.
+   * Returns the device in use.
    * @param {Kind} kind
    * @returns {string} its ID, empty for none
    */
   device(kind) {
-    return this.#own[kind]?.getSettings().deviceId ?? '';
+    return this.#deviceTracks[kind]?.getSettings().deviceId ?? '';
   }
 
   /**
-   * Takes another camera, or the first one if there was none.
-   * @param {string | null} id a device's; null for none
+   * Switches to another camera, or opens the first one if there was none.
+   * @param {string | null} id the ID of a device, or null for none
    */
   setCamera(id) {
-    return this.#change('video', id);
+    return this.#switchDevice('video', id);
   }
 
   /**
-   * Takes another microphone.
-   * @param {string | null} id a device's; null for none
+   * Switches to another microphone.
+   * @param {string | null} id the ID of a device, or null for none
    */
   setMicrophone(id) {
-    return this.#change('audio', id);
+    return this.#switchDevice('audio', id);
   }
 
-  /** Sends the screen instead of the camera, until it is ended here or by the browser. */
+  /** Sends the screen instead of the camera, until stopSharing is called or the user stops it in the browser. */
   async shareScreen() {
     if (!this.#devices?.getDisplayMedia) throw mediaError('insecure');
     const stream = await this.#devices.getDisplayMedia({ video: true }).catch((failure) => {
@@ -128,33 +128,34 @@ export class LocalMedia extends Emitter {
     track.contentHint = 'detail';
     track.onended = () => this.stopSharing();
     this.#screen = track;
-    this.#changed('video');
+    this.#onTrackChange('video');
   }
 
-  /** Goes back to the camera. */
+  /** Sends the camera again. */
   stopSharing() {
     if (!this.#screen) return;
     this.#screen.onended = null;
     this.#screen.stop();
     this.#screen = null;
-    this.#changed('video');
+    this.#onTrackChange('video');
   }
 
-  /** Gives all devices back. */
+  /** Closes all devices. */
   close() {
     this.#closed = true;
     this.#devices?.removeEventListener?.('devicechange', this.#deviceChange);
-    for (const track of [this.#own.audio, this.#own.video, this.#screen]) {
+    for (const track of [this.#deviceTracks.audio, this.#deviceTracks.video, this.#screen]) {
       if (track) track.onended = null;
       track?.stop();
     }
   }
 
   /**
+   * Asks the browser for tracks.
    * @param {Wish} wish
-   * @param {Wish} [whole] what is asked for in all, for the words
+   * @param {Wish} [whole] all devices that were asked for, to name them in an error
    */
-  async #get(wish, whole = wish) {
+  async #getTracks(wish, whole = wish) {
     const words = whole.audio && whole.video ? 'the camera and the microphone' : whole.audio ? 'the microphone' : 'the camera';
     if (!this.#devices?.getUserMedia) throw mediaError('insecure', words);
     const stream = await this.#devices.getUserMedia(wish).catch((failure) => {
@@ -165,18 +166,19 @@ export class LocalMedia extends Emitter {
   }
 
   /**
-   * The old device is closed first: many a phone opens one camera at a time.
+   * Switches to another device. It closes the old one first, because many phones can open only one camera at a time. If the new
+   * one fails, it opens the old one again.
    * @param {Kind} kind
    * @param {string | null} id
    */
-  async #change(kind, id) {
+  async #switchDevice(kind, id) {
     const before = this.device(kind);
-    this.#take(kind, null);
+    this.#setTrack(kind, null);
     if (id === null) return;
     try {
-      await this.#open(kind, { exact: id });
+      await this.#openDevice(kind, { exact: id });
     } catch (failure) {
-      if (before) await this.#open(kind, { exact: before }).catch(() => {});
+      if (before) await this.#openDevice(kind, { exact: before }).catch(() => {});
       throw failure;
     }
   }
@@ -185,47 +187,48 @@ export class LocalMedia extends Emitter {
    * @param {Kind} kind
    * @param {ConstrainDOMString} [deviceId]
    */
-  async #open(kind, deviceId) {
-    const wish = { ...(kind === 'video' && PICTURE), ...(deviceId && { deviceId }) };
-    const [track] = await this.#get({ [kind]: Object.keys(wish).length > 0 ? wish : true });
-    if (track && !this.#closed) this.#take(kind, track);
+  async #openDevice(kind, deviceId) {
+    const wish = { ...(kind === 'video' && VIDEO_SIZE), ...(deviceId && { deviceId }) };
+    const [track] = await this.#getTracks({ [kind]: Object.keys(wish).length > 0 ? wish : true });
+    if (track && !this.#closed) this.#setTrack(kind, track);
   }
 
   /**
    * @param {Kind} kind
    * @param {MediaStreamTrack | null} track
    */
-  #take(kind, track) {
-    const old = this.#own[kind];
+  #setTrack(kind, track) {
+    const old = this.#deviceTracks[kind];
     if (old) old.onended = null;
     old?.stop();
-    this.#own[kind] = track;
+    this.#deviceTracks[kind] = track;
     if (track) {
       track.enabled = !this.#off[kind];
       track.onended = () => void this.#unplugged(kind);
     }
-    this.#changed(kind);
+    this.#onTrackChange(kind);
   }
 
-  /** @param {Kind} kind A device has gone: another one may do. */
+  /** Handles a device that was unplugged: opens another one, if there is one. @param {Kind} kind */
   async #unplugged(kind) {
-    this.#take(kind, null);
-    await this.#open(kind).catch((failure) => this.emit('problem', failure));
+    this.#setTrack(kind, null);
+    await this.#openDevice(kind).catch((failure) => this.emit('problem', failure));
   }
 
   /**
+   * Replaces a track, and stops the old one.
    * @param {Kind} kind
    * @param {boolean} off
    */
-  #switch(kind, off) {
+  #setOff(kind, off) {
     this.#off[kind] = off;
-    const track = this.#own[kind];
+    const track = this.#deviceTracks[kind];
     if (track) track.enabled = !off;
     this.emit('change', undefined);
   }
 
-  /** @param {Kind} kind */
-  #changed(kind) {
+  /** Updates the stream, and emits the events. @param {Kind} kind */
+  #onTrackChange(kind) {
     const now = this.track(kind);
     for (const track of this.stream.getTracks()) if (track.kind === kind && track !== now) this.stream.removeTrack(track);
     if (now) this.stream.addTrack(now);
@@ -235,32 +238,33 @@ export class LocalMedia extends Emitter {
 }
 
 /**
- * @param {string} name a DOMException's, or insecure
+ * The error for a device that can't be opened.
+ * @param {string} name the name of a DOMException, or insecure for a page without https
  * @param {string} [what]
  */
 function mediaError(name, what = 'the device') {
   /** @type {Record<string, string>} */
   const words = {
-    insecure: `The browser gives ${what} to secure pages only. Open this page by https.`,
-    NotAllowedError: `This page may not use ${what}. Allow it in the browser, by the icon beside the address.`,
-    SecurityError: `This page may not use ${what}. Allow it in the browser, by the icon beside the address.`,
-    NotReadableError: `Another program seems to be using ${what}. Close it, then try again.`,
-    AbortError: `Another program seems to be using ${what}. Close it, then try again.`,
-    NotFoundError: `This machine has no such device for ${what}.`,
-    OverconstrainedError: `The device chosen for ${what} is not there any more.`,
+    insecure: `The browser allows ${what} on secure pages only. Open this page over https.`,
+    NotAllowedError: `This page may not use ${what}. Allow it with the icon next to the address, then try again.`,
+    SecurityError: `This page may not use ${what}. Allow it with the icon next to the address, then try again.`,
+    NotReadableError: `Another program seems to be using ${what}. Close that program, then try again.`,
+    AbortError: `Another program seems to be using ${what}. Close that program, then try again.`,
+    NotFoundError: `The browser found no device for ${what}. Connect one, then try again.`,
+    OverconstrainedError: `The device you chose for ${what} is not connected. Choose another one.`,
   };
   return new IceboxError(`media-${name}`, words[name] ?? `The browser could not open ${what}.`);
 }
 
 /**
- * The devices there are. Without permission they have no names.
+ * Lists the devices. Their labels are empty until the page has permission to use them.
  * @param {MediaDevices} [devices]
  * @returns {Promise<{cameras: {id: string, label: string}[], microphones: {id: string, label: string}[]}>}
  */
 export async function listDevices(devices = globalThis.navigator?.mediaDevices) {
   const all = (await devices?.enumerateDevices?.()) ?? [];
-  const of = (/** @type {string} */ kind) => all
+  const ofKind = (/** @type {string} */ kind) => all
     .filter((device) => device.kind === kind && device.deviceId)
     .map(({ deviceId, label }) => ({ id: deviceId, label }));
-  return { cameras: of('videoinput'), microphones: of('audioinput') };
+  return { cameras: ofKind('videoinput'), microphones: ofKind('audioinput') };
 }

@@ -1,10 +1,10 @@
 /**
- * One other party of a call, and the connection to it: perfect negotiation, ICE restarts, media both ways and a data
- * channel. It knows nothing of signalling: what is to be sent goes out through a function.
+ * One other party of a call, and the connection to it: perfect negotiation, ICE restarts, media both ways, and the control
+ * channel. It is independent of the signalling: it sends through a function that it is given.
  */
 
 import { Emitter } from './emitter.js';
-import { resize, sizeFor } from './size.js';
+import { applySize, sizeFor } from './size.js';
 import { judge, sample } from './stats.js';
 
 /** @typedef {import('./media.js').LocalMedia} LocalMedia */
@@ -14,28 +14,31 @@ import { judge, sample } from './stats.js';
 
 /**
  * @typedef {object} PartyOptions
- * @property {string} id the other client's, as long as it has it
+ * @property {string} id the other client's ID; the server gives it a new one at each sign-in
  * @property {string} name
- * @property {boolean} polite who gives way when both negotiate at once: exactly one of the two
- * @property {boolean} plain the other is no client of this SDK: it is offered a connection once and for all
+ * @property {boolean} polite whether this side yields when both negotiate at once; exactly one of the two is polite
+ * @property {boolean} foreign whether the other client does not use this SDK; it is offered a connection once, and never again
  * @property {RTCConfiguration} configuration
  * @property {LocalMedia} media
  * @property {(kind: string, data: any) => void} send
- * @property {() => boolean} reachable whether what is sent now can arrive
+ * @property {() => boolean} reachable whether messages to the other client arrive
  * @property {typeof globalThis.RTCPeerConnection} [RTCPeerConnection]
  */
 
 const KINDS = /** @type {const} */ (['audio', 'video']);
-/** How long a connection may be out before ICE is restarted, by who is impolite and by who is polite. */
-const OUT_MS = { false: 1_200, true: 2_500 };
-/** How long a restart may take before another one. */
+/**
+ * How long a connection may be interrupted before ICE is restarted, by whether this side is polite. The times differ so that the
+ * two sides do not restart at the same moment.
+ */
+const INTERRUPTED_MS = { false: 1_200, true: 2_500 };
+/** How long to wait for an ICE restart before the next one. */
 const RESTART_MS = 7_000;
-/** After this time a connection that never was is given up when it fails. */
-const HOPE_MS = 20_000;
+/** A connection that has never worked is given up if it fails after this time. */
+const FIRST_CONNECTION_MS = 20_000;
 /** More candidates than any browser gathers. */
-const MOST_CANDIDATES = 256;
-/** What waits for a connection to be sent. */
-const MOST_UNSENT = 64;
+const MAX_EARLY_CANDIDATES = 256;
+/** The most values of sendData that wait for the channel to open. Further ones are dropped. */
+const MAX_UNSENT = 64;
 
 /**
  * @extends {Emitter<{state: void, stream: MediaStream, shows: Shows, data: any, channel: RTCDataChannel, bye: void, failed: void}>}
@@ -43,37 +46,39 @@ const MOST_UNSENT = 64;
 export class Party extends Emitter {
   id;
   name;
-  /** What the other side sends. Always the same object. */
+  /** The media that the other party sends. The object never changes. */
   stream = new MediaStream();
-  /** What the other side says it shows. @type {Shows} */
+  /** Which media the other party says it sends. @type {Shows} */
   shows = { microphone: true, camera: true, sharing: false };
-  /** Whether there has been a connection. */
+  /** Whether the connection has ever worked. */
   met = false;
-  /** Since when the server has not known the other side, in milliseconds; 0 while it does. */
+  /**
+   * 0 while the server knows the other client. Otherwise the time in Unix milliseconds when it stopped knowing it, or when the
+   * connection was last seen to work after that.
+   */
   absentSince = 0;
 
   #options;
   #pc;
   #control;
-  #begun = false;
+  #mayOffer = false;
   #closed = false;
-  #making = false;
-  #ignoring = false;
+  #makingOffer = false;
   #restarts = 0;
-  #since = Date.now();
-  #restartDue = false;
-  #others = 1;
+  #createdAt = Date.now();
+  #restartPending = false;
+  #partyCount = 1;
   /** @type {string[]} */
   #unsent = [];
-  /** @type {RTCIceCandidateInit[] | null} Null once there is a description to add them to. */
-  #early = [];
+  /** The candidates that arrived before the remote description; null once there is one. @type {RTCIceCandidateInit[] | null} */
+  #earlyCandidates = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  #checkTimer;
   /** @type {import('./stats.js').Sample | null} */
-  #before = null;
+  #lastSample = null;
   /** @type {Promise<unknown>} */
   #queue = Promise.resolve();
-  #ends;
+  #removeListeners;
 
   /** @param {PartyOptions} options */
   constructor(options) {
@@ -84,129 +89,130 @@ export class Party extends Emitter {
     this.#pc = new (options.RTCPeerConnection ?? globalThis.RTCPeerConnection)(options.configuration);
     this.#control = this.#openControl();
     this.#listen();
-    this.#ends = [
-      options.media.on('track', (kind) => void this.#sendTrack(kind)),
+    this.#removeListeners = [
+      options.media.on('track', (kind) => void this.#replaceTrack(kind)),
       options.media.on('change', () => {
-        this.#show();
-        void this.#resize();
+        this.#sendShows();
+        void this.#applySize();
       }),
     ];
   }
 
-  /** Whether media can pass. */
+  /** Whether media can flow. */
   get connected() {
     return !this.#closed && this.#pc.connectionState === 'connected';
   }
 
-  /** Whether it ended without having been connected, or will. */
+  /** The state of the RTCPeerConnection; 'closed' after close. */
   get state() {
     return this.#closed ? 'closed' : this.#pc.connectionState;
   }
 
-  /** The connection itself, for what is not wrapped here. */
+  /** The RTCPeerConnection, for anything that this class does not wrap. */
   get connection() {
     return this.#pc;
   }
 
-  /** Offers the connection: one side of the two does. */
-  begin() {
-    this.#begun = true;
+  /** Starts the negotiation. Only one of the two sides does this. */
+  beginOffer() {
+    this.#mayOffer = true;
     for (const kind of KINDS) {
       const track = this.#options.media.track(kind);
-      // Both ways even without a track: one that comes later needs no negotiation then.
+      // The direction is sendrecv even without a track, so that adding one later needs no negotiation.
       this.#pc.addTransceiver(track ?? kind, { direction: 'sendrecv', streams: [this.#options.media.stream] });
     }
   }
 
-  /** @param {RTCSessionDescriptionInit} description */
-  description({ type, sdp }) {
-    return this.#inTurn(async () => {
-      const collision = type === 'offer' && (this.#making || this.#pc.signalingState !== 'stable');
-      this.#ignoring = collision && !this.#options.polite;
-      if (this.#ignoring || (type === 'answer' && this.#pc.signalingState !== 'have-local-offer')) return;
+  /** Handles an offer or an answer of the other client. @param {RTCSessionDescriptionInit} description */
+  onDescription({ type, sdp }) {
+    return this.#enqueue(async () => {
+      const collision = type === 'offer' && (this.#makingOffer || this.#pc.signalingState !== 'stable');
+      const ignore = collision && !this.#options.polite;
+      if (ignore || (type === 'answer' && this.#pc.signalingState !== 'have-local-offer')) return;
       await this.#pc.setRemoteDescription({ type, sdp });
-      const early = this.#early ?? [];
-      this.#early = null;
-      for (const candidate of early) await this.#add(candidate);
+      const early = this.#earlyCandidates ?? [];
+      this.#earlyCandidates = null;
+      for (const candidate of early) await this.#addCandidate(candidate);
       if (type !== 'offer') return;
-      if (!this.connected) this.#look(RESTART_MS); // the other side does something about it
-      await this.#fill();
+      if (!this.connected) this.#checkAfter(RESTART_MS); // the other side is restarting it
+      await this.#attachTracks();
       await this.#pc.setLocalDescription();
-      this.#tell();
+      this.#sendDescription();
     });
   }
 
-  /** @param {RTCIceCandidateInit} candidate */
-  candidate(candidate) {
-    return this.#inTurn(async () => {
-      if (!this.#early) await this.#add(candidate);
-      else if (this.#early.length < MOST_CANDIDATES) this.#early.push(candidate);
+  /** Handles a candidate of the other client. @param {RTCIceCandidateInit} candidate */
+  onCandidate(candidate) {
+    return this.#enqueue(async () => {
+      if (!this.#earlyCandidates) await this.#addCandidate(candidate);
+      else if (this.#earlyCandidates.length < MAX_EARLY_CANDIDATES) this.#earlyCandidates.push(candidate);
     });
   }
 
   /**
-   * Takes other ICE servers, which the next restart uses.
+   * Sets the ICE servers that the next ICE restart uses.
    * @param {RTCIceServer[]} iceServers
    */
-  configure(iceServers) {
+  setIceServers(iceServers) {
     if (!this.#closed) this.#pc.setConfiguration({ ...this.#pc.getConfiguration(), iceServers });
   }
 
   /**
-   * Goes on after the server has lost what was between the two: what was being negotiated has to be begun again.
-   * @param {boolean} first whether it is for this side to begin
+   * Negotiates again after the server has restarted and forgotten both clients. An unfinished negotiation is rolled back, because
+   * its messages may be lost.
+   * @param {boolean} weOffer whether this side starts
    */
-  renew(first) {
-    return this.#inTurn(async () => {
+  renegotiate(weOffer) {
+    return this.#enqueue(async () => {
       if (this.#pc.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
-      this.#restartDue = false;
-      if (!first) return this.#look(RESTART_MS);
-      if (this.#pc.getTransceivers().length === 0) return this.begin();
+      this.#restartPending = false;
+      if (!weOffer) return this.#checkAfter(RESTART_MS);
+      if (this.#pc.getTransceivers().length === 0) return this.beginOffer();
       const { local, remote } = sample(await this.#stats());
       const direct = [local, remote].every((end) => end?.type === 'host' || end?.type === 'srflx');
-      if (!direct || !this.connected) this.restart();
+      if (!direct || !this.connected) this.restartIce(); // the restarted server has forgotten its relayed addresses
     });
   }
 
-  /** @param {boolean} polite The other side turns out to be a client of this SDK, if late. */
-  upgrade(polite) {
-    Object.assign(this.#options, { plain: false, polite });
+  /** Records that the other client uses this SDK after all: its "hi" was late. @param {boolean} polite */
+  setSDKClient(polite) {
+    Object.assign(this.#options, { foreign: false, polite });
   }
 
-  /** Looks for another way, as soon as the other side can be told. */
-  restart() {
-    if (this.#closed || this.#options.plain) return;
-    clearTimeout(this.#timer);
-    this.#restartDue = !this.#options.reachable();
-    if (this.#restartDue) return;
+  /** Restarts ICE, as soon as the other client can be reached through the server. */
+  restartIce() {
+    if (this.#closed || this.#options.foreign) return;
+    clearTimeout(this.#checkTimer);
+    this.#restartPending = !this.#options.reachable();
+    if (this.#restartPending) return;
     this.#restarts += 1;
     this.#pc.restartIce();
-    this.#look(RESTART_MS * Math.min(this.#restarts, 3));
+    this.#checkAfter(RESTART_MS * Math.min(this.#restarts, 3));
   }
 
-  /** @param {number} others How many pictures are sent: this one is to be as large as they allow. */
-  among(others) {
-    this.#others = others;
-    void this.#resize();
+  /** Sets how many parties get our video, which determines its size. @param {number} others */
+  setPartyCount(others) {
+    this.#partyCount = others;
+    void this.#applySize();
   }
 
-  /** The other side can be told again. */
-  resumed() {
-    if (this.#restartDue) this.restart();
+  /** Called when the other client can be reached again. */
+  onResumed() {
+    if (this.#restartPending) this.restartIce();
   }
 
   /**
-   * Sends anything that can be JSON, as soon as there is a connection.
+   * Sends a value that JSON can represent, as soon as the control channel is open.
    * @param {any} data
    */
   sendData(data) {
     const text = JSON.stringify({ data });
     if (this.#control.readyState === 'open') this.#control.send(text);
-    else if (this.#unsent.length < MOST_UNSENT) this.#unsent.push(text);
+    else if (this.#unsent.length < MAX_UNSENT) this.#unsent.push(text);
   }
 
   /**
-   * Opens a data channel; the other side has the event channel.
+   * Opens a data channel. The other party gets the event channel.
    * @param {string} label
    * @param {RTCDataChannelInit} [options]
    */
@@ -217,18 +223,18 @@ export class Party extends Emitter {
   /** @returns {Promise<Stats>} */
   async stats() {
     const now = sample(await this.#stats());
-    const stats = judge(this.#before, now, this.connected);
-    this.#before = now;
+    const stats = judge(this.#lastSample, now, this.connected);
+    this.#lastSample = now;
     return stats;
   }
 
-  /** @param {boolean} [tell] whether the other side should know that this is on purpose */
-  close(tell = false) {
+  /** @param {boolean} [sayBye] whether to tell the other party that this is on purpose */
+  close(sayBye = false) {
     if (this.#closed) return;
     this.#closed = true;
-    for (const end of this.#ends) end();
-    clearTimeout(this.#timer);
-    if (tell && this.#control.readyState === 'open') this.#control.send('{"bye":true}');
+    for (const remove of this.#removeListeners) remove();
+    clearTimeout(this.#checkTimer);
+    if (sayBye && this.#control.readyState === 'open') this.#control.send('{"bye":true}');
     this.#control.onclose = null;
     this.#pc.close();
     this.emit('state', undefined);
@@ -241,7 +247,7 @@ export class Party extends Emitter {
 
   #listen() {
     const pc = this.#pc;
-    pc.onnegotiationneeded = () => void this.#offer();
+    pc.onnegotiationneeded = () => void this.#makeOffer();
     pc.onicecandidate = ({ candidate }) => {
       if (candidate?.candidate) this.#options.send('candidate', candidate.toJSON());
     };
@@ -250,36 +256,36 @@ export class Party extends Emitter {
       this.emit('stream', this.stream);
     };
     pc.ondatachannel = ({ channel }) => this.emit('channel', channel);
-    pc.onconnectionstatechange = () => this.#moved();
-    pc.oniceconnectionstatechange = () => this.#iceMoved();
+    pc.onconnectionstatechange = () => this.#onConnectionState();
+    pc.oniceconnectionstatechange = () => this.#onIceState();
   }
 
   #openControl() {
     const control = this.#pc.createDataChannel('icebox', { negotiated: true, id: 0 });
     control.onopen = () => {
-      this.#show();
+      this.#sendShows();
       for (const text of this.#unsent.splice(0)) control.send(text);
     };
-    control.onmessage = ({ data }) => this.#heard(data);
+    control.onmessage = ({ data }) => this.#onControl(data);
     return control;
   }
 
-  /** @param {unknown} text */
-  #heard(text) {
+  /** Handles a message on the control channel. @param {unknown} text */
+  #onControl(text) {
     /** @type {any} */
-    let said = null;
+    let message = null;
     try {
-      said = JSON.parse(String(text));
+      message = JSON.parse(String(text));
     } catch {
-      // Of another client, which may use the channel for what it likes.
+      // A foreign client may use this channel for something else.
     }
-    if (said?.bye) this.emit('bye', undefined);
-    if (said?.shows) this.emit('shows', (this.shows = { ...this.shows, ...said.shows }));
-    if (said && 'data' in said) this.emit('data', said.data);
+    if (message?.bye) this.emit('bye', undefined);
+    if (message?.shows) this.emit('shows', (this.shows = { ...this.shows, ...message.shows }));
+    if (message && 'data' in message) this.emit('data', message.data);
   }
 
-  /** Tells the other side what there is to see and to hear. */
-  #show() {
+  /** Tells the other party which media we send. */
+  #sendShows() {
     if (this.#control.readyState !== 'open') return;
     const { media } = this.#options;
     const camera = media.sharing || (media.track('video') !== null && !media.cameraOff);
@@ -287,8 +293,8 @@ export class Party extends Emitter {
     this.#control.send(JSON.stringify({ shows }));
   }
 
-  /** Puts our tracks into what the other side has offered. */
-  async #fill() {
+  /** Adds our tracks to the transceivers that the other client has offered. */
+  async #attachTracks() {
     for (const kind of KINDS) {
       const all = this.#pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind);
       const theirs = all.find(({ direction, currentDirection }) => direction === 'recvonly' && currentDirection === null);
@@ -300,82 +306,88 @@ export class Party extends Emitter {
   }
 
   /** @param {Kind} kind */
-  async #sendTrack(kind) {
+  async #replaceTrack(kind) {
     const ours = this.#pc.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
     await ours?.sender.replaceTrack(this.#options.media.track(kind)).catch(() => {});
-    await this.#resize();
+    await this.#applySize();
   }
 
-  async #resize() {
+  async #applySize() {
     if (this.#closed) return;
     const video = this.#pc.getTransceivers().find(({ receiver }) => receiver.track.kind === 'video');
-    await resize(video?.sender, sizeFor(this.#others, this.#options.media.sharing));
+    await applySize(video?.sender, sizeFor(this.#partyCount, this.#options.media.sharing));
   }
 
-  async #offer() {
+  async #makeOffer() {
     const { remoteDescription } = this.#pc;
-    if (!this.#begun && !remoteDescription) return; // it is for the other side
-    if (this.#options.plain && remoteDescription) return; // it would not understand
+    if (!this.#mayOffer && !remoteDescription) return; // the other side starts the negotiation
+    if (this.#options.foreign && remoteDescription) return; // a foreign client may not support a second offer
     try {
-      this.#making = true;
+      this.#makingOffer = true;
       await this.#pc.setLocalDescription();
-      this.#tell();
+      this.#sendDescription();
     } catch {
-      // Closed meanwhile, or the other side's offer was faster.
+      // The connection was closed in the meantime, or the other side's offer arrived first.
     } finally {
-      this.#making = false;
+      this.#makingOffer = false;
     }
   }
 
-  #tell() {
+  #sendDescription() {
     const description = this.#pc.localDescription;
     if (description) this.#options.send(description.type, { type: description.type, sdp: description.sdp });
   }
 
-  /** @param {RTCIceCandidateInit} candidate One of a negotiation that is over, or that this browser can't read, does no harm. */
-  async #add(candidate) {
+  /**
+   * Adds a candidate. One from an earlier negotiation, or one that this browser can't parse, is ignored.
+   * @param {RTCIceCandidateInit} candidate
+   */
+  async #addCandidate(candidate) {
     await this.#pc.addIceCandidate(candidate).catch(() => {});
   }
 
-  /** @param {() => Promise<void>} step Descriptions and candidates are taken one after the other. */
-  #inTurn(step) {
+  /**
+   * Runs a step after all earlier ones, because descriptions and candidates must be processed in order.
+   * @param {() => Promise<void>} step
+   */
+  #enqueue(step) {
     this.#queue = this.#queue.then(() => (this.#closed ? undefined : step())).catch(() => this.emit('state', undefined));
     return this.#queue;
   }
 
-  #moved() {
+  #onConnectionState() {
     if (this.connected) {
       this.met = true;
       this.#restarts = 0;
-      this.#restartDue = false;
-      clearTimeout(this.#timer);
-      void this.#resize(); // what is sent is settled by now
+      this.#restartPending = false;
+      clearTimeout(this.#checkTimer);
+      void this.#applySize(); // by now the sender has its encodings
     }
     this.emit('state', undefined);
-    this.#iceMoved();
+    this.#onIceState();
   }
 
-  /** Whether ICE has given up. Browsers say so in one of two places. */
+  /** Whether ICE has failed. Depending on the browser, only one of the two states shows it. */
   get #failed() {
     return this.#pc.connectionState === 'failed' || this.#pc.iceConnectionState === 'failed';
   }
 
-  #iceMoved() {
+  #onIceState() {
     if (this.#closed || (!this.#failed && this.#pc.iceConnectionState !== 'disconnected')) return;
     const polite = /** @type {'true' | 'false'} */ (String(this.#options.polite));
-    this.#look(this.#failed && !this.#options.polite ? 0 : OUT_MS[polite]);
+    this.#checkAfter(this.#failed && !this.#options.polite ? 0 : INTERRUPTED_MS[polite]);
   }
 
-  /** @param {number} after Sees in so many milliseconds whether there is a connection. */
-  #look(after) {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.connected || this.#out(), after);
+  /** Checks after this many milliseconds whether the connection works, and acts if it does not. @param {number} after */
+  #checkAfter(after) {
+    clearTimeout(this.#checkTimer);
+    if (!this.#closed) this.#checkTimer = setTimeout(() => this.connected || this.#recover(), after);
   }
 
-  /** Does something about a connection that is not there. */
-  #out() {
-    const hopeless = this.#options.plain || (!this.met && Date.now() - this.#since > HOPE_MS);
-    if (!hopeless) this.restart();
+  /** Restarts ICE, or reports that the connection has failed for good. */
+  #recover() {
+    const givenUp = this.#options.foreign || (!this.met && Date.now() - this.#createdAt > FIRST_CONNECTION_MS);
+    if (!givenUp) this.restartIce();
     else if (this.#failed) this.emit('failed', undefined);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Calls by name: the caller makes a call and tells the other its ID in a message of the kind "ring"; who answers joins the
- * call, who doesn't says "ring-declined", and a caller who gives up says "ring-cancel". Clients of other protocols are called
- * directly, with an offer.
+ * Calls by name. The caller creates a call and sends its ID in a message of the kind "ring". The other client joins the call to
+ * answer it, or sends "ring-declined". A caller that gives up sends "ring-cancel". Clients of other protocols know none of
+ * these, so they are called directly, with an offer.
  */
 
 import { DirectCall } from './direct.js';
@@ -13,33 +13,33 @@ import { IncomingCall } from './incoming.js';
 /** @typedef {import('./media.js').LocalMedia} LocalMedia */
 
 /**
- * What this needs of the client.
- * @typedef {object} Inside
+ * The functions and values of the client that this module uses.
+ * @typedef {object} RingingHost
  * @property {Set<Call>} calls
  * @property {(message: any) => void} send
  * @property {(message: any) => Promise<any>} request
- * @property {() => import('./call.js').Host} host
+ * @property {() => import('./call.js').Host} callHost
  * @property {(options: CallOptions, name: string) => Promise<Call>} newCall
- * @property {(options: CallOptions) => Promise<{media: LocalMedia, owned: boolean}>} media
- * @property {(call: Call, request: any) => Promise<void>} enter
- * @property {(incoming: IncomingCall) => boolean} announce
- * @property {(failure: IceboxError) => void} problem
+ * @property {(options: CallOptions) => Promise<{media: LocalMedia, ownsMedia: boolean}>} openMedia
+ * @property {(call: Call, request: any) => Promise<void>} openCall creates or joins the call on the server
+ * @property {(incoming: IncomingCall) => boolean} announce emits the event call, and reports whether there is a listener
+ * @property {(failure: IceboxError) => void} reportProblem
  */
 
 const RING_MS = 45_000;
 
 export class Ringing {
-  #inside;
+  #host;
   /** @type {Set<IncomingCall>} */
   #incoming = new Set();
 
-  /** @param {Inside} inside */
-  constructor(inside) {
-    this.#inside = inside;
+  /** @param {RingingHost} host */
+  constructor(host) {
+    this.#host = host;
   }
 
   /**
-   * Calls somebody, or answers them if they are calling us.
+   * Calls a client, or answers it if it is calling this client.
    * @param {string} name
    * @param {CallOptions & {media: LocalMedia}} options
    * @returns {Promise<Call>}
@@ -47,53 +47,53 @@ export class Ringing {
   async call(name, options) {
     const theirs = [...this.#incoming].find((one) => one.name === name);
     if (theirs) return theirs.answer(options);
-    const call = await this.#inside.newCall(options, name);
+    const call = await this.#host.newCall(options, name);
     call.ringing = true;
-    await this.#inside.enter(call, { type: 'create', max: 2 });
+    await this.#host.openCall(call, { type: 'create', max: 2 });
     try {
-      await this.#inside.request(ring(call));
+      await this.#host.request(ringMessage(call));
     } catch (failure) {
       if (call.ended || !(failure instanceof IceboxError) || failure.code !== 'peer-unsupported') {
         call.hangUp();
         throw failure;
       }
-      call.sayHangUp();
-      this.#inside.calls.delete(call);
+      call.sendHangUp(); // and not finish, which would close the media that the direct call needs
+      this.#host.calls.delete(call);
       return this.#callDirectly(name, options);
     }
-    this.#wait(call, options);
+    this.#watchRinging(call, options);
     return call;
   }
 
   /**
-   * Rings again after a new sign-in.
+   * Rings again after the client has had to sign in again.
    * @param {Call} call
    */
-  again(call) {
-    if (call.ringing && !call.ended) this.#inside.send(ring(call));
+  ringAgain(call) {
+    if (call.ringing && !call.ended) this.#host.send(ringMessage(call));
   }
 
-  /** Declines whatever comes in. */
-  decline() {
+  /** Declines all incoming calls. */
+  declineAll() {
     for (const incoming of [...this.#incoming]) incoming.decline();
   }
 
-  /** Ends without a word. */
+  /** Ends all incoming calls without telling the callers. */
   close() {
     for (const incoming of [...this.#incoming]) incoming.finish('closed');
   }
 
   /**
-   * Takes a message that belongs to no call yet.
+   * Handles a message outside of calls.
    * @param {string} from
    * @param {string} name
    * @param {string} kind
    * @param {any} data
-   * @returns {boolean} false if it is none of ours
+   * @returns {boolean} false if the kind is none of those that this module handles
    */
-  take(from, name, kind, data) {
+  onMessage(from, name, kind, data) {
     const incoming = [...this.#incoming];
-    const ours = [...this.#inside.calls].find((call) => call.ringing && call.name === name && call.id === data?.call);
+    const ours = [...this.#host.calls].find((call) => call.ringing && call.name === name && call.id === data?.call);
     switch (kind) {
       case 'ring':
         this.#onRing(from, name, String(data?.call ?? ''));
@@ -112,32 +112,32 @@ export class Ringing {
   }
 
   /**
-   * Somebody's session is over.
+   * Handles the end of another client's session.
    * @param {string} from
    * @param {string} name
    */
-  gone(from, name) {
+  onGone(from, name) {
     for (const incoming of [...this.#incoming]) if (incoming.from === from) incoming.finish('cancelled');
-    for (const call of [...this.#inside.calls]) {
-      if (call instanceof DirectCall && call.name === name) call.gone();
+    for (const call of [...this.#host.calls]) {
+      if (call instanceof DirectCall && call.name === name) call.onGone();
       else if (call.ringing && call.name === name) call.finish('gone', name);
     }
   }
 
   /**
-   * Gives up in time, and tells the other side when there is nothing left to answer.
+   * Ends the call if nobody answers before the timeout. If it ends while it rings, tells the other client, unless that one knows.
    * @param {Call} call
    * @param {CallOptions} options
    */
-  #wait(call, { timeout = RING_MS }) {
+  #watchRinging(call, { timeout = RING_MS }) {
     const timer = setTimeout(() => call.ringing && call.finish('no-answer', call.name), timeout);
     call.once('party', () => clearTimeout(timer));
     call.once('end', ({ reason }) => {
       clearTimeout(timer);
       if (!call.ringing) return;
-      if (reason !== 'hangup' && reason !== 'left') call.sayHangUp();
+      if (reason !== 'hangup' && reason !== 'left') call.sendHangUp();
       if (call.id && reason !== 'declined' && reason !== 'busy' && reason !== 'gone') {
-        this.#inside.send({ type: 'send', to: call.name, kind: 'ring-cancel', data: { call: call.id } });
+        this.#host.send({ type: 'send', to: call.name, kind: 'ring-cancel', data: { call: call.id } });
       }
     });
   }
@@ -147,20 +147,20 @@ export class Ringing {
    * @param {CallOptions & {media: LocalMedia}} options
    */
   async #callDirectly(name, options) {
-    const call = new DirectCall(this.#inside.host(), options, { name });
-    this.#inside.calls.add(call);
+    const call = new DirectCall(this.#host.callHost(), options, { name });
+    this.#host.calls.add(call);
     try {
       await call.ring();
     } catch (failure) {
       call.finish('gone');
       throw failure;
     }
-    this.#wait(call, options);
+    this.#watchRinging(call, options);
     return call;
   }
 
   /**
-   * Both may ring at once: then the call whose ID sorts first is the one.
+   * Handles a ring. If both clients ring each other at the same time, the call whose ID sorts first is used.
    * @param {string} from
    * @param {string} name
    * @param {string} id
@@ -168,72 +168,75 @@ export class Ringing {
   #onRing(from, name, id) {
     const again = [...this.#incoming].find((one) => one.call === id);
     if (again) {
-      again.from = from; // its server has restarted
+      again.from = from; // the caller has a new ID, because it rings again after a new sign-in
       return;
     }
-    const ours = [...this.#inside.calls].find((call) => call.ringing && call.name === name && name !== '');
-    if (!ours) return this.#announce(this.#byID(from, name, id));
+    const ours = [...this.#host.calls].find((call) => call.ringing && call.name === name && name !== '');
+    if (!ours) return this.#announce(this.#incomingByID(from, name, id));
     if (ours instanceof DirectCall || (ours.id !== '' && ours.id < id)) return;
-    ours.sayHangUp();
-    ours.id = ''; // what ends is not this one
-    this.#inside.enter(ours, { type: 'join', call: id }).catch(this.#inside.problem);
+    ours.sendHangUp();
+    ours.id = ''; // messages about the abandoned call must not reach this object
+    this.#host.openCall(ours, { type: 'join', call: id }).catch(this.#host.reportProblem);
   }
 
   /**
+   * An incoming call that is answered by joining the call with this ID.
    * @param {string} from
    * @param {string} name
    * @param {string} id
    */
-  #byID(from, name, id) {
+  #incomingByID(from, name, id) {
     /** @type {IncomingCall} */
     const incoming = new IncomingCall({ from, name, call: id }, async (options = {}) => {
-      const call = await this.#inside.newCall(options, name);
-      await this.#inside.enter(call, { type: 'join', call: id });
+      const call = await this.#host.newCall(options, name);
+      await this.#host.openCall(call, { type: 'join', call: id });
       return call;
-    }, (reason) => this.#inside.send({ type: 'send', toId: incoming.from, kind: 'ring-declined', data: { call: id, reason } }));
+    }, (reason) => this.#host.send({ type: 'send', toId: incoming.from, kind: 'ring-declined', data: { call: id, reason } }));
     return incoming;
   }
 
   /**
+   * Handles a message of a direct call.
    * @param {string} from
    * @param {string} name
    * @param {string} kind
    * @param {any} data
    */
   #onDirect(from, name, kind, data) {
-    const direct = [...this.#inside.calls].find((call) => call instanceof DirectCall && (call.peer === from || call.name === name));
+    const direct = [...this.#host.calls].find((call) => call instanceof DirectCall && (call.peer === from || call.name === name));
     const asked = [...this.#incoming].find((one) => one.from === from && one.call === '');
-    if (direct instanceof DirectCall) direct.take(kind, data);
+    if (direct instanceof DirectCall) direct.onMessage(kind, data);
     else if (asked && kind === 'leave') asked.finish('cancelled');
     else if (asked && kind === 'candidate') asked.messages.push({ kind, data });
     else if (kind === 'offer') this.#onOffer(from, name, data);
   }
 
   /**
+   * Handles the offer of a client that calls directly.
    * @param {string} from
    * @param {string} name
    * @param {any} offer
    */
   #onOffer(from, name, offer) {
     const incoming = new IncomingCall({ from, name, call: '' }, async (options = {}) => {
-      const call = new DirectCall(this.#inside.host(), { ...options, ...(await this.#inside.media(options)) }, { id: from, name });
-      this.#inside.calls.add(call);
+      const call = new DirectCall(this.#host.callHost(), { ...options, ...(await this.#host.openMedia(options)) }, { id: from, name });
+      this.#host.calls.add(call);
       call.answer(incoming.messages);
       return call;
-    }, () => this.#inside.send({ type: 'send', toId: from, kind: 'leave' }));
+    }, () => this.#host.send({ type: 'send', toId: from, kind: 'leave' }));
     incoming.messages.push({ kind: 'offer', data: offer });
     this.#announce(incoming);
   }
 
-  /** @param {IncomingCall} incoming */
+  /** Emits the event call. Without a listener, declines the call as busy. @param {IncomingCall} incoming */
   #announce(incoming) {
     this.#incoming.add(incoming);
     incoming.once('end', () => this.#incoming.delete(incoming));
-    if (!this.#inside.announce(incoming)) incoming.decline('busy');
+    if (!this.#host.announce(incoming)) incoming.decline('busy');
   }
 }
 
 /** @param {Call} call */
-function ring(call) {
+function ringMessage(call) {
   return { type: 'send', to: call.name, kind: 'ring', data: { call: call.id } };
 }

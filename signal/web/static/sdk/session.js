@@ -1,11 +1,32 @@
 /**
- * Being signed in, and staying so: a lost connection is made again and resumed, and where that can't be done the
- * client signs in anew. Whoever uses this sees each message once, in order.
+ * One sign-in to the server that outlives its connections. When a connection is lost, the session reconnects and resumes, and
+ * its user receives each message once, in order. If the server can't resume it, the client signs in again.
+ *
+ * After connect() has succeeded, these events end a connection:
+ *
+ *   the connection breaks, the server is silent, or  reconnects; the WebSocket's close code does not matter
+ *     a numbered message is missing
+ *   bye with reconnect: restarting, slow-reader,     reconnects
+ *     too-large, protocol, error
+ *   bye token-expired                                reconnects if `token` is a function, which gives a new token; otherwise ends
+ *   bye without reconnect: elsewhere, replaced       ends: another connection or client has taken over
+ *
+ * and these replies to a hello follow:
+ *
+ *   resync                                           signs in again at once
+ *   bad-name, name-not-allowed, version,             ends
+ *     bad-message
+ *   token-missing, token-invalid, token-expired      ends; if `token` is a function, the first attempt gets a second one
+ *   name-taken                                       tries again; ends when it comes NAME_TAKEN_LIMIT times in a row
+ *   anything else: unavailable, restarting,          tries again, with increasing delays, for as long as it takes
+ *     too-many, not-allowed, unreachable, ...
+ *
+ * The first sign-in is not retried: connect() rejects with the error.
  */
 
 import { Backlog } from './backlog.js';
-import { asError, IceboxError, refused } from './errors.js';
-import { farewell, openEvents } from './events.js';
+import { asError, IceboxError, refusalError } from './errors.js';
+import { openEvents, sendKeepalive } from './events.js';
 import { openWebSocket } from './websocket.js';
 
 /** @typedef {import('./websocket.js').Transport} Transport */
@@ -15,8 +36,8 @@ import { openWebSocket } from './websocket.js';
  * @typedef {object} SessionOptions
  * @property {string} url
  * @property {string} [name]
- * @property {() => Promise<string | undefined>} token
- * @property {boolean} renewable whether token gives another one each time
+ * @property {() => Promise<string | undefined>} token the JWT or the API key
+ * @property {boolean} renewable whether each call of token gives a new one
  * @property {string} [replace]
  * @property {'auto' | 'websocket' | 'events'} transport
  * @property {Environment} environment
@@ -24,10 +45,10 @@ import { openWebSocket } from './websocket.js';
 
 /**
  * @typedef {object} SessionHooks
- * @property {(welcome: any) => void} welcome each sign-in's
- * @property {(message: any) => void} message what is no answer
+ * @property {(welcome: any) => void} welcome the client has signed in, for the first time or again
+ * @property {(message: any) => void} message a message arrived that is not a reply to a request
  * @property {() => void} change the state or the problem changed
- * @property {() => boolean} urgent whether something waits for the connection, such as a call
+ * @property {() => boolean} urgent whether to detect and replace a lost connection sooner, because the user is in a call
  */
 
 /** @typedef {'connecting' | 'connected' | 'waiting' | 'closed'} SessionState */
@@ -35,27 +56,27 @@ import { openWebSocket } from './websocket.js';
 const PING_MS = 25_000;
 const URGENT_PING_MS = 10_000;
 const PONG_MS = 5_000;
-/** For a sign of life after the network has changed. */
+/** The time for a pong after the network may have changed. */
 const PROBE_MS = 2_500;
-/** After so many refusals in a row somebody else has our name. */
-const TAKEN_LIMIT = 4;
-/** How many attempts are made with WebSockets alone, where they have worked. */
-const PATIENT = 4;
-/** Refusals that asking again won't change. */
-const FINAL = new Set(['token-missing', 'token-invalid', 'token-expired', 'bad-name', 'name-not-allowed', 'version', 'bad-message']);
-/** Refusals by the server itself: another transport would hear the same. */
-const REACHED = new Set([...FINAL, 'name-taken', 'resync', 'too-many']);
+/** When the name is taken this often in a row, another client has it for good. */
+const NAME_TAKEN_LIMIT = 4;
+/** From this attempt to reconnect on, a client whose WebSockets have worked also tries server-sent events. */
+const EVENTS_FROM_ATTEMPT = 4;
+/** The refusals that trying again does not change. */
+const PERMANENT = new Set(['token-missing', 'token-invalid', 'token-expired', 'bad-name', 'name-not-allowed', 'version', 'bad-message']);
+/** The refusals that come from icebox itself, so another transport would get the same one. */
+const SERVER_REFUSALS = new Set([...PERMANENT, 'name-taken', 'resync', 'too-many']);
 
 export class Session {
   /** @type {SessionState} */
   state = 'connecting';
   /** Why there is no connection, while there is none. @type {IceboxError | null} */
   problem = null;
-  /** How many attempts to connect have failed in a row. */
+  /** The attempts to reconnect since the last connection. */
   attempts = 0;
   /** @type {'websocket' | 'events' | null} */
   kind = null;
-  /** The secret that proves to be this client. */
+  /** The secret with which a new connection, or a new client after a reload, proves to be this client. */
   secret = '';
 
   #options;
@@ -63,17 +84,20 @@ export class Session {
   /** @type {Transport | null} */
   #transport = null;
   #backlog = new Backlog();
-  /** @type {Map<number, {take: (answer: any) => void, resolve: (answer: any) => void, reject: (failure: IceboxError) => void}>} */
-  #asked = new Map();
-  #refs = 0;
-  #taken = 0;
+  /**
+   * The requests without a reply, by their ref.
+   * @type {Map<number, {onReply: (reply: any) => void, resolve: (reply: any) => void, reject: (failure: IceboxError) => void}>}
+   */
+  #pending = new Map();
+  #lastRef = 0;
+  #nameTakenCount = 0;
   #webSocketWorked = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry;
+  #retryTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #ping;
+  #pingTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #pong;
+  #pongTimer;
 
   /**
    * @param {SessionOptions} options
@@ -87,111 +111,113 @@ export class Session {
   /** Signs in for the first time. */
   async signIn() {
     try {
-      await this.#connect(this.#options.replace);
+      await this.#startSession(this.#options.replace);
     } catch (failure) {
-      this.#end(asError(failure, 'unreachable'));
+      this.#finish(asError(failure, 'unreachable'));
       throw this.problem;
     }
   }
 
   /**
-   * Sends a message, now or when there is a connection again.
+   * Sends a message: at once if there is a connection, otherwise on the next one.
    * @param {any} message
    */
   send(message) {
     if (this.state === 'closed') return;
-    const text = this.#backlog.text(message);
+    const text = this.#backlog.encode(message);
     this.#transport?.send([text]);
   }
 
   /**
-   * Sends a message and waits for its answer.
+   * Sends a message and waits for the reply.
    * @param {any} message
-   * @param {(answer: any) => void} [take] called with the answer before anything that came behind it is looked at
-   * @returns {Promise<any>} rejects with the server's refusal, or with lost if nobody can say whether it was done
+   * @param {(reply: any) => void} [onReply] called with the reply before any later message is processed
+   * @returns {Promise<any>} rejects with the server's refusal, or with the code lost or closed if the connection ended first: the
+   *   server may or may not have acted on the request
    */
-  request(message, take = () => {}) {
+  request(message, onReply = () => {}) {
     if (this.state === 'closed') return Promise.reject(new IceboxError('closed', 'The connection to the server is closed.'));
     return new Promise((resolve, reject) => {
-      this.#refs += 1;
-      this.#asked.set(this.#refs, { take, resolve, reject });
-      this.send({ ...message, ref: this.#refs });
+      this.#lastRef += 1;
+      this.#pending.set(this.#lastRef, { onReply, resolve, reject });
+      this.send({ ...message, ref: this.#lastRef });
     });
   }
 
-  /** Connects at once instead of waiting, and makes sure that a connection lives. */
+  /** Reconnects now if the session is waiting to do so. Pings the connection if there is one, to check that it still works. */
   probe() {
-    if (this.state === 'waiting') this.#again();
-    else if (this.state === 'connected') this.#askForLife(PROBE_MS);
+    if (this.state === 'waiting') this.#reconnect();
+    else if (this.state === 'connected') this.#sendPing(PROBE_MS);
   }
 
   /**
    * Ends the session on both sides.
-   * @param {boolean} [unloading] whether the page is being left, with which a WebSocket's last words may be lost
+   * @param {boolean} [unloading] whether the page is being left, so that messages sent over a WebSocket may be lost
    */
   close(unloading = false) {
     const bye = JSON.stringify({ type: 'bye' });
     const { url, environment } = this.#options;
-    if (unloading && this.state !== 'closed') farewell({ url, environment }, this.secret, [...this.#backlog.texts, bye]);
-    this.#end(null, bye);
+    if (unloading && this.state !== 'closed') sendKeepalive({ url, environment }, this.secret, [...this.#backlog.unackedTexts, bye]);
+    this.#finish(null, bye);
   }
 
   /**
    * @param {IceboxError | null} problem
-   * @param {string} [last]
+   * @param {string} [finalText]
    */
-  #end(problem, last) {
+  #finish(problem, finalText) {
     if (this.state === 'closed') return;
-    this.#drop(last);
-    clearTimeout(this.#retry);
-    this.#become('closed', problem);
-    this.#abandon(problem ?? new IceboxError('closed', 'The connection to the server is closed.'));
+    this.#closeTransport(finalText);
+    clearTimeout(this.#retryTimer);
+    this.#setState('closed', problem);
+    this.#rejectPending(problem ?? new IceboxError('closed', 'The connection to the server is closed.'));
   }
 
-  /** @param {IceboxError} why Nobody can say any more what became of what was asked. */
-  #abandon(why) {
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const { reject } of asked) reject(why);
+  /** Rejects all requests without a reply. @param {IceboxError} why */
+  #rejectPending(why) {
+    const requests = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of requests) reject(why);
   }
 
-  /** @param {string} [last] */
-  #drop(last) {
-    clearTimeout(this.#ping);
-    clearTimeout(this.#pong);
-    this.#transport?.close(last);
+  /** @param {string} [finalText] */
+  #closeTransport(finalText) {
+    clearTimeout(this.#pingTimer);
+    clearTimeout(this.#pongTimer);
+    this.#transport?.close(finalText);
     this.#transport = null;
   }
 
   /**
-   * Signs in, on whichever transport works.
-   * @param {string} [replace]
+   * Signs in.
+   * @param {string} [replace] the secret of the session whose name to take over
    */
-  async #connect(replace) {
+  async #startSession(replace) {
     const token = await this.#options.token();
     const hello = { type: 'hello', v: 1, name: this.#options.name || undefined, token: token || undefined, replace: replace || undefined };
-    const { first, transport } = await this.#open(hello);
+    const { first, transport } = await this.#openTransport(hello);
     if (this.state === 'closed') return transport.close(JSON.stringify({ type: 'bye' }));
     this.#backlog = new Backlog();
-    this.#abandon(new IceboxError('lost', 'The connection to the server was lost. Try again.'));
+    this.#rejectPending(new IceboxError('lost', 'The connection to the server was lost. Try again.'));
     this.secret = first.resume;
     this.#hooks.welcome(first);
-    this.#carry(transport);
+    this.#useTransport(transport);
   }
 
-  /** Goes on with the session. */
-  async #resume() {
-    const { first, transport } = await this.#open({ type: 'hello', v: 1, resume: this.secret, seq: this.#backlog.had });
+  /** Resumes the session on a new connection. */
+  async #resumeSession() {
+    const { first, transport } = await this.#openTransport({ type: 'hello', v: 1, resume: this.secret, seq: this.#backlog.received });
     if (this.state === 'closed') return transport.close();
-    this.#backlog.take(first);
-    this.#carry(transport);
+    this.#backlog.record(first);
+    this.#useTransport(transport);
   }
 
   /**
+   * Connects with the transport of the options; auto tries a WebSocket first, and then server-sent events.
    * @param {any} hello
    * @returns {Promise<{first: any, transport: Transport}>}
    */
-  async #open(hello) {
+  async #openTransport(hello) {
     const { url, environment, transport } = this.#options;
     const opening = { url, hello, environment };
     if (transport === 'events') return openEvents(opening);
@@ -201,104 +227,104 @@ export class Session {
       return opened;
     } catch (failure) {
       const { code } = asError(failure, 'unreachable');
-      // A server that is just being restarted has no WebSockets for a moment: that's no reason to do without.
-      if (transport === 'websocket' || REACHED.has(code) || (this.#webSocketWorked && this.attempts < PATIENT)) throw failure;
+      // While a server restarts, its WebSockets fail for a moment. That does not mean that this network breaks WebSockets.
+      if (transport === 'websocket' || SERVER_REFUSALS.has(code) || (this.#webSocketWorked && this.attempts < EVENTS_FROM_ATTEMPT)) throw failure;
       return openEvents(opening);
     }
   }
 
   /** @param {Transport} transport */
-  #carry(transport) {
+  #useTransport(transport) {
     this.#transport = transport;
     this.kind = transport.kind;
     this.attempts = 0;
-    this.#taken = 0;
-    transport.send([this.#backlog.text({ type: 'ack' }), ...this.#backlog.texts]);
-    this.#become('connected', null);
-    if (this.#transport !== transport) return; // whoever was told has closed it
-    this.#alive();
+    this.#nameTakenCount = 0;
+    transport.send([this.#backlog.encode({ type: 'ack' }), ...this.#backlog.unackedTexts]);
+    this.#setState('connected', null);
+    if (this.#transport !== transport) return; // a listener has closed the client
+    this.#onAlive();
     transport.start({
       message: (message) => this.#transport === transport && this.#receive(message),
-      alive: () => this.#transport === transport && this.#alive(),
-      lost: () => this.#transport === transport && this.#lost(),
+      alive: () => this.#transport === transport && this.#onAlive(),
+      lost: () => this.#transport === transport && this.#onLost(),
     });
   }
 
-  #lost() {
-    this.#drop();
+  #onLost() {
+    this.#closeTransport();
     if (this.state === 'closed') return;
     this.#retryLater(new IceboxError('lost', 'The connection to the server was lost.'));
   }
 
   /** @param {IceboxError} problem */
   #retryLater(problem) {
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#again(), delay(this.attempts, this.#hooks.urgent()));
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#reconnect(), retryDelay(this.attempts, this.#hooks.urgent()));
     this.attempts += 1;
-    this.#become('waiting', problem);
+    this.#setState('waiting', problem);
   }
 
-  /** One attempt to be connected again. */
-  async #again() {
-    clearTimeout(this.#retry);
-    this.#become('connecting', this.problem);
+  /** Makes one attempt to reconnect. */
+  async #reconnect() {
+    clearTimeout(this.#retryTimer);
+    this.#setState('connecting', this.problem);
     try {
-      await this.#resume().catch((failure) => {
+      await this.#resumeSession().catch((failure) => {
         if (this.state === 'closed') return;
         if (failure.code !== 'resync') throw failure;
-        return this.#connect(this.secret);
+        return this.#startSession(this.secret);
       });
     } catch (thrown) {
-      if (this.state !== 'closed') this.#refused(asError(thrown, 'unreachable'));
+      if (this.state !== 'closed') this.#onRefusal(asError(thrown, 'unreachable'));
     }
   }
 
   /** @param {IceboxError} failure */
-  #refused(failure) {
-    this.#taken = failure.code === 'name-taken' ? this.#taken + 1 : 0;
-    const final = FINAL.has(failure.code) && !(this.#options.renewable && failure.code.startsWith('token-') && this.attempts < 2);
-    if (final || this.#taken >= TAKEN_LIMIT) this.#end(failure);
+  #onRefusal(failure) {
+    this.#nameTakenCount = failure.code === 'name-taken' ? this.#nameTakenCount + 1 : 0;
+    const final = PERMANENT.has(failure.code) && !(this.#options.renewable && failure.code.startsWith('token-') && this.attempts < 2);
+    if (final || this.#nameTakenCount >= NAME_TAKEN_LIMIT) this.#finish(failure);
     else this.#retryLater(failure);
   }
 
-  /** @param {any} message */
+  /** Handles a message of the current connection. @param {any} message */
   #receive(message) {
-    this.#alive();
-    const place = this.#backlog.take(message);
-    if (place === 'gap') return this.#lost(); // what is missing comes again
+    this.#onAlive();
+    const place = this.#backlog.record(message);
+    if (place === 'gap') return this.#onLost(); // resuming makes the server send the missing message again
     if (place === 'old') return;
-    if (this.#backlog.owesAck) this.send({ type: 'ack' });
-    if (message.type === 'bye') return this.#bye(message);
+    if (this.#backlog.ackDue) this.send({ type: 'ack' });
+    if (message.type === 'bye') return this.#onBye(message);
     if (message.type === 'ack' || message.type === 'pong' || message.type === 'resumed') return;
-    const asked = this.#asked.get(message.ref);
-    if (!asked) return this.#hooks.message(message);
-    this.#asked.delete(message.ref);
-    if (message.type === 'error') return asked.reject(refused(message));
-    asked.take(message);
-    asked.resolve(message);
+    const request = this.#pending.get(message.ref);
+    if (!request) return this.#hooks.message(message);
+    this.#pending.delete(message.ref);
+    if (message.type === 'error') return request.reject(refusalError(message));
+    request.onReply(message);
+    request.resolve(message);
   }
 
   /** @param {{reason: string, reconnect?: boolean}} bye */
-  #bye({ reason, reconnect }) {
+  #onBye({ reason, reconnect }) {
     if (reason === 'token-expired' && !this.#options.renewable) {
-      return this.#end(new IceboxError('token-expired', 'The time of this sign-in is over.'));
+      return this.#finish(new IceboxError('token-expired', 'Your sign-in has expired.'));
     }
-    if (reconnect) return this.#lost();
-    this.#end(new IceboxError(reason, 'You are signed in somewhere else now, under the same name.'));
+    if (reconnect) return this.#onLost();
+    this.#finish(new IceboxError(reason, 'You are now signed in somewhere else under the same name.'));
   }
 
-  /** A sign of life: the next one is asked for in time. */
-  #alive() {
-    clearTimeout(this.#pong);
-    clearTimeout(this.#ping);
+  /** Restarts the timers after a sign of life from the server. */
+  #onAlive() {
+    clearTimeout(this.#pongTimer);
+    clearTimeout(this.#pingTimer);
     if (!this.#transport?.pings) return;
-    this.#ping = setTimeout(() => this.#askForLife(PONG_MS), this.#hooks.urgent() ? URGENT_PING_MS : PING_MS);
+    this.#pingTimer = setTimeout(() => this.#sendPing(PONG_MS), this.#hooks.urgent() ? URGENT_PING_MS : PING_MS);
   }
 
-  /** @param {number} within milliseconds */
-  #askForLife(within) {
-    clearTimeout(this.#pong);
-    this.#pong = setTimeout(() => this.#lost(), within);
+  /** @param {number} within milliseconds for the pong; after that the connection counts as lost */
+  #sendPing(within) {
+    clearTimeout(this.#pongTimer);
+    this.#pongTimer = setTimeout(() => this.#onLost(), within);
     this.send({ type: 'ping' });
   }
 
@@ -306,7 +332,7 @@ export class Session {
    * @param {SessionState} state
    * @param {IceboxError | null} problem
    */
-  #become(state, problem) {
+  #setState(state, problem) {
     this.state = state;
     this.problem = problem;
     this.#hooks.change();
@@ -314,13 +340,13 @@ export class Session {
 }
 
 /**
- * How long to wait before an attempt to connect again, in milliseconds: twice as long each time, and spread so that
- * the clients of a restarted server don't come back all at once.
+ * The delay before an attempt to reconnect, in milliseconds. It doubles with each attempt up to a maximum, and is random, so that
+ * the clients of a restarted server do not all come back at the same moment.
  * @param {number} attempt counted from 0
- * @param {boolean} urgent whether somebody is in a call
+ * @param {boolean} urgent whether the user is in a call, which lowers the maximum
  * @param {number} [random] from 0 to 1
  * @returns {number}
  */
-export function delay(attempt, urgent, random = Math.random()) {
+export function retryDelay(attempt, urgent, random = Math.random()) {
   return Math.min(urgent ? 2_500 : 20_000, 300 * 2 ** attempt) * (0.5 + random / 2);
 }

@@ -1,9 +1,12 @@
 /**
- * How large a picture is sent, by how many others there are: each gets one of its own, so that what a line and a
- * processor have is divided. All together come to about what one picture to one other takes.
+ * The bit rate and the resolution of the video that is sent to each party of a call. Each party gets its own encoding, so the
+ * upload and the processor are shared among them: all encodings together cost about as much as a single one for one party.
  */
 
-/** By how many others there are at least. @type {{others: number, maxBitrate: number, scaleResolutionDownBy: number}[]} */
+/**
+ * The limits by the number of other parties: the first row whose `others` is reached counts.
+ * @type {{others: number, maxBitrate: number, scaleResolutionDownBy: number}[]}
+ */
 const SIZES = [
   { others: 5, maxBitrate: 300_000, scaleResolutionDownBy: 4 },
   { others: 3, maxBitrate: 600_000, scaleResolutionDownBy: 2 },
@@ -11,9 +14,11 @@ const SIZES = [
 ];
 
 /**
- * @param {number} others
- * @param {boolean} sharing A screen is of no use when it can't be read: it may be slow, not small.
- * @returns {{maxBitrate?: number, scaleResolutionDownBy: number}} without a rate the browser decides
+ * The limits for the video to each party.
+ * @param {number} others the number of other parties
+ * @param {boolean} sharing whether the video is a screen. A screen keeps its resolution, at fewer frames per second, because
+ *   small text can't be read.
+ * @returns {{maxBitrate?: number, scaleResolutionDownBy: number}} without maxBitrate, the browser chooses the bit rate
  */
 export function sizeFor(others, sharing) {
   const found = SIZES.find((size) => others >= size.others);
@@ -23,11 +28,11 @@ export function sizeFor(others, sharing) {
 }
 
 /**
- * Has a sender send pictures of a size.
+ * Applies the limits to a sender, unless it has them already.
  * @param {RTCRtpSender | undefined} sender
  * @param {{maxBitrate?: number, scaleResolutionDownBy: number}} size
  */
-export async function resize(sender, { maxBitrate, scaleResolutionDownBy }) {
+export async function applySize(sender, { maxBitrate, scaleResolutionDownBy }) {
   const parameters = sender?.getParameters?.();
   let differs = false;
   for (const encoding of parameters?.encodings ?? []) {
@@ -37,6 +42,6 @@ export async function resize(sender, { maxBitrate, scaleResolutionDownBy }) {
     if (maxBitrate === undefined) delete encoding.maxBitrate;
     else encoding.maxBitrate = maxBitrate;
   }
-  // A browser that can't, or a connection that is closed meanwhile, sends on as it did.
+  // If the browser does not support this, or the connection is closed by now, the sender stays as it is.
   if (sender && parameters && differs) await sender.setParameters(parameters).catch(() => {});
 }

@@ -1,4 +1,4 @@
-/** What a connection's statistics say about the way its media take, and how well they do. */
+/** Reads the browser's statistics: the route of the media, and the quality of the connection. */
 
 /**
  * One end of the candidate pair in use.
@@ -6,15 +6,15 @@
  * @property {string} type host, srflx, prflx or relay
  * @property {string} address empty when the browser hides it
  * @property {number} port
- * @property {string} protocol udp or tcp: of the pair, not of the way to the relay
- * @property {string} relayProtocol udp, tcp or tls: of the way to our own relay
- * @property {string} url the STUN or TURN server it came from
+ * @property {string} protocol udp or tcp, between the two candidates
+ * @property {string} relayProtocol udp, tcp or tls, between us and our relay
+ * @property {string} url the STUN or TURN server that gave this address
  */
 
 /**
- * One moment of a call.
+ * The statistics of a connection at one moment.
  * @typedef {object} Sample
- * @property {number} time milliseconds, of the browser's statistics clock
+ * @property {number} time milliseconds, by the clock of the browser's statistics
  * @property {End | null} local null while no pair is in use
  * @property {End | null} remote
  * @property {number} bytesSent over the pair
@@ -24,13 +24,13 @@
  * @property {number} width of the video received
  * @property {number} height
  * @property {number} framesPerSecond
- * @property {number} packetsLost of what the other side sent
+ * @property {number} packetsLost how many packets from the other side were lost
  * @property {number} packetsReceived
- * @property {number | null} lossSent the share of our packets that the other side missed lately, as it says
+ * @property {number | null} lossSent the share of our recent packets that did not arrive, as the other side reports
  */
 
 /**
- * A connection as it is now.
+ * A sample with what follows from it and the sample before.
  * @typedef {Sample & {
  *   route: 'direct' | 'relayed' | 'none',
  *   sendRate: number | null,
@@ -41,7 +41,7 @@
  */
 
 /**
- * Reads one moment out of a statistics report.
+ * Reads a sample from a statistics report.
  * @param {Iterable<[string, any]>} report an RTCStatsReport
  * @returns {Sample}
  */
@@ -71,7 +71,7 @@ export function sample(report) {
 }
 
 /**
- * The pair that the transport names; Firefox marks it instead.
+ * Finds the candidate pair in use. The report's transport names it, except in Firefox, which marks the pair itself.
  * @param {Map<string, any>} all
  */
 function pairInUse(all) {
@@ -100,23 +100,23 @@ function end(candidate) {
 }
 
 /**
- * How much goes each way, in bits per second, between two samples.
- * @param {Sample | null} before null for the first one
+ * The rates in both directions between two samples, in bits per second.
+ * @param {Sample | null} before null if now is the first sample
  * @param {Sample} now
- * @returns {{sent: number, received: number} | null} null when nothing can be said
+ * @returns {{sent: number, received: number} | null} null if the samples can't be compared
  */
 export function rates(before, now) {
   const seconds = before ? (now.time - before.time) / 1000 : 0;
   if (!before || seconds <= 0) return null;
   const sent = now.bytesSent - before.bytesSent;
   const received = now.bytesReceived - before.bytesReceived;
-  if (sent < 0 || received < 0) return null; // another pair took over
+  if (sent < 0 || received < 0) return null; // the counters belong to another pair now
   return { sent: (sent * 8) / seconds, received: (received * 8) / seconds };
 }
 
 /**
- * A connection as it is, seen between two samples.
- * @param {Sample | null} before null for the first one
+ * Computes the statistics of a connection from two samples.
+ * @param {Sample | null} before null if now is the first sample
  * @param {Sample} now
  * @param {boolean} connected
  * @returns {Stats}
@@ -144,8 +144,8 @@ export function route({ local, remote }) {
 }
 
 /**
- * What a person hears and sees of a connection: words overlap above a round trip of some 300 ms, and from 2 % of
- * loss on pictures freeze.
+ * The quality as a user notices it: above a round trip of about 300 ms people talk over each other, and above 2 % of loss the
+ * video freezes.
  * @param {number | null} roundTrip seconds
  * @param {number | null} loss
  * @returns {Stats['quality']}
