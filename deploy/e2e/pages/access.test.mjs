@@ -35,14 +35,14 @@ test('without a key the page asks for one; a wrong key is refused', async () => 
   const page = await open(browser, daemon.url);
   await page.getByLabel('Your name').fill('alice');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('This server wants a key.').waitFor();
+  await page.getByText('This server requires a key.').waitFor();
   await page.goto(`${daemon.url}?key=wrong`);
   await page.getByLabel('Your name').fill('alice');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('The server does not know the key').waitFor();
+  await page.getByText('The key in this page’s address is not valid.').waitFor();
   await page.goto(`${daemon.url}trickle-ice/`);
-  await page.getByRole('button', { name: 'Use this server’s own' }).click();
-  await page.getByText('This server wants a key.').waitFor();
+  await page.getByRole('button', { name: 'Use this server' }).click();
+  await page.getByText('This server requires a key.').waitFor();
 });
 
 test('the key in the page’s address gives access to the hub, the ICE servers, and the other page', async () => {
@@ -58,7 +58,7 @@ test('the key in the page’s address gives access to the hub, the ICE servers, 
   await reach(carol, 'in-call');
   await bob.getByRole('link', { name: 'Trickle ICE' }).click();
   assert.equal(new URL(bob.url()).searchParams.get('key'), KEY);
-  await bob.getByRole('button', { name: 'Use this server’s own' }).click();
+  await bob.getByRole('button', { name: 'Use this server' }).click();
   await bob.locator('#servers li').first().waitFor();
 });
 

@@ -78,7 +78,7 @@ test('with “relay only” on both sides the media go through the relay', async
     assert.equal(await page.locator('#stat-remote').getAttribute('data-type'), 'relay');
     // The browser chooses the transport to the relay.
     const words = await page.locator('#path-words').innerText();
-    assert.match(words, /^Your video goes through this server’s relay over (UDP|TCP)\. \w+ uses a relay, too\.$/);
+    assert.match(words, /^Your video goes through this server’s relay over (UDP|TCP)\. \w+ uses a relay too\.$/);
     assert.match(await page.locator('#stat-relay-protocol').getAttribute('data-value'), /^(udp|tcp)$/);
   }
   await alice.getByRole('button', { name: 'Hang up' }).click();
@@ -106,7 +106,7 @@ test('a name that is in use, and names that cannot be called', async () => {
   assert.match(await other.getByRole('alert').innerText(), /Enter a name/);
   await other.getByLabel('Your name').fill(alice.person);
   await other.getByRole('button', { name: 'Sign in' }).click();
-  await other.getByText('Someone is signed in with this name already.').waitFor();
+  await other.getByText('Someone is already signed in with this name.').waitFor();
   await signIn(other, own('alia'));
 
   await call(alice, 'nobody');
@@ -114,7 +114,7 @@ test('a name that is in use, and names that cannot be called', async () => {
   await call(alice, alice.person);
   await alice.getByText('This is your own name.').waitFor();
   await call(alice, '');
-  await alice.getByText('Enter the name of the one you want to call.').waitFor();
+  await alice.getByText('Enter the name of the person you want to call.').waitFor();
 });
 
 test('a call that is declined, cancelled, or made to someone who is busy', async () => {
@@ -126,7 +126,7 @@ test('a call that is declined, cancelled, or made to someone who is busy', async
   await call(alice, bob.person);
   await reach(bob, 'incoming');
   await alice.getByRole('button', { name: 'Cancel' }).click();
-  assert.equal(await notice(bob), `${alice.person} called, and hung up again.`);
+  assert.equal(await notice(bob), `You missed a call from ${alice.person}.`);
 
   await connect(alice, bob);
   await call(carol, alice.person);

@@ -84,7 +84,7 @@ test('three people join by a link, see each other and chat', async () => {
 
 test('a call that is over can’t be joined, and the page can be used for another call', async () => {
   const page = await guest(`${daemon.url}#call=abcdefghijkmnpqr`, 'erin');
-  assert.match(await notice(page), /^This call is over, or the link is not complete\./);
+  assert.match(await notice(page), /^This call has ended, or the link is incomplete\./);
   await page.getByRole('button', { name: 'Not now' }).click();
   assert.equal(new URL(page.url()).hash, '');
   await create(page);

@@ -113,7 +113,7 @@ test('the example page', async () => {
 test('the trickle-ICE page', async () => {
   const page = await open(browser, `${daemon.url}trickle-ice/`);
   await look(page, 'trickle-1-empty');
-  await page.getByRole('button', { name: 'Use this server’s own' }).click();
+  await page.getByRole('button', { name: 'Use this server' }).click();
   await page.locator('#servers li').first().waitFor();
   for (const [uri, username, credential] of [
     [`turn:${daemon.turn}?transport=tcp`, 'alice', 'wrong'], [`turn:127.0.0.1:${await freePort()}?transport=tcp`, 'alice', 'secret'], ['turn://x', '', ''],

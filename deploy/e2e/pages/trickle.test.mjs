@@ -37,7 +37,7 @@ async function add(uri, username = '', credential = '') {
 }
 
 async function useOwn() {
-  await page.getByRole('button', { name: 'Use this server’s own' }).click();
+  await page.getByRole('button', { name: 'Use this server' }).click();
   await page.locator('#servers li').first().waitFor();
 }
 
@@ -93,7 +93,7 @@ test('waiting for a server that never answers can be stopped', async () => {
   await add(uri, 'alice', 'secret');
   await page.getByRole('button', { name: 'Gather candidates' }).click();
   await page.getByRole('button', { name: 'Stop waiting' }).click();
-  assert.match(await finding(uri).innerText(), /has not answered|can’t be reached/);
+  assert.match(await finding(uri).innerText(), /has not responded|can’t be reached/);
   await page.getByRole('button', { name: 'Gather candidates' }).waitFor();
 });
 
@@ -110,15 +110,15 @@ test('“relay only” shows relay candidates and no others', async () => {
 test('without a server the browser’s own addresses are found', async () => {
   await gather();
   assert.match(await page.locator('#summary').innerText(), /^\d+ candidates? in/);
-  assert.match(await page.locator('#findings').innerText(), /No TURN server was asked/);
+  assert.match(await page.locator('#findings').innerText(), /No TURN server was tested/);
 });
 
 test('servers are added, changed, removed and checked', async () => {
   for (const [uri, username, credential, words] of [
     ['', '', '', 'Enter a URI'],
     ['turn://127.0.0.1', '', '', 'No slashes'],
-    ['turn:127.0.0.1', '', '', 'wants a username'],
-    ['turn:127.0.0.1', 'alice', '', 'wants a password'],
+    ['turn:127.0.0.1', '', '', 'Enter the username and the password'],
+    ['turn:127.0.0.1', 'alice', '', 'Enter the password'],
     ['stun:127.0.0.1?transport=udp', '', '', 'nothing after the port'],
   ]) {
     await add(uri, username, credential);

@@ -114,7 +114,7 @@ test('a reloaded page has its name again at once, and is invited back into its c
   await alice.getByText('Signed in as alice-reload').waitFor();
   await stranger.getByLabel('Your name').fill('alice-reload');
   await stranger.getByRole('button', { name: 'Sign in' }).click();
-  await stranger.getByText('Someone is signed in with this name already.').waitFor();
+  await stranger.getByText('Someone is already signed in with this name.').waitFor();
 
   await alice.getByRole('button', { name: 'Join the call' }).click();
   await reach(alice, 'in-call');

@@ -1,4 +1,4 @@
-/** The SDK in sixty lines: a call with a link, videos, chat, and how the connections are. */
+/** The SDK in sixty lines: a call with a link, videos, a chat, and the quality of the connections. */
 
 import { connect } from '../sdk/icebox.js';
 
@@ -7,11 +7,11 @@ const key = new URLSearchParams(location.search).get('key') ?? undefined;
 /** @type {Map<object, HTMLVideoElement>} */
 const videos = new Map();
 
-/** @param {object} of @param {MediaStream} stream */
-function show(of, stream) {
-  const video = videos.get(of) ?? Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
+/** @param {object} owner @param {MediaStream} stream */
+function show(owner, stream) {
+  const video = videos.get(owner) ?? Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
   video.srcObject = stream;
-  videos.set(of, video);
+  videos.set(owner, video);
   $('videos').append(video);
   return video;
 }

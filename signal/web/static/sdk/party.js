@@ -21,7 +21,7 @@ import { judge, sample } from './stats.js';
  * @property {RTCConfiguration} configuration
  * @property {LocalMedia} media
  * @property {(kind: string, data: any) => void} send
- * @property {() => boolean} reachable whether messages to the other client arrive
+ * @property {() => boolean} reachable whether a message to the other client can arrive now
  * @property {typeof globalThis.RTCPeerConnection} [RTCPeerConnection]
  */
 

@@ -1,7 +1,7 @@
-/** Finding and filling elements, for both pages. */
+/** Finds and fills elements, for both pages. */
 
 /**
- * The element with an id that the page is known to have.
+ * Returns the element with an ID that the page is known to have.
  * @param {string} id
  * @returns {HTMLElement}
  */
@@ -12,7 +12,7 @@ export function byId(id) {
 }
 
 /**
- * The same for elements of one kind, so that their own members can be used.
+ * Like byId, for an element of a specific class, so that its own properties can be used.
  * @template {HTMLElement} T
  * @param {string} id
  * @param {new () => T} kind
@@ -25,7 +25,7 @@ export function byKind(id, kind) {
 }
 
 /**
- * A new element with attributes and children. Strings become text, never markup.
+ * Makes an element with attributes and children. Strings become text, never markup.
  * @param {string} name
  * @param {Record<string, string>} [attributes]
  * @param {...(Node | string)} children
@@ -39,8 +39,7 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /**
- * Sets an element's text only when it changes, so that a live region is not
- * announced again for nothing.
+ * Sets an element's text if it differs, because screen readers announce each change of a live region.
  * @param {HTMLElement} target
  * @param {string} text
  */
@@ -49,7 +48,7 @@ export function setText(target, text) {
 }
 
 /**
- * Sets a message's text and shows it, or hides it when there is none.
+ * Shows a message, or hides its element if the text is empty.
  * @param {HTMLElement} target
  * @param {string} text
  */

@@ -1,7 +1,7 @@
-/** Figures as a person reads them. No DOM. */
+/** Formats numbers for people. No DOM. */
 
 /**
- * A number of bytes: "812 B", "1.4 kB", "37 MB".
+ * Formats a number of bytes: "812 B", "1.4 kB", "37 MB".
  * @param {number} bytes
  * @returns {string}
  */
@@ -10,7 +10,7 @@ export function bytes(bytes) {
 }
 
 /**
- * A rate: "0 bit/s", "640 kbit/s", "2.1 Mbit/s".
+ * Formats a bit rate: "0 bit/s", "640 kbit/s", "2.1 Mbit/s".
  * @param {number} bitsPerSecond
  * @returns {string}
  */
@@ -20,7 +20,7 @@ export function bitrate(bitsPerSecond) {
 
 /**
  * @param {number} value
- * @param {string[]} units each a thousand of the one before
+ * @param {string[]} units each 1,000 times the one before
  * @returns {string}
  */
 function scaled(value, units) {
@@ -34,7 +34,7 @@ function scaled(value, units) {
 }
 
 /**
- * A call's duration: "0:07", "12:05", "1:02:03".
+ * Formats a duration: "0:07", "12:05", "1:02:03".
  * @param {number} seconds
  * @returns {string}
  */
@@ -48,7 +48,7 @@ export function duration(seconds) {
 }
 
 /**
- * "1 candidate", "3 candidates".
+ * Formats a count with its noun: "1 candidate", "3 candidates".
  * @param {number} count
  * @param {string} noun
  * @returns {string}
@@ -58,7 +58,7 @@ export function counted(count, noun) {
 }
 
 /**
- * "UDP", "UDP and TCP", "UDP, TCP and TLS".
+ * Joins words to a list: "UDP", "UDP and TCP", "UDP, TCP and TLS".
  * @param {string[]} words
  * @returns {string}
  */

@@ -1,4 +1,4 @@
-/** Passes the page's key on to the other page's link. */
+/** Adds the key of the page's URL to the links to the other pages. */
 
 import { beside } from './server.js';
 

@@ -1,11 +1,10 @@
 /**
- * The server this page came from: its addresses, and the ICE servers it hands
- * out. All addresses are relative to the page, so that a proxy may serve
- * icebox below a prefix, and carry the page's own ?key= on.
+ * The server that this page came from: its URLs, and its ICE servers. All URLs are relative to the page, so that a proxy may serve
+ * icebox below a path prefix, and they carry the ?key= of the page.
  */
 
 /**
- * An address beside the server's front page, with the page's key.
+ * Returns a URL in the same folder as the call page, with the key of the page.
  * @param {string} name "ws", "ice", "trickle-ice/" or "" for the front page
  * @param {string} page the page's own URL
  * @returns {URL}
@@ -20,19 +19,18 @@ export function beside(name, page) {
 }
 
 /**
- * The server was asked and refused; the message says why in words a person can
- * act on.
+ * The server refused a request. The message tells the user why, and what to do.
  */
 export class Refusal extends Error {
   /**
    * @param {number} status
-   * @param {string} code the server's own word for it, if it gave one
+   * @param {string} code the error code in the response; empty if it has none
    * @param {boolean} hasKey whether the page's URL has a key
    */
   constructor(status, code, hasKey) {
     super(refusalWords(status, code, hasKey));
-    /** Whether asking again later can help. */
-    this.passing = status === 429 || status >= 500;
+    /** Whether the same request may succeed later. */
+    this.temporary = status === 429 || status >= 500;
   }
 }
 
@@ -44,62 +42,60 @@ export class Refusal extends Error {
  */
 function refusalWords(status, code, hasKey) {
   if (code === 'no-key' || (status === 401 && !hasKey)) {
-    return 'This server wants a key. Open the page with the link you were given; it ends with “?key=…”.';
+    return 'This server requires a key. Open the page with the link you were given, which ends with “?key=…”.';
   }
   if (code === 'bad-key' || status === 401) {
-    return 'The server does not know the key in this page’s address. Ask whoever runs it for a new link.';
+    return 'The key in this page’s address is not valid. Ask the owner of this server for a new link.';
   }
-  if (status === 403) return 'The server refused this page: its key or its origin is not allowed.';
+  if (status === 403) return 'This server does not accept this page’s key or origin. Ask the owner of this server for a new link.';
   if (status === 429) return 'Too many requests from your address. Wait a minute, then try again.';
   if (status === 503) return 'The server is full or shutting down. Try again in a moment.';
-  return `The server answered with an error (HTTP ${status}).`;
+  return `The server responded with an error (HTTP ${status}).`;
 }
 
 /**
  * Fetches ICE servers with fresh credentials.
  * @param {string} page the page's own URL
- * @param {string} [token] the bearer of a live sign-in
- * @param {typeof fetch} [get]
- * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl in seconds;
- *   rejects with a Refusal, or with another error when the server can't be reached
+ * @param {string} [token] the token of a live sign-in
+ * @param {typeof fetch} [fetchFn]
+ * @returns {Promise<{iceServers: RTCIceServer[], ttl: number}>} ttl is in seconds. It rejects with a Refusal, or with another
+ *   error if the server can't be reached.
  */
-export async function fetchIceServers(page, token = '', get = fetch) {
+export async function fetchIceServers(page, token = '', fetchFn = fetch) {
   const address = beside('ice', page);
-  // By POST, because only then a browser says from which origin it asks, which
-  // the server goes by where no key is wanted.
+  // This is a POST because browsers send Origin with it. If no key is required, the server decides by the origin.
   /** @type {RequestInit} */
   const request = { method: 'POST', cache: 'no-store', credentials: 'same-origin' };
   if (token) request.headers = { Authorization: `Bearer ${token}` };
   /** @type {Response} */
   let response;
   try {
-    response = await get(address, request);
+    response = await fetchFn(address, request);
   } catch {
-    throw new Error('The server cannot be reached. Check your connection, then try again.');
+    throw new Error('The server can’t be reached. Check your connection, then try again.');
   }
-  const answer = await response.json().catch(() => null);
-  if (!response.ok) throw new Refusal(response.status, answer?.code ?? '', address.searchParams.has('key'));
-  if (answer === null) {
-    throw new Error('The server’s answer is not a list of ICE servers. Is a proxy in front answering for it?');
+  const reply = await response.json().catch(() => null);
+  if (!response.ok) throw new Refusal(response.status, reply?.code ?? '', address.searchParams.has('key'));
+  if (reply === null) {
+    throw new Error('The response is not a list of ICE servers. Check the proxy in front of the server.');
   }
-  return { iceServers: knownServers(answer), ttl: timeToLive(answer) };
+  return { iceServers: validServers(reply), ttl: timeToLive(reply) };
 }
 
 /**
- * The RTCIceServer objects in a reply, whatever else it holds; none when the
- * reply has none.
+ * Returns the valid RTCIceServer objects in a reply. The list is empty if there are none.
  * @param {unknown} reply
  * @returns {RTCIceServer[]}
  */
-export function knownServers(reply) {
+export function validServers(reply) {
   const list = /** @type {{iceServers?: unknown} | null} */ (reply)?.iceServers;
   if (!Array.isArray(list)) return [];
   return list.filter((one) => one && one.urls && one.urls.length > 0);
 }
 
 /**
- * How many seconds a reply's credentials live: its ttl, else what is left until
- * its expires (Unix time), else for ever.
+ * Returns for how many seconds the credentials in a reply are valid: its ttl; else the time until its expires, which is Unix
+ * time; else Infinity.
  * @param {unknown} reply
  * @param {number} [now] Unix time in seconds
  * @returns {number}

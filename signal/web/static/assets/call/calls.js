@@ -1,5 +1,5 @@
 /**
- * The calls of one person, one at a time: who rings, who answers, how it ends. No DOM.
+ * The user's calls, one at a time: how they begin, ring and end. No DOM. The states of the page:
  *
  *   idle -> preparing -> ringing | waiting -> connecting -> in-call <-> interrupted -> idle
  *   idle -> incoming -> preparing -> connecting -> ...
@@ -15,14 +15,14 @@ import { callWords, endWords, noRouteWords } from './words.js';
 
 /**
  * @typedef {object} Tools
- * @property {() => Promise<LocalMedia>} media opens camera and microphone; rejects in words
+ * @property {() => Promise<LocalMedia>} openMedia opens camera and microphone; rejects with an error to show to the user
  * @property {() => 'all' | 'relay'} policy
- * @property {() => void} changed the state, a party or the notice changed
- * @property {(call: Call) => void} began a call is there to be listened to
+ * @property {() => void} onChange the state, a party or the notice changed
+ * @property {(call: Call) => void} onStart a call has started to ring, to wait or to connect
  */
 
 export class Calls {
-  /** What happened last, in words. */
+  /** The message about the last event, for the user. */
   notice = '';
   /** @type {Call | null} */
   call = null;
@@ -30,12 +30,12 @@ export class Calls {
   incoming = null;
   /** @type {LocalMedia | null} */
   media = null;
-  /** Whom the call is with, if it is by name. */
+  /** The name of the other side, for a call by name; otherwise empty. */
   name = '';
   #tools;
   /** @type {Client | null} */
   #client = null;
-  /** What is being prepared; another object when that was given up. @type {object | null} */
+  /** The call that is being prepared; null, or another object, once it was cancelled. @type {object | null} */
   #attempt = null;
 
   /** @param {Tools} tools */
@@ -53,18 +53,18 @@ export class Calls {
   /** @param {Client} client */
   attach(client) {
     this.#client = client;
-    client.on('call', (incoming) => this.#ask(incoming));
+    client.on('call', (incoming) => this.#onIncoming(incoming));
   }
 
   /**
-   * Calls a name.
+   * Calls another client by its name.
    * @param {string} name
    */
   start(name) {
     return this.#begin(name, (client, options) => client.call(name, options));
   }
 
-  /** Makes a call with a link. */
+  /** Creates a call with a link. */
   create() {
     return this.#begin('', (client, options) => client.createCall({ ...options, max: client.limits.parties || 2 }));
   }
@@ -77,22 +77,23 @@ export class Calls {
     return this.#begin('', (client, options) => client.join(id, options));
   }
 
-  /** Answers the call that comes in. */
+  /** Answers the incoming call. */
   accept() {
     const { incoming } = this;
     if (incoming) return this.#begin(incoming.name, (_, options) => incoming.answer(options));
   }
 
-  /** Declines, cancels or hangs up. A call with a link goes on without us. */
+  /** Declines, cancels or hangs up. A call with a link continues without this user. */
   hangUp() {
     const { call, incoming } = this;
     if (call && this.name === '') call.leave();
     else if (call) call.hangUp();
     else if (incoming) incoming.decline();
-    this.#end('');
+    this.#finish('');
   }
 
   /**
+   * Opens the media, then makes the call, unless the user cancels meanwhile.
    * @param {string} name
    * @param {(client: Client, options: {media: LocalMedia, policy: 'all' | 'relay'}) => Promise<Call>} make
    */
@@ -101,76 +102,76 @@ export class Calls {
     if (!client || this.call || this.#attempt) return;
     const attempt = (this.#attempt = {});
     this.name = name;
-    this.#say('');
+    this.#setNotice('');
     try {
-      const media = await this.#tools.media();
+      const media = await this.#tools.openMedia();
       if (this.#attempt !== attempt) return media.close();
       this.media = media;
-      this.#tools.changed();
+      this.#tools.onChange();
       const call = await make(client, { media, policy: this.#tools.policy() });
       if (this.#attempt !== attempt) return name === '' ? call.leave() : call.hangUp();
-      this.#take(call);
+      this.#follow(call);
     } catch (failure) {
       if (this.#attempt !== attempt) return;
       this.incoming?.decline();
-      this.#end(callWords(failure, name));
+      this.#finish(callWords(failure, name));
     }
   }
 
-  /** @param {Call} call */
-  #take(call) {
+  /** Makes this the current call, and follows its events. @param {Call} call */
+  #follow(call) {
     this.#attempt = null;
     this.incoming = null;
     this.call = call;
     let ringing = call.ringing;
     call.on('state', () => {
       ringing = call.ringing;
-      if (this.call === call) this.#tools.changed();
+      if (this.call === call) this.#tools.onChange();
     });
     call.on('end', (end) => {
-      if (this.call === call) this.#end(endWords(end, { self: this.#client?.name ?? '', name: this.name, ringing }));
+      if (this.call === call) this.#finish(endWords(end, { self: this.#client?.name ?? '', name: this.name, ringing }));
     });
     call.on('left', ({ party, reason }) => {
       if (this.call !== call || this.name !== '') return;
-      const who = party.name || 'A guest';
-      this.#say(reason === 'no-route' ? noRouteWords(who) : `${who} left the call.`);
+      const name = party.name || 'A guest';
+      this.#setNotice(reason === 'no-route' ? noRouteWords(name) : `${name} left the call.`);
     });
-    this.#tools.began(call);
-    if (call.ended) this.#end('');
-    this.#tools.changed();
+    this.#tools.onStart(call);
+    if (call.ended) this.#finish('');
+    this.#tools.onChange();
   }
 
-  /** @param {IncomingCall} incoming */
-  #ask(incoming) {
-    const who = incoming.name || 'Somebody';
-    if (this.#attempt && !this.incoming && this.name === incoming.name) return; // we are about to call them: that answers it
+  /** Lets the call ring, or declines it if the user is busy. @param {IncomingCall} incoming */
+  #onIncoming(incoming) {
+    const caller = incoming.name || 'A guest';
+    if (this.#attempt && !this.incoming && this.name === incoming.name) return; // the user is about to call them, which answers this call
     if (this.call || this.#attempt || this.incoming) {
       incoming.decline('busy');
-      this.#say(`${who} tried to call you.`);
+      this.#setNotice(`${caller} tried to call you.`);
       return;
     }
     this.incoming = incoming;
     this.name = incoming.name;
     incoming.on('end', (outcome) => {
       if (this.incoming !== incoming || outcome === 'answered' || outcome === 'declined') return;
-      this.#end(`${who} called, and hung up again.`);
+      this.#finish(`You missed a call from ${caller}.`);
     });
-    this.#say('');
+    this.#setNotice('');
   }
 
-  /** @param {string} notice */
-  #end(notice) {
+  /** Goes back to the state idle. @param {string} notice */
+  #finish(notice) {
     this.#attempt = null;
     this.call = null;
     this.incoming = null;
     this.media?.close();
     this.media = null;
-    this.#say(notice);
+    this.#setNotice(notice);
   }
 
   /** @param {string} notice */
-  #say(notice) {
+  #setNotice(notice) {
     this.notice = notice;
-    this.#tools.changed();
+    this.#tools.onChange();
   }
 }

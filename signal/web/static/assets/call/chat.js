@@ -1,10 +1,10 @@
-/** Text beside a call, from browser to browser. Nothing of it is kept. */
+/** The text chat of a call, from browser to browser. Nothing is stored. */
 
 import { byId, byKind, element, setText } from '../basics/dom.js';
 
 /** @typedef {import('../../sdk/icebox.js').Call} Call */
 
-const MOST_LINES = 500;
+const MAX_LINES = 500;
 const box = byId('chat');
 const button = byId('open-chat');
 const text = byKind('chat-text', HTMLInputElement);
@@ -16,66 +16,66 @@ export class Chat {
   #unread = 0;
 
   constructor() {
-    button.addEventListener('click', () => this.#open(box.hidden));
+    button.addEventListener('click', () => this.#setOpen(box.hidden));
     byId('chat-form').addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#say(text.value.trim());
+      this.#send(text.value.trim());
     });
   }
 
-  /** @param {Call | null} call whose chat it is from now on */
+  /** Shows an empty chat for this call. @param {Call | null} call */
   attach(call) {
     this.#call = call;
     lines.replaceChildren();
     text.value = '';
-    this.#open(false);
+    this.#setOpen(false);
     call?.on('data', ({ party, data }) => {
-      if (this.#call === call && typeof data?.chat === 'string') this.#hear(party.name || 'Guest', data.chat);
+      if (this.#call === call && typeof data?.chat === 'string') this.#receive(party.name || 'Guest', data.chat);
     });
   }
 
   /** @param {string} words */
-  #say(words) {
+  #send(words) {
     if (!words || !this.#call) return;
     this.#call.send({ chat: words });
     text.value = '';
-    this.#add('You', words, 'own');
+    this.#addLine('You', words, 'own');
   }
 
   /**
-   * @param {string} who
+   * @param {string} sender
    * @param {string} words
    */
-  #hear(who, words) {
-    this.#add(who, words.slice(0, 4000), 'theirs');
+  #receive(sender, words) {
+    this.#addLine(sender, words.slice(0, 4000), 'theirs');
     if (!box.hidden) return;
     this.#unread += 1;
-    this.#label();
+    this.#updateLabel();
   }
 
   /**
-   * @param {string} who
+   * @param {string} sender
    * @param {string} words
-   * @param {string} whose
+   * @param {string} side own or theirs
    */
-  #add(who, words, whose) {
-    lines.append(element('p', { class: whose }, element('span', { class: 'who' }, who), element('span', { class: 'said' }, words)));
-    if (lines.children.length > MOST_LINES) lines.firstElementChild?.remove();
+  #addLine(sender, words, side) {
+    lines.append(element('p', { class: side }, element('span', { class: 'who' }, sender), element('span', { class: 'said' }, words)));
+    if (lines.children.length > MAX_LINES) lines.firstElementChild?.remove();
     lines.scrollTop = lines.scrollHeight;
   }
 
   /** @param {boolean} open */
-  #open(open) {
-    const had = !box.hidden;
+  #setOpen(open) {
+    const wasOpen = !box.hidden;
     box.hidden = !open;
     byId('room').dataset.chat = String(open);
     button.setAttribute('aria-expanded', String(open));
     if (open) this.#unread = 0;
-    this.#label();
-    if (open && !had) text.focus();
+    this.#updateLabel();
+    if (open && !wasOpen) text.focus();
   }
 
-  #label() {
+  #updateLabel() {
     setText(byId('open-chat-words'), this.#unread > 0 ? `Chat (${this.#unread} new)` : 'Chat');
   }
 }

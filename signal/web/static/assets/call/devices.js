@@ -1,4 +1,4 @@
-/** Which camera and microphone a call uses. The choice is remembered. */
+/** The selection of camera and microphone. The browser remembers it for later calls. */
 
 import { listDevices } from '../../sdk/icebox.js';
 import { byId, byKind, element } from '../basics/dom.js';
@@ -24,29 +24,29 @@ export class Devices {
   }
 
   /**
-   * What to open, with the devices that were chosen last.
+   * Returns the media to open, preferring the devices that were chosen last.
    * @param {Record<Kind, boolean>} wish
    * @returns {import('../../sdk/icebox.js').MediaWish}
    */
   wish(wish) {
-    const of = (/** @type {Kind} */ kind) => {
+    const ofKind = (/** @type {Kind} */ kind) => {
       const id = recall(kind);
       return wish[kind] && id ? { deviceId: { ideal: id } } : wish[kind];
     };
-    return { audio: of('audio'), video: of('video') };
+    return { audio: ofKind('audio'), video: ofKind('video') };
   }
 
   /** @param {LocalMedia | null} media */
   attach(media) {
     if (media === this.#media) return;
     this.#media = media;
-    media?.on('devices', () => void this.#fill());
-    media?.on('change', () => void this.#fill());
+    media?.on('devices', () => void this.#showDevices());
+    media?.on('change', () => void this.#showDevices());
     media?.on('problem', this.#problem);
-    void this.#fill();
+    void this.#showDevices();
   }
 
-  async #fill() {
+  async #showDevices() {
     const media = this.#media;
     const { cameras, microphones } = media ? await listDevices() : { cameras: [], microphones: [] };
     byId('devices').hidden = cameras.length + microphones.length === 0;
@@ -71,7 +71,7 @@ export class Devices {
     } catch (failure) {
       this.#problem(failure);
     }
-    await this.#fill();
+    await this.#showDevices();
   }
 }
 
@@ -92,7 +92,7 @@ function remember(kind, id) {
   try {
     localStorage.setItem(`icebox-${kind}`, id);
   } catch {
-    // A browser may forbid it; the device is chosen again then.
+    // The browser may forbid storage. The user then has to choose the device again.
   }
 }
 

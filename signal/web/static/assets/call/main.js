@@ -1,4 +1,4 @@
-/** The call page: joins its parts. What they do is in their own modules, and all of the calling in the SDK. */
+/** The call page. This module connects the others, which do the work. All the calling is in the SDK. */
 
 import { connect, openMedia } from '../../sdk/icebox.js';
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
@@ -7,7 +7,7 @@ import { Calls } from './calls.js';
 import { Chat } from './chat.js';
 import { Devices } from './devices.js';
 import { PathPanel } from './panel.js';
-import { keep, kept, Presence } from './presence.js';
+import { popSession, Presence, saveSession } from './presence.js';
 import { Ring } from './ring.js';
 import { Tiles } from './tiles.js';
 import { showCall, showDuration, showInvitation, showPresence } from './view.js';
@@ -24,45 +24,45 @@ const panel = new PathPanel();
 const ring = new Ring();
 const tiles = new Tiles();
 const chat = new Chat();
-const devices = new Devices((failure) => tell(callWords(failure, '')));
+const devices = new Devices((failure) => showNotice(callWords(failure, '')));
 
 const presence = new Presence({
   hasKey: key !== undefined,
   connect: ({ name, replace }) => connect({ url: beside('', page.href).origin + beside('', page.href).pathname, name, key, replace }),
-  welcome: (client) => {
+  onClient: (client) => {
     calls.attach(client);
     remember(presence.name);
   },
-  change: () => {
+  onChange: () => {
     showPresence(presence);
     if (presence.state === 'out') calls.hangUp();
   },
 });
 
 const calls = new Calls({
-  media: async () => {
+  openMedia: async () => {
     const servers = presence.client?.iceServers ?? [];
     if (relayOnly.checked && !servers.some(({ urls }) => [urls].flat().some((url) => /^turns?:/i.test(url)))) {
-      throw new Error('This server offers no relay. Switch “Always use the relay” off under “Options”.');
+      throw new Error('This server offers no relay. Switch off “Always use the relay” under “Options”.');
     }
     const wish = { audio: byKind('use-microphone', HTMLInputElement).checked, video: byKind('use-camera', HTMLInputElement).checked };
     const media = await openMedia(devices.wish(wish));
-    media.on('change', changed);
+    media.on('change', update);
     return media;
   },
   policy: () => (relayOnly.checked ? 'relay' : 'all'),
-  began: (call) => {
+  onStart: (call) => {
     chat.attach(call);
-    for (const event of /** @type {const} */ (['party', 'stream', 'shows'])) call.on(event, changed);
+    for (const event of /** @type {const} */ (['party', 'stream', 'shows'])) call.on(event, update);
     if (calls.name === '') invite(call.id);
   },
-  changed,
+  onChange: update,
 });
 
-/** @type {import('../../sdk/icebox.js').Call | null} The call that is shown. */
+/** The call that the page shows. @type {import('../../sdk/icebox.js').Call | null} */
 let shown = null;
 
-function changed() {
+function update() {
   const { call, state, media } = calls;
   if (shown && call !== shown) {
     panel.hide();
@@ -78,7 +78,7 @@ function changed() {
   showCall(calls);
 }
 
-/** Shows once a second what changes by itself. */
+/** Updates the duration and the statistics. Called once a second. */
 async function refresh() {
   showDuration();
   const { call, state } = calls;
@@ -89,18 +89,18 @@ async function refresh() {
   panel.show(all.map(({ party, stats }) => ({ name: party.name || 'Guest', stats })));
 }
 
-/** @param {string} words */
-function tell(words) {
-  calls.notice = words;
-  changed();
+/** @param {string} notice */
+function showNotice(notice) {
+  calls.notice = notice;
+  update();
 }
 
-/** The call that the page's address names, if it does. */
+/** Returns the ID of the call in the page's URL, or an empty string. */
 function invitation() {
   return new URLSearchParams(location.hash.slice(1)).get('call') ?? '';
 }
 
-/** @param {string} id what the page's address names from now on, so that a reload leads back to it */
+/** Puts a call's ID into the page's URL, so that a reload leads back to the call. @param {string} id */
 function invite(id) {
   history.replaceState(null, '', id ? `#call=${id}` : location.pathname + location.search);
   showInvitation(id !== '');
@@ -111,7 +111,7 @@ function remember(name) {
   try {
     localStorage.setItem('icebox-name', name);
   } catch {
-    // A browser may forbid it; the name is typed again then.
+    // The browser may forbid storage. The user then has to type the name again.
   }
 }
 
@@ -148,9 +148,9 @@ byId('call-form').addEventListener('submit', (event) => {
 
 /** @param {string} name */
 function calleeProblem(name) {
-  if (!name) return 'Enter the name of the one you want to call.';
-  if (name === presence.name) return 'This is your own name. Enter the name of the one you want to call.';
-  if (presence.state !== 'in') return 'There is no connection to the server. Reconnect first.';
+  if (!name) return 'Enter the name of the person you want to call.';
+  if (name === presence.name) return 'This is your own name. Enter the name of the person you want to call.';
+  if (presence.state !== 'in') return 'There is no connection to the server. Press “Reconnect now” first.';
   return '';
 }
 
@@ -162,20 +162,20 @@ onClick('join', () => calls.join(invitation()));
 onClick('join-not', () => invite(''));
 onClick('accept', () => calls.accept());
 onClick('decline', () => calls.hangUp());
-byId('incoming').addEventListener('close', () => calls.state === 'incoming' && calls.hangUp()); // by Escape
+byId('incoming').addEventListener('close', () => calls.state === 'incoming' && calls.hangUp()); // the Escape key closes the dialog
 onClick('hang-up', () => calls.hangUp());
 onClick('mute', () => calls.media && (calls.media.muted = !calls.media.muted));
 onClick('camera-off', () => calls.media && (calls.media.cameraOff = !calls.media.cameraOff));
 onClick('share-screen', async () => {
   const { media } = calls;
   if (media?.sharing) return media.stopSharing();
-  await media?.shareScreen().catch((failure) => failure.code !== 'media-NotAllowedError' && tell(failure.message));
+  await media?.shareScreen().catch((failure) => failure.code !== 'media-NotAllowedError' && showNotice(failure.message));
 });
 byId('keyed').hidden = key === undefined;
 onClick('copy', async () => {
   link.select();
-  const words = await navigator.clipboard?.writeText(link.value).then(() => 'Copied.', () => '') ?? '';
-  setText(byId('copied'), words || 'Press Ctrl+C, or hold the link, to copy it.');
+  const copied = await navigator.clipboard?.writeText(link.value).then(() => 'Copied.', () => '') ?? '';
+  setText(byId('copied'), copied || 'To copy the link, press Ctrl+C, or touch and hold it.');
 });
 onClick('reconnect', () => presence.reconnect());
 onClick('sign-out', () => {
@@ -186,23 +186,23 @@ addEventListener('hashchange', () => calls.call || showInvitation(invitation() !
 
 document.addEventListener('visibilitychange', () => {
   const { client } = presence;
-  if (document.visibilityState === 'visible') keep(null);
-  else if (client) keep({ name: presence.name, secret: client.secret }); // else the page is being left, and has seen to it
+  if (document.visibilityState === 'visible') saveSession(null);
+  else if (client) saveSession({ name: presence.name, secret: client.secret }); // while the page is left there is no client, and pagehide has saved it
 });
 addEventListener('pagehide', () => {
   const { client } = presence;
   if (!client) return;
-  keep({ name: presence.name, secret: client.secret });
+  saveSession({ name: presence.name, secret: client.secret });
   client.close({ unloading: true });
 });
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 relayOnly.checked = page.searchParams.get('policy') === 'relay';
 byKind('options', HTMLDetailsElement).open = relayOnly.checked;
-const before = kept();
-nameInput.value = before?.name ?? remembered();
+const session = popSession();
+nameInput.value = session?.name ?? remembered();
 showInvitation(invitation() !== '');
 showPresence(presence);
 setInterval(() => void refresh(), 1000);
-byId('main').inert = false; // no click or key before this was for us
-if (before) void signIn(before.secret);
+byId('main').inert = false; // the HTML sets it, because before this line nothing handles clicks and keys
+if (session) void signIn(session.secret);

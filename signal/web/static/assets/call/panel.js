@@ -1,6 +1,6 @@
 /**
- * The panel that shows which way the media take. Each figure is there for a
- * person as text and for a program, unrounded, as data-value.
+ * The panel that shows the route of the media. Each value is there as text for people and, not rounded, in data-value for
+ * programs.
  */
 
 import { byId, byKind, element, setText } from '../basics/dom.js';
@@ -11,7 +11,7 @@ import { addressWords, hops, pathWords, typeWords } from './path.js';
 /** @typedef {import('../../sdk/icebox.js').End} End */
 /** @typedef {{name: string, stats: Stats}} Connection */
 
-const whose = byKind('whose', HTMLSelectElement);
+const partySelect = byKind('whose', HTMLSelectElement);
 
 export class PathPanel {
   hide() {
@@ -21,43 +21,43 @@ export class PathPanel {
   /** @param {Connection[]} connections */
   show(connections) {
     showNames(connections.map(({ name }) => name));
-    const shown = connections[Math.max(0, whose.selectedIndex)];
+    const shown = connections[Math.max(0, partySelect.selectedIndex)];
     byId('path').hidden = shown === undefined;
-    if (shown) this.#figures(shown.stats, shown.name);
+    if (shown) this.#showFigures(shown.stats, shown.name);
   }
 
   /**
    * @param {Stats} now
    * @param {string} name the other side
    */
-  #figures(now, name) {
+  #showFigures(now, name) {
     showHops(hops(now, name));
     setText(byId('path-words'), pathWords(now, name));
     showEnd('stat-local', now.local);
     showEnd('stat-remote', now.remote);
-    figure('stat-protocol', now.local?.protocol ?? '', (now.local?.protocol ?? '').toUpperCase());
+    setFigure('stat-protocol', now.local?.protocol ?? '', (now.local?.protocol ?? '').toUpperCase());
     const relayProtocol = now.local?.relayProtocol ?? '';
-    figure('stat-relay-protocol', relayProtocol, relayProtocol.toUpperCase() || 'no relay');
-    figure('stat-round-trip', now.roundTrip ?? '', now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`);
-    figure('stat-send-rate', now.sendRate ?? '', now.sendRate === null ? '–' : bitrate(now.sendRate));
-    figure('stat-receive-rate', now.receiveRate ?? '', now.receiveRate === null ? '–' : bitrate(now.receiveRate));
-    figure('stat-bytes-sent', now.bytesSent, bytes(now.bytesSent));
-    figure('stat-bytes-received', now.bytesReceived, bytes(now.bytesReceived));
-    figure('stat-packets-lost', now.packetsLost, String(now.packetsLost));
-    figure('stat-frames-decoded', now.framesDecoded, String(now.framesDecoded));
-    figure('stat-picture', now.height, pictureWords(now));
+    setFigure('stat-relay-protocol', relayProtocol, relayProtocol.toUpperCase() || 'no relay');
+    setFigure('stat-round-trip', now.roundTrip ?? '', now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`);
+    setFigure('stat-send-rate', now.sendRate ?? '', now.sendRate === null ? '–' : bitrate(now.sendRate));
+    setFigure('stat-receive-rate', now.receiveRate ?? '', now.receiveRate === null ? '–' : bitrate(now.receiveRate));
+    setFigure('stat-bytes-sent', now.bytesSent, bytes(now.bytesSent));
+    setFigure('stat-bytes-received', now.bytesReceived, bytes(now.bytesReceived));
+    setFigure('stat-packets-lost', now.packetsLost, String(now.packetsLost));
+    setFigure('stat-frames-decoded', now.framesDecoded, String(now.framesDecoded));
+    setFigure('stat-picture', now.height, pictureWords(now));
   }
 }
 
-/** @param {string[]} names One can choose where there are several. */
+/** Shows a selection of the parties if there are several. @param {string[]} names */
 function showNames(names) {
   byId('whose-field').hidden = names.length < 2;
   const text = JSON.stringify(names);
-  if (whose.dataset.shown === text) return;
-  whose.dataset.shown = text;
-  const { selectedIndex } = whose;
-  whose.replaceChildren(...names.map((name) => element('option', {}, `To ${name}`)));
-  whose.selectedIndex = Math.max(0, Math.min(selectedIndex, names.length - 1));
+  if (partySelect.dataset.shown === text) return;
+  partySelect.dataset.shown = text;
+  const { selectedIndex } = partySelect;
+  partySelect.replaceChildren(...names.map((name) => element('option', {}, `To ${name}`)));
+  partySelect.selectedIndex = Math.max(0, Math.min(selectedIndex, names.length - 1));
 }
 
 /**
@@ -78,7 +78,7 @@ function showEnd(id, end) {
  * @param {string | number} value
  * @param {string} words
  */
-function figure(id, value, words) {
+function setFigure(id, value, words) {
   const target = byId(id);
   target.dataset.value = String(value);
   setText(target, words);
@@ -90,8 +90,7 @@ function pictureWords({ width, height, framesPerSecond }) {
 }
 
 /**
- * The way as a chain of places, for those who see it; the sentence below it says
- * the same.
+ * Shows the route as a chain of places. It is hidden from screen readers, because the sentence below it says the same.
  * @param {ReturnType<typeof hops>} places
  */
 function showHops(places) {
@@ -99,7 +98,7 @@ function showHops(places) {
   const text = JSON.stringify(places);
   if (target.dataset.shown === text) return;
   target.dataset.shown = text;
-  target.replaceChildren(...places.map(({ place, relay, way }) => element('li', {},
-    ...(way ? [element('span', { class: 'way' }, `${way} →`)] : []),
+  target.replaceChildren(...places.map(({ place, relay, transport }) => element('li', {},
+    ...(transport ? [element('span', { class: 'way' }, `${transport} →`)] : []),
     element('span', { class: relay ? 'place relay' : 'place' }, place))));
 }

@@ -1,24 +1,24 @@
-/** The way the media take, in words for people. No DOM. */
+/** Describes the route of the media for people. No DOM. */
 
-/** @typedef {import('../../sdk/icebox.js').Stats} Sample */
+/** @typedef {import('../../sdk/icebox.js').Stats} Stats */
 
 /**
- * The way the media take, in one or two sentences.
- * @param {Sample} sample
+ * Describes the route in one or two sentences.
+ * @param {Stats} stats
  * @param {string} name the other side
  * @returns {string}
  */
 export function pathWords({ local, remote }, name) {
-  if (!local || !remote) return 'No way is in use yet.';
+  if (!local || !remote) return 'There is no connection yet.';
   const both = local.type === 'relay' && remote.type === 'relay';
   if (local.type === 'relay') {
     const over = (local.relayProtocol || local.protocol).toUpperCase();
-    const rest = both ? `${name} uses a relay, too.` : `From there it goes straight to ${name}.`;
+    const rest = both ? `${name} uses a relay too.` : `From there it goes straight to ${name}.`;
     return `Your video goes through this server’s relay over ${over}. ${rest}`;
   }
   const protocol = local.protocol.toUpperCase();
   if (remote.type === 'relay') {
-    return `Your video goes over ${protocol} to a relay that ${name} uses. You need none yourself.`;
+    return `Your video goes over ${protocol} to a relay that ${name} uses. You do not need a relay yourself.`;
   }
   if (local.type === 'host' && remote.type === 'host') {
     return `Your video goes straight to ${name} over ${protocol}, within one network or between public addresses. No relay is used.`;
@@ -27,36 +27,36 @@ export function pathWords({ local, remote }, name) {
 }
 
 /**
- * The places on the way, each with how it is reached from the one before.
- * @param {Sample} sample
+ * Lists the places on the route. Each has the transport by which it is reached from the one before.
+ * @param {Stats} stats
  * @param {string} name the other side
- * @returns {{place: string, relay: boolean, way: string}[]}
+ * @returns {{place: string, relay: boolean, transport: string}[]}
  */
 export function hops({ local, remote }, name) {
   if (!local || !remote) return [];
-  const places = [{ place: 'You', relay: false, way: '' }];
-  let way = local.protocol.toUpperCase();
+  const places = [{ place: 'You', relay: false, transport: '' }];
+  let transport = local.protocol.toUpperCase();
   if (local.type === 'relay') {
-    places.push({ place: 'Relay', relay: true, way: (local.relayProtocol || local.protocol).toUpperCase() });
+    places.push({ place: 'Relay', relay: true, transport: (local.relayProtocol || local.protocol).toUpperCase() });
   }
   if (remote.type === 'relay') {
-    places.push({ place: `${name}’s relay`, relay: true, way });
-    way = ''; // only they know how they reach it
+    places.push({ place: `${name}’s relay`, relay: true, transport });
+    transport = ''; // only the other side knows how it reaches its relay
   }
-  places.push({ place: name, relay: false, way: way || '…' });
+  places.push({ place: name, relay: false, transport: transport || '…' });
   return places;
 }
 
 /** @type {Record<string, string>} */
 const TYPE_WORDS = {
-  host: 'own address',
-  srflx: 'public address seen by STUN',
-  prflx: 'public address seen by the other side',
+  host: 'local address',
+  srflx: 'public address found by STUN',
+  prflx: 'public address found by the other side',
   relay: 'address on a relay',
 };
 
 /**
- * A candidate type with its meaning: "relay (address on a relay)".
+ * Explains a candidate type: "relay (address on a relay)".
  * @param {string} type
  * @returns {string}
  */
@@ -65,7 +65,7 @@ export function typeWords(type) {
 }
 
 /**
- * An address and port; brackets around IPv6.
+ * Formats an address and a port, with brackets around IPv6.
  * @param {{address: string, port: number}} end
  * @returns {string}
  */

@@ -1,4 +1,4 @@
-/** Being signed in, with the name one had before a reload. No DOM. */
+/** The user's sign-in, which survives a reload. No DOM. */
 
 import { signInWords } from './words.js';
 
@@ -7,16 +7,16 @@ import { signInWords } from './words.js';
 /**
  * @typedef {object} PresenceHooks
  * @property {(options: {name: string, replace: string}) => Promise<Client>} connect
- * @property {(client: Client) => void} welcome a new client
- * @property {() => void} change the state or the problem changed
- * @property {boolean} hasKey
+ * @property {(client: Client) => void} onClient there is a new client
+ * @property {() => void} onChange the state or the problem changed
+ * @property {boolean} hasKey whether the page's URL has a key
  */
 
 export class Presence {
   /** @type {'out' | 'joining' | 'in' | 'lost'} */
   state = 'out';
   name = '';
-  /** Why we are not signed in, in words; empty when there is nothing to say. */
+  /** Why the user is not signed in, as a text to show; empty if there is nothing to show. */
   problem = '';
   /** @type {Client | null} */
   client = null;
@@ -34,17 +34,17 @@ export class Presence {
   async signIn(name, replace = '') {
     if (this.state !== 'out') return;
     this.name = name;
-    this.#become('joining');
+    this.#setState('joining');
     try {
       const client = await this.#hooks.connect({ name, replace });
       this.client = client;
       this.name = client.name;
-      client.on('state', () => this.client === client && this.#follow(client));
-      client.on('close', () => this.client === client && this.#follow(client));
-      this.#hooks.welcome(client);
-      this.#follow(client);
+      client.on('state', () => this.client === client && this.#onClientState(client));
+      client.on('close', () => this.client === client && this.#onClientState(client));
+      this.#hooks.onClient(client);
+      this.#onClientState(client);
     } catch (failure) {
-      this.#become('out', signInWords(/** @type {any} */ (failure), this.#hooks.hasKey));
+      this.#setState('out', signInWords(/** @type {any} */ (failure), this.#hooks.hasKey));
     }
   }
 
@@ -56,49 +56,49 @@ export class Presence {
     const { client } = this;
     this.client = null;
     client?.close();
-    this.#become('out');
+    this.#setState('out');
   }
 
   /** @param {Client} client */
-  #follow({ state, problem }) {
-    if (state === 'connected') return this.#become('in');
+  #onClientState({ state, problem }) {
+    if (state === 'connected') return this.#setState('in');
     const words = problem && problem.code !== 'lost' ? signInWords(problem, this.#hooks.hasKey) : '';
     if (state === 'closed') this.client = null;
-    this.#become(state === 'closed' ? 'out' : 'lost', words);
+    this.#setState(state === 'closed' ? 'out' : 'lost', words);
   }
 
   /**
    * @param {Presence['state']} state
    * @param {string} [problem]
    */
-  #become(state, problem = '') {
+  #setState(state, problem = '') {
     this.state = state;
     this.problem = problem;
-    this.#hooks.change();
+    this.#hooks.onChange();
   }
 }
 
 const KEY = 'icebox-session';
 
 /**
- * Keeps what a reload needs, only while the page can't be seen: a tab that is duplicated must not take the first
- * one's name.
- * @param {{name: string, secret: string} | null} session null forgets it
+ * Saves the session for a reload. It is there only while the page is hidden, because a duplicated tab gets a copy of the storage,
+ * and must not take over the name of the first one.
+ * @param {{name: string, secret: string} | null} session null removes it
  */
-export function keep(session) {
+export function saveSession(session) {
   try {
     if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
     else sessionStorage.removeItem(KEY);
   } catch {
-    // A browser may forbid it; one signs in by hand then.
+    // The browser may forbid storage. The user then has to sign in again after a reload.
   }
 }
 
-/** @returns {{name: string, secret: string} | null} what was kept, once */
-export function kept() {
+/** Returns the saved session and removes it. @returns {{name: string, secret: string} | null} */
+export function popSession() {
   try {
     const session = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
-    keep(null);
+    saveSession(null);
     return session;
   } catch {
     return null;

@@ -1,4 +1,4 @@
-/** A quiet ring tone, made on the spot: no file to load. */
+/** A quiet ring tone. It is synthesized, so no file has to be loaded. */
 
 export class Ring {
   /** @type {AudioContext | null} */
@@ -20,7 +20,7 @@ export class Ring {
   }
 
   /**
-   * Two short notes. A browser that wants a click first stays silent.
+   * Plays two short notes. If the browser requires a click first, there is no sound.
    * @param {AudioContext} audio
    */
   #tone(audio) {

@@ -1,4 +1,4 @@
-/** The others' videos, one tile for each. */
+/** Shows the videos of the other parties, one tile for each. */
 
 import { byId, element, setText } from '../basics/dom.js';
 import { qualityWords } from './words.js';
@@ -53,13 +53,13 @@ export class Tiles {
    * @param {Tile} tile
    */
   #refresh(party, { root, video, picture, name, muted }) {
-    const who = party.name || 'Guest';
+    const shownName = party.name || 'Guest';
     if (video.srcObject !== party.stream) video.srcObject = party.stream;
-    video.setAttribute('aria-label', party.shows.sharing ? `The screen of ${who}` : `Video from ${who}`);
+    video.setAttribute('aria-label', party.shows.sharing ? `The screen of ${shownName}` : `Video from ${shownName}`);
     video.hidden = !party.shows.camera;
     root.dataset.sharing = String(party.shows.sharing);
-    setText(picture, initial(who));
-    setText(name, who);
+    setText(picture, initial(shownName));
+    setText(name, shownName);
     muted.hidden = party.shows.microphone;
     if (!party.connected) setText(this.#tiles.get(party)?.quality ?? name, party.met ? 'Reconnecting…' : 'Connecting…');
   }
@@ -67,7 +67,7 @@ export class Tiles {
 
 /**
  * @param {string | undefined} name
- * @returns {string} its first character, whole even outside the basic plane
+ * @returns {string} its first character, by code points, so that an emoji is not cut in half
  */
 export function initial(name = '') {
   return Array.from(name)[0] ?? '';

@@ -1,4 +1,4 @@
-/** Shows presence and calls in the page. It decides nothing. */
+/** Shows the sign-in and the calls on the page. It makes no decisions. */
 
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
 import { duration, listed } from '../basics/format.js';
@@ -13,15 +13,15 @@ const localVideo = byKind('local-video', HTMLVideoElement);
 const incoming = byKind('incoming', HTMLDialogElement);
 const title = document.title;
 
-/** @type {number | null} When the current call connected. */
-let since = null;
+/** When the current call connected. @type {number | null} */
+let connectedAt = null;
 
 /** @param {boolean} invited whether the page was opened by a link to a call */
 export function showInvitation(invited) {
   setText(byId('sign-in-title'), invited ? 'You are invited to a call' : 'Video calls on your own server');
   setText(byId('sign-in-lead'), invited
-    ? 'Tell the others who you are, or leave the name empty to join as a guest.'
-    : 'Pick a name. Others who are signed in here can call you by it.');
+    ? 'Enter a name for the others to see, or leave it empty to join as a guest.'
+    : 'Choose a name. Other people who are signed in here can call you by it.');
   main.dataset.invited = String(invited);
   byId('join-box').hidden = !invited;
 }
@@ -48,7 +48,7 @@ export function showPresence(presence) {
 
 /** @param {Presence} presence */
 function presenceWords({ state, name, problem }) {
-  if (state === 'lost') return problem || 'The connection to the server was lost. Trying again…';
+  if (state === 'lost') return problem || 'The connection to the server was lost. Reconnecting…';
   return name ? `Signed in as ${name}` : 'Signed in as a guest';
 }
 
@@ -68,13 +68,13 @@ export function showCall(calls) {
   const words = stateWords(calls);
   setText(byId('call-state'), onStage ? words : '');
   byId('share').hidden = name !== '' || state !== 'waiting';
-  // Not the link that the server made: this page's address has the key that whoever opens it needs as well.
+  // The server's own link is not used, because the people invited also need the key, which only this page's URL has.
   byKind('link', HTMLInputElement).value = name === '' && call ? `${beside('', location.href).href}#call=${call.id}` : '';
   const cancels = state === 'ringing' || state === 'preparing';
   setText(byId('hang-up-words'), cancels ? 'Cancel' : name ? 'Hang up' : 'Leave');
   setMessage(byId('notice'), calls.notice);
   showIncoming(calls);
-  countFrom(state);
+  updateDuration(state);
   document.title = words ? `${words} – icebox` : title;
   if (before !== state) moveFocus(onStage, before === 'idle' || before === 'incoming');
 }
@@ -106,8 +106,8 @@ function moveFocus(onStage, cameFromLobby) {
 }
 
 /**
- * The dialog itself gets the focus, not a button: a key pressed by chance must
- * not open the camera.
+ * Shows or closes the dialog for an incoming call. The dialog gets the focus, not one of its buttons, so that a key that the user
+ * happens to press does not open the camera.
  * @param {Calls} calls
  */
 function showIncoming({ state, name }) {
@@ -128,30 +128,30 @@ function showIncoming({ state, name }) {
  * @returns {string}
  */
 function stateWords({ state, name, call }) {
-  const others = call?.parties.map((party) => party.name || 'a guest') ?? [];
-  const who = name || (others.length > 3 ? `${others.length} people` : listed(others)) || 'the others';
+  const names = call?.parties.map((party) => party.name || 'a guest') ?? [];
+  const others = name || (names.length > 3 ? `${names.length} people` : listed(names)) || 'the others';
   switch (state) {
     case 'preparing': return 'Opening camera and microphone…';
-    case 'ringing': return `Ringing ${who}…`;
+    case 'ringing': return `Ringing ${others}…`;
     case 'waiting': return 'Waiting for others to join…';
     case 'incoming': return `${name || 'A guest'} is calling`;
-    case 'connecting': return `Connecting to ${who}…`;
-    case 'in-call': return `In call with ${who}`;
-    case 'interrupted': return `The connection to ${who} is interrupted. Waiting for it to come back…`;
+    case 'connecting': return `Connecting to ${others}…`;
+    case 'in-call': return `In call with ${others}`;
+    case 'interrupted': return `The connection to ${others} is interrupted. Waiting for it to come back…`;
     default: return '';
   }
 }
 
 /** @param {Calls['state']} state */
-function countFrom(state) {
+function updateDuration(state) {
   const connected = state === 'in-call' || state === 'interrupted';
-  if (!connected) since = null;
-  else since ??= performance.now();
+  if (!connected) connectedAt = null;
+  else connectedAt ??= performance.now();
   byId('call-duration').hidden = !connected;
   showDuration();
 }
 
-/** Shows how long the call has lasted; to be called about once a second. */
+/** Shows how long the call has lasted. Called once a second. */
 export function showDuration() {
-  if (since !== null) setText(byId('call-duration'), duration((performance.now() - since) / 1000));
+  if (connectedAt !== null) setText(byId('call-duration'), duration((performance.now() - connectedAt) / 1000));
 }

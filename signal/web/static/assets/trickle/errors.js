@@ -1,28 +1,28 @@
-/** What an icecandidateerror's code means, and what to do about it. No DOM. */
+/** Explains the codes of icecandidateerror events, and what to do about them. No DOM. */
 
 /** @type {Record<number, string>} The codes of RFC 8489, RFC 8656 and WebRTC (701). */
 const WORDS = {
-  300: 'The server sends you to another one (300).',
-  400: 'The server does not understand the request (400). Is it a TURN server?',
-  401: 'Wrong username or password (401). A time-limited one may have run out.',
-  403: 'The server forbids this (403).',
-  420: 'The server lacks a feature that the browser asks for (420).',
-  437: 'The server confuses this with an earlier session (437). Try again.',
-  438: 'The server wants a newer nonce (438). Try again.',
-  440: 'The server has no relay address of this kind, IPv4 or IPv6 (440).',
-  441: 'This session belongs to another username (441).',
+  300: 'The server redirects to another server (300). Test that one instead.',
+  400: 'The server could not read the request (400). Check that it is a TURN server.',
+  401: 'Wrong username or password (401). Time-limited credentials may have expired.',
+  403: 'The server forbids this request (403).',
+  420: 'The server does not support a feature that the browser requires (420).',
+  437: 'The server still has an earlier session from this address (437). Try again.',
+  438: 'The server’s nonce has expired (438). Try again.',
+  440: 'The server has no relay address of the requested family, IPv4 or IPv6 (440).',
+  441: 'The session was created with another username (441).',
   442: 'The server does not relay over this protocol (442).',
-  443: 'IPv4 and IPv6 do not mix in this session (443).',
-  446: 'There is such a connection already (446).',
+  443: 'The session is for IPv4, and the other side has IPv6, or the reverse (443).',
+  446: 'The relay already has a connection to the other side (446).',
   447: 'The relay could not connect to the other side (447).',
-  486: 'Too many sessions for this user or address (486). Close some, or raise the limit.',
-  500: 'The server failed (500). Its log says why.',
+  486: 'There are too many sessions for this user or address (486). Close some, or raise the limit.',
+  500: 'The server had an internal error (500). Its log has the reason.',
   508: 'The server has no free relay address or port (508).',
 };
 
 /**
  * @param {number} code
- * @param {string} text the browser's own words
+ * @param {string} text the browser's message
  * @param {string} url the server's URI
  * @returns {string}
  */
@@ -32,30 +32,30 @@ export function errorWords(code, text, url) {
 }
 
 /**
- * 701 is the browser's, for everything that ends without an answer.
+ * Explains code 701. Browsers use it for everything that ends without a response from the server.
  * @param {string} text
  * @param {string} url
  * @returns {string}
  */
 function unreachableWords(text, url) {
   if (/lookup|resolv|hostname|\bdns\b/i.test(text)) {
-    return 'The server’s name was not found (701). Is it spelt right, and does it have an address of this kind?';
+    return 'The server’s name was not found (701). Check its spelling and its DNS records.';
   }
   if (/address.*incompatible|family/i.test(text)) {
-    return 'The server has no address of this kind, IPv4 or IPv6 (701). This matters only if no other one works.';
+    return 'The server has no address of this family, IPv4 or IPv6 (701). Ignore this if another attempt works.';
   }
   if (/^turns:/i.test(url)) {
-    return 'The server can’t be reached (701). Is the port open, and is the certificate valid for this name?';
+    return 'The server can’t be reached (701). Check that the port is open and that the certificate is valid for this name.';
   }
-  return 'The server can’t be reached (701). Is it running, and does a firewall let this port through?';
+  return 'The server can’t be reached (701). Check that it is running and that no firewall blocks this port.';
 }
 
 /**
- * Of several errors the one that says most: an answer says more than none.
+ * Returns the most informative of several errors: one with which the server responded, if there is one.
  * @template {{code: number}} T
  * @param {T[]} errors
  * @returns {T | undefined}
  */
-export function mostTelling(errors) {
+export function mostInformative(errors) {
   return errors.find(({ code }) => code !== 701) ?? errors[0];
 }

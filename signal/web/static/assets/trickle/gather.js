@@ -1,4 +1,4 @@
-/** One gathering of candidates, with a connection that connects to nobody. */
+/** Gathers candidates once, with an RTCPeerConnection that never connects. */
 
 import { transportOf } from './uri.js';
 
@@ -6,9 +6,9 @@ import { transportOf } from './uri.js';
  * @typedef {object} CandidateRow
  * @property {number} time milliseconds since the start
  * @property {string} type
- * @property {string} protocol of the candidate: udp or tcp
- * @property {string} relayProtocol of the way to the relay: UDP, TCP, TLS; empty for other types
- * @property {string} url the server it came from; empty when the browser does not say
+ * @property {string} protocol udp or tcp
+ * @property {string} relayProtocol between the browser and the relay: UDP, TCP or TLS; empty for other types
+ * @property {string} url the server that gave the candidate; empty if the browser does not say
  * @property {string} foundation
  * @property {string} address
  * @property {number} port
@@ -19,29 +19,28 @@ import { transportOf } from './uri.js';
  * @typedef {object} ErrorRow
  * @property {number} time milliseconds since the start
  * @property {number} code
- * @property {string} text the browser's own words
+ * @property {string} text the browser's message
  * @property {string} url
- * @property {string} from the local address, as far as the browser shows it
+ * @property {string} from the local address; empty if the browser hides it
  */
 
-/** A browser waits most of a minute for a server that never answers. We don't. */
+/** A browser waits for up to a minute for a server that does not respond. This page stops earlier. */
 export const LIMIT_MS = 20_000;
 
 export class Gathering {
   #connection;
   #hooks;
-  #began = 0;
+  #startedAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
-   * @param {RTCConfiguration} configuration the constructor throws on what is
-   *   wrong with it
+   * @param {RTCConfiguration} configuration if it is not valid, the constructor throws
    * @param {object} hooks
    * @param {(row: CandidateRow) => void} hooks.candidate
    * @param {(row: ErrorRow) => void} hooks.error
-   * @param {(end: {time: number, complete: boolean}) => void} hooks.done called
-   *   once; complete is false when some server has not answered yet
+   * @param {(end: {time: number, complete: boolean}) => void} hooks.done called once; complete is false if some server has not
+   *   responded yet
    */
   constructor(configuration, hooks) {
     this.#connection = new RTCPeerConnection(configuration);
@@ -53,25 +52,25 @@ export class Gathering {
       hooks.error(errorRow(/** @type {RTCPeerConnectionIceErrorEvent} */ (event), this.#elapsed()));
     };
     this.#connection.onicegatheringstatechange = () => {
-      if (this.#connection.iceGatheringState === 'complete') this.#end(true);
+      if (this.#connection.iceGatheringState === 'complete') this.#finish(true);
     };
   }
 
   async start() {
     this.#connection.addTransceiver('audio', { direction: 'recvonly' });
     const offer = await this.#connection.createOffer();
-    this.#began = performance.now();
+    this.#startedAt = performance.now();
     this.#timer = setTimeout(() => this.stop(), LIMIT_MS);
     await this.#connection.setLocalDescription(offer);
   }
 
-  /** Ends the gathering with what has come so far. */
+  /** Stops waiting for servers that have not responded. */
   stop() {
-    this.#end(false);
+    this.#finish(false);
   }
 
   /** @param {boolean} complete */
-  #end(complete) {
+  #finish(complete) {
     if (this.#connection.signalingState === 'closed') return;
     clearTimeout(this.#timer);
     const time = this.#elapsed();
@@ -80,7 +79,7 @@ export class Gathering {
   }
 
   #elapsed() {
-    return performance.now() - this.#began;
+    return performance.now() - this.#startedAt;
   }
 }
 
@@ -90,7 +89,7 @@ export class Gathering {
  * @returns {CandidateRow}
  */
 export function candidateRow(candidate, time) {
-  // Newer than the compiler's list of what a candidate has.
+  // These two are newer than TypeScript's declarations.
   const { url, relayProtocol } = /** @type {{url?: string, relayProtocol?: string}} */ (candidate);
   const type = candidate.type ?? '';
   return {

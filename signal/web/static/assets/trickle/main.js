@@ -1,4 +1,4 @@
-/** The trickle-ICE page: joins its parts. What they do is in their own modules. */
+/** The trickle-ICE page. This module connects the others, which do the work. */
 
 import { byId, byKind, setMessage, setText } from '../basics/dom.js';
 import { fetchIceServers } from '../basics/server.js';
@@ -17,13 +17,13 @@ const fields = {
   username: byKind('username', HTMLInputElement),
   credential: byKind('credential', HTMLInputElement),
 };
-const own = byKind('own', HTMLButtonElement);
-const gather = byKind('gather', HTMLButtonElement);
+const useOwn = byKind('own', HTMLButtonElement);
+const gatherButton = byKind('gather', HTMLButtonElement);
 const pool = byKind('pool', HTMLInputElement);
 
 /** @type {Server[]} */
 let servers = [];
-/** The place in the list of the server in the form, or null when it is a new one. @type {number | null} */
+/** The index of the server that is in the form, or null if the form is for a new one. @type {number | null} */
 let editing = null;
 /** @type {Gathering | null} */
 let gathering = null;
@@ -46,9 +46,9 @@ function edit(at) {
 function remove(at) {
   if (editing !== null) clearForm();
   setServers(servers.filter((_, index) => index !== at));
-  const left = byId('servers').querySelectorAll('li');
-  const next = left[Math.min(at, left.length - 1)]?.querySelectorAll('button')[1];
-  (next ?? fields.uri).focus(); // what had the focus is gone
+  const rows = byId('servers').querySelectorAll('li');
+  const next = rows[Math.min(at, rows.length - 1)]?.querySelectorAll('button')[1];
+  (next ?? fields.uri).focus(); // the button that had the focus was removed
 }
 
 function clearForm() {
@@ -88,28 +88,28 @@ byId('cancel-edit').addEventListener('click', () => {
   fields.uri.focus();
 });
 
-own.addEventListener('click', async () => {
-  own.disabled = true;
+useOwn.addEventListener('click', async () => {
+  useOwn.disabled = true;
   setMessage(byId('own-problem'), '');
   try {
     const { iceServers } = await fetchIceServers(location.href);
     if (editing !== null) clearForm();
     setServers(merge(servers, split(iceServers)));
-    if (iceServers.length === 0) setMessage(byId('own-problem'), 'The server offers no STUN or TURN.');
+    if (iceServers.length === 0) setMessage(byId('own-problem'), 'This server offers no STUN or TURN server.');
   } catch (failure) {
     setMessage(byId('own-problem'), failure instanceof Error ? failure.message : String(failure));
   } finally {
-    own.disabled = false;
-    own.focus();
+    useOwn.disabled = false;
+    useOwn.focus();
   }
 });
 
-gather.addEventListener('click', async () => {
+gatherButton.addEventListener('click', async () => {
   if (gathering) return;
   setMessage(byId('gather-problem'), '');
   const size = Number(pool.value);
   if (!Number.isInteger(size) || size < 0 || size > 10) {
-    setMessage(byId('gather-problem'), 'The pool size is a whole number from 0 to 10.');
+    setMessage(byId('gather-problem'), 'Enter a whole number from 0 to 10 for the pool size.');
     return pool.focus();
   }
   setRunning(true);
@@ -117,8 +117,8 @@ gather.addEventListener('click', async () => {
   try {
     await run(size);
   } catch (failure) {
-    const words = failure instanceof Error ? failure.message : String(failure);
-    setMessage(byId('gather-problem'), `The browser refuses these servers: ${words}`);
+    const message = failure instanceof Error ? failure.message : String(failure);
+    setMessage(byId('gather-problem'), `The browser does not accept these servers: ${message}`);
   } finally {
     release();
     gathering = null;
@@ -129,7 +129,7 @@ gather.addEventListener('click', async () => {
 byId('stop').addEventListener('click', () => gathering?.stop());
 
 /**
- * One gathering, from start to end.
+ * Gathers once, from start to end.
  * @param {number} poolSize
  * @returns {Promise<void>} rejects when the browser refuses the configuration
  */
@@ -166,9 +166,9 @@ async function run(poolSize) {
 }
 
 /**
- * A browser shows own addresses only to a page that may use a microphone or
- * camera, and while it does.
- * @returns {Promise<() => void>} gives the microphone back
+ * Opens the microphone if the user has asked for it. Browsers show local addresses only to a page that uses a microphone or a
+ * camera.
+ * @returns {Promise<() => void>} closes the microphone
  */
 async function showLocalAddresses() {
   if (!byKind('show-local', HTMLInputElement).checked) return () => {};
@@ -176,7 +176,7 @@ async function showLocalAddresses() {
     const media = await openMedia({ audio: true, video: false });
     return () => media.close();
   } catch (failure) {
-    setMessage(byId('gather-problem'), `${/** @type {Error} */ (failure).message} Gathering goes on without.`);
+    setMessage(byId('gather-problem'), `${/** @type {Error} */ (failure).message} The test continues without it.`);
     return () => {};
   }
 }
@@ -184,10 +184,10 @@ async function showLocalAddresses() {
 /** @param {boolean} running */
 function setRunning(running) {
   main.dataset.gathering = running ? 'running' : 'done';
-  gather.setAttribute('aria-disabled', String(running));
-  setText(gather, running ? 'Gathering…' : 'Gather candidates');
+  gatherButton.setAttribute('aria-disabled', String(running));
+  setText(gatherButton, running ? 'Gathering…' : 'Gather candidates');
   byId('stop').hidden = !running;
 }
 
 setServers([]);
-main.inert = false; // no click or key before this was for us
+main.inert = false; // the HTML sets it, because before this line nothing handles clicks and keys

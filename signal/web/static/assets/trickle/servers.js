@@ -1,4 +1,4 @@
-/** The list of servers to ask. No DOM. */
+/** The list of servers to test. No DOM. */
 
 import { isTurn, sameUri } from './uri.js';
 
@@ -10,8 +10,7 @@ import { isTurn, sameUri } from './uri.js';
  */
 
 /**
- * One Server for each URI of a list of ICE servers, so that each can be edited,
- * removed and judged by itself.
+ * Converts ICE servers to one Server for each URI, so that each URI can be edited, removed and tested separately.
  * @param {RTCIceServer[]} iceServers
  * @returns {Server[]}
  */
@@ -21,7 +20,7 @@ export function split(iceServers) {
 }
 
 /**
- * The servers as RTCPeerConnection takes them.
+ * Converts servers to the form that RTCPeerConnection takes.
  * @param {Server[]} servers
  * @returns {RTCIceServer[]}
  */
@@ -31,8 +30,8 @@ export function join(servers) {
 }
 
 /**
- * Adds servers to a list. One that is there already is replaced in its place:
- * asked twice with two passwords, a browser would never be done.
+ * Adds servers to a list. One that the list has already is replaced, because a browser that asks the same server with two
+ * passwords does not finish gathering.
  * @param {Server[]} list
  * @param {Server[]} added
  * @returns {Server[]}
@@ -48,7 +47,7 @@ export function merge(list, added) {
 }
 
 /**
- * Changes one server of a list; another one that is the same then goes.
+ * Replaces one server of a list. If another entry is the same as the new one, it is removed.
  * @param {Server[]} list
  * @param {number} at
  * @param {Server} server

@@ -1,4 +1,4 @@
-/** STUN and TURN URIs (RFC 7064, RFC 7065), and what is wrong with one. No DOM. */
+/** Parses STUN and TURN URIs (RFC 7064, RFC 7065), and explains errors in them. No DOM. */
 
 /**
  * @typedef {object} ServerUri
@@ -8,16 +8,15 @@
  * @property {'udp' | 'tcp'} transport
  */
 
-const FORM = /^(stuns?|turns?):(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?$/i;
+const SYNTAX = /^(stuns?|turns?):(\[[0-9a-f:.]+\]|[^[\]:/?#@\s]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?$/i;
 
 /**
- * Reads a URI. The defaults for port and transport are filled in, so that a
- * browser's way to write the same URI reads the same.
+ * Parses a URI. It fills in the default port and transport, so that two spellings of the same URI give the same result.
  * @param {string} text
  * @returns {ServerUri | null}
  */
 export function parseUri(text) {
-  const match = FORM.exec(text.trim());
+  const match = SYNTAX.exec(text.trim());
   if (!match) return null;
   const scheme = /** @type {ServerUri['scheme']} */ (match[1].toLowerCase());
   const secure = scheme.endsWith('s');
@@ -29,7 +28,7 @@ export function parseUri(text) {
 }
 
 /**
- * Whether two texts name the same server over the same transport.
+ * Reports whether two texts name the same server over the same transport.
  * @param {string} one
  * @param {string} other
  */
@@ -48,7 +47,7 @@ export function isTurn(text) {
 /**
  * How a client reaches the server: "UDP", "TCP", "TLS" or "DTLS".
  * @param {string} text
- * @returns {string} empty when it is no such URI
+ * @returns {string} empty if the text is not a valid URI
  */
 export function transportOf(text) {
   const uri = parseUri(text);
@@ -58,8 +57,7 @@ export function transportOf(text) {
 }
 
 /**
- * What is wrong with a server as typed in, and with which field; null when
- * nothing is.
+ * Checks a server that the user has typed in, and returns the first wrong field with an explanation, or null.
  * @param {{uri: string, username: string, credential: string}} server
  * @returns {{field: 'uri' | 'username' | 'credential', words: string} | null}
  */
@@ -67,8 +65,8 @@ export function serverProblem({ uri, username, credential }) {
   const words = uriProblem(uri.trim());
   if (words) return { field: 'uri', words };
   if (!isTurn(uri)) return null;
-  if (!username) return { field: 'username', words: 'A TURN server wants a username and a password.' };
-  if (!credential) return { field: 'credential', words: 'A TURN server wants a password.' };
+  if (!username) return { field: 'username', words: 'Enter the username and the password of the TURN server.' };
+  if (!credential) return { field: 'credential', words: 'Enter the password of the TURN server.' };
   return null;
 }
 
@@ -81,8 +79,8 @@ function uriProblem(text) {
   if (parseUri(text)) return '';
   if (!/^(stun|turn)s?:/i.test(text)) return 'A URI begins with stun:, stuns:, turn: or turns:.';
   if (text.includes('//')) return 'No slashes: write turn:example.org, not turn://example.org.';
-  if (/^stuns?:.*\?/i.test(text)) return 'A stun: URI has nothing after the port: leave “?…” out.';
+  if (/^stuns?:.*\?/i.test(text)) return 'A stun: URI has nothing after the port. Remove “?…”.';
   if (/\?(?!transport=(udp|tcp)$)/i.test(text)) return 'After “?” only transport=udp or transport=tcp can follow.';
   if (/:[0-9a-f]*:[0-9a-f:]*$/i.test(text) && !text.includes('[')) return 'Put an IPv6 address in brackets: turn:[2001:db8::1]:3478.';
-  return 'This is no such URI. Example: turn:example.org:3478?transport=tcp.';
+  return 'This is not a valid URI. Example: turn:example.org:3478?transport=tcp.';
 }

@@ -1,7 +1,7 @@
-/** What a gathering's outcome means, in words. No DOM. */
+/** Explains the outcome of a test in words. No DOM. */
 
 import { counted, listed } from '../basics/format.js';
-import { errorWords, mostTelling } from './errors.js';
+import { errorWords, mostInformative } from './errors.js';
 import { isTurn, sameUri, transportOf } from './uri.js';
 
 /** @typedef {import('./gather.js').CandidateRow} CandidateRow */
@@ -9,24 +9,24 @@ import { isTurn, sameUri, transportOf } from './uri.js';
 
 /**
  * @typedef {object} Outcome
- * @property {string[]} uris the servers asked
+ * @property {string[]} uris the servers that were tested
  * @property {CandidateRow[]} candidates
  * @property {ErrorRow[]} errors
- * @property {number} time milliseconds it took
- * @property {boolean} complete false when some server had not answered yet
- * @property {boolean} relayOnly
+ * @property {number} time how long the test took, in milliseconds
+ * @property {boolean} complete false if some server had not responded yet
+ * @property {boolean} relayOnly whether the browser gathered relay candidates only
  */
 
 /**
  * One finding.
  * @typedef {object} Finding
  * @property {'good' | 'bad' | 'unsure'} kind
- * @property {string} uri empty when it is about no server
+ * @property {string} uri empty if it is not about one server
  * @property {string} words
  */
 
 /**
- * The whole in one line: "3 candidates in 0.4 s; a relay over UDP and TCP works".
+ * Sums the outcome up in one line: "3 candidates in 0.4 s; a relay over UDP and TCP works."
  * @param {Outcome} outcome
  * @returns {string}
  */
@@ -47,13 +47,13 @@ function relayProtocols(candidates) {
 }
 
 /**
- * What each server did, then what it means for calls.
+ * Lists the result of each server, and then what they mean for calls.
  * @param {Outcome} outcome
  * @returns {Finding[]}
  */
 export function findings(outcome) {
   const each = outcome.uris.map((uri) => (isTurn(uri) ? turnFinding(uri, outcome) : stunFinding(uri, outcome)));
-  return [...each, ...general(outcome)];
+  return [...each, ...generalFindings(outcome)];
 }
 
 /**
@@ -68,10 +68,10 @@ function turnFinding(uri, outcome) {
     return { kind: 'good', uri, words };
   }
   if (outcome.candidates.some(({ type, url }) => type === 'relay' && !url)) {
-    return { kind: 'unsure', uri, words: 'This browser does not say which server a candidate comes from. Test one at a time.' };
+    return { kind: 'unsure', uri, words: 'This browser does not show which server a candidate comes from. Test one server at a time.' };
   }
-  return failure(uri, outcome) ??
-    { kind: 'unsure', uri, words: 'No candidate came from it, and no error. Perhaps the browser did not ask it: browsers refuse some ports, and DTLS.' };
+  return failureFinding(uri, outcome) ??
+    { kind: 'unsure', uri, words: 'No candidate came from this server, and no error. Browsers block some ports and do not support DTLS.' };
 }
 
 /**
@@ -81,19 +81,19 @@ function turnFinding(uri, outcome) {
  */
 function stunFinding(uri, outcome) {
   if (outcome.relayOnly) {
-    return { kind: 'unsure', uri, words: 'Not asked: with “relay only” a browser uses no STUN server.' };
+    return { kind: 'unsure', uri, words: 'Not tested: with “Relay only” a browser uses no STUN server.' };
   }
   const seen = outcome.candidates.filter(({ type }) => type === 'srflx');
-  const own = seen.find(({ url }) => sameUri(url, uri));
-  if (own) return { kind: 'good', uri, words: `STUN works: your public address is ${own.address}.` };
-  const error = mostTelling(outcome.errors.filter(({ url }) => sameUri(url, uri)));
+  const candidate = seen.find(({ url }) => sameUri(url, uri));
+  if (candidate) return { kind: 'good', uri, words: `STUN works: your public address is ${candidate.address}.` };
+  const error = mostInformative(outcome.errors.filter(({ url }) => sameUri(url, uri)));
   if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
   if (!outcome.complete) {
-    return { kind: 'unsure', uri, words: 'No answer of its own was seen. The test ended before all had answered.' };
+    return { kind: 'unsure', uri, words: 'This server had not responded when the test ended.' };
   }
   const words = seen.length > 0
-    ? 'No candidate of its own: another server showed the same public address.'
-    : 'No error, and no other address than your own: there is no address translation between you and the server.';
+    ? 'No error, and no new candidate: another server has shown the same public address.'
+    : 'No error, and no new candidate: there is no address translation between you and this server.';
   return { kind: 'unsure', uri, words };
 }
 
@@ -102,24 +102,24 @@ function stunFinding(uri, outcome) {
  * @param {Outcome} outcome
  * @returns {Finding | null}
  */
-function failure(uri, { errors, complete }) {
-  const error = mostTelling(errors.filter(({ url }) => concerns(url, uri)));
+function failureFinding(uri, { errors, complete }) {
+  const error = mostInformative(errors.filter(({ url }) => isAbout(url, uri)));
   if (error) return { kind: 'bad', uri, words: errorWords(error.code, error.text, uri) };
   if (complete) return null;
   return {
     kind: 'bad',
     uri,
-    words: 'It has not answered. Is it running, and does a firewall let this port through?',
+    words: 'This server has not responded. Check that it is running and that no firewall blocks this port.',
   };
 }
 
 /**
- * Whether an error's URL is that of a server. A browser asks a TURN server over
- * UDP by STUN, too, and reports that with a stun: URI.
+ * Reports whether an error's URL is that of a server. For a TURN server over UDP, a browser also sends a STUN request to it, and
+ * reports an error of that with a stun: URI.
  * @param {string} url
  * @param {string} uri
  */
-function concerns(url, uri) {
+function isAbout(url, uri) {
   return sameUri(url, uri) || (/^turn:/i.test(uri) && sameUri(url, uri.replace(/^turn:/i, 'stun:').replace(/\?transport=udp$/i, '')));
 }
 
@@ -127,22 +127,22 @@ function concerns(url, uri) {
  * @param {Outcome} outcome
  * @returns {Finding[]}
  */
-function general({ candidates, uris, relayOnly }) {
+function generalFindings({ candidates, uris, relayOnly }) {
   const has = (/** @type {string} */ type) => candidates.some((one) => one.type === type);
   /** @type {Finding[]} */
   const found = [];
   if (has('relay')) {
-    found.push({ kind: 'good', uri: '', words: 'Calls can go through the relay where no direct way exists.' });
+    found.push({ kind: 'good', uri: '', words: 'Calls can use the relay when there is no direct route.' });
   } else if (uris.some(isTurn)) {
     found.push({ kind: 'bad', uri: '', words: 'Without a relay, calls fail for people behind strict routers and firewalls.' });
   } else {
-    found.push({ kind: 'unsure', uri: '', words: 'No TURN server was asked, so nothing is known about a relay.' });
+    found.push({ kind: 'unsure', uri: '', words: 'No TURN server was tested. Add one to test a relay.' });
   }
   if (!relayOnly && candidates.length === 0) {
-    found.push({ kind: 'bad', uri: '', words: 'Not even an own address: the browser or an extension forbids WebRTC, or there is no network.' });
+    found.push({ kind: 'bad', uri: '', words: 'The browser found no address at all. It or an extension blocks WebRTC, or there is no network.' });
   }
   if (candidates.some(({ address }) => address.endsWith('.local'))) {
-    found.push({ kind: 'unsure', uri: '', words: 'Names that end in .local stand for own addresses that the browser hides.' });
+    found.push({ kind: 'unsure', uri: '', words: 'Names that end in .local stand for local addresses that the browser hides.' });
   }
   return found;
 }

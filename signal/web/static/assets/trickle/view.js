@@ -1,4 +1,4 @@
-/** Shows servers, candidates and findings in the page. It decides nothing. */
+/** Shows servers, candidates and findings on the page. It makes no decisions. */
 
 import { byId, element, setText } from '../basics/dom.js';
 import { errorWords } from './errors.js';
@@ -30,7 +30,7 @@ export function showServers(servers, actions) {
   }));
 }
 
-/** Empties what an earlier gathering left. */
+/** Removes the results of the test before. */
 export function clearRows() {
   for (const id of ['candidate-rows', 'error-rows', 'findings']) byId(id).replaceChildren();
   for (const id of ['found', 'failed', 'outcome']) byId(id).hidden = true;
@@ -86,12 +86,12 @@ export function showOutcome(summary, findings) {
   byId('outcome').scrollIntoView({ block: 'nearest' });
 }
 
-/** A word, not a colour alone, says how it went. @type {Record<Finding['kind'], string>} */
+/** The result as a word, for users who can't tell the colours apart. @type {Record<Finding['kind'], string>} */
 const MARKS = { good: 'Works', bad: 'Fails', unsure: 'Note' };
 
 /**
- * The three parts of a priority (RFC 8445, 5.1.2.1): of the type, local, and
- * 256 less the component.
+ * Splits a candidate's priority into its three parts (RFC 8445, section 5.1.2.1): type preference, local preference, and 256
+ * minus the component ID.
  * @param {number} priority
  * @returns {string}
  */
@@ -100,8 +100,8 @@ export function priorityWords(priority) {
 }
 
 /**
- * Roles are spelt out because a narrow window shows a row as a block, which
- * would cost it its role.
+ * Makes a row of a table. It sets the roles explicitly: a narrow window shows a row as a block, and with that display style
+ * browsers no longer treat it as a row.
  * @param {Record<string, string>} attributes
  * @param {[label: string, text: string, style: string][]} cells
  */
