@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,28 +13,11 @@ import (
 // so files that use a bubble may call it.
 func TestNoSleep(t *testing.T) {
 	const sleep, bubble = "time." + "Sleep(", `"testing/synctest"`
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") {
-			if err == nil {
-				err = filepath.SkipDir
-			}
-			return err
-		}
-		if !strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if strings.Contains(string(text), sleep) && !strings.Contains(string(text), bubble) {
+	walkSource(t, func(path, text string) {
+		if strings.HasSuffix(path, "_test.go") && strings.Contains(text, sleep) && !strings.Contains(text, bubble) {
 			t.Errorf("%s sleeps: wait for the condition, with a deadline, or use testing/synctest", path)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestReadmeIsShort keeps the README to what a newcomer reads in a few minutes. Details belong on the pages in deploy.

@@ -127,7 +127,7 @@ func pass(t *testing.T, c net.Conn, target string, config *tls.Config) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = io.Copy(d, c) // ends when either side closes; the client counts what is lost
+		_, _ = io.Copy(d, c) // ends when either side closes; the client counts the losses
 		d.Close()
 	}()
 	_, _ = io.Copy(c, d)
