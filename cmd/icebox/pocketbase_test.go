@@ -43,8 +43,8 @@ func (p *process) asPage(method, path, token, body string) (*http.Response, map[
 	return resp, o
 }
 
-// TestPocketBase: the tutorial's page signs in, gets a STUN server, and receives events. With one more request it gets a TURN server that
-// works. A reload removes users, and a shutdown ends streams.
+// TestPocketBase: the tutorial's page signs in, gets a STUN server, and receives events. With one more request it gets a TURN server
+// that works. A reload removes users, and a shutdown ends streams.
 func TestPocketBase(t *testing.T) {
 	h := newHome(t, withPocketBase("users: [{identity: al, password: open sesame}]"))
 	p := serve(t, h)

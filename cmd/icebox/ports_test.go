@@ -91,7 +91,8 @@ func fromProxy(t *testing.T, addr, header string, secure bool) net.Conn {
 	return c
 }
 
-// TestProxyProtocol: behind a proxy with the PROXY protocol, responses and the log have the client's address, over TCP, TLS and a shared port.
+// TestProxyProtocol: behind a proxy with the PROXY protocol, responses and the log have the client's address, over TCP, TLS and a
+// shared port.
 func TestProxyProtocol(t *testing.T) {
 	port := freePort(t)
 	h := newHome(t, fmt.Sprintf(`

@@ -111,7 +111,8 @@ func TestAccessByKey(t *testing.T) {
 	}
 }
 
-// TestKeySetThatHangs: if the server of the token keys does not respond, the daemon is ready without them, and logs the error when it knows.
+// TestKeySetThatHangs: if the server of the token keys does not respond, the daemon is ready without the keys. It logs the error
+// later.
 func TestKeySetThatHangs(t *testing.T) {
 	release := make(chan struct{})
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

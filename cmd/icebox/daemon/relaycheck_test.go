@@ -47,8 +47,8 @@ func TestStuckRelayIsNotReady(t *testing.T) {
 	})
 }
 
-// TestStuckRelayGetsNoPing: the service manager gets no ping while the relay is stuck, and one as soon as the relay makes progress again. The
-// log has the reason.
+// TestStuckRelayGetsNoPing: the service manager gets no ping while the relay is stuck, and one as soon as the relay makes progress
+// again. The log has the reason.
 func TestStuckRelayGetsNoPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -74,8 +74,8 @@ func (e *examination) certificateFile(name string) {
 	}
 }
 
-// keyFile checks whether the daemon's user may read the key. The mode is checked instead of reading the key, because the user that runs
-// the doctor is often root.
+// keyFile checks by owner and mode whether the daemon's user may read the key. Reading the key would prove nothing, because the
+// doctor often runs as root.
 func (e *examination) keyFile() {
 	name := e.Config.TLS.Key
 	if name == "" {

@@ -1,8 +1,8 @@
 // Package doctor examines a host on which icebox runs or will run. It reports problems in plain words, each with a way to fix it.
 //
 // The doctor changes nothing and sends nothing to other hosts except DNS queries. It reads the configuration and the host's files,
-// asks the running daemon for its status, and finally relays packets through the daemon as a TURN client. Each check is a function that
-// appends findings. Checks access the host through [System], so that tests can simulate a broken host.
+// asks the running daemon for its status, and finally relays packets through the daemon as a TURN client. Each check is a function
+// that appends findings. Checks access the host through [System], so that tests can simulate a broken host.
 //
 // A finding is a problem if clients fail or will fail soon, and a warning if they may fail. A check that could not be made is
 // reported as unknown, which is not a problem.

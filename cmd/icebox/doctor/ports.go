@@ -110,8 +110,8 @@ func (e *examination) listening() []socket {
 	return all
 }
 
-// parseKernelAddr parses an address and port as in /proc/net/tcp. The address consists of 32-bit words in the host's byte order, which is
-// little-endian on every platform that icebox is built for.
+// parseKernelAddr parses an address and port as in /proc/net/tcp. The address consists of 32-bit words in the host's byte order,
+// which is little-endian on every platform that icebox is built for.
 func parseKernelAddr(text string) (netip.Addr, uint16, bool) {
 	ip, portText, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(ip)

@@ -9,14 +9,14 @@ import (
 	"icebox/config"
 )
 
-// Host is this host as the configuration sees it.
+// Host has the addresses of this host, together with the 1:1 NATs of the configuration.
 type Host struct {
 	Local []netip.Addr   // its addresses, the best one first
-	Pairs []sockets.Pair // the addresses behind a 1:1 NAT, completed
+	Pairs []sockets.Pair // external_ip, with the private address in each pair
 	addrs []relayaddr.Address
 }
 
-// ThisHost reads the addresses of this host.
+// ThisHost asks the kernel for the addresses of this host. It returns an error if external_ip does not fit them.
 func ThisHost(cfg *config.Config) (Host, error) {
 	host, err := sockets.ThisHost()
 	if err != nil {

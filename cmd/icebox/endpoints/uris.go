@@ -40,7 +40,7 @@ var (
 		{"turn:%s:%d?transport=tcp", config.TCP},
 		{"turns:%s:%d?transport=tcp", config.OverTLS},
 	}
-	dtlsKind = kind{"turns:%s:%d?transport=udp", config.DTLS} // browsers do not speak it
+	dtlsKind = kind{"turns:%s:%d?transport=udp", config.DTLS} // browsers do not support it
 )
 
 // URIs returns the STUN and TURN URIs for a client that reached this daemon at host. It uses host if no public host is configured.

@@ -22,7 +22,7 @@ import (
 // Spec describes the sockets that one setting asks for.
 type Spec struct {
 	Key      string     // of the setting, such as turn.listen[0]
-	Addr     netip.Addr // the zero Addr: every address; 0.0.0.0 and ::: every address of their family
+	Addr     netip.Addr // the zero Addr: every address; 0.0.0.0 or [::]: every address of that family
 	Port     uint16     // 0: any free port, the same one for UDP and TCP
 	UDP, TCP bool
 }
