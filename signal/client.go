@@ -20,7 +20,7 @@ type state uint8
 
 const (
 	stateOpen   state = iota
-	stateEnding       // End was called: the queue is written, with a close frame at its end, and accepts nothing more
+	stateEnding       // End was called: the queue ends with a close frame, is being written, and accepts nothing more
 	stateClosed
 )
 
@@ -36,7 +36,7 @@ type Client struct {
 	id          broker.ID
 	secret      [16]byte
 	wheelSlot   uint8
-	done        chan struct{} // closed when the state is no longer stateOpen
+	done        chan struct{} // closed when the state stops being stateOpen
 
 	// Accessed by any goroutine. Times are the hub's.
 	lastSeen atomic.Int64 // when the client last sent anything
@@ -47,7 +47,7 @@ type Client struct {
 	throttled bool
 
 	flushes sync.WaitGroup // the goroutine that writes, while there is one
-	// hangUpMu is held while peers are notified. A second caller of hangUp thereby waits until the first has notified all.
+	// hangUpMu is held while peers are notified, so that a second caller of hangUp waits until the first has notified all of them.
 	hangUpMu sync.Mutex
 
 	// Guarded by mu.
@@ -79,7 +79,7 @@ func (c *Client) Addr() broker.Addr { return broker.Addr{Node: c.hub.nodeID, Cli
 // Conn returns the connection that was passed to [Hub.Connect].
 func (c *Client) Conn() Conn { return c.conn }
 
-// Visitor returns what was known about the client when it connected.
+// Visitor returns the description of the client's connection that was passed to [Hub.Connect].
 func (c *Client) Visitor() Visitor { return c.visitor }
 
 // AddrKey returns the address under which limits count the client.
@@ -165,8 +165,8 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
 	c.unwatchAll(ctx, watched)
-	// Hang up before releasing the name: a reloaded page may claim the name and call the same peer at once. That peer
-	// should have hung up by then.
+	// Hang up before releasing the name: a reloaded page may claim the name and call the same peer at once. By then the peer must
+	// have ended the earlier call.
 	c.hangUp(ctx)
 	h.clients.removeClient(c)
 	if name != "" {

@@ -37,17 +37,17 @@
 //
 // # Namespaces
 //
-// Third-party protocols have names of their own, each in a namespace ([Profile.Namespace]). A client can neither claim nor
-// reach a name in another namespace, whatever it writes, so it meets only clients of its own protocol. icebox's native
-// protocol and the classic one share the namespace "".
+// Third-party protocols have names of their own, each in a namespace ([Profile.Namespace]). Nothing that a client writes
+// can claim or reach a name in another namespace, so it meets only clients of its own protocol. icebox's native protocol
+// and the classic one share the namespace "".
 //
 // # Pairs
 //
 // An offer makes its sender and its recipient a pair. Answers, candidates and leaves are delivered only within a pair. Both
-// sides' hubs check this against their own state, so a stranger can neither hang up a call nor inject candidates into it.
-// A pair is between IDs: a client that takes over a name does not inherit the calls of the previous holder. A pair ends when
-// either side sends a leave or disconnects. Each client remembers its 32 latest pairs. When it has too many, the oldest one
-// to which it never sent an offer or an answer is dropped first.
+// sides' hubs check this against their own state, so a stranger can neither hang up a call nor inject candidates into it. A
+// pair is between IDs: a client that takes over a name does not inherit the calls of the previous holder. A pair ends when
+// either side sends a leave or disconnects. Each client remembers its 32 latest pairs. When it has too many, the hub first
+// drops the oldest pair in which the client has sent neither an offer, nor a note, nor an answer.
 //
 // Protocols that also address clients by ID ([Profile.ByID]) have notes: messages that need no pair, but create one. When a
 // client ends, each client that it is paired with gets a leave whose Gone field is set.
@@ -63,17 +63,19 @@
 // Each client has an outgoing queue, limited in messages and in bytes. No sender ever waits for another client's socket: it
 // appends to the queue, writes as much as the socket accepts without blocking ([NonblockingConn]), and continues. A
 // goroutine writes the rest and ends when the queue is empty. A client whose queue is full is disconnected ([SlowReader]).
-// Before that happens, a single sender that fills a quarter of the queue is told that the peer is busy, so that one client
-// cannot get another one disconnected by flooding it. A write that takes longer than [Options.WriteWait] also ends the client.
+// Before that happens, the hub tells a sender that fills a quarter of the queue that the peer is busy. So one client cannot
+// get another one disconnected by flooding it. A write that takes longer than [Options.WriteWait] also ends the client.
 //
 // Queued bytes are limited for all clients of one address and for the whole hub as well ([Limits.WaitingPerAddr] and
-// [Limits.WaitingTotal]); the first 16 KiB of each queue are not counted. When that limit is reached, a client with more than
-// 16 KiB waiting is disconnected as a slow reader. For any other client, the sender is told that the peer is busy.
+// [Limits.WaitingTotal]); the first 16 KiB of each queue are not counted. When such a limit is reached, the hub disconnects
+// a recipient with more than 16 KiB waiting as a slow reader. If less is waiting for the recipient, the hub tells the
+// sender that the peer is busy.
 //
 // # Rates
 //
-// The messages of a client that sends too fast are not dropped, because a lost candidate can cost a call. The client is told
-// once, and its socket is then read at the allowed rate. A large message counts as several: one more for every 16 KiB.
+// The hub does not drop the messages of a client that sends too fast, because a call can fail when a candidate is lost. It
+// tells the client once, and then reads the client's socket at the allowed rate. A large message counts as several: one
+// more for every 16 KiB.
 //
 // # Shutdown
 //

@@ -19,7 +19,7 @@ func (e *Error) Error() string { return e.Message }
 
 // All refusals.
 var (
-	ErrBadMessage  = &Error{"bad-message", "the message is not a JSON object with the members it needs"}
+	ErrBadMessage  = &Error{"bad-message", "the message is not a JSON object with the required members"}
 	ErrBinary      = &Error{"binary-frame", "binary frames are not supported: send JSON in text frames"}
 	ErrUnknownType = &Error{"unknown-type", "the type of the message is unknown"}
 	ErrTooLarge    = &Error{"message-too-large", "the message is larger than this server allows"}
@@ -27,7 +27,7 @@ var (
 	ErrNotSignedIn = &Error{"not-signed-in", "sign in before sending to others"}
 	ErrBadName     = &Error{"bad-name", "a name consists of 1 to 128 bytes of UTF-8 without control characters"}
 	ErrNameTaken   = &Error{"name-taken", "another client is signed in under this name"}
-	ErrPeerOffline = &Error{"peer-offline", "no client is signed in under this name"}
+	ErrPeerOffline = &Error{"peer-offline", "no client has this name or ID"}
 	ErrPeerBusy    = &Error{"peer-busy", "too many of your messages are waiting for this peer"}
 	ErrNotPaired   = &Error{"not-paired", "there is no call between you and this peer"}
 	ErrMintLimited = &Error{"mint-limited", "too many requests for TURN credentials: try again in a minute"}
@@ -48,30 +48,29 @@ var (
 	// Topics.
 	ErrBadTopic   = &Error{"bad-topic", "a topic has 1 to 256 bytes"}
 	ErrTopicLimit = &Error{"topic-limit", "too many topics: unsubscribe from one first"}
-	ErrTopicFull  = &Error{"topic-full", "this topic has as many subscribers as the server allows"}
+	ErrTopicFull  = &Error{"topic-full", "this topic already has as many subscribers as the server allows"}
 	ErrTopicAddr  = &Error{"topics-per-address", "too many subscriptions from your address"}
-	ErrTopics     = &Error{"topics-full", "this server has as many subscriptions as it allows: try again later"}
+	ErrTopics     = &Error{"topics-full", "this server already has as many subscriptions as it allows: try again later"}
 
 	// Sessions and calls of the native protocol.
 	ErrVersion     = &Error{"version", "this server supports version 1 of the protocol only"}
-	ErrSignedIn    = &Error{"signed-in", "this connection is signed in already"}
+	ErrSignedIn    = &Error{"signed-in", "this connection is already signed in"}
 	ErrResync      = &Error{"resync", "the session has ended: sign in again"}
 	ErrOutOfOrder  = &Error{"out-of-order", "a message with a lower number is missing: resend all messages from that number on"}
 	ErrTooMany     = &Error{"too-many-requests", "too many requests of this session are being handled: wait for their replies"}
 	ErrWatchLimit  = &Error{"watch-limit", "too many watched names"}
 	ErrNoSuchCall  = &Error{"no-such-call", "no call has this ID: the call may have ended"}
-	ErrCallFull    = &Error{"call-full", "this call has as many parties as it allows"}
+	ErrCallFull    = &Error{"call-full", "this call already has as many parties as it allows"}
 	ErrCallBarred  = &Error{"call-not-allowed", "the token does not allow this call"}
 	ErrCallLimit   = &Error{"call-limit", "too many calls: leave one, or try again later"}
-	ErrInCall      = &Error{"in-call", "you are in a call already"}
+	ErrInCall      = &Error{"in-call", "you are already in a call"}
 	ErrNotInCall   = &Error{"not-in-call", "join the call first"}
-	ErrCallCrowded = &Error{"call-full-of-data", "the call stores as many bytes as it may for clients that join later"}
+	ErrCallCrowded = &Error{"call-full-of-data", "this call already stores as many messages as it may for clients that join later"}
 	// ErrCallsCrowded is for the limits on all calls together, and on the messages of one address to all calls.
-	ErrCallsCrowded = &Error{"calls-full-of-data",
-		"too many messages wait for people who have yet to join calls: try again when somebody has joined"}
+	ErrCallsCrowded = &Error{"calls-full-of-data", "too many messages wait for clients that join later: try again when somebody has joined"}
 )
 
-// refusals lists all refusals, so that each has a metric from the start.
+// refusals lists all refusals, so that the metric of each exists from the start.
 var refusals = []*Error{
 	ErrBadMessage, ErrBinary, ErrUnknownType, ErrTooLarge, ErrRateLimited, ErrNotSignedIn, ErrBadName,
 	ErrNameTaken, ErrPeerOffline, ErrPeerBusy, ErrNotPaired, ErrMintLimited, ErrUnavailable, ErrRestarting,
@@ -102,5 +101,5 @@ func toRefusal(err error) *Error {
 	}
 }
 
-// isCanceled reports whether err only means that the caller stopped waiting, which is not worth logging.
+// isCanceled reports whether err only means that the caller stopped waiting. Such an error is not worth logging.
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }

@@ -39,11 +39,11 @@ type CallLimits struct {
 	PerClient  int           // calls that one client may be in
 	OnePerUser bool          // a user may be in one call at a time, no matter with how many clients
 	Total      int           // calls of all clients; 0 means unlimited
-	Unjoined   time.Duration // after which a call ends if nobody has joined it
+	Unjoined   time.Duration // a call ends after this time if nobody has joined it
 	KeptBytes  int           // of messages that one call stores for clients that join later
 
-	// KeptTotal limits the bytes that all calls together store for clients that join later, and KeptPerAddr those of them
-	// that one address has sent. 0 means unlimited.
+	// KeptTotal limits the bytes that all calls together store for clients that join later. KeptPerAddr limits the bytes that they
+	// store of messages from one address. 0 means unlimited.
 	KeptTotal, KeptPerAddr int
 }
 
@@ -94,8 +94,8 @@ type Limits struct {
 
 	// ConnsPerAddr limits the connections of one address (see Options.ClientPrefix), and ConnsTotal all connections; 0 means unlimited.
 	ConnsPerAddr, ConnsTotal int
-	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal all of them. A minute's worth
-	// may be used in one burst. 0 means unlimited.
+	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal those that all clients get per
+	// minute. A client may use the allowance of a minute in one burst. 0 means unlimited.
 	MintsPerAddr, MintsTotal int
 }
 
@@ -141,21 +141,21 @@ func (l Limits) Validate() error {
 		}
 	}
 	reject(l.Access != Open && l.Access != ByKey && l.Access != ByToken,
-		"access %q is neither %q, %q nor %q", l.Access, Open, ByKey, ByToken)
+		"access %q is none of %q, %q and %q", l.Access, Open, ByKey, ByToken)
 	reject(l.Access == ByToken && l.Tokens == nil, "access is by token, but there is no token verifier")
 	reject(l.Access == ByKey && len(l.Keys) == 0, "access is by key, but there is no key")
 	for i, k := range l.Keys {
 		reject(k.Name == "", "key %d has no name", i+1)
 		reject(k.Key == "", "key %q is empty", k.Name)
 	}
-	reject(l.MaxMessage < 1<<10, "max message %d is below 1024 bytes", l.MaxMessage)
+	reject(l.MaxMessage < 1<<10, "largest message of %d bytes is below 1024 bytes", l.MaxMessage)
 	reject(l.MessagesPerSecond <= 0, "messages per second %v is not above 0", l.MessagesPerSecond)
 	reject(l.MessageBurst < 1, "message burst %d is below 1", l.MessageBurst)
-	reject(l.QueueMessages < 8, "queue of %d messages is below 8", l.QueueMessages)
+	reject(l.QueueMessages < 8, "queue of %d messages is shorter than 8 messages", l.QueueMessages)
 	reject(int64(l.QueueBytes) < l.MaxMessage,
 		"queue of %d bytes is smaller than the largest message, %d bytes", l.QueueBytes, l.MaxMessage)
 	reject(l.ResumeWithin < 0, "the time to resume is negative")
-	reject(l.ResumeMessages < 8, "replay buffer of %d messages is below 8", l.ResumeMessages)
+	reject(l.ResumeMessages < 8, "replay buffer of %d messages is shorter than 8 messages", l.ResumeMessages)
 	reject(int64(l.ResumeBytes) < l.MaxMessage,
 		"replay buffer of %d bytes is smaller than the largest message, %d bytes", l.ResumeBytes, l.MaxMessage)
 	reject(min(l.WaitingPerAddr, l.WaitingTotal) < 0, "a limit on waiting bytes is negative")

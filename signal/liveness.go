@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Seen records a sign of life: the client sent something. Any goroutine may call it.
+// Seen records a sign of life, which is any data that the client has sent. Any goroutine may call it.
 func (c *Client) Seen() {
 	c.lastSeen.Store(int64(c.hub.now()))
 	c.mu.Lock()

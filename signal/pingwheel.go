@@ -14,7 +14,7 @@ const wheelSlots = 25
 // slot that was current when it connected. Once per period the wheel reaches that slot and pings the slot's clients.
 // pongTicks ticks later it ends those that have not answered.
 type pingWheel struct {
-	tick      time.Duration // for which each slot is current
+	tick      time.Duration // how long each slot is current
 	period    time.Duration
 	pong      time.Duration
 	pongTicks int // pong in ticks, rounded up
@@ -34,7 +34,8 @@ func (w *pingWheel) init(period, pong time.Duration) {
 	}
 }
 
-// addClient adds a client to the current slot, whose clients have just been pinged. Its first ping is thus a full period away.
+// addClient adds a client to the current slot, whose clients have just been pinged. The wheel therefore first pings the new client
+// after a full period.
 func (w *pingWheel) addClient(c *Client) uint8 {
 	slot := uint8(w.current.Load()) % wheelSlots
 	s := &w.slots[slot]

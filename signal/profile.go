@@ -20,7 +20,7 @@ type Profile struct {
 	// ByID means that the protocol also addresses clients by ID, so its clients accept notes, and messages from clients
 	// without a name.
 	ByID bool
-	// Pairs is how many pairs a client has at the same time; 0 means 32. If it is negative, the protocol has no pairs: it
+	// Pairs limits how many pairs a client has at the same time; 0 means 32. If it is negative, the protocol has no pairs: it
 	// sends only notes, and no other client is notified when a client ends.
 	Pairs int
 	// Presence returns the frame that notifies a client whether a name that it watches is held.
@@ -33,7 +33,7 @@ type Profile struct {
 	// OneCall means that a leave in this protocol does not name its sender. A client is then notified only of a leave in its
 	// latest pair, because any other leave would make it end the wrong call.
 	OneCall bool
-	// Loose lets clients send and receive answers, candidates and leaves outside pairs, for clients that do not begin a call
+	// Loose lets clients send and receive answers, candidates and leaves outside pairs. It is for clients that do not begin a call
 	// with an offer.
 	Loose bool
 }

@@ -107,8 +107,8 @@ func (q *queue) exceedsSenderShare(from broker.ID, l *Limits) bool {
 	return messages >= l.QueueMessages/4 || size >= l.QueueBytes/4
 }
 
-// Send queues a frame from the hub or the protocol itself, as opposed to one that another client caused; see Forward. It
-// never blocks. Any goroutine may call it.
+// Send queues a frame from the hub or the protocol itself. For a frame that another client caused, use Forward. It never blocks.
+// Any goroutine may call it.
 func (c *Client) Send(frame []byte) { _ = c.enqueue(item{data: frame}) }
 
 // Forward queues a frame that another client caused. While the frame waits, it counts towards the share of the queue that
@@ -137,7 +137,8 @@ func (c *Client) enqueue(i item) error {
 		c.End(SlowReader)
 		return broker.ErrOffline
 	case !c.Reserve(&c.queue.reserved, c.queue.bytes+len(i.data)):
-		// Other clients use the memory. A client with little waiting is not at fault, so if there is a sender, it is told.
+		// Other clients use the memory. A client with few waiting bytes is not at fault, so its sender, if there is one, gets
+		// ErrBusy.
 		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero()
 		c.mu.Unlock()
 		if senderCanRetry {
@@ -191,7 +192,7 @@ func (c *Client) flushOne(i item) {
 	c.finishItem(i)
 }
 
-// nextItem removes the first item of the queue. If there is none, the caller is no longer the one that writes the queue.
+// nextItem removes the first item of the queue. If the queue is empty, the caller no longer writes it, and another goroutine may.
 func (c *Client) nextItem() (i item, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,7 +209,7 @@ func (c *Client) finishItem(i item) {
 	i.recycle()
 }
 
-// maxInlineFrames is how many frames one call of flushInline writes. The caller has other work to do.
+// maxInlineFrames limits how many frames one call of flushInline writes, because its caller has other work to do.
 const maxInlineFrames = 16
 
 // flushInline writes in the caller's goroutine as much as it can without blocking, because starting a goroutine for every

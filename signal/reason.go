@@ -1,7 +1,7 @@
 package signal
 
-// Reason is the reason for which a client, or a connection of a client, ended. It decides what the client is told, which is
-// all that a client can base its decision to reconnect on:
+// Reason is the reason for which a client, or a connection of a client, ended. It determines the close code or the bye that the
+// client receives. The client has nothing else by which to decide whether to reconnect:
 //
 //	Reason             metric label  WebSocket close code      native "bye"    "reconnect"
 //	Gone               gone          1000                      -
@@ -22,7 +22,7 @@ package signal
 //	SignInTimeout      unsaid        1008                      -
 //	Refused            refused       1008                      -
 //
-// Package websocket maps reasons to close codes, and package native maps them to byes. There are exceptions:
+// Package websocket maps reasons to close codes, and package native maps them to byes. These are the exceptions:
 //
 //   - After SlowReader, WriteFailed, PongTimeout and Superseded the connection is cut without a close frame or bye if a write is
 //     blocked.
@@ -72,9 +72,10 @@ const (
 	Replaced
 	// TransportReplaced means that the session continues over another connection. It ends a connection, but not the client.
 	TransportReplaced
-	// Expired means that the client's token has expired.
+	// Expired means that the client's token has expired, or that its account was removed or got another password.
 	Expired
-	// SignInTimeout means that the client did not sign in, or subscribe, in time.
+	// SignInTimeout means that the client did not sign in, or subscribe, in time, or that too many of its attempts to sign in were
+	// refused.
 	SignInTimeout
 	// Refused means that the client was refused something that its protocol cannot continue without.
 	Refused

@@ -22,7 +22,7 @@ func (c *Client) Reserve(r *Reservation, bytes int) (ok bool) {
 	if need == r.bytes {
 		return true
 	}
-	if need < r.bytes && need > r.bytes/2 { // keep memory that may soon be needed again
+	if need < r.bytes && need > r.bytes/2 { // do not release memory that the queue may soon need again
 		return true
 	}
 	limits := c.hub.Limits()

@@ -220,42 +220,58 @@
 //
 //	<- {"type":"error","code":"peer-offline","message":"...","ref":3,"to":"bob"}
 //
-// Codes are stable; programs decide by them. "message" is a sentence for people and may change. "to", "toId" and "call"
-// are copied from the message that was refused. The codes are
+// Codes are stable; programs decide by them. "message" is a sentence for people and may change. The
+// server copies "to", "toId" and "call" from the message that it refuses. The codes and their sentences are
 //
 //	bad-message          the message is not a JSON object with the required members
-//	unknown-type         the server does not know this type of message
-//	binary-frame         the server accepts only text frames
-//	message-too-large    the message is above limits.message; a bye follows
-//	rate-limited         a warning: the server reads the client's messages more slowly, but loses none
-//	version              "v" is not 1; "v" in the error is the version that the server speaks
-//	not-signed-in        the first message has to be hello
-//	signed-in            the client has signed in already
-//	token-missing        the server requires a token
-//	token-invalid        the server does not accept this token
+//	unknown-type         the type of the message is unknown
+//	binary-frame         binary frames are not supported: send JSON in text frames
+//	message-too-large    the message is larger than this server allows
+//	rate-limited         too many messages: the server reads them more slowly from now on, and drops none
+//	version              this server supports version 1 of the protocol only
+//	not-signed-in        sign in before sending to others
+//	signed-in            this connection is already signed in
+//	token-missing        this server requires a token
+//	token-invalid        the token is not valid on this server
 //	token-expired        the token has expired
-//	bad-name             the name is not 1 to 128 bytes of UTF-8 without control characters
+//	bad-name             a name consists of 1 to 128 bytes of UTF-8 without control characters
 //	name-taken           another client is signed in under this name
 //	name-not-allowed     the token is for another name
 //	resync               the session has ended: sign in again
-//	out-of-order         a message with a lower number is missing
+//	out-of-order         a message with a lower number is missing: resend all messages from that number on
 //	peer-offline         no client has this name or ID
-//	peer-busy            too many of the sender's messages wait for this peer; this one was dropped
-//	peer-unsupported     the peer's protocol has no such message
-//	not-paired           the sender and this peer have not exchanged an offer
-//	too-many-requests    four POSTs of this session are in progress; the server did not read this one
-//	watch-limit          the client would watch more than limits.names names
-//	no-such-call         no call has this ID, or it has ended
-//	call-full            "max" clients are in this call already
+//	peer-busy            too many of your messages are waiting for this peer
+//	peer-unsupported     the peer's protocol does not support this message
+//	not-paired           there is no call between you and this peer
+//	too-many-requests    too many requests of this session are being handled: wait for their replies
+//	watch-limit          too many watched names
+//	no-such-call         no call has this ID: the call may have ended
+//	call-full            this call already has as many parties as it allows
 //	call-not-allowed     the token does not allow this call
-//	call-limit           the client or the server has as many calls as allowed, or "max" is out of range
-//	in-call              the client is in this call already, or a user may be in only one call at a time
-//	not-in-call          the client has to join the call first
-//	call-full-of-data    the call keeps as many messages for its next joiner as allowed; this one was dropped
-//	calls-full-of-data   all calls, or all messages from this address, keep as much as allowed; this one was dropped
-//	mint-limited         too many ICE credentials were requested: try again after a minute
+//	call-limit           too many calls: leave one, or try again later
+//	in-call              you are already in a call
+//	not-in-call          join the call first
+//	call-full-of-data    this call already stores as many messages as it may for clients that join later
+//	calls-full-of-data   too many messages wait for clients that join later: try again when somebody has joined
+//	mint-limited         too many requests for TURN credentials: try again in a minute
 //	unavailable          the server cannot do this now: try again later
-//	restarting           the server is about to restart
+//	restarting           the server is about to restart: connect again in a moment
+//
+// Some codes need more explanation:
+//
+//   - message-too-large: the limit is limits.message. A bye follows.
+//   - rate-limited is only a warning.
+//   - version: "v" in the error is the version that the server speaks.
+//   - not-signed-in: the first message has to be hello.
+//   - peer-busy, call-full-of-data and calls-full-of-data: the server has dropped the message.
+//   - peer-unsupported: the peer uses another protocol, which has no message for this kind.
+//   - not-paired: the two clients have not exchanged an offer.
+//   - too-many-requests: four POSTs of this session are in progress. The server has not read this one.
+//   - watch-limit: the limit is limits.names.
+//   - call-full: the limit is "max" of the call.
+//   - call-limit: the client or the server has as many calls as allowed, or "max" is out of range.
+//   - in-call: the client is already in this call, or the server allows each user to be in one call only.
+//   - calls-full-of-data: all calls together, or all messages from this address, take as much memory as allowed.
 //
 // # WebSocket
 //
