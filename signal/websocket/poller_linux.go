@@ -14,10 +14,10 @@ import (
 
 // poller reads many connections in one goroutine. The goroutine exits after the last connection has been released.
 //
-// The goroutine does not block in epoll_wait. It parks on Go's netpoller until the epoll instance is readable, as a
-// goroutine that reads a socket does. The reason is the runtime's monitor thread, sysmon: it watches every thread that is
-// inside a system call, and if there always is one it wakes up every 20 µs. That cost 20 % of the CPU time. For the same
-// reason, system calls that cannot block are made without telling the runtime; see syscall_linux.go.
+// The goroutine does not block in epoll_wait. It parks on Go's netpoller until the epoll instance is readable, as a goroutine that
+// reads a socket does. The reason is the runtime's monitor thread, sysmon, which watches every thread that is inside a system call.
+// If there always is such a thread, sysmon wakes up every 20 µs. That cost 20 % of the CPU time. For the same reason, system calls
+// that cannot block are made without telling the runtime; see syscall_linux.go.
 type poller struct {
 	epoll    int      // the descriptor of file
 	file     *os.File // the epoll instance, registered with Go's netpoller
@@ -32,7 +32,7 @@ type poller struct {
 	conns map[int32]*rawConn // by file descriptor; those with wantRead or wantWrite set
 }
 
-// sharedPoller holds the one poller of the process. It exists while it has users.
+// sharedPoller holds the only poller of the process. The poller exists while it has users.
 var sharedPoller struct {
 	mu      sync.Mutex
 	current *poller // nil without users
@@ -63,8 +63,8 @@ func retainPoller() {
 	sharedPoller.mu.Unlock()
 }
 
-// release removes a user. If it was the last one, release stops the goroutine and waits for it. The goroutine itself must
-// call releaseFromOwnGoroutine instead.
+// release removes a user. If it was the last user, release stops the poller's goroutine and waits for it. That goroutine itself
+// must call releaseFromOwnGoroutine instead.
 func (p *poller) release() {
 	if removeUser() {
 		_ = p.file.Close()
@@ -82,7 +82,7 @@ func (p *poller) releaseFromOwnGoroutine(exited func()) {
 	exited()
 }
 
-// removeUser removes a user from the shared poller, and reports whether it was the last one.
+// removeUser removes a user from the shared poller, and reports whether it was the last user.
 func removeUser() (last bool) {
 	sharedPoller.mu.Lock()
 	defer sharedPoller.mu.Unlock()
@@ -117,8 +117,8 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// setWanted sets flag, which is c.wantRead or c.wantWrite, and registers c with the epoll accordingly. If the connection is
-// readable or writable already, setting the flag causes an event. The error is [net.ErrClosed] after deregister.
+// setWanted sets flag, which is c.wantRead or c.wantWrite, and registers c with the epoll instance accordingly. If the connection
+// is readable or writable already, setting the flag causes an event. The error is [net.ErrClosed] after deregister.
 func (p *poller) setWanted(c *rawConn, flag *bool, on bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +134,7 @@ func (p *poller) setWanted(c *rawConn, flag *bool, on bool) error {
 	return err
 }
 
-// deregister removes c from the epoll for good. Its descriptor may be closed afterwards.
+// deregister removes c from the epoll instance permanently. Afterwards the descriptor of c may be closed.
 func (p *poller) deregister(c *rawConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

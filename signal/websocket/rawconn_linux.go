@@ -14,10 +14,10 @@ import (
 
 // readHandler reads a socket when the poller reports that it is readable.
 type readHandler interface {
-	// onReadable runs in the poller's goroutine and must not block. hungUp means that the other side has closed the connection
-	// or that it has failed, so reading reaches an error or the end. b is for the bytes that are read; onReadable reports
-	// whether it keeps b. Events are edge-triggered: onReadable is called again only when more bytes have arrived, so it has to
-	// read until the socket is empty.
+	// onReadable runs in the poller's goroutine and must not block. hungUp means that the other side has closed the connection, or
+	// that the connection has failed, so reading reaches the end or an error. onReadable may read into b, and reports whether it
+	// keeps b. Events are edge-triggered: onReadable is called again only when more bytes have arrived, so it has to read until the
+	// socket is empty.
 	onReadable(b *buffer, hungUp bool) (tookBuffer bool)
 }
 
@@ -37,7 +37,7 @@ type rawConn struct {
 	mu       sync.Mutex
 	closed   bool // shut down, or fd has been closed or handed over
 	unsent   []byte
-	writable chan struct{} // wakes flush up; has a capacity of 1; made by the first flush that has to wait
+	writable chan struct{} // wakes flush up; has a capacity of 1; sendUnsent makes it when bytes are left
 }
 
 // maxUnsent is the number of unsent bytes above which Write fails. The hub flushes a message before it writes the next one.
@@ -45,7 +45,7 @@ type rawConn struct {
 // client decides how many.
 const maxUnsent = 1 << 20
 
-var errUnsent = errors.New("too many unsent bytes")
+var errUnsent = errors.New("more than 1 MiB of unsent bytes")
 
 // errWouldBlock means that no bytes have arrived. It is a temporary net.Error, because after any other read error crypto/tls
 // fails all later reads.

@@ -5,7 +5,7 @@ import (
 	"net"
 )
 
-// run reads the connection until it ends. It is the body of a goroutine, for connections that the poller cannot read.
+// run reads a connection that the poller cannot read, until the connection ends. It is the body of a goroutine.
 func (r *reader) run() {
 	defer r.finish()
 	b := newBuffer()
@@ -58,8 +58,8 @@ func (r *reader) onReadable(b *buffer, hungUp bool) (tookBuffer bool) {
 			return false // the socket is empty; the poller reports bytes that arrive later
 		}
 	}
-	// Other connections have their turn before this one is read again. handOffToGoroutine registers it again, which causes an
-	// event if bytes are left in the socket.
+	// The poller reads other connections before it reads this one again. handOffToGoroutine registers this one again, which causes
+	// an event if bytes are left in the socket.
 	r.handOffToGoroutine(func() {})
 	return false
 }
@@ -107,7 +107,8 @@ func (r *reader) runSlow(slow func(), rest []byte) {
 	}
 }
 
-// closeFromPoller ends the reader, for callers in the poller's goroutine. It starts a goroutine only if ending has to block.
+// closeFromPoller ends the reader, for callers in the poller's goroutine. It starts a goroutine only if ending the reader may
+// block.
 func (r *reader) closeFromPoller() {
 	_ = r.conn.raw.pollRead(false) // removal does not fail
 	r.readDone = true

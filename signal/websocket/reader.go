@@ -33,7 +33,7 @@ type reader struct {
 	conn    *conn
 	peer    Peer
 	handler MessageHandler
-	done    func() // the caller's; see Service.Serve
+	done    func() // the func that was passed to Service.Serve
 	untrack func() // allows the hub's Shutdown to return
 
 	partialFrame  []byte // the beginning of a frame that is incomplete
@@ -67,7 +67,7 @@ func (r *reader) recoverPanic() {
 func (r *reader) feed(data []byte) (slow func(), rest []byte) {
 	defer r.recoverPanic()
 	if len(data) > 0 {
-		r.peer.Seen() // part of a frame is a sign of life too: the client cannot send a pong before the rest of the frame
+		r.peer.Seen() // part of a frame counts too, because the client cannot send a pong before the rest of the frame
 	}
 	input, owned := data, len(r.partialFrame) > 0 // owned: input does not share memory with data, which the caller reuses
 	if owned {
@@ -84,9 +84,9 @@ func (r *reader) feed(data []byte) (slow func(), rest []byte) {
 		}
 	}
 	if r.discarding || r.ended() {
-		// The connection is still read, but the bytes are ignored. If it were closed while bytes are unread, the kernel would
-		// send a reset, and the client might lose the close frame. Reading ends when the client closes the connection, or
-		// when conn.linger cuts it.
+		// The reader still reads the connection, but ignores the bytes. If it closed the connection while bytes are unread, the
+		// kernel would send a reset, and the client might lose the close frame. Reading ends when the client closes the connection,
+		// or when conn.linger cuts it.
 		r.discarding, r.fragments = true, nil
 		r.stopStallTimer()
 		return nil, nil
@@ -118,8 +118,8 @@ func (r *reader) stopStallTimer() {
 	}
 }
 
-// handleFrame handles the frame at the start of input, and returns the input behind it. If the frame is incomplete,
-// complete is false and rest is input. complete is false, too, if the connection has to end; slow then ends it.
+// handleFrame handles the frame at the start of input, and returns the input behind it. If the frame is incomplete, complete
+// is false and rest is input. complete is also false if the connection has to end; slow then ends it.
 func (r *reader) handleFrame(input []byte) (slow func(), rest []byte, complete bool) {
 	h, ok, err := parseHeader(input)
 	if err == nil && !ok {

@@ -18,7 +18,7 @@ import (
 const (
 	firstBytesWait  = 10 * time.Second      // limits the wait for the first bytes of a connection
 	acceptRetryWait = 50 * time.Millisecond // the pause after accept has failed
-	maxAccepts      = 64                    // connections accepted in a row, before other connections have their turn
+	maxAccepts      = 64                    // connections accepted in a row, before the poller serves other connections
 	maxToAccept     = 256                   // connections that wait for Accept; further ones are closed
 )
 
@@ -27,11 +27,11 @@ const (
 // without blocking, h serves the request in that goroutine. An [http.Server] would start two goroutines for each handshake
 // and end them right after the upgrade.
 //
-// Accept returns all other connections, for an http.Server; they are like those of [Listen]. If more than 256 of them wait
-// for Accept, further ones are closed. A connection is closed if nothing arrives on it for 10 s.
+// Accept returns all other connections, for an http.Server; they are like those of [Listen]. If 256 of them wait for Accept, the
+// listener closes further ones. It also closes a connection on which nothing arrives for 10 s.
 //
-// NewUpgradeListener closes l and uses a duplicate of its descriptor. If l is not a [net.TCPListener], it returns Listen(l).
-// log gets panics of h.
+// NewUpgradeListener closes l and uses a duplicate of its descriptor. If l is not a [net.TCPListener], it returns
+// Listen(l). log receives the panics of h.
 func NewUpgradeListener(
 	l net.Listener, h http.Handler, inline func(*http.Request) bool, log *slog.Logger,
 ) (net.Listener, error) {
@@ -145,7 +145,7 @@ func (l *upgradeListener) onReadable(b *buffer, _ bool) (tookBuffer bool) {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 		case errors.Is(err, unix.EAGAIN):
 			return false
-		default: // for example, the process has too many open files; the kernel reports no event when it has fewer again
+		default: // for example, the process has too many open files; the kernel sends no event when it has fewer again, so try again later
 			time.AfterFunc(acceptRetryWait, l.retryAccept)
 			return false
 		}
@@ -198,8 +198,8 @@ func (p *pendingConn) onReadable(b *buffer, _ bool) (tookBuffer bool) {
 	return false
 }
 
-// handleFirstBytes reads the first bytes and either serves a handshake or leaves the connection to the server. It reports
-// false if no bytes have arrived; in all other cases p is done with.
+// handleFirstBytes reads the first bytes and either serves a handshake or leaves the connection to the server. It reports false if
+// no bytes have arrived. Otherwise p has been handled, and must not be used again.
 func (p *pendingConn) handleFirstBytes(b *buffer) (done bool) {
 	n, err := p.raw.Read(b.data[:])
 	switch {
@@ -241,7 +241,7 @@ func (p *pendingConn) serveUpgrade(r *http.Request) {
 	w := &handshakeResponse{conn: p.raw, header: make(http.Header)}
 	defer func() {
 		if cause := recover(); cause != nil {
-			p.listener.log.Error("WebSocket handshake panicked",
+			p.listener.log.Error("handler of a WebSocket handshake panicked",
 				slog.String("panic", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 		}
 		if !w.hijacked {

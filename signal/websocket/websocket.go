@@ -4,10 +4,10 @@
 //
 // # Reading
 //
-// On Linux one goroutine, the poller, reads all connections. An idle connection therefore costs neither a stack nor a read
-// buffer, and messages that arrive at the same time are handled without switching goroutines. After the upgrade, a
-// connection leaves net/http and Go's netpoller. A connection inside another one, such as a *tls.Conn, can be polled only if
-// it comes from a listener of [Listen], because this package cannot exchange the socket of any other.
+// On Linux one goroutine, the poller, reads all connections. An idle connection therefore costs neither a stack nor a read buffer,
+// and the poller handles messages that arrive at the same time without switching goroutines. After the upgrade, a connection
+// leaves net/http and Go's netpoller. A connection inside another one, such as a *tls.Conn, can be polled only if it comes from a
+// listener of [Listen], because this package cannot exchange the socket of any other.
 //
 // The poller must not block. Work that can block (a sign-in, a client that sends too fast, a large message) runs in a
 // goroutine, and the poller does not read the connection until that work is done. Connections that cannot be polled, and all
@@ -22,8 +22,8 @@
 //
 // These are enforced before a protocol sees a message:
 //   - A message above [signal.Limits].MaxMessage is refused with an error, then close code 1009.
-//   - A text message that is not valid UTF-8 ends the connection with close code 1007. A browser that got it forwarded would
-//     have to fail its own connection.
+//   - A text message that is not valid UTF-8 ends the connection with close code 1007. If the server forwarded it, the recipient's
+//     browser would have to close the recipient's connection (RFC 6455 section 8.1).
 //   - A message has to be complete 30 s after its first byte. Otherwise the connection ends with close code 1008.
 //   - Pings and pongs count against the client's message rate.
 package websocket
@@ -48,7 +48,7 @@ const (
 
 // conn is a WebSocket after the upgrade. It implements [signal.NonblockingConn].
 type conn struct {
-	nc  net.Conn // raw itself, a connection around it, or any other connection if raw is nil
+	nc  net.Conn // equal to raw, or a connection around raw; if raw is nil, any other connection
 	raw *rawConn // nil if the poller cannot read the connection
 
 	// writeToken has a capacity of 1. A write to a connection without raw holds it. It is not a mutex, because a writer gives
@@ -232,8 +232,8 @@ func (c *conn) Abort() {
 	_ = innermost(c.nc).Close()
 }
 
-// release frees the descriptor of a raw connection. Abort does not, because the reader may be using it. Only the reader
-// calls release, after its last read; nothing else may be called afterwards.
+// release frees the descriptor of a raw connection. Abort does not, because the reader may be using it. Only the reader calls
+// release, after its last read. No other method may be called afterwards.
 func (c *conn) release() {
 	if c.raw != nil {
 		c.raw.release()
