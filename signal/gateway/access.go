@@ -22,8 +22,8 @@ type Mount struct {
 	Match func(*http.Request) bool
 	// Serve is called for each request. Path has been removed from the path of its URL, which is then "" or begins with a slash.
 	Serve func(http.ResponseWriter, *http.Request, *Access)
-	// Bearer returns the user of one of the protocol's own tokens, whose bearer gets ICE servers on this listener. The user is "" for a
-	// client that is known only by its address. If Bearer is nil, the protocol has no tokens.
+	// Bearer returns the user of one of the protocol's own tokens, whose bearer gets ICE servers on this listener. The user is ""
+	// for a client that is known only by its address. If Bearer is nil, the protocol issues no tokens.
 	Bearer func(token string) (user string, ok bool)
 }
 
@@ -180,13 +180,14 @@ func (d *Access) IsAPIKey(secret string) bool {
 	return ok
 }
 
-// AllowCORS sets the headers that let pages of admitted origins read the response (CORS). If the request is a preflight request, it
-// responds to it and returns true; then nothing is left to do. methods is a list such as "GET, POST".
+// AllowCORS sets the headers that let pages of admitted origins read the response (CORS). If the request is a preflight request,
+// AllowCORS responds to it and returns true. The caller then must not write a response. methods is a list such as "GET, POST".
 func (d *Access) AllowCORS(w http.ResponseWriter, methods string) (preflight bool) {
 	return d.listener.allowPages(w, d.request, d.caller, d.rules, methods)
 }
 
-// WriteError responds to a request in plain text. Errors of Authorize and Admit have statuses of their own; for any other error it is 503.
+// WriteError responds to a request in plain text. For errors of Authorize and Admit, the status depends on the reason. For any
+// other error it is 503.
 func (d *Access) WriteError(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {

@@ -12,9 +12,9 @@ import (
 // caller describes the sender of a request, from its connection and the headers of trusted proxies.
 type caller struct {
 	addr   netip.Addr // invalid if the connection has no IP address
-	host   string     // that the caller connected to: lower case, without port and brackets; may be empty
-	scheme string     // that the caller used: http or https; empty if a proxy does not pass it on
-	port   string     // that the caller connected to; empty if it is the default
+	host   string     // the host that the caller connected to, in lower case, without port and brackets; may be empty
+	scheme string     // the scheme that the caller used: http or https; empty if a proxy does not pass it on
+	port   string     // the port that the caller connected to; empty if it is the default
 	// local is true on a loopback listener that the caller reached by a loopback name, without any sign of a proxy.
 	local bool
 }

@@ -141,16 +141,16 @@ var refusals = map[reason]struct {
 }{
 	badMethod:    {http.StatusUpgradeRequired, "this is a WebSocket endpoint"},
 	badOrigin:    {http.StatusForbidden, "pages of this origin may not connect here"},
-	noKey:        {http.StatusUnauthorized, "connect with ?key= on the URL"},
-	badKey:       {http.StatusForbidden, "this key is not known here"},
-	noToken:      {http.StatusUnauthorized, "connect with ?token= on the URL"},
-	badToken:     {http.StatusForbidden, "this token is not valid here"},
+	noKey:        {http.StatusUnauthorized, "this server requires an API key: add ?key= to the URL"},
+	badKey:       {http.StatusForbidden, "this server does not know the API key"},
+	noToken:      {http.StatusUnauthorized, "this server requires a token: add ?token= to the URL"},
+	badToken:     {http.StatusForbidden, "the token is not valid on this server"},
 	connsPerAddr: {http.StatusTooManyRequests, "too many connections from your address"},
 	connsTotal:   {http.StatusServiceUnavailable, "too many connections"},
 	restarting:   {http.StatusServiceUnavailable, "the server is about to restart"},
 }
 
-// mayConnect reports whether the origin of a WebSocket request is admitted while the hub accepts clients.
+// mayConnect reports whether a request asks for a WebSocket, the hub accepts clients, and the request's origin is admitted.
 func (l *listener) mayConnect(r *http.Request, c caller, rules *rules) (why reason, ok bool) {
 	switch {
 	case !gorilla.IsWebSocketUpgrade(r):

@@ -50,7 +50,7 @@ func newICEResponse(s signal.ICEServers) iceResponse {
 	return resp
 }
 
-// failure is an error response to a request for ICE servers. Clients of Matrix act on Matrix.
+// failure is an error response to a request for ICE servers. Clients of Matrix act on the member errcode.
 type failure struct {
 	status  int
 	reason  reason
@@ -63,12 +63,12 @@ type failure struct {
 var (
 	failMethod   = &failure{http.StatusMethodNotAllowed, badMethod, "method-not-allowed", "M_UNRECOGNIZED", "use GET or POST", ""}
 	failBody     = &failure{http.StatusBadRequest, badRequest, "bad-request", "M_BAD_JSON", "the request is malformed", ""}
-	failService  = &failure{http.StatusBadRequest, badRequest, "bad-service", "M_INVALID_PARAM", "the service is turn, or left out", ""}
-	failTTL      = &failure{http.StatusBadRequest, badRequest, "bad-ttl", "M_INVALID_PARAM", "ttl is a number of seconds above 0", ""}
+	failService  = &failure{http.StatusBadRequest, badRequest, "bad-service", "M_INVALID_PARAM", "the parameter service must be turn or be left out", ""}
+	failTTL      = &failure{http.StatusBadRequest, badRequest, "bad-ttl", "M_INVALID_PARAM", "the parameter ttl must be a number of seconds above 0", ""}
 	failUsername = &failure{http.StatusBadRequest, badRequest, "bad-name", "M_INVALID_PARAM", signal.ErrBadName.Message, ""}
-	failNoKey    = &failure{http.StatusUnauthorized, noKey, "no-key", "M_MISSING_TOKEN", "show an API key or the token of a sign-in, or ask from a page of this host while access is open", ""}
-	failBadKey   = &failure{http.StatusForbidden, badKey, "bad-key", "M_FORBIDDEN", "this key is not known here", ""}
-	failBadToken = &failure{http.StatusUnauthorized, badKey, "bad-key", "M_UNKNOWN_TOKEN", "this key or token is not known here", ""}
+	failNoKey    = &failure{http.StatusUnauthorized, noKey, "no-key", "M_MISSING_TOKEN", "send an API key or the token of a sign-in; only a page of this host needs neither, while access is open", ""}
+	failBadKey   = &failure{http.StatusForbidden, badKey, "bad-key", "M_FORBIDDEN", "this server does not know the API key", ""}
+	failBadToken = &failure{http.StatusUnauthorized, badKey, "bad-key", "M_UNKNOWN_TOKEN", "this server does not know the API key or token", ""}
 	failMinting  = &failure{http.StatusServiceUnavailable, noICE, "unavailable", "M_UNKNOWN", signal.ErrUnavailable.Message, "10"}
 	failDraining = &failure{http.StatusServiceUnavailable, restarting, "restarting", "M_UNKNOWN", signal.ErrRestarting.Message, "10"}
 )

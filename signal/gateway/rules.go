@@ -20,7 +20,7 @@ type rules struct {
 	anyOrigin bool
 }
 
-// hashedKey is an API key by its hash, so that the time of a comparison does not depend on the lengths of the secrets.
+// hashedKey is the hash of an API key. Comparing hashes takes a time that does not depend on the lengths of the secrets.
 type hashedKey struct {
 	name string
 	sum  [sha256.Size]byte
