@@ -47,7 +47,8 @@ type Client struct {
 	throttled bool
 
 	flushes sync.WaitGroup // the goroutine that writes, while there is one
-	// hangUpMu is held while peers are notified, so that a second caller of hangUp waits until the first has notified all of them.
+	// hangUpMu is held while peers are notified, so that a second caller of hangUp waits until the first has notified all
+	// of them.
 	hangUpMu sync.Mutex
 
 	// Guarded by mu.
@@ -165,8 +166,8 @@ func (c *Client) close(first func(), mayWait bool) (done bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.opts.ClaimWait)
 	defer cancel()
 	c.unwatchAll(ctx, watched)
-	// Hang up before releasing the name: a reloaded page may claim the name and call the same peer at once. By then the peer must
-	// have ended the earlier call.
+	// Hang up before releasing the name: a reloaded page may claim the name and call the same peer at once. By then the
+	// peer must have ended the earlier call.
 	c.hangUp(ctx)
 	h.clients.removeClient(c)
 	if name != "" {

@@ -25,8 +25,8 @@ type Options struct {
 	Logger     *slog.Logger          // discards everything
 	Registerer prometheus.Registerer // metrics are not registered
 
-	// ClientPrefix returns the prefix whose addresses count as one client address for all limits. The default is a prefix of that
-	// single address.
+	// ClientPrefix returns the prefix whose addresses count as one client address for all limits. The default is a prefix
+	// of that single address.
 	ClientPrefix func(netip.Addr) netip.Prefix
 
 	PingEvery  time.Duration // 10 s; well below 60 s, after which many proxies cut an idle connection
@@ -146,9 +146,9 @@ func (h *Hub) Draining() bool {
 	return h.draining
 }
 
-// Connect returns a new client for a connection. The caller then reads the connection, calls the client's methods for the messages
-// that arrive, and calls [Client.Close] when reading ends. Shutdown waits for that call. The error is ErrRestarting, or ErrBadName
-// if the namespace is too long.
+// Connect returns a new client for a connection. The caller then reads the connection, calls the client's methods for the
+// messages that arrive, and calls [Client.Close] when reading ends. Shutdown waits for that call. The error is
+// ErrRestarting, or ErrBadName if the namespace is too long.
 func (h *Hub) Connect(conn Conn, p Profile, v Visitor) (*Client, error) {
 	if len(p.Namespace) > MaxNamespace {
 		return nil, ErrBadName
@@ -177,8 +177,8 @@ func (h *Hub) InitMetrics(protocol string) { h.metrics.connections.WithLabelValu
 // CountRefusal counts a refusal that a protocol package is about to send to a client.
 func (h *Hub) CountRefusal(e *Error) { _ = h.metrics.countRefusal(e) }
 
-// DoneContext returns a context that ends when Shutdown stops waiting for clients, or when the last one has ended. Every wait of a
-// client's reader should end when this context ends.
+// DoneContext returns a context that ends when Shutdown stops waiting for clients, or when the last one has ended. Every
+// wait of a client's reader should end when this context ends.
 func (h *Hub) DoneContext() context.Context { return h.ctx }
 
 // DrainingContext returns a context that ends when Shutdown begins.

@@ -13,8 +13,8 @@ type ICERequest struct {
 	// Host is the host name or address in the client's request, without port. It may be empty.
 	Host string
 	Addr netip.Addr
-	// TTL is the longest lifetime that the client asks for. If it is 0, the provider chooses the lifetime. The provider applies its
-	// own maximum in any case.
+	// TTL is the longest lifetime that the client asks for. If it is 0, the provider chooses the lifetime. The provider
+	// applies its own maximum in any case.
 	TTL time.Duration
 	// Call is the ID of the call that the credential is for, or "".
 	Call string
@@ -41,8 +41,8 @@ type RTCIceServer struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// RTC returns the servers in the form that browsers expect. It leaves out TURN servers if there is no credential, because `new
-// RTCPeerConnection` throws an exception for a TURN server without one.
+// RTC returns the servers in the form that browsers expect. It leaves out TURN servers if there is no credential, because
+// `new RTCPeerConnection` throws an exception for a TURN server without one.
 func (s ICEServers) RTC() []RTCIceServer {
 	servers := make([]RTCIceServer, 0, 2)
 	if len(s.STUN) > 0 {

@@ -42,8 +42,8 @@ type CallLimits struct {
 	Unjoined   time.Duration // a call ends after this time if nobody has joined it
 	KeptBytes  int           // of messages that one call stores for clients that join later
 
-	// KeptTotal limits the bytes that all calls together store for clients that join later. KeptPerAddr limits the bytes that they
-	// store of messages from one address. 0 means unlimited.
+	// KeptTotal limits the bytes that all calls together store for clients that join later. KeptPerAddr limits the bytes
+	// that they store of messages from one address. 0 means unlimited.
 	KeptTotal, KeptPerAddr int
 }
 
@@ -94,8 +94,8 @@ type Limits struct {
 
 	// ConnsPerAddr limits the connections of one address (see Options.ClientPrefix), and ConnsTotal all connections; 0 means unlimited.
 	ConnsPerAddr, ConnsTotal int
-	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal those that all clients get per
-	// minute. A client may use the allowance of a minute in one burst. 0 means unlimited.
+	// MintsPerAddr limits the TURN credentials that one address gets per minute, and MintsTotal those that all clients get
+	// per minute. A client may use the allowance of a minute in one burst. 0 means unlimited.
 	MintsPerAddr, MintsTotal int
 }
 

@@ -15,8 +15,9 @@ type pair struct {
 // pairs are sorted by the time of their latest offer or note, oldest first.
 type pairs []pair
 
-// addPair adds n as the latest pair. At most `most` pairs are kept: if there are that many already, addPair drops the oldest one in
-// which this client never spoke, so that offers from unknown clients cannot displace a call. It does nothing if most is negative.
+// addPair adds n as the latest pair. At most `most` pairs are kept: if there are that many already, addPair drops the
+// oldest one in which this client never spoke, so that offers from unknown clients cannot displace a call. It does nothing
+// if most is negative.
 func (p *pairs) addPair(n pair, most int) {
 	if most < 0 {
 		return

@@ -34,8 +34,8 @@ func (w *pingWheel) init(period, pong time.Duration) {
 	}
 }
 
-// addClient adds a client to the current slot, whose clients have just been pinged. The wheel therefore first pings the new client
-// after a full period.
+// addClient adds a client to the current slot, whose clients have just been pinged. The wheel therefore first pings the new
+// client after a full period.
 func (w *pingWheel) addClient(c *Client) uint8 {
 	slot := uint8(w.current.Load()) % wheelSlots
 	s := &w.slots[slot]

@@ -20,8 +20,8 @@ type Profile struct {
 	// ByID means that the protocol also addresses clients by ID, so its clients accept notes, and messages from clients
 	// without a name.
 	ByID bool
-	// Pairs limits how many pairs a client has at the same time; 0 means 32. If it is negative, the protocol has no pairs: it
-	// sends only notes, and no other client is notified when a client ends.
+	// Pairs limits how many pairs a client has at the same time; 0 means 32. If it is negative, the protocol has no pairs:
+	// it sends only notes, and no other client is notified when a client ends.
 	Pairs int
 	// Presence returns the frame that notifies a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte
@@ -33,8 +33,8 @@ type Profile struct {
 	// OneCall means that a leave in this protocol does not name its sender. A client is then notified only of a leave in its
 	// latest pair, because any other leave would make it end the wrong call.
 	OneCall bool
-	// Loose lets clients send and receive answers, candidates and leaves outside pairs. It is for clients that do not begin a call
-	// with an offer.
+	// Loose lets clients send and receive answers, candidates and leaves outside pairs. It is for clients that do not begin
+	// a call with an offer.
 	Loose bool
 }
 

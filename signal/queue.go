@@ -107,8 +107,8 @@ func (q *queue) exceedsSenderShare(from broker.ID, l *Limits) bool {
 	return messages >= l.QueueMessages/4 || size >= l.QueueBytes/4
 }
 
-// Send queues a frame from the hub or the protocol itself. For a frame that another client caused, use Forward. It never blocks.
-// Any goroutine may call it.
+// Send queues a frame from the hub or the protocol itself. For a frame that another client caused, use Forward. It never
+// blocks. Any goroutine may call it.
 func (c *Client) Send(frame []byte) { _ = c.enqueue(item{data: frame}) }
 
 // Forward queues a frame that another client caused. While the frame waits, it counts towards the share of the queue that
@@ -137,8 +137,8 @@ func (c *Client) enqueue(i item) error {
 		c.End(SlowReader)
 		return broker.ErrOffline
 	case !c.Reserve(&c.queue.reserved, c.queue.bytes+len(i.data)):
-		// Other clients use the memory. A client with few waiting bytes is not at fault, so its sender, if there is one, gets
-		// ErrBusy.
+		// Other clients use the memory. A client with few waiting bytes is not at fault, so its sender, if there is one,
+		// gets ErrBusy.
 		senderCanRetry := c.queue.bytes <= uncountedBytes && !i.from.IsZero()
 		c.mu.Unlock()
 		if senderCanRetry {
@@ -192,7 +192,8 @@ func (c *Client) flushOne(i item) {
 	c.finishItem(i)
 }
 
-// nextItem removes the first item of the queue. If the queue is empty, the caller no longer writes it, and another goroutine may.
+// nextItem removes the first item of the queue. If the queue is empty, the caller no longer writes it, and another
+// goroutine may.
 func (c *Client) nextItem() (i item, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,7 +1,7 @@
 package signal
 
-// Reason is the reason for which a client, or a connection of a client, ended. It determines the close code or the bye that the
-// client receives. The client has nothing else by which to decide whether to reconnect:
+// Reason is the reason for which a client, or a connection of a client, ended. It determines the close code or the bye that
+// the client receives. The client has nothing else by which to decide whether to reconnect:
 //
 //	Reason             metric label  WebSocket close code      native "bye"    "reconnect"
 //	Gone               gone          1000                      -
@@ -74,8 +74,8 @@ const (
 	TransportReplaced
 	// Expired means that the client's token has expired, or that its account was removed or got another password.
 	Expired
-	// SignInTimeout means that the client did not sign in, or subscribe, in time, or that too many of its attempts to sign in were
-	// refused.
+	// SignInTimeout means that the client did not sign in, or subscribe, in time, or that too many of its attempts to sign
+	// in were refused.
 	SignInTimeout
 	// Refused means that the client was refused something that its protocol cannot continue without.
 	Refused

@@ -92,9 +92,9 @@ func (c *Client) releaseName(ctx context.Context, name string) {
 	}
 }
 
-// TakeOver moves the name of old, another client of this hub, to this client, which must not have a name. The name is never free in
-// between. TakeOver reports whether it moved the name. It does not move it if old has no name, or if this client's token is for
-// another name. Only the reader may call it.
+// TakeOver moves the name of old, another client of this hub, to this client, which must not have a name. The name is never
+// free in between. TakeOver reports whether it moved the name. It does not move it if old has no name, or if this client's
+// token is for another name. Only the reader may call it.
 func (c *Client) TakeOver(old *Client) bool {
 	name := old.Name()
 	if name == "" || c.visitor.Grant.Name != "" && c.visitor.Grant.Name != name {

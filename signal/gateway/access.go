@@ -180,14 +180,15 @@ func (d *Access) IsAPIKey(secret string) bool {
 	return ok
 }
 
-// AllowCORS sets the headers that let pages of admitted origins read the response (CORS). If the request is a preflight request,
-// AllowCORS responds to it and returns true. The caller then must not write a response. methods is a list such as "GET, POST".
+// AllowCORS sets the headers that let pages of admitted origins read the response (CORS). If the request is a preflight
+// request, AllowCORS responds to it and returns true. The caller then must not write a response. methods is a list such as
+// "GET, POST".
 func (d *Access) AllowCORS(w http.ResponseWriter, methods string) (preflight bool) {
 	return d.listener.allowPages(w, d.request, d.caller, d.rules, methods)
 }
 
-// WriteError responds to a request in plain text. For errors of Authorize and Admit, the status depends on the reason. For any
-// other error it is 503.
+// WriteError responds to a request in plain text. For errors of Authorize and Admit, the status depends on the reason. For
+// any other error it is 503.
 func (d *Access) WriteError(w http.ResponseWriter, err error) {
 	var r *refusal
 	if !errors.As(err, &r) {

@@ -9,8 +9,8 @@ import (
 	"icebox/signal"
 )
 
-// visitor checks the secrets of a request and in found, and returns the description of the client. If later is true, a request
-// without a secret is accepted, because the client may show one in its first message.
+// visitor checks the secrets of a request and in found, and returns the description of the client. If later is true, a
+// request without a secret is accepted, because the client may show one in its first message.
 func (l *listener) visitor(r *http.Request, c caller, rules *rules, later bool, found ...string) (v signal.Visitor, why reason, ok bool) {
 	v = signal.Visitor{Addr: c.addr, Host: c.host, Base: c.base()}
 	switch rules.limits.Access {

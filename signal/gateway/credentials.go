@@ -21,8 +21,8 @@ type secret struct {
 	from  source
 }
 
-// shownSecrets returns all secrets in a request. A proxy that requires a password of its own forwards that password with the
-// request. So an unknown secret is not a reason to refuse a request that also has a known one.
+// shownSecrets returns all secrets in a request. A proxy that requires a password of its own forwards that password with
+// the request. So an unknown secret is not a reason to refuse a request that also has a known one.
 func shownSecrets(r *http.Request, param func(string) string) (secrets []secret) {
 	if _, password, ok := r.BasicAuth(); ok {
 		secrets = append(secrets, secret{password, inBasic})
@@ -39,8 +39,8 @@ func shownSecrets(r *http.Request, param func(string) string) (secrets []secret)
 	return secrets
 }
 
-// apiKey returns the name of the API key among the secrets of a WebSocket request and those in found. given reports whether there
-// is any secret. known reports whether one of them is an API key.
+// apiKey returns the name of the API key among the secrets of a WebSocket request and those in found. given reports whether
+// there is any secret. known reports whether one of them is an API key.
 func (r *rules) apiKey(req *http.Request, found ...string) (name string, given, known bool) {
 	secrets := shownSecrets(req, req.URL.Query().Get)
 	for _, value := range found {

@@ -15,13 +15,13 @@
 //	the paths of a [Mount]                  a protocol of other projects
 //	anything else                           the pages
 //
-// The paths for ICE servers accept GET and POST. There are two parameters, which may be in the URL, in a form or in a JSON object.
-// ttl is the lifetime in seconds; it can only shorten the configured one. username is appended to the name of the API key, and
-// quotas count by the result. Twilio's Ttl and Cloudflare's customIdentifier are other names for these two. The response has the
-// members of all conventions at once, with these exceptions: for Twilio and Cloudflare its status is 201; for Twilio ttl is a
-// string and errors have Twilio's members (code, message, more_info, status); for Cloudflare's older generate iceServers is one
-// object. The ID in a path may be anything. For Twilio it is returned as account_sid. The key identifies the caller: it is Twilio's
-// auth token or Cloudflare's bearer token.
+// The paths for ICE servers accept GET and POST. There are two parameters, which may be in the URL, in a form or in a JSON
+// object. ttl is the lifetime in seconds; it can only shorten the configured one. username is appended to the name of the
+// API key, and quotas count by the result. Twilio's Ttl and Cloudflare's customIdentifier are other names for these two.
+// The response has the members of all conventions at once, with these exceptions: for Twilio and Cloudflare its status is
+// 201; for Twilio ttl is a string and errors have Twilio's members (code, message, more_info, status); for Cloudflare's
+// older generate iceServers is one object. The ID in a path may be anything. For Twilio it is returned as account_sid. The
+// key identifies the caller: it is Twilio's auth token or Cloudflare's bearer token.
 //
 // # The caller
 //
@@ -38,10 +38,10 @@
 //
 // # Access
 //
-// With access by key, a WebSocket needs ?key=K in its URL, so the client's code stays the same. With access by token it needs
-// ?token=T, and the client signs in under the name in its token and under no other. Clients of the native protocol may instead show
-// either of them in their hello. With access by token, API keys only get ICE servers, because a holder of a key could otherwise
-// take any name. In the other modes, the first client that asks for a name gets it.
+// With access by key, a WebSocket needs ?key=K in its URL, so the client's code stays the same. With access by token it
+// needs ?token=T, and the client signs in under the name in its token and under no other. Clients of the native protocol
+// may instead show either of them in their hello. With access by token, API keys only get ICE servers, because a holder of
+// a key could otherwise take any name. In the other modes, the first client that asks for a name gets it.
 //
 // ICE servers are given to these callers:
 //
@@ -53,11 +53,11 @@
 //
 // # Mounts
 //
-// A mounted protocol gets the requests below its paths, and an [Access] for each. With the Access, the protocol finds out the
-// caller's address and host, checks the secrets of the request (including those that only the protocol can find, such as the key in
-// PeerJS's URL), and counts the connection. A protocol has no other way to admit a client. The protocol reports a refusal in its
-// own format. [Gateway.SignInICE] gives ICE servers to its sign-ins. cmd/icebox mounts the protocols: no protocol imports this
-// package, and this package imports no protocol.
+// A mounted protocol gets the requests below its paths, and an [Access] for each. With the Access, the protocol finds out
+// the caller's address and host, checks the secrets of the request (including those that only the protocol can find, such
+// as the key in PeerJS's URL), and counts the connection. A protocol has no other way to admit a client. The protocol
+// reports a refusal in its own format. [Gateway.SignInICE] gives ICE servers to its sign-ins. cmd/icebox mounts the
+// protocols: no protocol imports this package, and this package imports no protocol.
 //
 // # Requirements on the http.Server
 //

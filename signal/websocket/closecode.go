@@ -8,8 +8,8 @@ import (
 
 const closeProtocolError = gorilla.CloseProtocolError
 
-// closeCode returns the code and the text of the close frame for a reason; see [signal.Reason] for the table. The codes are those
-// of RFC 6455 section 7.4.1 and of the IANA registry that section 11.7 creates.
+// closeCode returns the code and the text of the close frame for a reason; see [signal.Reason] for the table. The codes are
+// those of RFC 6455 section 7.4.1 and of the IANA registry that section 11.7 creates.
 func closeCode(why signal.Reason) (code int, text string) {
 	switch why {
 	case signal.Restarting:

@@ -16,9 +16,9 @@ var (
 	hostKey = []byte("\r\nhost:")
 )
 
-// parseHandshake parses head, the first bytes of a connection from a client at from. It reports false unless head is exactly one
-// complete WebSocket upgrade request without anything unusual. Package net/http serves all other connections, so that it alone
-// decides how to respond to unusual requests.
+// parseHandshake parses head, the first bytes of a connection from a client at from. It reports false unless head is
+// exactly one complete WebSocket upgrade request without anything unusual. Package net/http serves all other connections,
+// so that it alone decides how to respond to unusual requests.
 func parseHandshake(head []byte, from net.Addr) (r *http.Request, ok bool) {
 	if !bytes.HasPrefix(head, get) || bytes.Index(head, headEnd) != len(head)-len(headEnd) {
 		return nil, false

@@ -14,10 +14,10 @@ import (
 
 // poller reads many connections in one goroutine. The goroutine exits after the last connection has been released.
 //
-// The goroutine does not block in epoll_wait. It parks on Go's netpoller until the epoll instance is readable, as a goroutine that
-// reads a socket does. The reason is the runtime's monitor thread, sysmon, which watches every thread that is inside a system call.
-// If there always is such a thread, sysmon wakes up every 20 µs. That cost 20 % of the CPU time. For the same reason, system calls
-// that cannot block are made without telling the runtime; see syscall_linux.go.
+// The goroutine does not block in epoll_wait. It parks on Go's netpoller until the epoll instance is readable, as a
+// goroutine that reads a socket does. The reason is the runtime's monitor thread, sysmon, which watches every thread that
+// is inside a system call. If there always is such a thread, sysmon wakes up every 20 µs. That cost 20 % of the CPU time.
+// For the same reason, system calls that cannot block are made without telling the runtime; see syscall_linux.go.
 type poller struct {
 	epoll    int      // the descriptor of file
 	file     *os.File // the epoll instance, registered with Go's netpoller
@@ -63,8 +63,8 @@ func retainPoller() {
 	sharedPoller.mu.Unlock()
 }
 
-// release removes a user. If it was the last user, release stops the poller's goroutine and waits for it. That goroutine itself
-// must call releaseFromOwnGoroutine instead.
+// release removes a user. If it was the last user, release stops the poller's goroutine and waits for it. That goroutine
+// itself must call releaseFromOwnGoroutine instead.
 func (p *poller) release() {
 	if removeUser() {
 		_ = p.file.Close()
@@ -117,8 +117,9 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// setWanted sets flag, which is c.wantRead or c.wantWrite, and registers c with the epoll instance accordingly. If the connection
-// is readable or writable already, setting the flag causes an event. The error is [net.ErrClosed] after deregister.
+// setWanted sets flag, which is c.wantRead or c.wantWrite, and registers c with the epoll instance accordingly. If the
+// connection is readable or writable already, setting the flag causes an event. The error is [net.ErrClosed] after
+// deregister.
 func (p *poller) setWanted(c *rawConn, flag *bool, on bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,10 +14,10 @@ import (
 
 // readHandler reads a socket when the poller reports that it is readable.
 type readHandler interface {
-	// onReadable runs in the poller's goroutine and must not block. hungUp means that the other side has closed the connection, or
-	// that the connection has failed, so reading reaches the end or an error. onReadable may read into b, and reports whether it
-	// keeps b. Events are edge-triggered: onReadable is called again only when more bytes have arrived, so it has to read until the
-	// socket is empty.
+	// onReadable runs in the poller's goroutine and must not block. hungUp means that the other side has closed the
+	// connection, or that the connection has failed, so reading reaches the end or an error. onReadable may read into b,
+	// and reports whether it keeps b. Events are edge-triggered: onReadable is called again only when more bytes have
+	// arrived, so it has to read until the socket is empty.
 	onReadable(b *buffer, hungUp bool) (tookBuffer bool)
 }
 

@@ -58,8 +58,8 @@ func (r *reader) onReadable(b *buffer, hungUp bool) (tookBuffer bool) {
 			return false // the socket is empty; the poller reports bytes that arrive later
 		}
 	}
-	// The poller reads other connections before it reads this one again. handOffToGoroutine registers this one again, which causes
-	// an event if bytes are left in the socket.
+	// The poller reads other connections before it reads this one again. handOffToGoroutine registers this one again, which
+	// causes an event if bytes are left in the socket.
 	r.handOffToGoroutine(func() {})
 	return false
 }
@@ -107,8 +107,8 @@ func (r *reader) runSlow(slow func(), rest []byte) {
 	}
 }
 
-// closeFromPoller ends the reader, for callers in the poller's goroutine. It starts a goroutine only if ending the reader may
-// block.
+// closeFromPoller ends the reader, for callers in the poller's goroutine. It starts a goroutine only if ending the reader
+// may block.
 func (r *reader) closeFromPoller() {
 	_ = r.conn.raw.pollRead(false) // removal does not fail
 	r.readDone = true

@@ -84,9 +84,9 @@ func (r *reader) feed(data []byte) (slow func(), rest []byte) {
 		}
 	}
 	if r.discarding || r.ended() {
-		// The reader still reads the connection, but ignores the bytes. If it closed the connection while bytes are unread, the
-		// kernel would send a reset, and the client might lose the close frame. Reading ends when the client closes the connection,
-		// or when conn.linger cuts it.
+		// The reader still reads the connection, but ignores the bytes. If it closed the connection while bytes are unread,
+		// the kernel would send a reset, and the client might lose the close frame. Reading ends when the client closes the
+		// connection, or when conn.linger cuts it.
 		r.discarding, r.fragments = true, nil
 		r.stopStallTimer()
 		return nil, nil
@@ -118,8 +118,8 @@ func (r *reader) stopStallTimer() {
 	}
 }
 
-// handleFrame handles the frame at the start of input, and returns the input behind it. If the frame is incomplete, complete
-// is false and rest is input. complete is also false if the connection has to end; slow then ends it.
+// handleFrame handles the frame at the start of input, and returns the input behind it. If the frame is incomplete,
+// complete is false and rest is input. complete is also false if the connection has to end; slow then ends it.
 func (r *reader) handleFrame(input []byte) (slow func(), rest []byte, complete bool) {
 	h, ok, err := parseHeader(input)
 	if err == nil && !ok {

@@ -40,9 +40,9 @@ type Service struct {
 	NewHandler func(*signal.Client) MessageHandler
 }
 
-// Serve upgrades the request and returns. From then on the poller or a goroutine serves the client; the hub's Shutdown waits for
-// it. If the upgrade fails, Serve has sent an HTTP error. In each case Serve makes sure that done is called once, when the client
-// is gone. done must not block.
+// Serve upgrades the request and returns. From then on the poller or a goroutine serves the client; the hub's Shutdown
+// waits for it. If the upgrade fails, Serve has sent an HTTP error. In each case Serve makes sure that done is called once,
+// when the client is gone. done must not block.
 func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor, done func()) {
 	// A browser that offers subprotocols fails the connection if the server chooses none of them.
 	var chosen string
@@ -67,8 +67,8 @@ type Peer interface {
 	Done() <-chan struct{}
 	// Seen records that bytes have arrived, which shows that the client is alive.
 	Seen()
-	// CountMessage counts a message of size bytes against the client's rate. The caller has to delay the message by wait. If
-	// tooFast is true, the caller should tell the client that it sends too fast.
+	// CountMessage counts a message of size bytes against the client's rate. The caller has to delay the message by wait.
+	// If tooFast is true, the caller should tell the client that it sends too fast.
 	CountMessage(size int) (wait time.Duration, tooFast bool)
 	// End ends the client and closes its connection. It does not block.
 	End(signal.Reason)
@@ -80,14 +80,14 @@ type Peer interface {
 	TryClose(first func()) (done bool)
 }
 
-// Host serves the WebSockets of a protocol that chooses the [Peer] of each connection itself. For example, the native protocol
-// makes a [signal.Client] only after a valid hello, or resumes a session.
+// Host serves the WebSockets of a protocol that chooses the [Peer] of each connection itself. For example, the native
+// protocol makes a [signal.Client] only after a valid hello, or resumes a session.
 type Host struct {
 	Hub    *signal.Hub
 	Logger *slog.Logger
-	// Accept is called after the upgrade. It returns the peer of the connection and the handler of its messages. The peer has to
-	// end when the hub shuts down, because Shutdown waits for it. If Accept fails, Host closes the connection with a code that
-	// tells the client to connect again.
+	// Accept is called after the upgrade. It returns the peer of the connection and the handler of its messages. The peer
+	// has to end when the hub shuts down, because Shutdown waits for it. If Accept fails, Host closes the connection with a
+	// code that tells the client to connect again.
 	Accept func(signal.NonblockingConn) (Peer, MessageHandler, error)
 }
 

@@ -27,8 +27,8 @@ const (
 // without blocking, h serves the request in that goroutine. An [http.Server] would start two goroutines for each handshake
 // and end them right after the upgrade.
 //
-// Accept returns all other connections, for an http.Server; they are like those of [Listen]. If 256 of them wait for Accept, the
-// listener closes further ones. It also closes a connection on which nothing arrives for 10 s.
+// Accept returns all other connections, for an http.Server; they are like those of [Listen]. If 256 of them wait for
+// Accept, the listener closes further ones. It also closes a connection on which nothing arrives for 10 s.
 //
 // NewUpgradeListener closes l and uses a duplicate of its descriptor. If l is not a [net.TCPListener], it returns
 // Listen(l). log receives the panics of h.
@@ -198,8 +198,8 @@ func (p *pendingConn) onReadable(b *buffer, _ bool) (tookBuffer bool) {
 	return false
 }
 
-// handleFirstBytes reads the first bytes and either serves a handshake or leaves the connection to the server. It reports false if
-// no bytes have arrived. Otherwise p has been handled, and must not be used again.
+// handleFirstBytes reads the first bytes and either serves a handshake or leaves the connection to the server. It reports
+// false if no bytes have arrived. Otherwise p has been handled, and must not be used again.
 func (p *pendingConn) handleFirstBytes(b *buffer) (done bool) {
 	n, err := p.raw.Read(b.data[:])
 	switch {

@@ -4,10 +4,10 @@
 //
 // # Reading
 //
-// On Linux one goroutine, the poller, reads all connections. An idle connection therefore costs neither a stack nor a read buffer,
-// and the poller handles messages that arrive at the same time without switching goroutines. After the upgrade, a connection
-// leaves net/http and Go's netpoller. A connection inside another one, such as a *tls.Conn, can be polled only if it comes from a
-// listener of [Listen], because this package cannot exchange the socket of any other.
+// On Linux one goroutine, the poller, reads all connections. An idle connection therefore costs neither a stack nor a read
+// buffer, and the poller handles messages that arrive at the same time without switching goroutines. After the upgrade, a
+// connection leaves net/http and Go's netpoller. A connection inside another one, such as a *tls.Conn, can be polled only
+// if it comes from a listener of [Listen], because this package cannot exchange the socket of any other.
 //
 // The poller must not block. Work that can block (a sign-in, a client that sends too fast, a large message) runs in a
 // goroutine, and the poller does not read the connection until that work is done. Connections that cannot be polled, and all
@@ -232,8 +232,8 @@ func (c *conn) Abort() {
 	_ = innermost(c.nc).Close()
 }
 
-// release frees the descriptor of a raw connection. Abort does not, because the reader may be using it. Only the reader calls
-// release, after its last read. No other method may be called afterwards.
+// release frees the descriptor of a raw connection. Abort does not, because the reader may be using it. Only the reader
+// calls release, after its last read. No other method may be called afterwards.
 func (c *conn) release() {
 	if c.raw != nil {
 		c.raw.release()

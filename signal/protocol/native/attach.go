@@ -7,8 +7,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// attach makes t the session's transport. It says goodbye on the previous transport, then writes the first message and
-// all kept messages above seq to t. An error is to be shown to the client. If writing fails, attach detaches t again and
+// attach makes t the session's transport. It says goodbye on the previous transport, then writes the first message and all
+// kept messages above seq to t. The caller sends the error to the client. If writing fails, attach detaches t again and
 // still returns nil, because the client can resume.
 func (s *session) attach(t transport, seq uint64, first func() *wire.Message) *signal.Error {
 	s.detachOld()
@@ -102,7 +102,7 @@ func (s *session) detachOld() {
 		s.writeMu.Unlock()
 		return
 	}
-	old.Abort() // another goroutine's write on it hangs; Abort ends that write, which frees writeMu
+	old.Abort() // a write of another goroutine on it hangs; Abort makes that write fail, and the goroutine then unlocks writeMu
 }
 
 // findSession returns the session with this secret.

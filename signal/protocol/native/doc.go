@@ -9,10 +9,10 @@
 //
 //   - Both sides ignore members that they do not know. A client ignores messages of a type that it does not know; the
 //     server answers them with the error unknown-type.
-//   - A request may carry "ref", a JSON string or number of at most 64 bytes, quotes included, that the client chooses.
-//     The server copies it into its response: the message that this page names as the response, or {"type":"ok"} if it
-//     names none, or an error. There is exactly one such response to each request that the server acts upon. ack, ping
-//     and bye are not answered with a ref, and neither is a hello that succeeds.
+//   - A request may carry "ref", a JSON string or number of at most 64 bytes, quotes included, that the client chooses. The
+//     server copies it into its response: the message that this page names as the response, or {"type":"ok"} if it names
+//     none, or an error. There is exactly one such response to each request that the server acts upon. The server never
+//     copies a ref from an ack, a ping or a bye, or from a hello that succeeds.
 //   - Without a ref, the client still receives errors and the responses that this page names, but no {"type":"ok"}.
 //   - A client ID is an opaque string of at most 64 bytes. Every session gets a new one. It cannot be guessed, and it
 //     reveals nothing about the client.
@@ -30,11 +30,12 @@
 //	    "iceServers":[{"urls":[...]},{"urls":[...],"username":"...","credential":"..."}],"expires":1767225600,"ttl":3600,
 //	    "limits":{...}}
 //
-// The first message is hello, within 10 s of connecting. A client may leave out "name". It then gets the name in its
-// JWT if there is one; otherwise it has no name, and others can reach it only by its ID. "token" is a JWT or an API
-// key, depending on what the server requires. The URL of the WebSocket may carry it instead, as ?token= or ?key=.
+// The first message is hello. The client has to send it within 10 s of connecting. A client may leave out "name". It then
+// gets the name in its JWT if there is one; otherwise it has no name, and others can reach it only by its ID. "token" is a
+// JWT or an API key, depending on what the server requires. The URL of the WebSocket may carry it instead, as ?token= or
+// ?key=.
 //
-// "resume" is a secret, with which the client resumes or replaces this session. If the client has a name, the secret also
+// "resume" is a secret. The client sends it to resume or replace this session. If the client has a name, the secret also
 // works as a Bearer token when it fetches ICE servers over HTTP.
 //
 // The welcome can be passed to `new RTCPeerConnection` as it is. If the server could not provide ICE servers,
@@ -114,12 +115,12 @@
 // Such a message goes to all others in the call, or with "toId" to one of them. In a call of more than two, a client
 // that has joined should make an offer to each of "parties" with "toId".
 //
-// A client that is alone in a call can already send messages without "toId". The server keeps them, and sends them to
-// the next client that joins, after its "joined". For each sender they come in this order: its latest offer or answer, its
+// A client that is alone in a call can already send messages without "toId". The server keeps them, and sends them to the
+// next client that joins, after its "joined". For each sender they come in this order: its latest offer or answer, its
 // candidates, then its messages of other kinds. A new offer or answer replaces the previous one and the candidates that
 // followed it. The server discards a kept message when it has been delivered, when its sender leaves, and when the call
-// ends. If a call keeps as much as it may, a further message is refused with the error call-full-of-data; if all calls
-// together do, with calls-full-of-data.
+// ends. If the call keeps as much as it may, the server refuses a further message with the error call-full-of-data. If all
+// calls together keep as much as they may, or all messages from the sender's address do, the error is calls-full-of-data.
 //
 //	-> {"type":"leave","call":"k3v9..."}
 //	<- {"type":"party-left","call":"k3v9...","id":"...","name":"bob","reason":"left"}
@@ -146,10 +147,10 @@
 // different one. The first client that presents it creates the call again, with the same "max". The others join it as
 // usual, with or without "restore". All clients have new IDs by then.
 //
-// This works for 10 minutes after the server has started. It does not work for a call that has been restored and has
-// ended since, nor on the server process that issued the value: the response is the error no-such-call. "restore" is
-// a secret of the clients in the call. Sending it where it is not needed does no harm. A call that is listed in a token
-// has none, because it needs none.
+// This works for 10 minutes after the server has started. Otherwise the response is the error no-such-call. The response is
+// the same for a call that has been restored and has ended since, and on the server process that issued the value.
+// "restore" is a secret of the clients in the call. Sending it where it is not needed does no harm. A call that is listed
+// in a token has no "restore", because each client whose token lists the call can create it again.
 //
 // # Sequence numbers
 //
@@ -168,8 +169,8 @@
 //
 // # Resuming
 //
-// When a connection is lost, the client stays signed in for limits.resume seconds. It remains in its calls and online,
-// and the server keeps the messages for it. On a new connection
+// When a connection is lost, the client stays signed in for limits.resume seconds. It remains in its calls and counts as
+// online, and the server keeps the messages for it. On a new connection
 //
 //	-> {"type":"hello","v":1,"resume":"...","seq":17}
 //	<- {"type":"resumed","id":"...","name":"alice","ack":5,"seq":19}

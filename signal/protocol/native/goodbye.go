@@ -7,8 +7,8 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// goodbyes has the bye message for each reason: the wire's name of the reason, and whether the client should reconnect.
-// For other reasons no bye is sent.
+// goodbyes maps a reason to the "reason" and "reconnect" of its bye message; see [signal.Reason] for the whole table. The
+// server sends no bye for a reason that is missing here.
 var goodbyes = map[signal.Reason]struct {
 	reason    string
 	reconnect bool
@@ -49,7 +49,7 @@ func (s *session) Close(why signal.Reason) {
 		writeGoodbye(t, why)
 		s.writeMu.Unlock()
 	}
-	go s.finish() // on a goroutine of its own, because it waits for the hub's writer, which is the caller
+	go s.finish() // in a new goroutine, because finish waits for the hub's writer, and that writer is the caller
 }
 
 // markClosed marks the session as ended and stops its timers. The caller holds mu.

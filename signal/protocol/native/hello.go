@@ -31,8 +31,8 @@ func (h *Handler) connectClient(ctx context.Context, v signal.Visitor, r *wire.R
 	return newcomer{session: s, request: r, name: cmp.Or(r.Name, v.Grant.Name), grant: v.Grant}, nil
 }
 
-// claimNameInline claims the newcomer's name if that can be done without blocking. If it returns false, nothing has
-// happened, and signInSession has to claim the name.
+// claimNameInline claims the newcomer's name if that can be done without blocking. If it returns false, it has changed
+// nothing, and signInSession has to claim the name.
 func (n newcomer) claimNameInline() (named bool, refused *signal.Error) {
 	if n.name == "" {
 		return true, nil
@@ -73,7 +73,7 @@ func (h *Handler) claimName(ctx context.Context, s *session, name, replace strin
 		}
 		old.client.End(signal.Replaced)
 		select {
-		case <-old.finished: // its peers now know that it is gone, and hear from the new session only after that
+		case <-old.finished: // by now its peers have been told that it is gone, before the new session can send to them
 		case <-ctx.Done():
 		}
 	}
@@ -97,8 +97,8 @@ func (s *session) setGrant(g signal.Grant) {
 	}
 }
 
-// renewToken verifies the token in r and replaces the session's grant by that token's. The token has to be for the name
-// that the client has, or for none.
+// renewToken verifies the token in r and replaces the session's grant by that token's. The name in the token has to be the
+// client's name. The token may also have no name.
 func (s *session) renewToken(r *wire.Request) error {
 	ctx, cancel := context.WithTimeout(s.handler.hub.DoneContext(), helloWait)
 	defer cancel()

@@ -40,8 +40,8 @@ var statuses = map[*signal.Error]int{
 	signal.ErrTooMany: http.StatusTooManyRequests, signal.ErrTooLarge: http.StatusRequestEntityTooLarge,
 }
 
-// ServeEvents serves a request of the server-sent events transport, whose path is HelloPath, EventsPath or SendPath. Only
-// HelloPath needs admission by a; the others authenticate by the session's secret.
+// ServeEvents serves a request of the server-sent events transport, whose path is HelloPath, EventsPath or SendPath. Only a
+// request to HelloPath has to be admitted by a. The others are authenticated by the session's secret.
 func (h *Handler) ServeEvents(w http.ResponseWriter, r *http.Request, a Access) {
 	w.Header().Set("Cache-Control", "no-store")
 	if preflight := a.AllowCORS(w, "GET, POST"); preflight {
@@ -70,8 +70,8 @@ func IsEventsPath(r *http.Request) bool {
 	return r.URL.Path == HelloPath || r.URL.Path == EventsPath || r.URL.Path == SendPath
 }
 
-// serveHello responds to a POST that begins a session or asks whether one can be resumed. A session that begins calls
-// releaseConn when it ends. Otherwise serveHello calls it.
+// serveHello responds to a POST that begins a session or asks whether one can be resumed. If a session begins, it calls
+// releaseConn when it ends. Otherwise serveHello calls releaseConn.
 func (h *Handler) serveHello(w http.ResponseWriter, r *http.Request, v signal.Visitor, releaseConn func()) {
 	released := false
 	defer func() {
@@ -226,8 +226,8 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	stop := context.AfterFunc(h.hub.DoneContext(), t.Abort)
 	defer stop()
 	secret, seq := bearer(r), lastEvent(r)
-	// The header (200 OK) goes out before the session is attached, because attaching writes the first event. So the
-	// common errors have to be found before that.
+	// The header (200 OK) goes out before the session is attached, because attaching writes the first event. After that the
+	// status cannot change, so the common errors have to be found before.
 	if _, refused := h.checkResume(&wire.Request{Resume: secret, Seq: seq}); refused != nil {
 		h.metrics.resumes[unknown].Inc()
 		h.writeFailure(w, &wire.Request{}, refused)

@@ -10,11 +10,11 @@ import (
 	"icebox/signal/protocol/native/wire"
 )
 
-// retryICEAfter is how long after a failure ICE servers are requested again.
+// retryICEAfter is how long after a failure the session requests ICE servers again.
 const retryICEAfter = 30 * time.Second
 
-// addICE adds ICE servers to a message, for its call if it has one, and reports whether it did. If they could not be
-// provided, it adds the reason. It also starts the timer that sends fresh ones: before these expire, or after
+// addICE adds ICE servers to a message, for its call if it has one, and reports whether it did. If the provider fails,
+// addICE adds the reason. It also starts the timer that sends fresh ICE servers: before these expire, or after
 // retryICEAfter.
 func (s *session) addICE(ctx context.Context, m *wire.Message) (ok bool) {
 	if s.handler.ice == nil {

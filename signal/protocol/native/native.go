@@ -36,7 +36,7 @@ const (
 	writeWait = 10 * time.Second
 	// maxHellos is how many messages may be refused on one WebSocket before it has signed in.
 	maxHellos = 5
-	// maxPairs is how many correspondents a client has at most; the oldest are forgotten.
+	// maxPairs limits the pairs of one client (see package signal). The oldest pairs are dropped.
 	maxPairs = 128
 )
 
@@ -154,7 +154,7 @@ func presence(name string, held bool) []byte {
 	return (&wire.Message{Type: wire.Presence, Name: name, Online: &held}).Encode()
 }
 
-// clientError returns the error that the client is shown for err: unavailable for errors that are not for clients.
+// clientError returns the error to send to the client for err: unavailable, unless err is or wraps a *signal.Error.
 func clientError(err error) *signal.Error {
 	var refused *signal.Error
 	if errors.As(err, &refused) {

@@ -1,7 +1,7 @@
 package native
 
-// replayBuffer holds the latest numbered frames until the client acknowledges them. A client that resumes is sent those
-// that it has missed. The zero value is empty and ready to use.
+// replayBuffer holds the latest numbered frames until the client acknowledges them. When the client resumes, the session
+// sends it those that it has missed. The zero value is empty and ready to use.
 type replayBuffer struct {
 	frames  [][]byte
 	lastSeq uint64 // the number of the latest frame, whether it is still held or not; 0 before the first

@@ -17,22 +17,22 @@ type transport interface {
 	AnswersPings() bool
 }
 
-// session is one signed-in client of this protocol. To the hub it is the client's connection, and one that never breaks:
-// a session can lose its transport and get another one, and it keeps the frames that are written in the meantime.
+// session is one signed-in client of this protocol. To the hub it is the client's connection, and that connection never
+// breaks: a session can lose its transport and get another one. It keeps the frames that are written in the meantime.
 //
 // A session ends when the hub calls Close. Code that wants to end it calls Client.End, which makes the hub do that.
 type session struct {
 	handler     *Handler
 	client      *signal.Client
-	releaseConn func()        // stops counting the session against the gateway's connection limits
+	releaseConn func()        // tells the gateway to stop counting the session's connection
 	finished    chan struct{} // closed when the session has ended and has freed everything
 	lastSeen    atomic.Int64  // Unix milliseconds of the last sign of life on any transport
 
 	rateMu      sync.Mutex   // held while a message is counted, because POSTs may be concurrent
 	activePosts atomic.Int32 // POSTs that are being served
 
-	// requestMu is held while a request is handled: one at a time, although an old transport, a new one and POSTs can
-	// deliver requests concurrently.
+	// requestMu is held while a request is handled, because an old transport, a new one and POSTs can deliver requests
+	// concurrently.
 	requestMu sync.Mutex
 	received  atomic.Uint64 // the highest sequence number received from the client
 	sinceAck  int           // numbered messages received since the last ack was sent
@@ -93,7 +93,8 @@ func (m timedMutex) tryLockFor(d time.Duration) bool {
 }
 
 // markConfirmed notes that the client has sent something after its hello. From then on the session is kept when its
-// transport is lost. Before, the client may have missed the welcome, and without the secret in it cannot resume.
+// transport is lost. Before that, the client may have missed the welcome. Without the secret in the welcome it cannot
+// resume.
 func (s *session) markConfirmed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,7 +48,7 @@ type webSocket struct {
 	// Only the reader uses these.
 	bucket      rate.Bucket // limits the rate of messages while the WebSocket is pending
 	timer       *time.Timer // closes the WebSocket unless it signs in; nil when it is no longer pending
-	releaseConn func()      // stops counting the connection; nil when a session has taken this over
+	releaseConn func()      // stops counting the connection; nil when a session is responsible for calling it
 	helloCount  int         // messages received while pending
 
 	mu      sync.Mutex
@@ -103,7 +103,8 @@ func (p *pendingSockets) closeAll() {
 	}
 }
 
-// stopPending is called when the WebSocket has got a session or has ended.
+// stopPending is called when the WebSocket has a session or has ended. It removes the WebSocket from the pending ones and
+// stops its timer.
 func (w *webSocket) stopPending() {
 	w.handler.pending.removeSocket(w)
 	if w.timer != nil {
@@ -136,7 +137,7 @@ func (w *webSocket) ID() broker.ID {
 // Done implements websocket.Peer.
 func (w *webSocket) Done() <-chan struct{} { return w.readingEnded }
 
-// Seen implements websocket.Peer. Frames on a transport that another one has replaced do not count as signs of life.
+// Seen implements websocket.Peer. Frames on a transport that has been replaced do not count as signs of life.
 func (w *webSocket) Seen() {
 	if s := w.currentSession(); s != nil && s.isTransport(w.wsTransport) {
 		s.markConfirmed()
@@ -180,8 +181,8 @@ func (w *webSocket) Close() {
 	w.untrack()
 }
 
-// TryClose implements websocket.Peer. It always succeeds, because Close does not block here: it only detaches the
-// session, and the hub ends that later, on another goroutine.
+// TryClose implements websocket.Peer. It always succeeds, because Close does not block here: it only detaches the session.
+// The hub ends the session later, in another goroutine.
 func (w *webSocket) TryClose(first func()) (done bool) {
 	first()
 	w.Close()

@@ -110,14 +110,14 @@ func (w *webSocket) startSession(ctx context.Context, n newcomer, attach func(we
 func (w *webSocket) resume(r *wire.Request) *signal.Error {
 	s, ok := w.handler.findSession(r.Resume)
 	if ok {
-		w.setSession(s) // first, because the client can send as soon as it sees the resumed message
+		w.setSession(s) // before handler.resume, because the client can send as soon as it has received the resumed message
 	}
 	if _, err := w.handler.resume(w.wsTransport, r.Resume, r.Seq); err != nil {
 		w.setSession(nil)
 		return err
 	}
 	w.stopPending()
-	w.releaseConn() // the connection that the session began on still counts
+	w.releaseConn() // this connection is not counted, because the one on which the session began still is
 	w.releaseConn = nil
 	return nil
 }

@@ -33,8 +33,8 @@ func (s *session) writeTo(t transport, frame []byte, deadline time.Time) {
 }
 
 // numberFrame gives a frame its sequence number and keeps it, unless it is marked as unnumbered. It returns the frame to
-// write and the transport to write it to, which is nil if the session has none. If the session has none and can no longer
-// keep all frames that the client has missed, numberFrame ends it. The caller holds writeMu.
+// write and the transport to write it to, which is nil if the session has none. If the session has no transport and can no
+// longer keep all frames that the client has missed, numberFrame ends the session. The caller holds writeMu.
 func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 	s.mu.Lock()
 	t, overflowed := s.transport, false
@@ -61,7 +61,7 @@ func (s *session) numberFrame(frame []byte) ([]byte, transport) {
 }
 
 // TryWrite implements signal.NonblockingConn. It returns false if another goroutine is writing or the transport would
-// block. In the second case the frame has its number, and partialFrame has the frame for Write.
+// block. In the second case TryWrite has numbered the frame and stored it in partialFrame, and Write finishes it.
 func (s *session) TryWrite(frame []byte) (done bool, err error) {
 	if !s.writeMu.tryLock() {
 		return false, nil
@@ -129,7 +129,7 @@ func (s *session) TryPing() (done bool, err error) {
 
 // needsProbe is called after a write to t. It reports whether the caller should also send a ping, because the client has
 // been silent for quietTime; the answer to it is then due within probeWait. This finds a dead transport sooner than the
-// hub's pings do, and it matters here because frames are being written into it.
+// hub's pings do. It matters here because the session is writing frames to that transport.
 func (s *session) needsProbe(t transport) bool {
 	if !t.AnswersPings() {
 		s.markAlive()

@@ -17,7 +17,7 @@ type call struct {
 	id       string
 	max      int
 	reserved bool
-	restored bool // an earlier process created it, and a proof restored it here
+	restored bool // an earlier process created the call, and a party with a proof restored it in this process
 
 	mu           sync.Mutex
 	ended        bool
@@ -76,13 +76,13 @@ func (c *call) join(p Party, listed bool, reply func(Info)) error {
 	}
 	reply(c.info(p))
 	for _, e := range c.drainKept() {
-		_ = p.Notify(e) // if p can't take it, p is being disconnected, and the others learn that when its session ends
+		_ = p.Notify(e) // if this fails, p is being disconnected, and the others are notified when its session ends
 	}
 	_ = c.notifyOthers(Event{Kind: Joined, Call: c.id, From: p.Addr(), FromName: p.Name()})
 	return nil
 }
 
-// drainKept removes the kept messages and returns them in the order for a joiner. The caller holds mu.
+// drainKept removes the kept messages and returns them in the order in which a joiner receives them. The caller holds mu.
 func (c *call) drainKept() []Event {
 	events := c.kept.all()
 	c.kept.forget(func(broker.Addr) bool { return true }, c.registry.budget.Release)

@@ -15,16 +15,16 @@
 // secret, within [RestoreWithin] of its start, creates the call again; the others join it. A proof contains the maximum
 // number of parties. It cannot be forged, and knowing the ID of the call is not enough.
 //
-// The process that issued a proof does not accept it: if the call is not there, it has ended. A proof is not accepted
-// either for a call that has been restored and has ended since.
+// The process that issued a proof does not accept it, because a call that this process no longer has must have ended. A
+// proof is not accepted either for a call that has been restored and has ended since.
 //
 // # Kept messages
 //
 // While a party is alone in a call, the messages that it sends to the call are kept for the next client that joins, and
-// forgotten when that client has received them. For each sender they are its latest description (an offer or answer),
-// then its candidates, then its other messages. A candidate that was sent before its description comes after it. A new
-// description replaces the previous one and the candidates that followed it, because they belong to a negotiation that
-// will never complete.
+// dropped when that client has received them. For each sender they are its latest description (an offer or answer), then
+// its candidates, then its other messages. A candidate that was sent before its description comes after it. A new
+// description replaces the previous one and the candidates that followed it, because they belong to a negotiation that will
+// never complete.
 //
 // [signal.CallLimits] limits the bytes that one call keeps, that all calls keep, and that all calls keep from one
 // address; maxKept limits the number of messages in one call. A message above a limit is refused. Kept messages are never
@@ -33,7 +33,7 @@
 // # How calls end
 //
 // A call ends when a party hangs up, when nobody has joined in time, or when it has been empty for [EmptyWait]. Its kept
-// messages go with it. Each call has one timer and no goroutine.
+// messages are dropped. Each call has one timer and no goroutine.
 //
 // # Order
 //
@@ -42,6 +42,6 @@
 //
 // # More than one process
 //
-// The calls of a process are known only there. With several processes, they would have to agree on which of them has a
-// call; the ID could contain that.
+// The calls of a process are known only there. If there were several processes, they would have to agree on the process
+// that has a call. The ID could name that process.
 package call

@@ -23,7 +23,7 @@ type senderMessages struct {
 	from        broker.Addr
 	addrKey     netip.Addr
 	description *Event  // the latest offer or answer
-	early, late []Event // candidates that came before and after the first description
+	early, late []Event // candidates that were sent before and after the first description
 	others      []Event
 }
 
@@ -71,8 +71,8 @@ func (k *keptMessages) addEvent(e Event, addrKey netip.Addr, maxBytes int, spend
 	return nil
 }
 
-// sender returns the messages of the sender with address a, which may be none yet. The pointer is valid until the next
-// call.
+// sender returns the kept messages of the sender with address a. If there are none yet, it adds an empty entry. The pointer
+// is valid until the next call.
 func (k *keptMessages) sender(a broker.Addr, addrKey netip.Addr) *senderMessages {
 	for i := range k.senders {
 		if k.senders[i].from == a {

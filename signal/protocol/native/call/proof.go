@@ -11,8 +11,8 @@ import (
 // RestoreWithin is for how long after its start a process restores the calls of earlier processes.
 const RestoreWithin = 10 * time.Minute
 
-// maxEndedRestored is how many ended calls a process remembers as restored. Beyond that it restores no calls, because it
-// could no longer tell which of them have ended.
+// maxEndedRestored is how many ended calls a process remembers as restored. When that many have ended, it restores no more
+// calls, because it could not know whether they have ended.
 const maxEndedRestored = 1 << 16
 
 // prover issues proofs that a party was in a call, and verifies the proofs of earlier processes.
@@ -48,7 +48,7 @@ func (p *prover) issue(id string, maxParties int) string {
 }
 
 // verify checks a proof for the call with this ID and returns the call's maximum number of parties. It rejects proofs that
-// this process has issued: if such a call is no longer there, it has ended.
+// this process has issued, because a call that this process no longer has must have ended.
 func (p *prover) verify(id, proof string, now time.Time) (maxParties int, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(proof)
 	if err != nil || len(raw) != proofLen || now.After(p.deadline) {

@@ -141,10 +141,10 @@ func (r *Registry) startCall(p Party, c *call, reply func(Info)) error {
 	return nil
 }
 
-// Join adds p to a call. If the call does not exist, a pass whose token lists the call, or with a proof of an earlier
-// process, makes Join create it. It first calls reply, then notifies p of the kept messages, then notifies the others.
-// reply runs with the call's lock held, so it must not block. The error is ErrNoSuchCall, ErrCallBarred, ErrCallFull,
-// ErrInCall or ErrCallLimit.
+// Join adds p to a call. If the call does not exist, Join creates it if the token behind pass lists the call, or if pass
+// has a proof of an earlier process. Join first calls reply, then notifies p of the kept messages, then notifies the
+// others. reply runs with the call's lock held, so it must not block. The error is ErrNoSuchCall, ErrCallBarred,
+// ErrCallFull, ErrInCall or ErrCallLimit.
 func (r *Registry) Join(p Party, id string, pass Pass, reply func(Info)) error {
 	for {
 		c, missing := r.findOrNew(id, pass)
@@ -166,7 +166,7 @@ func (r *Registry) findOrNew(id string, pass Pass) (c *call, missing bool) {
 	r.mu.Lock()
 	c = r.calls[id]
 	_, ended := r.endedRestored[id]
-	ended = ended || len(r.endedRestored) >= maxEndedRestored // it is not known any more, so nothing is restored
+	ended = ended || len(r.endedRestored) >= maxEndedRestored // the set is full, so this call may have ended too
 	r.mu.Unlock()
 	if c != nil || !ValidID(id) {
 		return c, false
@@ -180,8 +180,8 @@ func (r *Registry) findOrNew(id string, pass Pass) (c *call, missing bool) {
 	return nil, false
 }
 
-// Check returns the error that Join would return now, without joining. A caller can so refuse a join before it prepares
-// the response, which may be costly.
+// Check returns the error that Join would return now, without joining. With Check, a caller can refuse a join before it
+// prepares the response, which may be costly.
 func (r *Registry) Check(p Party, id string, pass Pass) error {
 	c, missing := r.findOrNew(id, pass)
 	switch {

@@ -2,7 +2,7 @@
 // [Message]. Package native specifies the protocol. This package only encodes and decodes; it has no connections.
 package wire
 
-// Version is the version of the protocol, which a hello names in its member "v".
+// Version is the version of the protocol. A hello has it in its member "v".
 const Version = 1
 
 // Subprotocol is the WebSocket subprotocol of this protocol.
@@ -42,7 +42,8 @@ const (
 	Ended       = "ended"
 )
 
-// Kinds of messages between clients that have a meaning to the server. All others are only passed on.
+// Kinds of messages between clients that have a meaning for the server. The server only passes on messages of all other
+// kinds.
 const (
 	KindOffer     = "offer"
 	KindAnswer    = "answer"

@@ -46,7 +46,7 @@ type Message struct {
 	Reconnect *bool  `json:"reconnect,omitempty"`
 }
 
-// Problem is the reason why a message has no ICE servers. Code is one of the protocol's error codes.
+// Problem says why a message has no ICE servers. Code is one of the protocol's error codes.
 type Problem struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -58,7 +58,7 @@ type Party struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Limits are the limits that a welcome tells the client.
+// Limits are the server's limits, as the welcome lists them.
 type Limits struct {
 	Message           int64   `json:"message"` // bytes
 	MessagesPerSecond float64 `json:"messagesPerSecond"`
@@ -73,7 +73,7 @@ type Limits struct {
 
 // Encode returns the message as JSON text. Ref and Data must be valid JSON or nil.
 func (m *Message) Encode() []byte {
-	b, _ := json.Marshal(m) // nothing but Ref and Data could fail
+	b, _ := json.Marshal(m) // fails only if Ref or Data is not valid JSON
 	return b
 }
 

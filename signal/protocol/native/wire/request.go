@@ -40,8 +40,8 @@ type Request struct {
 }
 
 // Decode reads a request. Its Ref and Data alias the text. ok is true if the text is a JSON object and every member that
-// Request has is of the right type; other members are ignored. If ok is false, r has at least the valid members, so that the
-// error message can carry the ref.
+// Request has is of the right type; other members are ignored. If ok is false, r still has the members that are valid, so
+// that the error message can have the ref.
 func Decode(text []byte) (r Request, ok bool) {
 	valid := true
 	ok = rawjson.Members(text, func(name, value []byte) {
@@ -135,6 +135,6 @@ func ValidKind(kind string) bool {
 
 // Encode returns the request as JSON text. Ref and Data must be valid JSON or nil; otherwise the result is nil.
 func (r Request) Encode() []byte {
-	b, _ := json.Marshal(r) // nothing but Ref and Data could fail
+	b, _ := json.Marshal(r) // fails only if Ref or Data is not valid JSON
 	return b
 }
