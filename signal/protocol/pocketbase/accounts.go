@@ -15,8 +15,8 @@ import (
 // of 1 to 72 bytes or a bcrypt hash, which is recognized by its form.
 type User struct{ Identity, Password string }
 
-// Accounts define who may sign in. They can be replaced while the daemon runs: tokens of users who were removed or whose
-// password was changed are no longer valid then.
+// Accounts define who may sign in. They can be replaced while the daemon runs. The tokens of a user who was removed, or
+// whose password was changed, are then no longer valid.
 type Accounts struct {
 	Users []User
 	// Anyone lets clients that signal.access admits sign in under any identity that is not in Users. See the package comment.
@@ -43,7 +43,7 @@ func CheckPassword(password string) error {
 		return err
 	}
 	if cost > MaxCost {
-		return fmt.Errorf("bcrypt cost %d is too slow, want %d or less", cost, MaxCost)
+		return fmt.Errorf("bcrypt cost %d takes too much CPU time, want %d or less", cost, MaxCost)
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ const (
 	methods = "GET, POST, PATCH, DELETE"
 )
 
-// request is one HTTP request and its response. Apart from the event stream, no action stops when the request's context
-// ends, because the SDK aborts requests that must take effect nevertheless; see the package comment.
+// request is one HTTP request and its response. Only the event stream stops when the request's context ends. All other
+// actions continue, because the SDK aborts requests that must still take effect; see the package comment.
 type request struct {
 	*Handler
 	w       http.ResponseWriter
@@ -147,8 +147,8 @@ func (req *request) writeProblem(p *problem) {
 	req.writeJSON(p.status, p.body(nil))
 }
 
-// read returns the request's body, which may have up to limit bytes. A large body is charged against the rate after it was
-// read, so it slows down the requests that follow.
+// read returns the request's body, which may have up to limit bytes. After it has read a large body, it counts the body as
+// further requests, which delays later requests from the address.
 func (req *request) read(limit int64) ([]byte, *problem) {
 	body, err := io.ReadAll(http.MaxBytesReader(req.w, req.r.Body, limit))
 	var large *http.MaxBytesError

@@ -9,7 +9,7 @@ import (
 	"icebox/signal/rate"
 )
 
-// Limits on wrong passwords. A successful sign-in is refunded.
+// Limits on wrong passwords. An attempt with the right password is not counted, see refund.
 var (
 	attemptsPerAddr     = rate.PerMinute(30)
 	attemptsPerIdentity = rate.Rate{PerSecond: 1, Burst: 100}
@@ -44,8 +44,8 @@ type attempt struct {
 }
 
 // allowAttempt counts a sign-in attempt for the address and the identity, and reports whether it is within the limits. If
-// proven is true, the client has already shown a token of this identity; it is then not counted for the identity, so that it
-// cannot be locked out by attempts from other addresses.
+// proven is true, the client has already shown a token of this identity; The attempt then does not count for the identity,
+// so attempts from other addresses cannot lock this client out.
 func (l *attemptLimiter) allowAttempt(addr netip.Addr, identity string, proven bool) (attempt, bool) {
 	now := time.Now()
 	n := attempt{limiter: l, addrKey: addr, identityKey: hashToAddr(identity), proven: proven}
@@ -58,7 +58,7 @@ func (l *attemptLimiter) allowAttempt(addr netip.Addr, identity string, proven b
 	return n, true
 }
 
-// refund undoes the counting of an attempt whose password was not wrong.
+// refund undoes allowAttempt for an attempt whose password was not wrong.
 func (a attempt) refund() {
 	a.limiter.addrs.Refund(a.addrKey, attemptsPerAddr)
 	if !a.proven {

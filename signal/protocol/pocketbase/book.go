@@ -11,10 +11,10 @@ import (
 const (
 	absenceLimit  = time.Minute     // a call ends when its creator has had no stream for this long
 	maxAge        = 24 * time.Hour  // an answered call ends at this age
-	endedFor      = 2 * time.Minute // how long an answered call is remembered after its end, to tell parties that subscribe late
+	endedFor      = 2 * time.Minute // how long an answered call is kept after its end, to notify parties that subscribe late
 	replaceAfter  = 5 * time.Second // a new call may replace one whose creator has had no stream for this long
-	overhead      = 256             // what a record counts beyond its content, in bytes
-	maxEndedCalls = 10_000          // ended calls that are remembered at the same time
+	overhead      = 256             // bytes that a record counts in addition to its content
+	maxEndedCalls = 10_000          // ended calls that are kept at the same time
 
 	// One user or one address may have 1/shareDivisor of the permitted calls, or minShare if that is more.
 	shareDivisor = 16
@@ -31,7 +31,7 @@ type book struct {
 	calls           map[string]*call
 	active          int                                 // calls that have not ended
 	endedCalls      int                                 // ended calls that are remembered
-	bytes           int                                 // what the records of all calls count, in bytes
+	bytes           int                                 // size of the records of all calls, overhead included
 	bytesByAddr     map[string]int                      // the same by the address of the creator
 	activeByKey     map[string]int                      // calls that have not ended, by call.countKeys
 	callsBySignIn   map[string]map[*call]struct{}       // the calls that a sign-in is a party to, by sign-in ID
@@ -195,7 +195,8 @@ func (b *book) addCandidate(p person, side int, id string, data []byte) ([]byte,
 	return c.candidateRecord(side, k), nil
 }
 
-// hangUp ends a call. If the call has already ended, or never existed, hangUp succeeds, because the page has what it wants.
+// hangUp ends a call. If the call has already ended, or never existed, hangUp succeeds, because the page only wants the
+// call to be over.
 func (b *book) hangUp(p person, id string) *problem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -238,7 +239,8 @@ func (b *book) endCall(c *call, why endReason) {
 		b.forgetCall(c)
 		return
 	}
-	// Remember the call and one candidate: an answerer that subscribes just now would otherwise never learn of the end.
+	// Remember the call and one candidate: an answerer that has not subscribed again yet would otherwise never be notified
+	// of the end.
 	c.offer, c.answer, c.candidates = nil, nil, [2][]candidate{offering: c.candidates[offering][:1]}
 	c.candidates[offering][0].data = []byte("null")
 	b.endedCalls++
@@ -271,8 +273,9 @@ func (b *book) onTimer(c *call) {
 	c.resetTimer(l)
 }
 
-// reserveBytes adds to the bytes that a call counts, or refuses: with the given problem if the call is full, with
-// problemStoreFull if all calls or those of the creator's address are. more may be negative. The caller holds mu.
+// reserveBytes adds to the bytes that a call counts. If the call would exceed its limit, it returns the problem full. If
+// all calls, or those of the creator's address, would exceed theirs, it returns problemStoreFull. more may be negative. The
+// caller holds mu.
 func (b *book) reserveBytes(c *call, more int, l signal.CallLimits, full *problem) *problem {
 	switch {
 	case more > 0 && c.bytes+more > l.KeptBytes:

@@ -50,11 +50,11 @@ type call struct {
 
 	offer, answer []byte
 	candidates    [2][]candidate
-	bytes         int // what the records count, overhead included
+	bytes         int // the size of the records in bytes, overhead included
 
 	absentSince time.Time   // when the creator's last stream ended; zero while the creator has a stream
 	timer       *time.Timer // calls book.onTimer at the deadline
-	ended       bool        // the call has ended and is remembered for parties that do not know it yet
+	ended       bool        // the call has ended; it is kept to notify parties that have not received the end
 }
 
 // record returns the call as clients see it.
@@ -94,8 +94,8 @@ func (c *call) candidateEvents(action string, side int) []event {
 	return events
 }
 
-// addParty makes p a party to the call and reports whether p may be one. The request has named the call's ID. That is
-// sufficient before the call is answered; afterwards only the creator and the answerer may be parties. If there are too many
+// addParty makes p a party to the call and reports whether p may be one. The request has named the call's ID. Before the
+// call is answered, that is sufficient. Afterwards only the creator and the answerer may be parties. If there are too many
 // readers, the earliest is displaced and returned.
 func (c *call) addParty(p person) (displaced []person, ok bool) {
 	if c.answerer != nil && !p.same(c.creator) && !p.same(*c.answerer) {

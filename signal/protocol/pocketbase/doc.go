@@ -22,24 +22,25 @@
 // A topic is calls/ID, or the name of a collection with /* (SDK 0.20 and later) or without it (SDK 0.19). It may end with
 // ?options=..., which is ignored. An event is named after the topic exactly as the client wrote it.
 //
-// # Races of the demo that this package closes
+// # Races of the demo that this package prevents
 //
-// On PocketBase itself the demo loses calls. Here it does not, although its pages are unchanged:
+// With PocketBase's own server, the demo loses calls because of races. This package prevents them, although the demo's
+// pages are unchanged:
 //
-//   - The answerer subscribes long after the creator's candidates were stored. A new subscription is therefore sent the
-//     existing records, as if they had just been created. Repetition is harmless: a page accepts one answer, and each
-//     candidate once.
+//   - The answerer subscribes long after the creator's candidates were stored. The server therefore sends the existing
+//     records to a new subscription, as if they had just been created. Repetition is harmless: a page accepts one answer,
+//     and each candidate once.
 //   - The browser cannot apply a candidate of the answerer before it has the answer, so the candidate would be lost. The
 //     server holds it back until the answer has been sent.
 //   - The SDK aborts a request when it starts another one of the same kind, so it aborts most requests that create
 //     candidates. A request that reaches the server takes effect even if the client no longer waits for the response. A
-//     request that the SDK aborts before the browser sends it is lost. More are lost by pages of another origin, because the
-//     browser first sends a preflight request until it has cached the result (Access-Control-Max-Age). So serve the page
-//     from the host that serves /api, over HTTP/2; if you can change one line of the page, pb.autoCancellation(false) avoids
-//     the problem.
+//     request that the SDK aborts before the browser sends it is lost. Pages of another origin lose more requests, because
+//     the browser sends a preflight request before each of them, until it has cached the result (Access-Control-Max-Age).
+//     So serve the page from the host that serves /api, over HTTP/2; if you can change one line of the page,
+//     pb.autoCancellation(false) avoids the problem.
 //   - The answerer recognizes a hang-up by the deletion of one of the creator's candidates. If the creator has sent none,
-//     the server announces the deletion of a candidate that never existed. An answerer that is reconnecting at that moment
-//     is told if it subscribes again within two minutes.
+//     the server announces the deletion of a candidate that never existed. If the answerer is reconnecting at that moment,
+//     the server sends it the deletion when it subscribes again within two minutes.
 //   - On PocketBase, every user who is signed in receives the events of all calls. Here each user receives those of its own
 //     calls only; see the next section.
 //
@@ -50,10 +51,10 @@
 // answer becomes the answerer. From then on the call belongs to its creator and its answerer alone: other readers get no
 // more events, their candidates are dropped, and they cannot answer it again.
 //
-// Sign-ins tell clients apart. A token that was refreshed belongs to the same sign-in as the original. Two sign-ins of the
-// same user may act for each other, because two tabs of one browser share the place where the SDK keeps its token, so that a
-// sign-in in one tab replaces the token of the other. In the demo all pages may sign in as one user; then knowing the ID is
-// the only protection.
+// The server tells clients apart by their sign-ins. A token that was refreshed belongs to the same sign-in as the original.
+// Two sign-ins of the same user may act for each other, because two tabs of one browser share the place where the SDK keeps
+// its token, so that a sign-in in one tab replaces the token of the other. In the demo all pages may sign in as one user;
+// then knowing the ID is the only protection.
 //
 // Clients of other protocols can neither reach these calls nor be reached from them.
 //
@@ -72,17 +73,18 @@
 //	       certain calls is refused.
 //
 // With open or key, sign-ins with the same identity and password from the same address (IPv6: the same /64) are the same
-// user. There is no account behind such a user, so do not rely on its being a single person.
+// user. Such a user has no account, so several people may be the same user.
 //
 // Tokens are signed with a key derived from the daemon's secret, so they survive restarts. They expire after 24 hours, and
 // at the latest when the JSON Web Token that was used to sign in expires. A token also becomes invalid when its user is
 // removed from the configuration or gets another password. A stream ends with the token that it subscribed with. Refreshing
 // gives a configured user another 24 hours; any other user gets a token with the same expiry as before.
 //
-// Failed sign-ins are limited to 30 a minute for an address, and to 1 a second after the first 100 for an identity. A client
-// that also sends an earlier token of the user, as the SDK does by itself, is exempt from the limit of the identity, so
-// nobody can lock it out by guessing. If any configured password is a bcrypt hash, two sign-ins compare passwords at a time,
-// and at most 14 more wait, each for up to 5 s. A sign-in that finds no room or waits longer gets 503.
+// Failed sign-ins are limited to 30 a minute for an address, and to 1 a second after the first 100 for an identity. A
+// client that also sends an earlier token of the user, as the SDK does by itself, is exempt from the limit of the identity,
+// so nobody can lock it out by guessing. If any configured password is a bcrypt hash, at most two sign-ins compare
+// passwords at a time, and at most 14 more wait, each for up to 5 s. A further sign-in, or one that would wait longer, gets
+// status 503.
 //
 // # TURN
 //
@@ -95,9 +97,9 @@
 //
 // # When calls end
 //
-// A call ends when either party hangs up, when its creator has had no stream for one minute, when nobody has answered it for
-// signal.calls.unjoined, and 24 hours after its creation. Calls live in one process. After a restart, media continues to
-// flow, but a hang-up no longer reaches the other side.
+// A call ends when either party hangs up, when its creator has had no stream for one minute, when nobody has answered it
+// for signal.calls.unjoined, and 24 hours after its creation. Calls are kept in the memory of one process. After a restart,
+// media continues to flow, but a hang-up no longer reaches the other side.
 //
 // # Limits
 //

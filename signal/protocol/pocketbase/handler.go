@@ -71,8 +71,8 @@ func New(o Options, a Accounts) (*Handler, error) {
 	h := &Handler{
 		hub: o.Hub, stun: o.STUN, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), signer: newSigner(o.Secret),
 		attempts: newAttemptLimiter(), rates: rate.NewTable(maxRates),
-		// These clients have no names, so no other client can send them a message. The core still requires an encoder; an SSE
-		// comment is the frame that does no harm.
+		// These clients have no names, so no other client can send them a message. The core still requires an encoder; it
+		// appends an SSE comment, which clients ignore.
 		profile: signal.Profile{Protocol: Protocol, Encode: func(b []byte, _ broker.Message) []byte { return append(b, ": \n\n"...) }},
 	}
 	if h.stun == nil {
@@ -101,7 +101,7 @@ func (h *Handler) SetAccounts(a Accounts) error {
 	return nil
 }
 
-// PrepareAccounts does the part of SetAccounts that can fail. Calling set then puts the accounts in force.
+// PrepareAccounts does the part of SetAccounts that can fail. The function set then replaces the accounts.
 func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
 	all, err := compileAccounts(a, h.signer)
 	if err != nil {
@@ -113,8 +113,8 @@ func (h *Handler) PrepareAccounts(a Accounts) (set func(), err error) {
 	}, nil
 }
 
-// Bearer returns the user name for which the bearer of a token gets ICE servers, and reports whether the token is valid. The
-// user is "" for a visitor without a configured account; such visitors are told apart by address only.
+// Bearer returns the user name for which the bearer of a token gets ICE servers, and reports whether the token is valid.
+// The user is "" for a visitor without a configured account; the gateway tells such visitors apart by address only.
 func (h *Handler) Bearer(token string) (user string, ok bool) {
 	p, _, problem := h.authenticate(token)
 	if problem != nil {

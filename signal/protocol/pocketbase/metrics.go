@@ -46,7 +46,7 @@ const (
 	deserted             // its creator had no stream for absenceLimit
 	unanswered           // nobody answered it within CallLimits.Unjoined
 	tooOld               // it reached maxAge
-	replaced             // its creator had left, and made room for a new call
+	replaced             // a new call of the same user took its place, because its creator had no stream
 	numEndReasons
 )
 

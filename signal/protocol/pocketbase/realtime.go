@@ -61,7 +61,7 @@ func (req *request) stream() ([]byte, *problem) {
 	client.Send(connectEvent(s.id))
 	t := time.AfterFunc(subscribeWait, func() { req.book.endUnsubscribed(s) })
 	defer t.Stop()
-	conn.Wait(req.r.Context()) // unlike those of other requests, a stream does end when its client disconnects
+	conn.Wait(req.r.Context()) // unlike other requests, a stream ends when its client disconnects
 	return nil, nil
 }
 

@@ -119,8 +119,8 @@ func (b *book) subscribe(p person, until time.Time, id string, topics []topic) *
 	return nil
 }
 
-// bindStream adds a stream to those of its sign-in. If there are too many, the oldest end: they are probably left over from
-// connections that were lost. The caller holds mu.
+// bindStream adds a stream to those of its sign-in. If there are more than maxStreams, it ends the oldest, which are
+// probably left over from lost connections. The caller holds mu.
 func (b *book) bindStream(s *subscriber) {
 	all := b.streamsBySignIn[s.person.signInID]
 	if all == nil {
@@ -140,8 +140,8 @@ func (b *book) bindStream(s *subscriber) {
 	}
 }
 
-// updateAbsence sets absentSince and the timer of a call when its creator's last stream has ended, or the first one has
-// subscribed. The caller holds mu.
+// updateAbsence sets absentSince and the timer of a call. It is called when the call has been created, and when a stream of
+// a party has ended or subscribed. The caller holds mu.
 func (b *book) updateAbsence(c *call) {
 	if c.ended {
 		return
@@ -175,8 +175,8 @@ func (b *book) creatorPresent(c *call) bool {
 	return false
 }
 
-// sendEvents sends events to the streams of the call's parties, in order. They count against the queue share of the sender
-// by, or of nobody if by is the zero person. The caller holds mu.
+// sendEvents sends events to the streams of the call's parties, in order. The queue of each recipient counts them against
+// the share of the person by. If by is the zero person, they count against no share. The caller holds mu.
 func (b *book) sendEvents(c *call, by person, events ...event) {
 	from := senderID(by.signInID)
 	for _, p := range c.parties {
@@ -189,8 +189,8 @@ func (b *book) sendEvents(c *call, by person, events ...event) {
 }
 
 // replay sends a stream the existing records that its added topics select, because their events happened before it
-// subscribed. For each call, the answer comes before the candidates that need it. For a call that has ended, only the end is
-// sent. The caller holds mu.
+// subscribed. For each call, the answer comes before the candidates that need it. For a call that has ended, replay sends
+// only the end. The caller holds mu.
 func (b *book) replay(s *subscriber, added []topic) {
 	if len(added) == 0 {
 		return
