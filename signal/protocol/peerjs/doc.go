@@ -1,8 +1,8 @@
 // Package peerjs serves unmodified PeerJS clients (1.x), which are given icebox's host in place of a PeerServer.
 //
-// The protocol is mounted at a path, /peerjs unless the operator chooses another. A client that was given that path (`new
-// Peer(id, {host, path: '/peerjs'})`) appends /peerjs and the rest to it. A client without a path uses /peerjs alone. Both
-// work:
+// The protocol is mounted at a path, /peerjs unless the operator chooses another. A client whose options name that path
+// (`new Peer(id, {host, path: '/peerjs'})`) appends /peerjs and the rest to it. A client whose options name no path uses
+// /peerjs alone. Both work:
 //
 //	GET  /peerjs/KEY/id      or /peerjs/id       a new random id (UUID), as text
 //	GET  /peerjs/KEY/peers   or /peerjs/peers    the ids of all connected clients, as JSON; 401 unless discovery is on
@@ -26,7 +26,7 @@
 // # Reconnecting
 //
 // Each Peer object of a page has a random token. If a client asks for an id that is taken, and sends the token of the
-// connection that holds it, it gets the id at once and is sent OPEN: the page has lost its network and reconnects. The old
+// connection that holds it, it gets the id and OPEN at once, because the page has lost its network and reconnects. The old
 // connection is closed. If the token is different, the client gets ID-TAKEN, unless the holder shows no sign of life within
 // one second.
 //
@@ -39,15 +39,16 @@
 // application. A token that is an API key cannot be used to reconnect, because many clients know it. A Peer that has no id
 // of its own asks for one with the key in the path, so the key appears in the logs of proxies.
 //
-// If access is by JSON Web Token, the client sends that in either place, and its id must be the name in the token.
+// If access is by JSON Web Token, the client sends the token in place of either `key` or `token`, and its id must be the
+// name in the token.
 //
 // GET .../id needs no key. It gives anyone a random id, which reserves nothing.
 //
 // # Recipients that are not connected
 //
-// A candidate may arrive before its offer, and a page may write to a client that is just connecting. So messages for an id
-// that no client holds wait for 5 s. If a client gets the id in that time, it is sent the messages in order after OPEN.
-// Otherwise they are dropped, and each of their senders is sent one EXPIRE for that recipient.
+// A candidate may arrive before its offer, and a page may write to a client that is just connecting. So the server keeps
+// messages for an id that no client holds for 5 s. If a client gets the id in that time, the server sends it the messages
+// in order after OPEN. Otherwise it drops them, and sends each of their senders one EXPIRE for that recipient.
 //
 // The number of waiting messages is limited:
 //
@@ -56,12 +57,12 @@
 //	from one address (IPv6: one /64)  512 messages,  2 MiB
 //	in all                            4096 messages, 16 MiB
 //
-// A message above a limit is dropped. If it is an offer or an answer, its sender is sent EXPIRE at once.
+// The server drops a message above a limit. If it is an offer or an answer, the server sends its sender EXPIRE at once.
 //
 // # Differences from PeerServer
 //
 //   - Clients cannot send OPEN, LEAVE, EXPIRE or any other message of a server to each other.
-//   - No client is sent LEAVE. PeerJS would end its calls with the peer that left, although calls survive the loss of a
+//   - The server sends no LEAVE. PeerJS would end its calls with the peer that left, although calls survive the loss of a
 //     connection to the server.
 //   - A connection lives as long as it answers WebSocket pings. Heartbeats do not matter, because browsers slow them down to
 //     one a minute in background tabs, where pings are still answered.

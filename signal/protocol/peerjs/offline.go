@@ -30,7 +30,7 @@ type recipientQueue struct {
 	due      time.Time // when the messages expire
 	messages []waitingMessage
 	usage    usage
-	emptied  bool // the recipient has taken the messages; the queue is only left in expiryOrder
+	emptied  bool // the recipient has received the messages; the queue is still in expiryOrder
 }
 
 // usage is a number of messages and of their bytes.

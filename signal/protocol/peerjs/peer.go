@@ -75,8 +75,8 @@ func (p *peer) isSameClient(old *peer) bool {
 	return p.resumes && old.resumes && subtle.ConstantTimeCompare(p.token[:], old.token[:]) == 1
 }
 
-// deliverWaiting sends the client the messages that have waited for it. If the client ends meanwhile, the rest waits for its
-// next connection.
+// deliverWaiting sends the client the messages that have waited for it. If the client ends meanwhile, the remaining
+// messages wait for its next connection.
 func (p *peer) deliverWaiting() {
 	select {
 	case <-p.client.Done():
@@ -121,7 +121,8 @@ func (p *peer) HandleText(text []byte) (slow func()) {
 }
 
 // forward sends a message to its recipient. If the recipient is not connected, the message waits for it. If it cannot wait,
-// or the recipient's queue is full, the sender is sent EXPIRE, except for candidates, whose loss alone does not end a call.
+// or the recipient's queue is full, forward sends EXPIRE to the sender. It does not do so for a candidate, because losing
+// one does not end a call.
 func (p *peer) forward(kind string, m message) {
 	dst, ok := rawjson.String(m.dst)
 	if !ok || !signal.ValidName(dst) || len(m.payload) == 0 || m.payload[0] != '{' {

@@ -112,8 +112,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, a Access) {
 	}
 }
 
-// serveWebSocket serves a WebSocket. PeerJS shows no reason for a failed handshake, so a refusal for which its protocol has
-// a message is sent after the handshake. Refusals are counted before they are sent.
+// serveWebSocket serves a WebSocket. PeerJS shows no reason for a failed handshake. So if PeerJS's protocol has a message
+// for a refusal, the server sends that message after the handshake. It counts a refusal before it sends it.
 func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, a Access) {
 	release, err := a.Admit()
 	if err != nil {
