@@ -8,20 +8,20 @@
 //
 // # Limits
 //
-// [signal.TopicLimits] limit the subscriptions of one client, the subscribers of one topic, the subscriptions of one address
-// (IPv6: one /64), and the subscriptions of one Handler. A subscription above a limit is refused and counted, and the client
-// is told in its protocol's format. Its connection and its other subscriptions remain.
+// [signal.TopicLimits] limit the subscriptions of one client, the subscribers of one topic, the subscriptions of one
+// address (IPv6: one /64), and the subscriptions of one Handler. The Handler refuses and counts a subscription above a
+// limit, and tells the client in its protocol's format. The client's connection and its other subscriptions remain.
 //
 // A publication counts against its sender's message rate once when it is read. It counts again for the data that it causes
-// to be sent: as one more message for every 64 KiB, where each subscriber counts 256 bytes beyond the frame. A client that
-// exceeds the rate is read more slowly.
+// to be sent: as one more message for every 64 KiB, where each subscriber counts 256 bytes beyond the frame. The server
+// reads more slowly from a client that exceeds the rate.
 //
 // The queue of each subscriber is bounded as described in package signal. If publications of one sender fill a quarter of a
-// subscriber's queue, further ones from that sender are dropped for this subscriber. A subscriber whose queue is full is cut
-// off.
+// subscriber's queue, further ones from that sender are dropped for this subscriber. The hub disconnects a subscriber whose
+// queue is full.
 //
 // # Several nodes
 //
 // Subscriptions are stored behind a small interface. Its only implementation keeps them in the memory of one process, so
-// clients on different nodes do not share topics. A broker between nodes would be a second implementation.
+// clients on different nodes do not share topics. To share topics between nodes, add an implementation that uses a broker.
 package topics
