@@ -14,12 +14,14 @@ import (
 
 // Options configure the protocol on one listener.
 type Options struct {
-	// Greeting is a text frame that every client is sent when it connects, such as "Hello world". If it is empty, none is sent.
+	// Greeting is a text frame that the server sends to each client that connects, such as "Hello world". If it is empty,
+	// the server sends none.
 	Greeting string
 	// UnknownCommand begins the message of the error for an unknown type; a colon and the type follow. If it is empty, it is
 	// "Command not found". The servers of some tutorials say "Unrecognized command" instead.
 	UnknownCommand string
-	// Loose forwards answers, candidates and leaves between clients that have not exchanged an offer too.
+	// If Loose is true, the server forwards answers, candidates and leaves also between clients that have not exchanged an
+	// offer.
 	Loose bool
 }
 
@@ -134,8 +136,8 @@ func (c *connection) forward(kind broker.Kind, name, payload []byte) {
 	}
 }
 
-// sendForwardError tells the client that a message could not be forwarded. It says nothing about a candidate, because
-// candidates keep arriving after a call has ended, unless the client has not signed in.
+// sendForwardError tells the client that a message could not be forwarded. It does not report a candidate, because
+// candidates keep arriving after a call has ended. It does report one if the client has not signed in.
 func (c *connection) sendForwardError(kind broker.Kind, to string, err error) {
 	var refused *signal.Error
 	if errors.As(err, &refused) && (kind != broker.Candidate || refused == signal.ErrNotSignedIn) {

@@ -1,5 +1,5 @@
-// Package classic serves the signalling protocol of many WebRTC tutorials, whose clients work without a change. Messages are
-// JSON objects in text frames. Their member "type" tells them apart.
+// Package classic serves the signalling protocol of many WebRTC tutorials. Clients of that protocol work unmodified.
+// Messages are JSON objects in text frames. Their member "type" tells them apart.
 //
 //	client sends                                   the server then sends
 //	{"type":"login","name":N}                      to the client {"type":"login","success":true|false, ...}
@@ -18,18 +18,19 @@
 // servers:
 //
 //   - A successful login has "iceServers" (for RTCPeerConnection, with a credential for this client), "expires" (the
-//     credential's expiry in Unix seconds), "ttl" (its lifetime in seconds) and "token". The token is a bearer token for ICE
-//     servers over HTTP; it is valid while this client is connected. If no ICE servers can be given, "iceServers" is
-//     missing, and "iceError" has a code and a message.
+//     credential's expiry in Unix seconds), "ttl" (its lifetime in seconds) and "token". The token is a bearer token for
+//     ICE servers over HTTP; it is valid while this client is connected. If the server cannot provide ICE servers,
+//     "iceServers" is missing, and "iceError" has a code and a message.
 //   - A failed login has "code" and "message" beside "success":false.
 //   - An error is {"type":"error","code":C,"message":M}, with "name" if it concerns a peer. The codes are those of
 //     [signal.Error].
 //
 // # Habits of the clients that this server accepts
 //
-//   - A hang-up before any call has no name. It does nothing.
+//   - A leave before any call has no name. The server ignores it.
 //   - A second login with the same name succeeds again. A login with another name replaces the first name.
-//   - Candidates and leaves often arrive after a call has ended. If such a message is refused, the client is not told.
+//   - Candidates and leaves often arrive after a call has ended. If the server refuses such a message, it does not tell the
+//     client.
 //   - A message is never a reason to close a connection, unless it is too large, is not UTF-8, or breaks the WebSocket
 //     protocol.
 //
@@ -37,5 +38,6 @@
 //
 // A client that is not signed in cannot send anything to others. Answers, candidates and leaves are forwarded only between
 // two clients that have exchanged an offer, which these clients always do first ([Options.Loose] removes this condition). A
-// leave does not say who sent it, so a client is told only when the peer that it talked to last leaves.
+// leave does not name its sender. So the server sends a client only the leave of the peer that it exchanged an offer with
+// last.
 package classic
