@@ -39,12 +39,12 @@ var (
 	ErrTaken = errors.New("name is held by another client")
 	// ErrOffline means that no client holds the name, or that the client at the address has ended.
 	ErrOffline = errors.New("no such client")
-	// ErrBusy means that the recipient's node dropped the message, because too many bytes or messages are waiting. The sender
-	// may try again.
+	// ErrBusy means that the recipient's node dropped the message, because too many bytes or messages wait for the
+	// recipient. The sender may try again.
 	ErrBusy = errors.New("recipient has too many messages waiting")
 	// ErrUnsupported means that the recipient's protocol does not support the message.
 	ErrUnsupported = errors.New("recipient's protocol does not support the message")
-	// ErrUnavailable means that the engine cannot be reached. It is unknown whether the call had an effect.
+	// ErrUnavailable means that the engine cannot be reached. The call may or may not have had an effect.
 	ErrUnavailable = errors.New("broker is unavailable")
 	// ErrLeft means that this node has left the engine.
 	ErrLeft = errors.New("node has left the broker")
@@ -60,7 +60,7 @@ func NewID() ID {
 	return id
 }
 
-// String returns the first 40 bits of the ID in base32. That is enough to follow a client through a log, but not enough to
+// String returns the first 40 bits of the ID in base32. That is enough to find a client's lines in a log, but not enough to
 // impersonate it.
 func (id ID) String() string { return base32.StdEncoding.EncodeToString(id[:5]) }
 
@@ -73,8 +73,8 @@ type Addr struct{ Node, Client ID }
 // IsZero reports whether a is the zero Addr, which no client has.
 func (a Addr) IsZero() bool { return a == Addr{} }
 
-// String returns the whole address in base64url. It may be shared: whoever knows it can send to the client, but cannot
-// impersonate it.
+// String returns the whole address in base64url. It is not a secret: a client that knows it can send to this client, but
+// cannot impersonate it.
 func (a Addr) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(a.Node[:], a.Client[:]...))
 }
@@ -139,8 +139,8 @@ type Node interface {
 	Deliver(to ID, m Message) error
 	// Probe pings a client of this node and reports whether it answers. It may block for a second.
 	Probe(ctx context.Context, client ID) bool
-	// Presence notifies a client of this node whether a name that it watches is held. Calls for one name are made in the order
-	// of the changes. Presence must not call the engine, because the engine holds its lock on the name.
+	// Presence notifies a client of this node whether a name that it watches is held. The engine makes the calls for one
+	// name in the order of the changes. Presence must not call the engine, because the engine holds its lock on the name.
 	Presence(client ID, name string, held bool)
 	// Evict ends a client of this node that has lost its name to another client. It does not wait until the client has ended.
 	Evict(client ID)
@@ -168,8 +168,8 @@ type Broker interface {
 	Unwatch(ctx context.Context, name string, client ID) error
 	// Find returns the address of the client that holds a name. The error is ErrOffline if the name is free.
 	Find(ctx context.Context, name string) (Addr, error)
-	// Route delivers a message to a client of any node. The error is ErrOffline if the client has ended, ErrBusy if too much is
-	// waiting for it, or ErrUnsupported if its protocol does not support the message.
+	// Route delivers a message to a client of any node. The error is ErrOffline if the client has ended, ErrBusy if too
+	// many bytes or messages wait for it, or ErrUnsupported if its protocol does not support the message.
 	Route(ctx context.Context, to Addr, m Message) error
 	// Leave removes the node from the engine and frees the names that its clients hold.
 	Leave(ctx context.Context) error

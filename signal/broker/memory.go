@@ -10,8 +10,8 @@ import (
 
 const shards = 64
 
-// Memory is the engine of a single process. Names are distributed over shards, each with its own lock, so that no lock is
-// shared by all clients. Several hubs may join it; tests use that in place of several processes.
+// Memory is the engine of a single process. Names are distributed over shards, each with its own lock, so that clients
+// seldom wait for the same lock. Several hubs may join it; tests use that in place of several processes.
 type Memory struct {
 	seed  maphash.Seed
 	names [shards]shard
@@ -23,7 +23,7 @@ type shard struct {
 	mu      sync.RWMutex
 	holders map[string]Addr
 
-	// watchers of names that are held or free. Few names have any, and those have few.
+	// watchers maps a name, held or free, to its watchers. Few names have watchers, and those have few.
 	watchers map[string][]Addr
 }
 

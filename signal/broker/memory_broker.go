@@ -12,8 +12,8 @@ type memoryBroker struct {
 	left   atomic.Bool
 }
 
-// claimRounds is how many holders a claim probes before it gives up. There is another holder to probe if the name changes
-// hands during a probe.
+// claimRounds is how many holders a claim probes before it gives up. It probes a further holder if another client gets the
+// name during a probe.
 const claimRounds = 3
 
 func (b *memoryBroker) Claim(ctx context.Context, name string, client ID) error {
