@@ -48,7 +48,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Bye is the error of a session that the server has ended. Reasons are those of package native's "bye".
+// Bye is the error of a session that the server has ended. Its reasons are those of the message "bye" in package native.
 type Bye struct {
 	Reason    string
 	Reconnect bool // whether the client should sign in again
@@ -59,8 +59,8 @@ func (b *Bye) Error() string { return "the server ended the session: " + b.Reaso
 var (
 	// ErrClosed is the error of a session that was ended by Close.
 	ErrClosed = errors.New("client is closed")
-	// ErrBacklog is returned for a request if 256 earlier ones are still unacknowledged. This happens while there is no
-	// connection.
+	// ErrBacklog is the error of a request if 256 earlier requests are still unacknowledged, which happens while there is
+	// no connection.
 	ErrBacklog = errors.New("too many requests are unacknowledged")
 	errGap     = errors.New("a message from the server is missing")
 )
@@ -138,7 +138,7 @@ func (c *Client) Secret() string { return c.welcome.Resume }
 // Events returns the channel of all messages that are not replies to Do, in order. It is closed when the session ends.
 func (c *Client) Events() <-chan wire.Message { return c.events }
 
-// Err returns why the session ended. It returns nil while the session goes on.
+// Err returns why the session ended. It returns nil until the session has ended.
 func (c *Client) Err() error { return context.Cause(c.ctx) }
 
 // Close ends the session, and tells the server if there is a connection. It returns when all goroutines of the client have
@@ -169,8 +169,9 @@ func (c *Client) dropTransport(t transport) {
 	}
 }
 
-// Send sends a request, now or when the session is resumed. It does not wait for a reply. The request must have no Ref, which
-// is reserved for Do. The error is ErrBacklog, or that of Err if the session has ended.
+// Send sends a request: at once if there is a connection, otherwise when the session is resumed. It does not wait for a
+// reply. The request must have no Ref, which is reserved for Do. The error is ErrBacklog, or that of Err if the session has
+// ended.
 func (c *Client) Send(r wire.Request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

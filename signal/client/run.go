@@ -80,7 +80,7 @@ func (c *Client) handleMessage(m *wire.Message) {
 		c.forgetAcked(m.Ack)
 		return
 	case wire.Bye:
-		if m.Reason != "restarting" { // otherwise try to resume, which works while the old process is still running
+		if m.Reason != "restarting" { // after restarting, try to resume, which succeeds if the old process is still running
 			c.cancel(&Bye{m.Reason, m.Reconnect != nil && *m.Reconnect})
 		}
 		return
@@ -172,8 +172,8 @@ func (c *Client) pingLoop(stop <-chan struct{}) {
 	}
 }
 
-// Wait receives from Events until there is a message of the given type, and returns that message. It drops the others. It is
-// for programs that need no other events while they wait.
+// Wait receives from Events until there is a message of the given type, and returns that message. It drops the others. Use
+// it only if the program needs no other events meanwhile.
 func (c *Client) Wait(ctx context.Context, kind string) (wire.Message, error) {
 	for {
 		select {
