@@ -1,9 +1,10 @@
 // Package rate implements rate limits by token buckets: a [Bucket] for one client, and a [Table] of buckets for any number of
 // client addresses.
 //
-// The memory of a Table is limited in two ways. It drops buckets that have been unused for long enough to be full, because a
-// full bucket is the same as none. And it holds a limited number of buckets; when it is full, all addresses without a bucket
-// share one. Under an attack from many addresses, new addresses are thus refused rather than unlimited.
+// The memory of a Table is limited in two ways. It drops buckets that have been unused for long enough to be full, because
+// a full bucket is the same as none. It also holds a limited number of buckets: when it is full, all addresses without a
+// bucket share one. So an attack from many addresses makes the Table refuse new addresses. It does not free them from the
+// limit.
 package rate
 
 import (
@@ -29,11 +30,11 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // Bucket is a token bucket. The zero Bucket is full. It is not safe for concurrent use.
 type Bucket struct {
 	tokens float64
-	last   time.Time // when tokens was calculated; zero in a bucket that was never used
+	last   time.Time // when tokens was last updated; zero in a bucket that was never used
 }
 
-// Spend always takes cost tokens, even if that makes their number negative. It returns how long the caller must wait until
-// the number is zero again, or 0 if it is not negative.
+// Spend always takes the given number of tokens, even if fewer are left, so their number can become negative. It returns
+// how long the caller must wait until the number is zero again, or 0 if it is not negative.
 func (b *Bucket) Spend(r Rate, now time.Time, cost float64) time.Duration {
 	b.refill(r, now)
 	b.tokens -= cost
@@ -74,7 +75,7 @@ func (b *Bucket) refill(r Rate, now time.Time) {
 // Table holds a bucket for each address. It is safe for concurrent use. The rate is passed to each call, because it may change
 // at any time.
 //
-// Buckets are in two generations, so that unused ones can be dropped without iterating over them; see rotate.
+// Buckets are in two generations, so that rotate can drop the unused ones without iterating over them.
 type Table struct {
 	max int
 
