@@ -3,12 +3,13 @@
 //
 // # Requirements on tokens
 //
-// A token must have a signature by one of the keys, the claim "exp", and a name. The name is the claim [Options.NameClaim], by
-// default "sub", because issuers make "sub" unique ("name" is a display name, which two users may share). "nbf" is respected
-// if present. "iss" and "aud" must match if [Options.Issuer] and [Options.Audience] are set. Clocks may differ by 30 s.
+// A token must have a signature by one of the keys, the claim "exp", and a name. The name is the claim [Options.NameClaim],
+// by default "sub", because issuers make "sub" unique ("name" is a display name, which two users may share). "nbf" is
+// respected if present. "iss" and "aud" must match if [Options.Issuer] and [Options.Audience] are set. The issuer's clock
+// and this server's may differ by 30 s.
 //
-// The claim "calls", or the one that [Options.CallsClaim] names, is a list of call IDs. The bearer may make and join these
-// calls only; without the claim, any call. All rights end when the token expires.
+// The claim "calls", or the one that [Options.CallsClaim] names, is a list of call IDs. The bearer may create and join
+// these calls only. Without the claim, it may create and join any call. All rights end when the token expires.
 //
 // # Keys
 //
@@ -16,8 +17,8 @@
 // Ed25519 key for EdDSA. So an attacker cannot make the verifier use a public key as a secret. A key with an ID is used only
 // for tokens with the same key ID or without one.
 //
-// Keys come from the options and from a JSON Web Key Set (RFC 7517) at a URL. The set is fetched when it is first needed, when
-// it is 10 minutes old, and when a token has a key ID that is not in the set, but at most every 10 s. If fetching fails, the
-// keys fetched last remain in use until they are 24 hours old. Symmetric keys in a set at a URL are ignored: anybody who can
-// read the URL knows them.
+// Keys come from the options and from a JSON Web Key Set (RFC 7517) at a URL. The set is fetched when it is first needed,
+// when it is 10 minutes old, and when a token has a key ID that is not in the set, but at most every 10 s. If a fetch
+// fails, the Verifier uses the keys of the last successful fetch until they are 24 hours old. The Verifier ignores
+// symmetric keys in a set at a URL, because anybody who can fetch the set knows them.
 package token

@@ -31,7 +31,7 @@ type keySet struct {
 	mu      sync.Mutex
 	current []Key
 	fetched time.Time
-	tried   time.Time // when the latest fetch ended
+	tried   time.Time // when the latest fetch ended, successful or not
 	failure error     // of the latest fetch, or nil
 }
 

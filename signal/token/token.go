@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// leeway is how much the issuer's clock may differ from ours.
+	// leeway is how much the issuer's clock may differ from this server's.
 	leeway        = 30 * time.Second
 	maxTokenBytes = 16 << 10
 	// minSecretBytes is the length of a SHA-256 hash, which RFC 7518 section 3.2 requires of HS256 keys.
@@ -80,7 +80,7 @@ func CheckURL(s string) error {
 		return fmt.Errorf("%q is not an http or https URL", s)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return fmt.Errorf("keys from %s could be replaced on the way: use https", s)
+		return fmt.Errorf("an attacker on the network could replace the keys from %s: use https", s)
 	}
 	return nil
 }
@@ -93,7 +93,8 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return CheckURL(r.URL.String())
 }
 
-// Prefetch fetches the key set, if there is one, so that a wrong URL is noticed at start and not at the first sign-in.
+// Prefetch fetches the key set, if there is one, so that the caller finds out about a wrong URL at start and not at the
+// first sign-in.
 func (v *Verifier) Prefetch(ctx context.Context) error {
 	if v.remote == nil {
 		return nil
@@ -123,7 +124,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (signal.Grant, erro
 // candidates returns the keys that may have signed a token, according to its algorithm and key ID.
 func (v *Verifier) candidates(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, critical := t.Header["crit"]; critical {
-		// RFC 7515 section 4.1.11: a token must be refused if one of its critical extensions is not supported. We support none.
+		// RFC 7515 section 4.1.11: a token must be refused if one of its critical extensions is not supported. This package
+		// supports none.
 		return nil, errors.New("the token requires extensions that are not supported")
 	}
 	alg, _ := t.Header["alg"].(string)
