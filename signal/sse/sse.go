@@ -72,7 +72,7 @@ func (s *Stream) Write(events []byte, deadline time.Time) error {
 		return err
 	}
 	err := s.rc.Flush()
-	_ = s.rc.SetWriteDeadline(time.Time{}) // HTTP/2 resets a stream at its deadline, even if no write is under way
+	_ = s.rc.SetWriteDeadline(time.Time{}) // without this, HTTP/2 would reset the stream at the deadline, even if nothing is being written then
 	return err
 }
 
@@ -83,7 +83,7 @@ func (s *Stream) Ping(deadline time.Time) error { return s.Write(keepAlive, dead
 // EventSource reconnects in any case.
 func (s *Stream) Close(signal.Reason) { s.end() }
 
-// Abort implements [signal.Conn]. A write that is under way fails at once.
+// Abort implements [signal.Conn]. A write in another goroutine fails at once.
 func (s *Stream) Abort() {
 	s.end()
 	s.mu.Lock()
@@ -109,7 +109,7 @@ func (s *Stream) Wait(request context.Context) {
 // Finish ends the stream. After it returns, no method of the stream uses the response.
 func (s *Stream) Finish() {
 	s.end()
-	if !s.writing.TryLock() { // end stops further writes, but one under way may block until its deadline
+	if !s.writing.TryLock() { // end prevents further writes, but a write in another goroutine may block until its deadline
 		s.Abort()
 		s.writing.Lock()
 	}
