@@ -1,8 +1,8 @@
 // Package rawjson splits a JSON object or array into its members without decoding them, so that payloads are forwarded
 // without being parsed or copied. It checks the whole text against RFC 8259, except that strings may hold invalid UTF-8.
 //
-// encoding/json does not fit: it matches member names without regard to case, it scans a payload twice, and it takes ten
-// times as long to validate a text.
+// encoding/json is not suitable, because it ignores the case of member names, scans a payload twice, and takes ten times as
+// long to validate a text.
 package rawjson
 
 import (
@@ -12,7 +12,8 @@ import (
 
 // Members calls f for every member of the JSON object in text, in order, duplicates included. The name has neither quotes
 // nor escapes; the value is as written. The value is a slice of text, and so is the name unless it had escapes. Members
-// reports whether text is a JSON object, and does not call f otherwise. Values may be nested up to 10,000 levels deep.
+// reports whether text is a JSON object. If it is not, Members does not call f. Values may be nested up to 10,000 levels
+// deep.
 func Members(text []byte, f func(name, value []byte)) (ok bool) {
 	w := walker{text: text}
 	if !w.walk() || text[w.skipSpace(0)] != '{' {

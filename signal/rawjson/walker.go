@@ -240,7 +240,7 @@ func (w *walker) skipString(i int) int {
 		if w.text[i] == '"' {
 			return i + 1
 		}
-		if i++; i >= len(w.text) { // nothing follows the backslash
+		if i++; i >= len(w.text) { // the text ends after the backslash
 			return -1
 		}
 		switch w.text[i] {
@@ -272,9 +272,9 @@ const (
 )
 
 // skipPlain returns the index, from i on, of the first byte that is special in a string: a quote, a backslash or a control
-// character. It returns len(b) if there is none. It tests eight bytes at a time with the usual trick: for a byte c of x,
-// the highest bit of (c-n)&^c is set if c < n. A borrow can set that bit in later bytes too, but only after a true match,
-// so a word without special bytes never stops the first loop. The second loop finds the exact byte.
+// character. It returns len(b) if there is none. It tests eight bytes at a time with a well-known formula: for a byte c of
+// x, the highest bit of (c-n)&^c is set if c < n. A borrow can set that bit in later bytes too, but only after a true
+// match, so a word without special bytes never stops the first loop. The second loop finds the exact byte.
 func skipPlain(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
