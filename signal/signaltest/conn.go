@@ -91,7 +91,7 @@ func (c *Conn) Send(text string) {
 	}
 }
 
-// Sendf sends a text message that fmt.Sprintf makes.
+// Sendf sends a text message that it formats with fmt.Sprintf.
 func (c *Conn) Sendf(format string, args ...any) {
 	c.TB.Helper()
 	c.Send(fmt.Sprintf(format, args...))
@@ -127,7 +127,7 @@ func (c *Conn) MustNext() []byte {
 	return message
 }
 
-// Want checks that the next messages are these, byte for byte.
+// Want checks that the next messages equal texts, byte for byte.
 func (c *Conn) Want(texts ...string) {
 	c.TB.Helper()
 	for _, want := range texts {
