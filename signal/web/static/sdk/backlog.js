@@ -1,6 +1,6 @@
 /**
  * The sequence numbers of both directions, and the numbered messages that the server has not acknowledged. After a lost
- * connection these are sent again.
+ * connection the session sends these again.
  */
 
 /** The types without a number: they belong to one connection and are never sent again. */

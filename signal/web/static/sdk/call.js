@@ -5,7 +5,7 @@
  * the server has restarted, all clients have new IDs, and the parties recognize each other by their tags. Of two parties, the
  * one that joined later offers the connection. The one whose tag sorts first is the polite peer of perfect negotiation.
  *
- * A foreign client is one that does not use this SDK. It sends no "hi", and it is offered a connection once.
+ * A foreign client is one that does not use this SDK. It sends no "hi", and the SDK offers it a connection once.
  */
 
 import { Emitter } from './emitter.js';
@@ -24,7 +24,7 @@ import { Party } from './party.js';
  * @property {(message: any) => void} send
  * @property {(message: any, onReply?: (reply: any) => void) => Promise<any>} request
  * @property {() => boolean} reachable whether there is a connection to the server
- * @property {(call: Call) => void} forget removes the call, which has ended
+ * @property {(call: Call) => void} forget removes the call from the client's calls, because it has ended
  * @property {import('./websocket.js').Environment} environment
  */
 
@@ -39,12 +39,12 @@ import { Party } from './party.js';
 /** A client that joins waits this long for the "hi" of each party. After that it treats the party as a foreign client. */
 const HI_MS = 3_000;
 /**
- * A party is removed when it has been unknown to the server and without a connection for this long.
+ * The call removes a party that the server has not known, and that has had no connection, for this long.
  *
- * The server reports a lost party only after it has noticed the loss (5 s to 15 s) and the time for resuming has passed (30 s).
- * So a party whose browser crashed is "interrupted" for up to a minute. It is that long because a crash looks the same as a
- * network outage, after which the party has to find the call as it was. The state shows within seconds that nothing arrives, and a user
- * who does not want to wait can hang up.
+ * The server reports a lost party only after it has noticed the loss (5 s to 15 s) and the time for resuming has passed
+ * (30 s). So a party whose browser crashed is "interrupted" for up to a minute. It is that long because a crash looks the same
+ * as a network outage, after which the party has to find the call as it was. Within seconds the state shows that nothing
+ * arrives, so a user who does not want to wait can hang up.
  */
 const ABSENT_MS = 20_000;
 
@@ -272,7 +272,7 @@ export class Call extends Emitter {
     this.finish(/** @type {EndReason} */ (reason), party.name);
   }
 
-  /** Tells each party how many share the upload. */
+  /** Tells each Party how many parties share the upload. */
   #shareUpload() {
     for (const party of this.parties) party.setPartyCount(this.#parties.size);
   }
@@ -312,7 +312,7 @@ export class Call extends Emitter {
     this.sendTo(id, 'hi', { tag: this.host.tag, know: [...this.#parties.keys()] });
   }
 
-  /** Handles a party that has sent no "hi" in time. @param {string} id */
+  /** Handles a party that has sent no "hi" in time: it becomes a foreign client. @param {string} id */
   #onNoHi(id) {
     const entry = this.#awaitingHi.get(id);
     if (!entry) return;

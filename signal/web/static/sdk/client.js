@@ -12,8 +12,8 @@ import { Session } from './session.js';
 
 /**
  * @typedef {object} CallOptions
- * @property {LocalMedia | import('./media.js').Wish} [media] the media to send: a LocalMedia, which the caller has to close, or what
- *   to open for this call
+ * @property {LocalMedia | import('./media.js').Wish} [media] the media to send: a LocalMedia, which the application has to
+ *   close, or the kinds of media to open for this call
  * @property {'all' | 'relay'} [policy] relay: connect through a relay only, which hides the client's address from the others
  * @property {number} [max] the most parties in a call that is created; 2 by default
  * @property {number} [timeout] how long to ring, in milliseconds; 45,000 by default
@@ -110,7 +110,7 @@ export class Client extends Emitter {
     await this.#session.request({ type: 'send', ...address(to), kind, data });
   }
 
-  /** Emits the event presence for each of these names, now and whenever it changes. @param {...string} names */
+  /** Emits the event presence for each of these names: now, and whenever it comes online or goes offline. @param {...string} names */
   async watch(...names) {
     for (const name of names) this.#watched.add(name);
     await this.#session.request({ type: 'watch', names });
@@ -162,7 +162,7 @@ export class Client extends Emitter {
 
   /**
    * Leaves all calls and ends the session.
-   * @param {{unloading?: boolean}} [why] unloading: whether the page is being left
+   * @param {{unloading?: boolean}} [why] unloading: whether the user leaves the page
    */
   close({ unloading = false } = {}) {
     for (const call of this.calls) call.leave();
@@ -171,7 +171,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * Opens the media of a call, unless the caller passed them open.
+   * Opens the media of a call, unless the caller passed a LocalMedia.
    * @param {CallOptions & {ownsMedia?: boolean}} options
    * @returns {Promise<{media: LocalMedia, ownsMedia: boolean}>}
    */
@@ -225,7 +225,7 @@ export class Client extends Emitter {
     for (const call of this.calls) void this.#rejoin(call);
   }
 
-  /** @param {Call} call one from before the server forgot this session */
+  /** @param {Call} call a call that the client was in before it had to sign in again */
   async #rejoin(call) {
     await call.rejoin();
     this.#ringing.ringAgain(call);
@@ -301,8 +301,8 @@ function address(to) {
 }
 
 /**
- * A random tag by which other clients recognize this page, even after a new sign-in. It is not made by crypto.randomUUID, which
- * browsers offer to secure pages only.
+ * A random tag by which other clients recognize this page, even after a new sign-in. crypto.randomUUID would not do,
+ * because browsers offer it to secure pages only.
  */
 function newTag() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36).padStart(2, '0')).join('');

@@ -6,7 +6,7 @@ import { asError, IceboxError, refusalError } from './errors.js';
 /** @typedef {import('./websocket.js').Handlers} Handlers */
 /** @typedef {import('./websocket.js').Opening} Opening */
 
-/** The server sends at least a comment every 15 s. Without any data for this long, the stream counts as lost. */
+/** The server sends at least a comment every 15 s. If no data arrives for this long, the stream counts as lost. */
 const SILENCE_MS = 25_000;
 const REPLY_MS = 12_000;
 /** The most characters in one POST, unless a single message is longer. */
@@ -32,13 +32,13 @@ export async function openEvents({ url, hello, environment }) {
     const resumed = await transport.open(seq);
     return { first: welcome ?? resumed, transport };
   } catch (failure) {
-    transport.close(welcome ? '{"type":"bye"}' : undefined); // ends the new session, which no one will use
+    transport.close(welcome ? '{"type":"bye"}' : undefined); // ends the new session, because nothing will use it
     throw failure;
   }
 }
 
 /**
- * Sends messages that arrive even if the page is left right after this call. A WebSocket does not guarantee that.
+ * Sends messages that arrive even if the user leaves the page right after this call. A WebSocket does not guarantee that.
  * @param {{url: string, environment: import('./websocket.js').Environment}} server
  * @param {string} secret
  * @param {string[]} texts

@@ -32,7 +32,7 @@ export class IceboxError extends Error {
    *   unreachable       the server can't be reached
    *   not-allowed       the server does not allow the origin of this page
    *   too-many          too many connections or requests from this address
-   *   lost              the connection was lost: the server may or may not have acted on the request
+   *   lost              the connection was lost; the server may or may not have acted on the request
    *   closed            the client is closed
    *   ended             the incoming call is over
    *   media-...         a device can't be opened; the rest is the name of the browser's error, as in media-NotAllowedError
@@ -53,13 +53,13 @@ export interface ClientEvents {
   state: void;
   /** A message from another client, outside of calls. */
   message: { from: string; name: string; kind: string; data: any };
-  /** A watched client has come online or gone offline. */
+  /** A client with a watched name has come online or gone offline. */
   presence: { name: string; online: boolean };
   /** There are new ICE servers. Calls already use them. */
   iceservers: RTCIceServer[];
-  /** Another client calls. If there is no listener, the caller is told that this client is busy. */
+  /** Another client calls. If there is no listener, the SDK tells the caller that this client is busy. */
   call: IncomingCall;
-  /** The session of a client with which this one has exchanged messages is over. */
+  /** The session of another client has ended. This client has exchanged messages with it. */
   gone: { from: string; name: string };
   /** The server has refused a message that no promise is waiting for. */
   problem: IceboxError;
@@ -73,7 +73,7 @@ export interface Client extends Emitter<ClientEvents> {
   readonly name: string;
   /** For connections that the application makes itself. They are replaced before their credentials expire. */
   readonly iceServers: RTCIceServer[];
-  /** Why there are no ICE servers. */
+  /** Why there are no ICE servers; null if there are some. */
   readonly iceError: IceboxError | null;
   /** The limits of this server, such as `parties` in a call. */
   readonly limits: Readonly<Record<string, number>>;
@@ -102,12 +102,12 @@ export interface Client extends Emitter<ClientEvents> {
 
   /** Reconnects without waiting for the next attempt. */
   reconnect(): void;
-  /** Leaves all calls and ends the session. Set `unloading` when the page is being left. */
+  /** Leaves all calls and ends the session. Set `unloading` when the user leaves the page. */
   close(why?: { unloading?: boolean }): void;
 }
 
 export interface CallOptions {
-  /** A LocalMedia, which the caller has to close; or what to open for this call. The default is camera and microphone. */
+  /** A LocalMedia, which the application has to close, or the kinds of media to open for this call. The default is camera and microphone. */
   media?: LocalMedia | MediaWish;
   /** relay: connect through a relay only, which hides the client's address from the others. */
   policy?: 'all' | 'relay';
@@ -122,7 +122,7 @@ export interface IncomingCall extends Emitter<{ end: 'cancelled' | 'declined' | 
   readonly name: string;
   /** The caller's client ID. */
   readonly from: string;
-  /** Whether it has stopped ringing. */
+  /** Whether the call has stopped ringing here, for any reason. */
   readonly over: boolean;
   answer(options?: CallOptions): Promise<Call>;
   decline(reason?: 'declined' | 'busy'): void;
@@ -183,7 +183,7 @@ export interface Party {
   /** Which media the party says it sends. */
   readonly shows: { microphone: boolean; camera: boolean; sharing: boolean };
   readonly connected: boolean;
-  /** Whether the connection has ever worked. */
+  /** Whether the connection to this party has ever worked. */
   readonly met: boolean;
   readonly connection: RTCPeerConnection;
   sendData(data: any): void;
@@ -196,7 +196,7 @@ export interface MediaWish {
   video?: boolean | MediaTrackConstraints;
 }
 
-/** Opens camera and microphone, as far as the machine has them. Rejects with an IceboxError whose message is for the user. */
+/** Opens those of camera and microphone that the machine has. Rejects with an IceboxError whose message is for the user. */
 export function openMedia(wish?: MediaWish, devices?: MediaDevices): Promise<LocalMedia>;
 
 export function listDevices(devices?: MediaDevices): Promise<{

@@ -1,4 +1,4 @@
-/** An incoming call. It rings until the user answers or declines it, the caller gives up, or RING_MS has passed. */
+/** An incoming call. It rings until the user answers or declines it, until the caller gives up, or until RING_MS has passed. */
 
 import { Emitter } from './emitter.js';
 import { IceboxError } from './errors.js';
@@ -6,7 +6,7 @@ import { IceboxError } from './errors.js';
 /** @typedef {import('./call.js').Call} Call */
 /** @typedef {'cancelled' | 'declined' | 'answered' | 'timeout' | 'closed'} Outcome */
 
-/** Longer than a caller waits by default (45 s). It ends the ringing if the caller's ring-cancel never arrives. */
+/** The time after which the ringing ends if the caller's ring-cancel never arrives. It is longer than a caller waits by default (45 s). */
 const RING_MS = 60_000;
 
 /** @extends {Emitter<{end: Outcome}>} */
@@ -17,7 +17,7 @@ export class IncomingCall extends Emitter {
   from;
   /** The call's ID; empty if the caller uses a protocol without calls by ID. */
   call;
-  /** Whether it has stopped ringing, for any reason. */
+  /** Whether the call has stopped ringing here, for any reason. */
   over = false;
   /** The offer and the candidates of a call that has no ID. @type {{kind: string, data: any}[]} */
   messages = [];

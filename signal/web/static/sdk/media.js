@@ -9,8 +9,8 @@ import { IceboxError } from './errors.js';
 const VIDEO_SIZE = { width: { ideal: 1280 }, height: { ideal: 720 } };
 
 /**
- * Opens a microphone, a camera, or both. A kind of device that the machine does not have is left out. If a device is busy or not
- * allowed, it rejects with an IceboxError whose code is media- and the name of the browser's error.
+ * Opens a microphone, a camera, or both. It leaves out a kind of device that the machine does not have. If a device is busy
+ * or not allowed, it rejects with an IceboxError whose code is media- and the name of the browser's error.
  * @param {Wish} [wish]
  * @param {MediaDevices} [devices]
  * @returns {Promise<LocalMedia>}
@@ -116,7 +116,7 @@ export class LocalMedia extends Emitter {
     return this.#switchDevice('audio', id);
   }
 
-  /** Sends the screen instead of the camera, until stopSharing is called or the user stops it in the browser. */
+  /** Sends the screen instead of the camera, until the application calls stopSharing or the user stops sharing in the browser. */
   async shareScreen() {
     if (!this.#devices?.getDisplayMedia) throw mediaError('insecure');
     const stream = await this.#devices.getDisplayMedia({ video: true }).catch((failure) => {
@@ -153,7 +153,7 @@ export class LocalMedia extends Emitter {
   /**
    * Asks the browser for tracks.
    * @param {Wish} wish
-   * @param {Wish} [whole] all devices that were asked for, to name them in an error
+   * @param {Wish} [whole] all devices that the application asked for, so that an error can name them
    */
   async #getTracks(wish, whole = wish) {
     const words = whole.audio && whole.video ? 'the camera and the microphone' : whole.audio ? 'the microphone' : 'the camera';

@@ -1,6 +1,6 @@
 /**
  * One other party of a call, and the connection to it: perfect negotiation, ICE restarts, media both ways, and the control
- * channel. It is independent of the signalling: it sends through a function that it is given.
+ * channel. It is independent of the signalling: it sends through the function in its options.
  */
 
 import { Emitter } from './emitter.js';
@@ -17,7 +17,7 @@ import { judge, sample } from './stats.js';
  * @property {string} id the other client's ID; the server gives it a new one at each sign-in
  * @property {string} name
  * @property {boolean} polite whether this side yields when both negotiate at once; exactly one of the two is polite
- * @property {boolean} foreign whether the other client does not use this SDK; it is offered a connection once, and never again
+ * @property {boolean} foreign whether the other client does not use this SDK; such a client gets a single offer
  * @property {RTCConfiguration} configuration
  * @property {LocalMedia} media
  * @property {(kind: string, data: any) => void} send
@@ -33,7 +33,7 @@ const KINDS = /** @type {const} */ (['audio', 'video']);
 const INTERRUPTED_MS = { false: 1_200, true: 2_500 };
 /** How long to wait for an ICE restart before the next one. */
 const RESTART_MS = 7_000;
-/** A connection that has never worked is given up if it fails after this time. */
+/** If a connection has never worked and fails after this time, the party gives up. */
 const FIRST_CONNECTION_MS = 20_000;
 /** More candidates than any browser gathers. */
 const MAX_EARLY_CANDIDATES = 256;
@@ -98,7 +98,7 @@ export class Party extends Emitter {
     ];
   }
 
-  /** Whether media can flow. */
+  /** Whether the connection works, so that media can flow. */
   get connected() {
     return !this.#closed && this.#pc.connectionState === 'connected';
   }
@@ -228,7 +228,7 @@ export class Party extends Emitter {
     return stats;
   }
 
-  /** @param {boolean} [sayBye] whether to tell the other party that this is on purpose */
+  /** @param {boolean} [sayBye] whether to tell the other party that this side closes the connection on purpose */
   close(sayBye = false) {
     if (this.#closed) return;
     this.#closed = true;

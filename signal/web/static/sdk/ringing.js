@@ -1,7 +1,7 @@
 /**
- * Calls by name. The caller creates a call and sends its ID in a message of the kind "ring". The other client joins the call to
- * answer it, or sends "ring-declined". A caller that gives up sends "ring-cancel". Clients of other protocols know none of
- * these, so they are called directly, with an offer.
+ * Calls by name. The caller creates a call and sends its ID in a message of the kind "ring". The other client joins the
+ * call to answer it, or sends "ring-declined". A caller that gives up sends "ring-cancel". Clients of other protocols know
+ * none of these messages, so this module calls them directly, with an offer.
  */
 
 import { DirectCall } from './direct.js';
@@ -57,7 +57,7 @@ export class Ringing {
         call.hangUp();
         throw failure;
       }
-      call.sendHangUp(); // and not finish, which would close the media that the direct call needs
+      call.sendHangUp(); // not call.finish(), which would close the media that the direct call needs
       this.#host.calls.delete(call);
       return this.#callDirectly(name, options);
     }
@@ -125,7 +125,8 @@ export class Ringing {
   }
 
   /**
-   * Ends the call if nobody answers before the timeout. If it ends while it rings, tells the other client, unless that one knows.
+   * Ends the call if nobody answers before the timeout. If it ends while it rings, tells the other client, unless that
+   * client already knows.
    * @param {Call} call
    * @param {CallOptions} options
    */

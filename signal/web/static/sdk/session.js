@@ -1,6 +1,7 @@
 /**
- * One sign-in to the server that outlives its connections. When a connection is lost, the session reconnects and resumes, and
- * its user receives each message once, in order. If the server can't resume it, the client signs in again.
+ * A session: one sign-in to the server, which outlives its connections. When a connection is lost, the session reconnects
+ * and resumes, and its client receives each message once, in order. If the server can't resume it, the client signs in
+ * again.
  *
  * After connect() has succeeded, these events end a connection:
  *
@@ -48,7 +49,8 @@ import { openWebSocket } from './websocket.js';
  * @property {(welcome: any) => void} welcome the client has signed in, for the first time or again
  * @property {(message: any) => void} message a message arrived that is not a reply to a request
  * @property {() => void} change the state or the problem changed
- * @property {() => boolean} urgent whether to detect and replace a lost connection sooner, because the user is in a call
+ * @property {() => boolean} urgent whether the user is in a call, so that a lost connection has to be detected and replaced
+ *   sooner
  */
 
 /** @typedef {'connecting' | 'connected' | 'waiting' | 'closed'} SessionState */
@@ -58,11 +60,11 @@ const URGENT_PING_MS = 10_000;
 const PONG_MS = 5_000;
 /** The time for a pong after the network may have changed. */
 const PROBE_MS = 2_500;
-/** When the name is taken this often in a row, another client has it for good. */
+/** After this many refusals in a row because the name is taken, the session assumes that another client keeps the name. */
 const NAME_TAKEN_LIMIT = 4;
 /** From this attempt to reconnect on, a client whose WebSockets have worked also tries server-sent events. */
 const EVENTS_FROM_ATTEMPT = 4;
-/** The refusals that trying again does not change. */
+/** The refusals that would be the same at the next attempt. */
 const PERMANENT = new Set(['token-missing', 'token-invalid', 'token-expired', 'bad-name', 'name-not-allowed', 'version', 'bad-message']);
 /** The refusals that come from icebox itself, so another transport would get the same one. */
 const SERVER_REFUSALS = new Set([...PERMANENT, 'name-taken', 'resync', 'too-many']);
@@ -72,7 +74,7 @@ export class Session {
   state = 'connecting';
   /** Why there is no connection, while there is none. @type {IceboxError | null} */
   problem = null;
-  /** The attempts to reconnect since the last connection. */
+  /** The number of attempts to reconnect since the last connection. */
   attempts = 0;
   /** @type {'websocket' | 'events' | null} */
   kind = null;
@@ -152,7 +154,7 @@ export class Session {
 
   /**
    * Ends the session on both sides.
-   * @param {boolean} [unloading] whether the page is being left, so that messages sent over a WebSocket may be lost
+   * @param {boolean} [unloading] whether the user leaves the page, so that messages sent over a WebSocket may be lost
    */
   close(unloading = false) {
     const bye = JSON.stringify({ type: 'bye' });

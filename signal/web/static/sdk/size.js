@@ -16,8 +16,8 @@ const SIZES = [
 /**
  * The limits for the video to each party.
  * @param {number} others the number of other parties
- * @param {boolean} sharing whether the video is a screen. A screen keeps its resolution, at fewer frames per second, because
- *   small text can't be read.
+ * @param {boolean} sharing whether the video is a screen. A screen keeps its full resolution, at fewer frames per second,
+ *   because smaller text would be unreadable.
  * @returns {{maxBitrate?: number, scaleResolutionDownBy: number}} without maxBitrate, the browser chooses the bit rate
  */
 export function sizeFor(others, sharing) {

@@ -1,4 +1,4 @@
-/** Reads the browser's statistics: the route of the media, and the quality of the connection. */
+/** Reads the browser's statistics. They show the route of the media and the quality of the connection. */
 
 /**
  * One end of the candidate pair in use.
@@ -30,7 +30,7 @@
  */
 
 /**
- * A sample with what follows from it and the sample before.
+ * A sample, with the values computed from it and the previous sample.
  * @typedef {Sample & {
  *   route: 'direct' | 'relayed' | 'none',
  *   sendRate: number | null,
@@ -110,7 +110,7 @@ export function rates(before, now) {
   if (!before || seconds <= 0) return null;
   const sent = now.bytesSent - before.bytesSent;
   const received = now.bytesReceived - before.bytesReceived;
-  if (sent < 0 || received < 0) return null; // the counters belong to another pair now
+  if (sent < 0 || received < 0) return null; // the counters are now those of another pair
   return { sent: (sent * 8) / seconds, received: (received * 8) / seconds };
 }
 
