@@ -9,9 +9,9 @@
 //	protocol/peerjs      the server side of PeerJS
 //	protocol/pocketbase  PocketBase's records and realtime API, as far as calls by ID need them
 //	protocol/topics      publish and subscribe, for y-webrtc and Trystero
-//	websocket            WebSockets as the core's Conn, and the poller that reads them
-//	sse                  event streams as the core's Conn
-//	broker               which client holds which name, on which node
+//	websocket            an implementation of Conn over WebSockets, and the poller that reads them
+//	sse                  an implementation of Conn over server-sent events
+//	broker               finds the client that holds a name, and the node that it is connected to
 //	token                JSON Web Tokens and the keys that verify them
 //	client               a Go client of the native protocol
 //	web                  the SDK and the pages that icebox serves

@@ -48,8 +48,8 @@
 //   - one with an API key: as the parameter key, api or apiKey, as a Bearer token, or as the password of Basic;
 //   - one with a token of access, as a Bearer token, while access is by token;
 //   - one with the token of a live sign-in, which is in the reply to the login;
-//   - a page of this host, while access is open. Browsers show this by the headers Origin, Sec-Fetch-Site and Referer. Other
-//     programs can forge these headers, so this check stops pages of other sites only.
+//   - a page of this host, while access is open. Browsers show this by the headers Origin, Sec-Fetch-Site and Referer.
+//     Other programs can forge these headers, so this check stops pages of other sites only.
 //
 // # Mounts
 //
