@@ -11,8 +11,8 @@ import (
 	"icebox/signal/broker"
 )
 
-// upgrader does the handshake (RFC 6455 section 4.2). The gorilla connection that it returns is dropped at once, so its
-// buffers have the smallest useful size.
+// upgrader does the handshake (RFC 6455 section 4.2). Host uses only the network connection inside the gorilla connection
+// that it returns, so gorilla's buffers have the smallest useful size.
 var upgrader = gorilla.Upgrader{
 	HandshakeTimeout: handshakeWait,
 	ReadBufferSize:   128,
@@ -28,7 +28,8 @@ type MessageHandler interface {
 	// connections. It returns the part of its work that can block as slow, or nil. slow is called once, in a goroutine that
 	// may block; the next message is handled after it has returned. message must not be used after HandleText and slow.
 	HandleText(message []byte) (slow func())
-	// SendError tells the client why a message was refused before HandleText, or that it sends too fast.
+	// SendError tells the client why this package refused a message without calling HandleText, or that the client sends
+	// too fast.
 	SendError(*signal.Error)
 }
 
@@ -63,7 +64,7 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, v signal.Visitor
 type Peer interface {
 	// ID identifies the client in logs.
 	ID() broker.ID
-	// Done returns a channel that is closed when the client ends. Its messages are ignored from then on.
+	// Done returns a channel that is closed when the client ends. From then on its messages are ignored.
 	Done() <-chan struct{}
 	// Seen records that bytes have arrived, which shows that the client is alive.
 	Seen()

@@ -10,7 +10,7 @@ import (
 )
 
 // The functions below make the system calls that each message or connection needs. None of them blocks, so they use
-// RawSyscall, which does not inform Go's scheduler. Informing it costs more than the calls themselves, and keeps the
+// RawSyscall, which does not inform Go's scheduler. Informing it costs more than the calls themselves, and it keeps the
 // runtime's monitor thread awake; see poller.
 
 // recvNow reads from a socket. The error is EAGAIN if no bytes have arrived.

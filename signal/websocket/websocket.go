@@ -21,7 +21,7 @@
 // # Limits
 //
 // These are enforced before a protocol sees a message:
-//   - A message above [signal.Limits].MaxMessage is refused with an error, then close code 1009.
+//   - A message above [signal.Limits].MaxMessage is answered with an error. Then the connection ends with close code 1009.
 //   - A text message that is not valid UTF-8 ends the connection with close code 1007. If the server forwarded it, the
 //     recipient's browser would have to close the recipient's connection (RFC 6455 section 8.1).
 //   - A message has to be complete 30 s after its first byte. Otherwise the connection ends with close code 1008.
