@@ -25,10 +25,10 @@
 //
 // # The caller
 //
-// The caller's address is that of the connection. If that belongs to a trusted proxy, it is instead the right-most address in
-// X-Forwarded-For, over all lines of the header, that does not belong to a trusted proxy. If an entry is malformed, the
+// The caller's address is that of the connection. If that belongs to a trusted proxy, it is instead the right-most address
+// in X-Forwarded-For, over all lines of the header, that does not belong to a trusted proxy. If an entry is malformed, the
 // address to the right of it counts, so malformed entries never get a rate limit of their own. X-Forwarded-Host and
-// X-Forwarded-Proto are trusted on the same connections. Limits count an IPv6 client by its /64.
+// X-Forwarded-Proto are trusted on the same connections. Limits count all IPv6 addresses in one /64 as one address.
 //
 // # Origins
 //
@@ -43,7 +43,7 @@
 // may instead show either of them in their hello. With access by token, API keys only get ICE servers, because a holder of
 // a key could otherwise take any name. In the other modes, the first client that asks for a name gets it.
 //
-// ICE servers are given to these callers:
+// The gateway gives ICE servers to these callers:
 //
 //   - one with an API key: as the parameter key, api or apiKey, as a Bearer token, or as the password of Basic;
 //   - one with a token of access, as a Bearer token, while access is by token;
@@ -63,6 +63,6 @@
 //
 // The http.Server should have about these limits: ReadHeaderTimeout 10 s, ReadTimeout 30 s, WriteTimeout 30 s, IdleTimeout
 // 2 min, MaxHeaderBytes 16 KiB. They do not apply to an upgraded connection, whose deadlines package websocket sets. The
-// server's Shutdown neither waits for upgraded connections nor closes them: call [signal.Hub.Shutdown] after it. Request
-// contexts are not used after the request.
+// server's Shutdown neither waits for upgraded connections nor closes them: call [signal.Hub.Shutdown] after it. The
+// gateway does not use a request's context after the request.
 package gateway

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reason is why a request was refused. It is a metric label.
+// reason says why the gateway refused a request. Its string is a metric label.
 type reason uint8
 
 const (
