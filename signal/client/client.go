@@ -35,8 +35,8 @@ type Options struct {
 	// Backoff returns how long to wait before the nth attempt to resume; the first is 0. The default is a random time below a
 	// limit that is 0.25 s at first, doubles with each attempt, and ends at 5 s.
 	Backoff func(n int) time.Duration
-	// PingEvery is the interval at which the client pings the server; the default is 10 s. A connection over which nothing
-	// arrives for one and a half intervals is given up.
+	// PingEvery is the interval at which the client pings the server; the default is 10 s. The client closes a connection
+	// over which nothing arrives for one and a half intervals.
 	PingEvery time.Duration
 }
 
