@@ -40,7 +40,7 @@ type request struct {
 	id      string // ID of the record in the path, or ""
 }
 
-// action serves a request. It returns the body of the response or the problem that the client is told. If it returns
+// action serves a request. It returns the body of the response, or the problem to send to the client. If it returns
 // neither, it has already written the response.
 type action func(*request) (body []byte, refused *problem)
 

@@ -162,7 +162,7 @@ func (b *book) updateCall(p person, id string, d descriptions) ([]byte, *problem
 			c.resetTimer(l)
 		}
 	}
-	// The answer is sent before the candidates that waited for it.
+	// Send the answer before the candidates that waited for it.
 	b.sendEvents(c, p, append([]event{c.event(update)}, waited...)...)
 	return c.record(), nil
 }

@@ -47,9 +47,9 @@
 // # Reading and answering a call
 //
 // A call's ID cannot be guessed. Any user who is signed in and knows the ID may read and answer the call, and receives its
-// events from then on. Apart from the creator, only the eight most recent of these readers receive events. The first user to
-// answer becomes the answerer. From then on the call belongs to its creator and its answerer alone: other readers get no
-// more events, their candidates are dropped, and they cannot answer it again.
+// events from then on. Apart from the creator, only the eight most recent of these readers receive events. The first user
+// to answer becomes the answerer. From then on the call belongs to its creator and its answerer alone: other readers get no
+// more events, the server drops their candidates, and they cannot answer the call.
 //
 // The server tells clients apart by their sign-ins. A token that was refreshed belongs to the same sign-in as the original.
 // Two sign-ins of the same user may act for each other, because two tabs of one browser share the place where the SDK keeps
@@ -61,8 +61,8 @@
 // # Signing in
 //
 // The users in the configuration sign in with a password, which the configuration holds in plain text or as a bcrypt hash.
-// They may sign in from programs and from pages of any admitted origin, whatever signal.access requires of the other
-// protocols.
+// They may sign in from programs and from pages of any admitted origin. The value of signal.access, which the other
+// protocols obey, does not matter for them.
 //
 // With anyone: true, every client that signal.access admits may sign in too, under any identity that does not belong to one
 // of those users:
@@ -93,7 +93,7 @@
 //
 //	const servers = await (await fetch("https://turn.example.org/ice", {headers: {Authorization: "Bearer " + pb.authStore.token}})).json();
 //
-// A token of this package is sufficient, whatever signal.access is (see [Handler.Bearer]).
+// A token of this package is sufficient with every value of signal.access (see [Handler.Bearer]).
 //
 // # When calls end
 //

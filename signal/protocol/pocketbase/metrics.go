@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reason is why a request was refused. Its string is a metric label.
+// reason says why the Handler refused a request. Its string is a metric label.
 type reason uint8
 
 const (
@@ -38,7 +38,7 @@ func (r reason) String() string {
 	}[min(r, numReasons)]
 }
 
-// endReason is why a call ended. Its string is a metric label.
+// endReason says why a call ended. Its string is a metric label.
 type endReason uint8
 
 const (
