@@ -1,4 +1,4 @@
-// Package peerjs serves unmodified PeerJS clients (1.x), which are given icebox's host in place of a PeerServer.
+// Package peerjs serves unmodified PeerJS clients (1.x). Their options name icebox's host in place of that of a PeerServer.
 //
 // The protocol is mounted at a path, /peerjs unless the operator chooses another. A client whose options name that path
 // (`new Peer(id, {host, path: '/peerjs'})`) appends /peerjs and the rest to it. A client whose options name no path uses
@@ -26,9 +26,9 @@
 // # Reconnecting
 //
 // Each Peer object of a page has a random token. If a client asks for an id that is taken, and sends the token of the
-// connection that holds it, it gets the id and OPEN at once, because the page has lost its network and reconnects. The old
-// connection is closed. If the token is different, the client gets ID-TAKEN, unless the holder shows no sign of life within
-// one second.
+// connection that holds it, it gets the id and OPEN at once, because the page has lost its network and reconnects. The
+// server closes the old connection. If the token is different, the client gets ID-TAKEN, unless the holder shows no sign of
+// life within one second.
 //
 // # Keys and tokens
 //
@@ -66,7 +66,8 @@
 //     connection to the server.
 //   - A connection lives as long as it answers WebSocket pings. Heartbeats do not matter, because browsers slow them down to
 //     one a minute in background tabs, where pings are still answered.
-//   - A connection above a limit on connections is refused by an HTTP status, before the WebSocket handshake.
-//   - Malformed messages are counted and dropped without an answer, because PeerJS gives up on every ERROR. The limits on
-//     messages are those of package signal. A message that is too large ends the connection, with an ERROR.
+//   - The gateway refuses a connection above a limit on connections with an HTTP status, before the WebSocket handshake.
+//   - The server counts and drops malformed messages without an answer, because a PeerJS client gives up its connection
+//     after every ERROR. The limits on messages are those of package signal. A message that is too large ends the
+//     connection, with an ERROR.
 package peerjs

@@ -43,8 +43,8 @@ func (m *message) set(name, value []byte) {
 // isForwarded reports whether messages of this type are forwarded to another client.
 func isForwarded(kind string) bool { return kind == "OFFER" || kind == "ANSWER" || kind == "CANDIDATE" }
 
-// forwardedFrame returns the frame that the recipient of a message is sent. src is the sender's id as a JSON string; m.dst
-// is copied as the sender wrote it.
+// forwardedFrame returns the frame for the recipient of a message. src is the sender's id as a JSON string; m.dst is
+// copied as the sender wrote it.
 func forwardedFrame(kind string, src []byte, m message) []byte {
 	b := make([]byte, 0, len(src)+len(m.dst)+len(m.payload)+64)
 	b = append(append(b, `{"type":"`...), kind...)

@@ -94,8 +94,8 @@ func (p *peer) deliverWaiting() {
 	}
 }
 
-// SendError implements websocket.MessageHandler. PeerJS gives up on every error, so only an error that ends the connection
-// anyway is sent.
+// SendError implements websocket.MessageHandler. A PeerJS client gives up its connection after every error, so SendError
+// sends only an error that ends the connection anyway.
 func (p *peer) SendError(e *signal.Error) {
 	if e == signal.ErrTooLarge {
 		p.client.Send(errorFrame(e.Message))
