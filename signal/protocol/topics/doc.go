@@ -1,10 +1,10 @@
 // Package topics serves protocols in which clients do not address each other, but publish messages to topics and subscribe
 // to them. A [Dialect] defines the messages of one protocol; [New] makes a [Handler] for its WebSockets.
 //
-// A topic is a name of 1 to 256 bytes that clients agree on. It exists while it has a subscriber. A publication is sent to
-// all clients that are subscribed at that moment, including the publisher if it is one of them, and is not stored. A client
-// need not subscribe to a topic to publish to it; knowing the name is sufficient. Each Handler has topics of its own, so
-// clients of different protocols cannot reach each other.
+// A topic is a name of 1 to 256 bytes that clients agree on. It exists while it has a subscriber. The Handler sends a
+// publication to all clients that are subscribed at that moment, including the publisher if it is one of them. It does not
+// store publications. A client need not subscribe to a topic to publish to it; knowing the name is sufficient. Each Handler
+// has topics of its own, so clients of different protocols cannot reach each other.
 //
 // # Limits
 //
@@ -17,8 +17,8 @@
 // reads more slowly from a client that exceeds the rate.
 //
 // The queue of each subscriber is bounded as described in package signal. If publications of one sender fill a quarter of a
-// subscriber's queue, further ones from that sender are dropped for this subscriber. The hub disconnects a subscriber whose
-// queue is full.
+// subscriber's queue, the Handler drops further ones from that sender for this subscriber. The hub disconnects a subscriber
+// whose queue is full.
 //
 // # Several nodes
 //

@@ -7,8 +7,8 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// Trystero returns the dialect of Trystero's WebSocket relay strategy (@trystero-p2p/ws-relay). Its clients are given
-// icebox's URL: `joinRoom({appId, relayConfig: {urls: ['wss://HOST/trystero']}}, room)`.
+// Trystero returns the dialect of Trystero's WebSocket relay strategy (@trystero-p2p/ws-relay). Its clients name icebox's
+// URL in their options: `joinRoom({appId, relayConfig: {urls: ['wss://HOST/trystero']}}, room)`.
 //
 // Messages are JSON objects in text frames. A client derives the names of its topics by hashing application, room and peer.
 //
@@ -62,7 +62,7 @@ func readTrystero(c *Member, text []byte) (slow func()) {
 	return nil
 }
 
-// trysteroPublication returns the frame that subscribers are sent.
+// trysteroPublication returns the frame for the subscribers.
 func trysteroPublication(m trysteroMessage) []byte {
 	b := make([]byte, 0, len(m.topic)+len(m.payload)+len(`{"topic":,"payload":}`))
 	b = append(append(b, `{"topic":`...), m.topic...)

@@ -11,7 +11,7 @@ import (
 	"icebox/signal/rawjson"
 )
 
-// YWebRTC returns the dialect of y-webrtc's signalling (10.x). Its clients are given icebox's URL in their signaling option:
+// YWebRTC returns the dialect of y-webrtc's signalling (10.x). Its clients name icebox's URL in their option signaling:
 // `new WebrtcProvider(room, doc, {signaling: ['wss://HOST/y-webrtc']})`.
 //
 // Messages are JSON objects in text frames. A topic is the name of a room.
@@ -92,9 +92,9 @@ func each(c *Member, array []byte, do func(string) bool) {
 	}
 }
 
-// ywebrtcPublication returns the frame that subscribers are sent: the publisher's message with the number of subscribers
-// added. The text must be a JSON object with at least one member. If the publisher wrote "clients" too, parsers take the
-// added one, because it is the last.
+// ywebrtcPublication returns the frame for the subscribers: the publisher's message with the number of subscribers added.
+// The text must be a JSON object with at least one member. If the publisher wrote "clients" too, parsers take the added
+// one, because it is the last.
 func ywebrtcPublication(text []byte, subscribers int) []byte {
 	end := bytes.LastIndexByte(text, '}')
 	b := make([]byte, 0, len(text)+len(`,"clients":1000000}`))
