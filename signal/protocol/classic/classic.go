@@ -160,7 +160,7 @@ func (c *connection) refuseMalformed() {
 	c.SendError(signal.ErrBadMessage)
 }
 
-// maxEcho is how much of an unknown type is sent back, in bytes.
+// maxEcho limits how many bytes of an unknown type the server sends back.
 const maxEcho = 64
 
 // refuseUnknown tells the client that the type of its message is unknown, in the format of the tutorials' servers, and

@@ -17,7 +17,7 @@ const (
 	tail          = `}`
 )
 
-// encode appends the frame that a client is sent for a message from another client.
+// encode appends the frame in which a client receives a message from another client.
 func encode(b []byte, m broker.Message) []byte {
 	switch m.Kind {
 	case broker.Offer:
