@@ -52,8 +52,8 @@
 //	resumeMessages      how many messages the server keeps for a client that may resume
 //	resumeBytes         how many bytes of messages the server keeps for a client that may resume
 //
-// The server answers a hello that it refuses with an error, and the client may try again on the same connection. The
-// fifth message that is refused before a welcome closes the connection.
+// The server answers a hello that it refuses with an error, and the client may try again on the same connection. When the
+// server refuses the fifth message before a welcome, it closes the connection.
 //
 // # Fresh ICE servers
 //
@@ -214,7 +214,7 @@
 //	elsewhere       don't reconnect; the session was resumed on another connection
 //	replaced        don't reconnect; a new session of this client has taken its place
 //
-// A WebSocket that has not signed in is closed without a bye. A client ends its session at once by sending
+// The server sends no bye when it closes a WebSocket that has not signed in. A client ends its session at once by sending
 // {"type":"bye"}.
 //
 // # Errors

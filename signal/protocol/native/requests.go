@@ -10,9 +10,9 @@ import (
 const ackEvery = 16
 
 // handleMessage handles a message from the client, which is UTF-8. t is the transport that it came on, or nil for a POST.
-// If t is no longer the session's transport, the message is dropped; if it is numbered, the client sends it again on the
-// new one. The part of the work that may block is returned as slow, because the caller may be the goroutine that polls all
-// WebSockets.
+// If t is no longer the session's transport, handleMessage drops the message. If the message is numbered, the client sends
+// it again on the new transport. The part of the work that may block is returned as slow, because the caller may be the
+// goroutine that polls all WebSockets.
 func (s *session) handleMessage(t transport, text []byte) (slow func()) {
 	if !s.requestMu.TryLock() { // a message from another transport is being handled
 		return func() {

@@ -122,7 +122,8 @@ func (s *session) sendUnnumbered(m *wire.Message) {
 	s.client.Send(append([]byte{unnumbered}, m.Encode()...))
 }
 
-// checkProbe detaches t if the client has given no sign of life since it was asked for one, in Unix milliseconds.
+// checkProbe detaches t if the client has given no sign of life since the time asked, in Unix milliseconds, at which the
+// session probed it.
 func (s *session) checkProbe(t transport, asked int64) {
 	s.mu.Lock()
 	s.probeTimer = nil

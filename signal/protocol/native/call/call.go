@@ -131,7 +131,7 @@ func (c *call) notifyOthers(e Event) (err error) {
 	return err
 }
 
-// remove takes p out of the call. The others are notified with kind, which is Left or Gone.
+// remove takes p out of the call, and notifies the others with kind, which is Left or Gone.
 func (c *call) remove(p Party, kind EventKind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

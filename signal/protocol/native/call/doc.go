@@ -26,9 +26,9 @@
 // description replaces the previous one and the candidates that followed it, because they belong to a negotiation that will
 // never complete.
 //
-// [signal.CallLimits] limits the bytes that one call keeps, that all calls keep, and that all calls keep from one
-// address; maxKept limits the number of messages in one call. A message above a limit is refused. Kept messages are never
-// dropped to make room for it.
+// [signal.CallLimits] limits the bytes that one call keeps, that all calls keep, and that all calls keep from one address;
+// maxKept limits the number of messages in one call. The Registry refuses a message above a limit. It never drops kept
+// messages to make room.
 //
 // # How calls end
 //
