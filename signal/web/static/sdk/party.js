@@ -384,7 +384,7 @@ export class Party extends Emitter {
     if (!this.#closed) this.#checkTimer = setTimeout(() => this.connected || this.#recover(), after);
   }
 
-  /** Restarts ICE, or reports that the connection has failed for good. */
+  /** Restarts ICE, or reports that the connection has failed permanently. */
   #recover() {
     const givenUp = this.#options.foreign || (!this.met && Date.now() - this.#createdAt > FIRST_CONNECTION_MS);
     if (!givenUp) this.restartIce();
