@@ -2,14 +2,15 @@ package signal
 
 import "time"
 
-// Conn is a connection to a client, whatever its transport. The hub never calls Write, Ping and Close at the same time; it
-// may call Abort at any time.
+// Conn is a connection to a client over any transport. The hub never calls Write, Ping and Close at the same time; it may
+// call Abort at any time.
 type Conn interface {
 	// Write sends one message before the deadline. It does not retain frame.
 	Write(frame []byte, deadline time.Time) error
 	// Ping asks the client for a sign of life before the deadline.
 	Ping(deadline time.Time) error
-	// Close tells the client the reason, and makes reading end soon, whatever the client does. It may block for a second.
+	// Close tells the client the reason. Reading then ends soon, even if the client does not respond. Close may block for 1
+	// s.
 	Close(Reason)
 	// Abort cuts the connection without telling the client. It does not block.
 	Abort()

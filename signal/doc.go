@@ -31,8 +31,8 @@
 //   - The hub pings every client once per [Options.PingEvery], and ends a client that does not answer within
 //     [Options.PongWithin]. Any data from the client counts as an answer.
 //   - When a client claims a name that is already held, the hub pings the holder at once. If nothing arrives within
-//     [Options.ProbeWait], the holder is ended and the claim succeeds. This is how a page that was reloaded while its network
-//     was down gets its name back. If the holder answers, the claim is refused.
+//     [Options.ProbeWait], the hub ends the holder, and the claim succeeds. In this way a page that was reloaded while its
+//     network was down gets its name back. If the holder answers, the hub refuses the claim.
 //   - A connection that closes late cannot release a name that another client holds by then.
 //
 // # Namespaces
@@ -43,11 +43,11 @@
 //
 // # Pairs
 //
-// An offer makes its sender and its recipient a pair. Answers, candidates and leaves are delivered only within a pair. Both
-// sides' hubs check this against their own state, so a stranger can neither hang up a call nor inject candidates into it. A
-// pair is between IDs: a client that takes over a name does not inherit the calls of the previous holder. A pair ends when
-// either side sends a leave or disconnects. Each client remembers its 32 latest pairs. When it has too many, the hub first
-// drops the oldest pair in which the client has sent neither an offer, nor a note, nor an answer.
+// An offer makes its sender and its recipient a pair. The hub delivers answers, candidates and leaves only within a pair.
+// Both sides' hubs check this against their own state, so a stranger can neither hang up a call nor inject candidates into
+// it. A pair is between IDs: a client that takes over a name does not inherit the calls of the previous holder. A pair ends
+// when either side sends a leave or disconnects. Each client remembers its 32 latest pairs. When it has too many, the hub
+// first drops the oldest pair in which the client has sent neither an offer, nor a note, nor an answer.
 //
 // Protocols that also address clients by ID ([Profile.ByID]) have notes: messages that need no pair, but create one. When a
 // client ends, each client that it is paired with gets a leave whose Gone field is set.
@@ -62,14 +62,15 @@
 //
 // Each client has an outgoing queue, limited in messages and in bytes. No sender ever waits for another client's socket: it
 // appends to the queue, writes as much as the socket accepts without blocking ([NonblockingConn]), and continues. A
-// goroutine writes the rest and ends when the queue is empty. A client whose queue is full is disconnected ([SlowReader]).
-// Before that happens, the hub tells a sender that fills a quarter of the queue that the peer is busy. So one client cannot
-// get another one disconnected by flooding it. A write that takes longer than [Options.WriteWait] also ends the client.
+// goroutine writes the rest and ends when the queue is empty. The hub disconnects a client whose queue is full
+// ([SlowReader]). Before that happens, the hub tells a sender that fills a quarter of the queue that the peer is busy. So
+// one client cannot get another one disconnected by flooding it. A write that takes longer than [Options.WriteWait] also
+// ends the client.
 //
-// Queued bytes are limited for all clients of one address and for the whole hub as well ([Limits.WaitingPerAddr] and
-// [Limits.WaitingTotal]); the first 16 KiB of each queue are not counted. When such a limit is reached, the hub disconnects
-// a recipient with more than 16 KiB waiting as a slow reader. If less is waiting for the recipient, the hub tells the
-// sender that the peer is busy.
+// There are also limits on the queued bytes for all clients of one address and for the whole hub ([Limits.WaitingPerAddr]
+// and [Limits.WaitingTotal]). The first 16 KiB of each queue do not count. When such a limit is reached, the hub
+// disconnects a recipient with more than 16 KiB waiting as a slow reader. If less is waiting for the recipient, the hub
+// tells the sender that the peer is busy.
 //
 // # Rates
 //

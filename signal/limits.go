@@ -25,7 +25,7 @@ type Grant struct {
 	Name    string    // the only name that the client may sign in under; any if empty
 	Calls   []string  // IDs of the calls that the client may make or join, if Limited
 	Limited bool      // the client may only make or join Calls
-	Expires time.Time // when the client is disconnected; never if zero
+	Expires time.Time // when the hub disconnects the client; never if zero
 }
 
 // TokenVerifier verifies tokens. Its errors wrap ErrTokenInvalid, ErrTokenExpired or ErrUnavailable, or are one of them.

@@ -21,7 +21,7 @@ type Profile struct {
 	// without a name.
 	ByID bool
 	// Pairs limits how many pairs a client has at the same time; 0 means 32. If it is negative, the protocol has no pairs:
-	// it sends only notes, and no other client is notified when a client ends.
+	// its clients send only notes, and the hub notifies no other client when one of them ends.
 	Pairs int
 	// Presence returns the frame that notifies a client whether a name that it watches is held.
 	Presence func(name string, held bool) []byte

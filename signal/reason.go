@@ -24,11 +24,11 @@ package signal
 //
 // Package websocket maps reasons to close codes, and package native maps them to byes. These are the exceptions:
 //
-//   - After SlowReader, WriteFailed, PongTimeout and Superseded the connection is cut without a close frame or bye if a write is
-//     blocked.
+//   - After SlowReader, WriteFailed, PongTimeout and Superseded, if a write is blocked, the hub cuts the connection without
+//     a close frame or bye.
 //   - When a client violates RFC 6455, package websocket closes with 1002; the reason is then Gone.
 //   - A native session that does not answer a ping loses its transport, but does not end: it can be resumed.
-//   - Server-sent events have no close code: the stream just ends.
+//   - Server-sent events have no close code: the stream only ends.
 //
 // Which clients reconnect:
 //
@@ -77,7 +77,7 @@ const (
 	// SignInTimeout means that the client did not sign in, or subscribe, in time, or that too many of its attempts to sign
 	// in were refused.
 	SignInTimeout
-	// Refused means that the client was refused something that its protocol cannot continue without.
+	// Refused means that the server refused the client something that its protocol needs to continue.
 	Refused
 	reasons
 )
