@@ -26,19 +26,19 @@ type allocateRequest struct {
 	family      wire.Family // 0 if the client names none
 	dual        bool        // an IPv6 address in addition to the IPv4 address
 	even        bool        // an even port
-	reserveNext bool        // and reserve the port after it
-	token       *token      // redeems a port that was reserved before; nil without one
+	reserveNext bool        // also reserve the port after the even one
+	token       *token      // identifies a port that an earlier Allocate reserved; nil without one
 }
 
 // allocatePlan holds the addresses and ports that an Allocate gets.
 type allocatePlan struct {
 	host     *relayHost
-	second   *relayHost   // of the additional address; nil without one
-	missing  wire.Family  // the family of two that the client cannot have; 0 without one
-	why      wire.Code    // why it cannot have it
-	redeemed *reservation // whose port no relay socket has yet; nil without one
-	next     *heldPort    // bound, to be reserved; nil without one
-	reserved token        // of next
+	second   *relayHost   // provides the additional address; nil if there is none
+	missing  wire.Family  // of the two requested families, the one that the server cannot provide; 0 if there is none
+	why      wire.Code    // the reason for missing
+	redeemed *reservation // the redeemed reservation until a relay socket takes its port; nil otherwise
+	next     *heldPort    // the port to reserve, already bound; nil if there is none
+	reserved token        // the RESERVATION-TOKEN for next
 }
 
 // allocate handles an Allocate (RFC 8656 section 7.2). It returns nil, which makes the caller send a challenge, if the
@@ -90,8 +90,9 @@ func (s *Server) allocate(r *request) *reply {
 	return rep
 }
 
-// redirect returns the answer that sends the client of an Allocate to another server, of the family of the
-// client's address (RFC 8489 sections 10 and 14.15). It returns nil if this server is not draining, or knows none.
+// redirect returns the response that sends the client of an Allocate to an alternate server (RFC 8489 sections 10 and
+// 14.15). The alternate server has an address of the same family as the client's. redirect returns nil if this server
+// is not draining, or if it knows no alternate server of that family.
 func (s *Server) redirect(r *request) *reply {
 	if !s.draining.Load() {
 		return nil
@@ -142,8 +143,8 @@ func (u undoStack) run() {
 	}
 }
 
-// start makes sess live: it reserves its quotas, creates its allocation and opens its relayed transport addresses. It returns
-// the code that refuses the Allocate, or 0. If it refuses, it has undone every step.
+// start makes sess live: it reserves its quotas, creates its allocation and opens its relayed transport addresses. It
+// returns the code that refuses the Allocate, or 0. If it refuses, it undoes every step first.
 func (s *Server) start(sess *session, want *allocateRequest, plan *allocatePlan) (code wire.Code) {
 	var undo undoStack
 	defer func() {
@@ -181,7 +182,7 @@ func (p *allocatePlan) returnRedeemed() {
 	}
 }
 
-// takeRedeemed is a takePort that returns the redeemed port, once.
+// takeRedeemed is a takePort function. Its first call returns the redeemed port; further calls fail.
 func (p *allocatePlan) takeRedeemed(*portpool.Pool) (port uint16, ok bool) {
 	if p.redeemed == nil {
 		return 0, false
@@ -190,7 +191,7 @@ func (p *allocatePlan) takeRedeemed(*portpool.Pool) (port uint16, ok bool) {
 	return port, true
 }
 
-// takePair is a takePort that returns an even port and binds the port after it as plan.next.
+// takePair is a takePort function. It returns an even port, binds the port after it, and stores that port in p.next.
 func (p *allocatePlan) takePair(pool *portpool.Pool) (even uint16, ok bool) {
 	for range bindAttempts {
 		if even, ok = pool.TakePair(); !ok {

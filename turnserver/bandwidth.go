@@ -7,8 +7,8 @@ type bandwidth struct {
 	toPeer, fromPeer limit.Bucket
 }
 
-// mayPass reports whether size bytes are within the bandwidth limits of the session, its user, its addresses and the server.
-// If so it takes them out of the buckets. direction is bandwidthToPeer or bandwidthFromPeer.
+// mayPass reports whether size bytes are within the bandwidth limits of the session, its user, its addresses and the
+// server. If so, it removes them from the buckets. direction is bandwidthToPeer or bandwidthFromPeer.
 func (s *Server) mayPass(sess *session, now int64, size int, direction func(*bandwidth) *limit.Bucket) bool {
 	l := s.limits.Load()
 	if !l.anyBandwidth {

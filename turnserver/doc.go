@@ -20,10 +20,11 @@
 //
 // # Sessions
 //
-// A session is one 5-tuple with a live allocation. It belongs to a path, which is the socket or stream of its client. The loops
-// of package packetio read UDP sockets. The relay sockets of a UDP client belong to the same worker as the client's socket, so
-// one goroutine at a time handles all of its packets. Each stream has a goroutine that reads it. A goroutine that has a message
-// for a stream writes it at the end of its round; a slow client gets a goroutine of its own for that, see package streamio.
+// A session is one 5-tuple with a live allocation. It belongs to a path, which is the socket or stream of its client.
+// The loops of package packetio read UDP sockets. The relay sockets of a UDP client belong to the same worker as the
+// client's socket, so one goroutine at a time handles all of its packets. Each stream has a goroutine that reads it. A
+// goroutine that has messages for a stream writes them together, after it has handled all packets that it read at once.
+// If a client reads slowly, another goroutine writes the rest; see package streamio.
 //
 // A session keeps the key that it was created with. It may be refreshed after its credential has expired or its secret has been
 // removed, until it is older than Options.MaxSessionAge. Only Allocate checks the expiry of a credential.
@@ -32,8 +33,8 @@
 //
 // A client that names no family gets an IPv4 address (RFC 8656 section 7.2). If the server has none, the client gets an
 // IPv6 address instead of error 440, because browsers never name a family. A client that names a family gets an address
-// of that family or error 440. A client that reached the server over IPv6 is treated in the same way. Loopback
-// addresses of [Options].RelayAddrs count only for clients that reached a loopback address, unless there are no others.
+// of that family or error 440. The same is true for clients that reached the server over IPv6. Loopback addresses of
+// [Options].RelayAddrs count only for clients that reached a loopback address, unless there are no others.
 //
 // # Peers
 //

@@ -11,7 +11,8 @@ import (
 // isDTLS reports whether a datagram with this first byte is DTLS (RFC 7983 section 7).
 func isDTLS(first byte) bool { return first >= 20 && first <= 63 }
 
-// dtlsHalf is how many handshakes may run on one socket. A further one ends a random other one.
+// dtlsHalf is the greatest number of handshakes that run on one socket at the same time. When another one starts, the
+// server ends a random one of those.
 const dtlsHalf = 512
 
 // dtlsPaths holds the DTLS clients of one UDP socket. A datagram belongs to the client with its source address. Only a ClientHello
@@ -22,7 +23,7 @@ type dtlsPaths struct {
 
 	mu    sync.RWMutex
 	paths map[netip.AddrPort]*dtlsPath
-	half  map[*dtlsPath]struct{} // those whose handshake is running
+	half  map[*dtlsPath]struct{} // the clients whose handshake is running
 }
 
 func newDTLSPaths(s *Server, conn packetio.Socket) *dtlsPaths {
@@ -87,8 +88,9 @@ func (d *dtlsPaths) hello(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	d.open(remote, h, b)
 }
 
-// open starts a connection for a client with a valid cookie, unless there are too many. Handshakes cost CPU time and memory, so their
-// number is limited. A flood of handshakes mostly ends its own, and rarely an honest one, which takes only a few round trips.
+// open starts a connection for a client with a valid cookie, unless the connection limits are reached. Handshakes cost
+// CPU time and memory, so their number is limited. In a flood, the handshake that is ended nearly always belongs to the
+// flood, because an honest handshake takes only a few round trips.
 func (d *dtlsPaths) open(remote netip.AddrPort, h *dtlsgate.Hello, b []byte) {
 	p := newDTLSPath(d, remote, h, b)
 	p.counted = d.server.admitConnection(remote.Addr(), func() { _ = p.conn.Close() }) // the reading goroutine gets an error

@@ -20,7 +20,7 @@ const (
 	DropMalformed        DropReason = iota // not well-formed STUN, ChannelData or DTLS
 	DropUnexpected                         // well-formed, but not a message that a server handles
 	DropUnknownAttribute                   // an indication with an unknown comprehension-required attribute
-	DropReplyRate                          // a reply would exceed the rate for strangers
+	DropReplyRate                          // a reply above the rate for addresses that may be forged, or after too many failed authentications
 	DropNoAllocation                       // data of a client without an allocation
 	DropNoChannel                          // data on a channel that is not bound
 	DropNoPermission                       // data from or to a peer without permission
@@ -41,7 +41,7 @@ var dropNames = [dropReasons]string{"malformed", "unexpected", "unknown_attribut
 // String returns the label.
 func (d DropReason) String() string { return dropNames[d] }
 
-// metrics are the server's counters. Packets are counted in their session, and added up when metrics are collected.
+// metrics are the server's counters. Each session counts its own packets; Collect adds them up.
 type metrics struct {
 	server   *Server
 	requests map[wire.Method]prometheus.Counter
@@ -167,7 +167,7 @@ func (t *traffic) Collect(ch chan<- prometheus.Metric) {
 	for _, tr := range Transports() {
 		x, name := &t.collected[tr], tr.String()
 		for i := range x {
-			x[i] = max(x[i], now[tr][i]) // Prometheus would take a decrease for a restart
+			x[i] = max(x[i], now[tr][i]) // because Prometheus treats a decrease as a restart
 		}
 		ch <- prometheus.MustNewConstMetric(liveDesc, prometheus.GaugeValue, float64(live[tr]), name)
 		for i, direction := range []string{"to_peer", "from_peer"} {

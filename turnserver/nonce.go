@@ -21,8 +21,9 @@ const (
 	nonceRawSize  = 16
 )
 
-// nonces makes and checks nonces without storing any. A nonce is the time, signed together with the client's address with a
-// key of this process. After a restart every nonce is stale, so clients get 438.
+// nonces makes and checks nonces without storing any. A nonce contains the time at which it was made, and a MAC of that
+// time and the client's address. The key of the MAC belongs to this process. After a restart every nonce is stale, so
+// clients get 438.
 type nonces struct {
 	start time.Time
 	macs  sync.Pool // of hash.Hash, all with the same key

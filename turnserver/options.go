@@ -53,11 +53,12 @@ type Options struct {
 	RelayAddrs []RelayAddr
 	// RelayPorts is the range of relayed ports, 49152 to 65535 if zero (RFC 8656 section 7.2).
 	RelayPorts PortRange
-	// GetCertificate returns the certificate for a TLS or DTLS handshake. If it is nil, neither is served.
+	// GetCertificate returns the certificate for a TLS or DTLS handshake. If it is nil, the server serves neither TLS
+	// nor DTLS.
 	GetCertificate func() (*tls.Certificate, error)
-	// Workers is how many goroutines relay UDP packets at most, each with sockets of its own; 0 means GOMAXPROCS. At low
-	// load fewer of them run. They are in system calls most of the time, so a GOMAXPROCS above Workers serves everything
-	// else.
+	// Workers is the greatest number of goroutines that relay UDP packets; 0 means GOMAXPROCS. Each of them has its own
+	// sockets. At low load fewer of them run. They spend most of their time in system calls. If GOMAXPROCS is above
+	// Workers, the difference is left for all other goroutines.
 	Workers int
 	// MaxSessionAge is the age at which the next refresh ends a session; 0 means 24 h.
 	MaxSessionAge time.Duration
@@ -118,8 +119,8 @@ type Limits struct {
 	Credentials *credential.Verifier
 	// Peers are the operator's peer rules.
 	Peers []peer.Rule
-	// OwnAddrs are the interface addresses and external addresses of the host. Peers there are denied, except for live
-	// relayed addresses of this server.
+	// OwnAddrs are the interface addresses and external addresses of the host. The server denies peers at these
+	// addresses, except at its own live relayed addresses.
 	OwnAddrs []netip.Addr
 
 	// AllocationsPerUser (60), AllocationsPerAddr (120; an address is a /64 in IPv6) and AllocationsTotal (the number of
@@ -131,17 +132,19 @@ type Limits struct {
 	// StrictChannels refuses channel numbers above 0x4FFF (RFC 8656 section 12). Without it, numbers up to 0x7FFF are
 	// accepted, which RFC 5766 allowed.
 	StrictChannels bool
-	// Bandwidth limits in payload bytes per second and direction, for each allocation, each user, each address (counted as
-	// for allocations) and the whole server. 0 means no limit. Packets above a limit are dropped.
+	// The bandwidth of each allocation, each user, each address and the whole server is limited to this number of
+	// payload bytes per second in each direction. Addresses are counted as for allocations. 0 means no limit. The
+	// server drops packets above a limit.
 	BandwidthPerAllocation, BandwidthPerUser, BandwidthPerAddr, Bandwidth int
 	// RepliesPerPrefix (50) and Replies (25,000) limit the replies per second to UDP requests whose source address may be
 	// forged, see package limit.
 	RepliesPerPrefix, Replies int
 	// AlternateServers has at most one address of each family. A draining server redirects new clients there (300), in
-	// response to their first, unsigned Allocate. If there is none of the client's family, they get 401 and then 508.
+	// response to their first, unsigned Allocate. A client gets 401 and then 508 if no entry has the family of its
+	// address.
 	AlternateServers []netip.AddrPort
-	// StreamsTotal (10,000) and StreamsPerAddr (250) limit TCP, TLS and DTLS connections. At the total, a new connection
-	// replaces one that has no allocation.
+	// StreamsTotal (10,000) and StreamsPerAddr (250) limit TCP, TLS and DTLS connections. When there are StreamsTotal
+	// connections, a new one replaces one that has no allocation.
 	StreamsTotal, StreamsPerAddr int
 }
 
@@ -174,7 +177,7 @@ func (l *Limits) bounds(ports PortRange) []bound {
 type limits struct {
 	Limits
 	peers        *peer.Policy
-	anyBandwidth bool // there is a bandwidth limit
+	anyBandwidth bool // at least one bandwidth limit is set
 }
 
 func newLimits(l Limits, o *Options) (*limits, error) {

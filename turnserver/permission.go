@@ -9,7 +9,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// createPermission handles a CreatePermission: all of its peers or none (RFC 8656 section 10.2).
+// createPermission handles a CreatePermission (RFC 8656 section 10.2). It permits all peers of the request or none.
 func (s *Server) createPermission(r *request) *reply {
 	limits := s.limits.Load()
 	var peers []netip.AddrPort

@@ -9,7 +9,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// quota counts live allocations. It is used once for each Allocate, never for a packet.
+// quota counts live allocations. Only the start and the end of an allocation lock it; relaying a packet does not.
 type quota struct {
 	mu    sync.Mutex
 	total int
@@ -73,8 +73,9 @@ type quotaEntry struct {
 	origin       *share // nil if the credential was not minted for an address
 }
 
-// reserve counts one allocation for the user, the client's address and the credential's origin. If one of them is full it
-// counts none and returns the code that refuses the Allocate. The entry counts until its release, which is called once.
+// reserve counts one allocation for the user, the client's address and the credential's origin. If one of the three has
+// reached its limit, it counts nothing and returns the code that refuses the Allocate. The entry counts until the
+// caller calls its release method, exactly once.
 func (q *quota) reserve(id credential.Identity, client netip.Addr, l *limits) (*quotaEntry, wire.Code) {
 	s := &quotaEntry{quota: q, userKey: accountKey{id.Kind, id.User}, clientKey: limit.ClientPrefix(client), originKey: id.Origin}
 	q.mu.Lock()

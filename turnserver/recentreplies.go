@@ -15,7 +15,8 @@ import (
 //   - the reply to an Allocate for which there was no room; without it a retransmission might create an allocation for a
 //     client that has already left because of the 486 or 508.
 //
-// It has a fixed number of places, chosen by the transaction ID. A newer reply overwrites the older one in its place.
+// It has 1,024 places. The transaction ID of a request selects its place. A new reply overwrites the older one in the
+// same place.
 type recentReplies struct {
 	seed maphash.Seed
 

@@ -72,14 +72,15 @@ func (h *relayHost) at(port uint16) *atomic.Pointer[session] {
 
 var errNoPort = errors.New("no relay port is free")
 
-// bindAttempts is how many ports are tried if other processes use them.
+// bindAttempts is how many ports the server tries to bind before it gives up. A bind fails if another process uses the
+// port.
 const bindAttempts = 32
 
 // takePort takes a port for a relay socket, normally from the pool.
 type takePort func(*portpool.Pool) (port uint16, ok bool)
 
-// openRelay opens a relay socket of h for sess on a port that take returns. If another process uses that port, openRelay
-// calls undo, which frees ports that take has taken besides, and tries again.
+// openRelay opens a relay socket of h for sess on a port that take returns. If another process uses that port,
+// openRelay puts it back, calls undo, and tries again. undo frees any further port that take has taken.
 func (s *Server) openRelay(h *relayHost, sess *session, take takePort, undo func()) (*relay, error) {
 	var last error
 	for range bindAttempts {
@@ -130,8 +131,8 @@ func (r *relay) Lost(n int) { r.server.countDrops(DropPeerWrite, n) }
 // Closed implements packetio.Receiver.
 func (r *relay) Closed() { r.host.pool.Put(r.advertised.Port()) }
 
-// liveRelay returns the session whose relayed transport address is a, in its private or its advertised form; nil if there is
-// none. own reports whether the IP address is one of this server's relay addresses at all.
+// liveRelay returns the session whose relayed transport address is a, or nil if there is none. a is the local or the
+// advertised form of the address. own reports whether the IP address is one of this server's relay addresses at all.
 func (s *Server) liveRelay(a netip.AddrPort) (sess *session, own bool) {
 	h, own := s.hosts[a.Addr()]
 	if !own {
@@ -144,10 +145,9 @@ func (s *Server) liveRelay(a netip.AddrPort) (sess *session, own bool) {
 	return live.Load(), true
 }
 
-// relayHost picks the address for a client that reached local and asks for family.
-// Without a family (0) it is IPv4 (RFC 8656 section 7.2), or IPv6 if there is no IPv4
-// address for this client: browsers never name a family, and would get nothing. It
-// returns nil if there is no address of the family.
+// relayHost picks the address for a client that reached local and asks for family. If family is 0, it picks IPv4 (RFC
+// 8656 section 7.2). If there is no IPv4 address for this client, it picks IPv6 instead of nothing, because browsers
+// never name a family. It returns nil if there is no address of the family.
 func (s *Server) relayHost(local netip.Addr, family wire.Family) *relayHost {
 	if family == 0 {
 		if h := s.relayHost(local, wire.IPv4); h != nil {

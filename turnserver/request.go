@@ -13,7 +13,7 @@ import (
 type request struct {
 	from     path
 	remote   netip.AddrPort
-	packet   *packetio.Packet // that contains it
+	packet   *packetio.Packet // contains the request
 	msg      wire.Message
 	session  *session            // of the 5-tuple, nil if there is none; its mu is held
 	identity credential.Identity // of the user who signed the request; set by authenticate
@@ -154,8 +154,8 @@ func (s *Server) authenticate(r *request) wire.Code {
 	return 0
 }
 
-// expiryMargin is how long before its expiry, in nanoseconds, an allocation stops accepting requests, so that no request coincides
-// with Pion's timer.
+// An allocation stops accepting requests expiryMargin nanoseconds before it expires, so that no request coincides with
+// Pion's timer.
 const expiryMargin = int64(time.Second)
 
 // admit makes the checks that all methods have in common. It returns nil if the method may be handled.
@@ -202,9 +202,10 @@ func (s *Server) challenge(r *request, code wire.Code) {
 	s.respond(r, rep.unsigned(r))
 }
 
-// redirectUnsigned is redirect for an Allocate that is not signed and belongs to no session; nil for any other
-// request. A client that is built on libwebrtc follows a 300 with the nonce that it has by then, which the other server
-// refuses, and then gives up. So it has to be sent on before it gets a nonce here.
+// redirectUnsigned calls redirect for an unsigned Allocate without a session. It returns nil for any other request. A
+// client that is built on libwebrtc and has a nonce of this server uses that nonce at the alternate server too. The
+// alternate server refuses the nonce, and the client gives up. So the client must be redirected before it gets a nonce
+// here.
 func (s *Server) redirectUnsigned(r *request) *reply {
 	if r.msg.Method != wire.Allocate || r.msg.HasIntegrity() || r.session != nil {
 		return nil
@@ -212,8 +213,9 @@ func (s *Server) redirectUnsigned(r *request) *reply {
 	return s.redirect(r)
 }
 
-// mayReply reports whether a reply may be sent to remote, and takes a token for it if the address may be forged. The address is not
-// forged if shown is true, because the client has received a nonce there, or after a handshake of TCP or DTLS.
+// mayReply reports whether a reply may be sent to remote. If the address may be forged, it takes a token for the reply.
+// shown is true if the client has received a nonce at the address, so it is not forged. On TCP, TLS and DTLS the
+// handshake has proven the address.
 func (s *Server) mayReply(from path, remote netip.AddrPort, shown bool) bool {
 	if shown || from.transport() != UDP || s.allowReply(remote.Addr()) {
 		return true

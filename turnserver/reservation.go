@@ -75,8 +75,8 @@ func (r *reservations) add(res *reservation) token {
 	return t
 }
 
-// redeem returns the reservation of a token, once and only to its owner, or nil. Its port is then neither bound nor in the
-// pool.
+// redeem removes and returns the reservation of a token. It returns nil if there is none, or if owner is not its owner.
+// The port of a redeemed reservation is neither bound nor in the pool.
 func (r *reservations) redeem(t token, owner credential.Identity) *reservation {
 	r.mu.Lock()
 	res := r.entries[t]

@@ -129,7 +129,8 @@ func (s *Server) SetLimits(l Limits) error {
 	return nil
 }
 
-// PrepareLimits is SetLimits in two steps: PrepareLimits does everything that can fail, and set cannot fail.
+// PrepareLimits splits SetLimits into two steps. PrepareLimits does everything that can fail. set replaces the limits
+// and cannot fail.
 func (s *Server) PrepareLimits(l Limits) (set func(), err error) {
 	compiled, err := newLimits(l, &s.opts)
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *Server) addSession(sess *session) bool {
 	return true
 }
 
-// end deletes the allocation of sess. finish has returned when it returns.
+// end deletes the allocation of sess. When end returns, finish has returned.
 func (s *Server) end(sess *session, reason EndReason) {
 	sess.reason.CompareAndSwap(nil, reason)
 	sess.allocation.Delete()
@@ -199,8 +200,8 @@ func (s *Server) signalIdle() {
 	}
 }
 
-// Drain refuses new allocations from now on, see [Limits.AlternateServers], and waits until the last session
-// has ended, or for ctx.
+// Drain refuses new allocations from now on, see [Limits.AlternateServers], and waits until the last session has ended
+// or ctx is done.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)

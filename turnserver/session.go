@@ -134,7 +134,7 @@ const (
 	endsAtOnce    = 10 * int64(time.Second) // the burst of the bucket: 200 lines
 )
 
-// logEnd logs the end of a session. Above the limit it only counts the session, for the next line.
+// logEnd logs the end of a session. Above the limit it only counts the session; the next line contains the count.
 func (s *Server) logEnd(i *SessionInfo, reason EndReason) {
 	if !s.endLogBucket.Take(s.now(), int64(time.Second)/endsPerSecond, endsAtOnce) {
 		s.unloggedEnds.Add(1)

@@ -17,8 +17,8 @@ func (s *Server) Sessions() []SessionInfo {
 	return list
 }
 
-// Check reports whether UDP packets are relayed: it waits until each goroutine that does so has come round once. It returns an
-// error that wraps [packetio.ErrStuck] if ctx ends first.
+// Check reports whether UDP packets are relayed. It waits until each goroutine that relays them has polled its sockets
+// once more. It returns an error that wraps [packetio.ErrStuck] if ctx ends first.
 func (s *Server) Check(ctx context.Context) error {
 	if err := s.io.Check(ctx); err != nil {
 		return fmt.Errorf("check the relay: %w", err)

@@ -28,7 +28,7 @@ const strangerQueue = 8 << 10
 // Frames of a stream, in bytes with padding.
 const (
 	strangerFrame = 2048                    // the longest before there is an allocation
-	clientFrame   = wire.HeaderSize + 65536 // the longest after
+	clientFrame   = wire.HeaderSize + 65536 // the longest once there is one
 )
 
 // AddListener serves TURN over TCP or TLS on the connections of l. It takes ownership of l, also if it returns an error.
@@ -91,7 +91,7 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 		local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
 	raw := beneath(c)
-	counted := s.admitConnection(remote.Addr(), func() { _ = raw.Close() }) // the reader notices
+	counted := s.admitConnection(remote.Addr(), func() { _ = raw.Close() }) // the reading goroutine gets an error
 	if counted == nil {
 		_ = c.Close() // it was never used
 		return
@@ -127,7 +127,8 @@ func (s *Server) ServeConn(c net.Conn, remote netip.AddrPort, t Transport) {
 	p.out.WaitFlushed()
 }
 
-// trackReader makes Close close p, and wait for the calling goroutine until that calls readers.Done. It returns false after Close.
+// trackReader makes Close close p and wait until the calling goroutine has called readers.Done. It returns false if the
+// server is already closed.
 func (s *Server) trackReader(p *streamPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,8 +153,8 @@ func (s *Server) admitConnection(client netip.Addr, closeNow func()) *limit.Conn
 	return added
 }
 
-// newTLSConfig returns the configuration for TURN over TLS (RFC 8656 section 3.1), with the protocols of RFC 7443 for clients
-// that use ALPN. All connections share it, so that a session ticket of one resumes another.
+// newTLSConfig returns the configuration for TURN over TLS (RFC 8656 section 3.1), with the protocols of RFC 7443 for
+// clients that use ALPN. All connections share it, so that a client can resume a TLS session on a new connection.
 func newTLSConfig(o *Options) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -169,7 +170,7 @@ type streamPath struct {
 	localAddr     netip.AddrPort
 	remote        netip.AddrPort
 	counted       *limit.Connection
-	stream        net.Conn // of out
+	stream        net.Conn // the connection that out writes to
 	out           *streamio.Writer
 	loop          int // the packetio worker
 	sess          atomic.Pointer[session]
@@ -213,7 +214,7 @@ func (p *streamPath) detach(sess *session) {
 	}
 }
 
-// Close closes the stream. It ignores errors, because a client that has left before TLS could say goodbye is normal.
+// Close closes the stream. It ignores errors, because clients often leave before TLS can send its close_notify alert.
 func (p *streamPath) Close() error {
 	_ = p.out.Close()
 	return nil

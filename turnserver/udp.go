@@ -37,7 +37,7 @@ type UDPOptions struct {
 func (s *Server) AddUDP(c *net.UDPConn, o UDPOptions) error {
 	if local := c.LocalAddr().(*net.UDPAddr); local.IP.IsUnspecified() {
 		_ = c.Close() // it was never used
-		return fmt.Errorf("udp socket %v is bound to no single address", local)
+		return fmt.Errorf("udp socket %v is not bound to a single address", local)
 	}
 	conns := packetio.Share(c, s.io.Workers())
 	paths := make([]*udpPath, len(conns))
