@@ -12,9 +12,9 @@ const (
 	// maxSegments and maxRunBytes limit one run. 64 is UDP_MAX_SEGMENTS of older kernels.
 	maxSegments = 64
 	maxRunBytes = 65000
-	// searchBack is how many earlier runs, or queues, are searched for one that a packet can join.
+	// searchBack is how many of the latest runs, or queues, a Batch searches for one that a packet can join.
 	searchBack = 8
-	// maxParts is how many packets of a stream are gathered before they are sent.
+	// maxParts is how many packets a Batch gathers from streams before it sends them.
 	maxParts = 512
 	// scratchSize is the size in bytes of the buffer for the copies that detach makes. It is larger than any packet.
 	scratchSize = 256 << 10
@@ -42,7 +42,8 @@ type part struct {
 	next int32 // the next part of the same run
 }
 
-// run is a sequence of packets from one socket to one address. All have the same size, except that the last may be shorter.
+// run is a sequence of packets from one socket to one address. All have the same size, but the last may be shorter. One
+// system call sends a run.
 type run struct {
 	addr         netip.AddrPort
 	size         int // of the first packet, in bytes
@@ -63,8 +64,8 @@ type queue struct {
 // none is the index that ends a list.
 const none = -1
 
-// sharesBuffer reports whether the batch keeps pointers into the buffer of a packet, so that the packet must be detached
-// before its surroundings are written to.
+// sharesBuffer reports whether the batch keeps pointers into the buffer of a packet. If so, the packet must be detached
+// before the bytes around it are overwritten.
 func (b *Batch) sharesBuffer() bool {
 	if len(b.parts) >= maxParts {
 		b.Flush()
@@ -261,9 +262,9 @@ func resize[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// sendSingly handles a run that the kernel refused. The kernel returns EINVAL if a segment does not fit into the route's MTU
-// and EIO if the device computes no checksums. In these cases the packets are sent one by one, and the socket makes no such
-// runs any more. Any other refused run is lost.
+// sendSingly handles a run that the kernel refused. The kernel returns EINVAL or EMSGSIZE if a segment does not fit
+// into the route's MTU, and EIO if the device computes no checksums. In these cases sendSingly sends the packets one by
+// one, and the socket no longer sends such runs. After any other error the packets are lost.
 func (b *Batch) sendSingly(s *socket, r *run, errno unix.Errno) {
 	if r.count == 1 || errno != unix.EINVAL && errno != unix.EIO && errno != unix.EMSGSIZE {
 		s.receiver.Lost(r.count)

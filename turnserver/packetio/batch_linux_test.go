@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// coalesce makes the kernel cut each write to c into datagrams of size bytes, which arrive in one piece.
+// coalesce makes the kernel cut each write to c into datagrams of size bytes. The receiving kernel coalesces them.
 func coalesce(t *testing.T, c *net.UDPConn, size int) {
 	t.Helper()
 	raw, err := c.SyscallConn()
@@ -164,7 +164,7 @@ func TestPartialSend(t *testing.T) {
 	}
 }
 
-// The packets of a run that the kernel refuses are sent one by one, and the socket makes no such runs any more.
+// If the kernel refuses a run, the socket sends its packets one by one and no longer sends such runs.
 func TestRefusedRun(t *testing.T) {
 	for errno, want := range map[unix.Errno]map[int]bool{
 		unix.EINVAL: {9: true, 10: false, 1200: false},

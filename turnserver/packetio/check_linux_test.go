@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check succeeds while loops wait for packets. It fails while a loop is stuck in Receive, whichever of its lanes the packet came
-// to, and succeeds again when the loop goes on.
+// Check succeeds while loops wait for packets. It fails while a loop is stuck in Receive, no matter which of its lanes
+// got the packet. It succeeds again when the loop continues.
 func TestCheckFindsAStuckLoop(t *testing.T) {
 	l := newLoops(t, 2, defaultPolicy)
 	for worker := range 2 {
@@ -66,7 +66,8 @@ func TestCheckOfABusyLoop(t *testing.T) {
 	}
 }
 
-// Loops without sockets have nothing to check. A check of closed loops returns, also if it has begun before.
+// Loops without sockets have nothing to check. A check of closed loops returns, even if it began before they were
+// closed.
 func TestCheckWithoutSockets(t *testing.T) {
 	l := New(2)
 	checkPasses(t, l)

@@ -9,7 +9,7 @@ import (
 
 const (
 	inboxSlots = 64
-	// maxPerTurn is how many datagrams are read from one socket before the next socket has its turn.
+	// maxPerTurn is the greatest number of datagrams that a loop reads from one socket before it reads the next socket.
 	maxPerTurn = 32
 	// slotSize is the size of a datagram with its headroom and tailroom, and padding. It is not a multiple of a large power
 	// of two, so that the starts of slots do not compete for the same cache lines.
@@ -28,7 +28,7 @@ type mmsghdr struct {
 type inbox struct {
 	used    int  // slots in use
 	read    int  // datagrams since the loop's last pause; coalesced ones count as one
-	more    bool // since then a socket has used up its turn, so it may have more
+	more    bool // since that pause a socket has used up its turn, so it may have more datagrams
 	buf     []byte
 	packet  Packet
 	msgs    [inboxSlots]mmsghdr

@@ -16,14 +16,14 @@ import (
 type lane struct {
 	index int
 	epoll int
-	waker int // an eventfd; the loop that serves the lane wakes up when it is written to
+	waker int // an eventfd; a write to it wakes the loop that serves the lane
 
 	mu     sync.Mutex
 	table  []*socket     // by slot; nil for free slots
 	free   []int32       // free slots
 	ending bool          // the loops have to end
 	closed bool          // epoll and waker are closed
-	passed chan struct{} // closed when the loop comes round after a wake-up; nil while nobody waits for that
+	passed chan struct{} // closed when the loop has seen a wake-up; nil while no call of check waits
 }
 
 // Numbers in the place of a slot in epoll events, and in socket.slot.
@@ -56,14 +56,14 @@ func (l *lane) stop() {
 	l.wake()
 }
 
-// wake makes the loop that serves the lane come round. The caller holds mu.
+// wake makes the current or next poll of the lane return. The caller holds mu.
 func (l *lane) wake() {
 	one := [8]byte{7: 1, 0: 1}         // a number above 0 in either byte order
 	_, _ = unix.Write(l.waker, one[:]) // fails only after many wake-ups that the loop has not seen yet; it will see those
 }
 
-// check wakes the loop that serves the lane and waits until it has come round, or for ctx. It returns nil if the lane is
-// closed.
+// check wakes the loop that serves the lane and waits until the loop has seen the wake-up. It returns ErrStuck if ctx
+// ends first, and nil if the lane is closed.
 func (l *lane) check(ctx context.Context) error {
 	l.mu.Lock()
 	if l.closed {
@@ -161,8 +161,8 @@ func (l *lane) unregister(s *socket) {
 	l.free = append(l.free, s.slot)
 }
 
-// classify appends readable sockets to ready and the indexes of nested lanes that have some to nested. stop is true if the
-// loops have to end.
+// classify appends readable sockets to ready, and the indexes of nested lanes with readable sockets to nested. stop is
+// true if the loops have to end.
 func (l *lane) classify(events []unix.EpollEvent, ready []*socket, nested []int) (_ []*socket, _ []int, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

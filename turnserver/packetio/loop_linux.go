@@ -11,10 +11,10 @@ import (
 const maxEvents = 256
 
 const (
-	// pauseFor is the shortest time between two wake-ups of a busy loop; the kernel adds up to as much again. Packets
-	// that arrive in the meantime are read together, which makes fewer wake-ups and longer runs.
+	// pauseFor is the shortest time between two wake-ups of a busy loop; the kernel adds up to as much again. The loop
+	// reads packets that arrive in the meantime together, which saves wake-ups and makes runs longer; see run.
 	pauseFor = 50 * time.Microsecond
-	// busyRounds is for how many rounds a loop counts as busy after a round in which it read several datagrams. A loop that
+	// After a round in which a loop read several datagrams, it counts as busy for busyRounds more rounds. A loop that
 	// reads single datagrams never pauses, because their senders may be waiting for each other's replies.
 	busyRounds = 8
 )
@@ -94,8 +94,8 @@ func (l *loop) balance() bool {
 	if !l.meter.endRound(l.began, l.ended) {
 		return true
 	}
-	// Sysmon polls a goroutine that has not yielded for 10 ms every 20 µs, and retakes its P during a system call. That cost
-	// 10 % of the CPU time of all packets.
+	// Go's sysmon thread checks a goroutine that has not yielded for 10 ms every 20 µs, and takes its P away during a
+	// system call. Before loops yielded here, that cost 10 % of the CPU time of all packets.
 	runtime.Gosched()
 	if l.meter.overloaded() && l.all.split(l) {
 		return true

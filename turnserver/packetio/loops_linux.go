@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loops implements Loops. The goroutines start with the first socket.
+// loops implements Loops. The goroutines start when the first socket is added.
 type loops struct {
 	workers int
 	policy  scalePolicy
@@ -18,7 +18,7 @@ type loops struct {
 	epoch   time.Time
 
 	mu     sync.Mutex // held while lanes change loops
-	loops  []*loop    // by index, as are their lanes
+	loops  []*loop    // by index; the home lane of loop i is lane i
 	closed bool
 }
 
@@ -97,8 +97,8 @@ func (l *loops) serve(fd int, local netip.AddrPort, worker, longest int, r Recei
 	return nil, err
 }
 
-// Check implements Loops. It asks each lane, because a loop polls all its lanes in every round. Lanes that change loops in
-// between keep the wake-up.
+// Check implements Loops. It wakes each lane, because a loop polls all its lanes in every round. A lane that changes
+// loops meanwhile keeps its wake-up.
 func (l *loops) Check(ctx context.Context) error {
 	l.mu.Lock()
 	all := l.loops
@@ -158,14 +158,14 @@ func (l *loops) merge(x *loop) bool {
 		return false
 	}
 	if y.home.nest(x.home) != nil {
-		_ = l.move(x.index+1, x.end, y, x) // undoes the move above; they were there before
+		_ = l.move(x.index+1, x.end, y, x) // undoes the move above; the lanes were there before
 		return false
 	}
 	y.end, x.end = x.end, x.index
 	return true
 }
 
-// move moves the lanes first to end-1 from x to y, all or none. The caller holds mu.
+// move moves the lanes first to end-1 from x to y. If it fails, it moves none. The caller holds mu.
 func (l *loops) move(first, end int, x, y *loop) error {
 	for i := first; i < end; i++ {
 		lane := l.loops[i].home

@@ -20,7 +20,7 @@ func newLoops(t *testing.T, workers int, policy scalePolicy) *loops {
 	return l
 }
 
-// ends returns loop.end of each loop: it serves the lanes from its own index to that one, exclusive.
+// ends returns loop.end of each loop. A loop serves the lanes from its own index to end-1.
 func (l *loops) ends() (ends []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,13 +10,13 @@ import (
 type scalePolicy struct {
 	// window is the shortest time over which a load is measured.
 	window time.Duration
-	// A loop gives half of its lanes away after busyFor consecutive windows with a load above busy. One window is not
-	// enough, because another process may have taken the CPU.
+	// A loop gives half of its lanes to another loop after busyFor consecutive windows with a load above busy. One
+	// window is not enough, because another process may have taken the CPU.
 	busy    int64
 	busyFor int
 	// Two loops merge when their combined load has stayed below calm for calmFor. One loop reads more packets per
-	// wake-up, so it has less to do for all packets than two loops had for half of them each. This hysteresis, and calm
-	// being below busy, keep lanes from moving back and forth.
+	// wake-up than two loops do, so it needs less time for the same packets. Lanes do not move back and forth, because
+	// calm is below busy and the load must stay below it for calmFor.
 	calm    int64
 	calmFor time.Duration
 }
@@ -24,14 +24,15 @@ type scalePolicy struct {
 // defaultPolicy is used outside tests.
 var defaultPolicy = scalePolicy{window: 8 * time.Millisecond, busy: 800, busyFor: 3, calm: 700, calmFor: 250 * time.Millisecond}
 
-// idleAfter is the age at which another loop's last reading counts as zero, because that loop waits for packets.
+// idleAfter is the age from which the last measured load of another loop counts as zero, because that loop has been
+// waiting for packets.
 const idleAfter = 100 * time.Millisecond
 
 // notCalm is the value of meter.calmSince while the load is not calm.
 const notCalm = math.MinInt64
 
-// meter measures which part of the time a loop works. Times count from the creation of the loops. Only load and loadAt may
-// be read by other goroutines.
+// meter measures the share of time during which a loop works. Times count from the creation of the loops. Only load and
+// loadAt may be read by other goroutines.
 type meter struct {
 	*scalePolicy
 	since       time.Duration // start of the current window

@@ -32,7 +32,8 @@ func (p *Packet) View(b *Batch, buf []byte, off, end int) {
 	p.batch, p.shared = b, b != nil && b.sharesBuffer()
 }
 
-// Defer makes the batch of p call f.Flush when it is flushed. It returns false if p has no batch; then f is not called.
+// Defer makes the batch of p call f.Flush when the batch is flushed. If p has no batch, Defer returns false and does
+// not call f.
 func (p *Packet) Defer(f Flusher) bool {
 	if p.batch == nil {
 		return false

@@ -1,15 +1,16 @@
 // Package packetio moves datagrams between the kernel and the relay. A few goroutines serve many sockets.
 //
-// [Loops] serve [Socket]s. They hand each datagram as a [Packet] to the socket's [Receiver], in a goroutine that the loops
-// own. Packets that the receiver sends during that call are only recorded; they are sent together with everything else
-// that was read in the same round. A packet has room in front of its payload, so that a ChannelData or Data header can be
-// written in place.
+// [Loops] serve [Socket]s. They hand each datagram as a [Packet] to the socket's [Receiver], in a goroutine that the
+// loops own. A loop works in rounds: it polls its sockets, reads the readable ones, and then sends. So a packet that
+// the receiver sends is only recorded during the call. The loop sends it at the end of the round, together with all
+// others. A packet has room in front of its payload, so that a ChannelData or Data header can be written in place.
 //
 // # On Linux
 //
-// Sockets are divided into lanes, one for each worker. A lane is an epoll instance with its sockets. [Share] gives each lane
-// a socket of its own on an address that many clients use (SO_REUSEPORT); the kernel chooses the lane of a client by its
-// address, and the client stays there. Lanes share nothing except sockets that one lane sends through for another.
+// There is one lane for each worker, and each socket belongs to a lane. A lane is an epoll instance with its sockets.
+// [Share] gives each lane a socket of its own on an address that many clients use (SO_REUSEPORT); the kernel chooses
+// the lane of a client by its address, and the client stays there. Lanes share nothing, except that one lane may send
+// through a socket of another lane.
 //
 // Loops are goroutines; there are as many as lanes. They read with recvmmsg, split datagrams that the kernel has coalesced
 // (UDP_GRO), write runs of equally long datagrams to one address with one system call (UDP_SEGMENT), and write the rest
@@ -17,23 +18,24 @@
 //
 // # As many loops as there is work for
 //
-// A wake-up costs as much as relaying one packet, or several in a virtual machine, and two loops wake up twice as often as
-// one for the same packets. So at first one loop serves all lanes: the other epolls are nested in its own. When it is busy
-// most of the time, it gives half of its lanes to a loop that sleeps. When two neighbouring loops have little to do, they
-// merge into one. See meter, which decides, and scalePolicy. A lane changes loops between two rounds, while no goroutine
-// reads it. Its sockets stay where they are, so no packet is lost or overtakes another. On two cores this saved a quarter
-// of the CPU time of all traffic that one loop can carry.
+// A wake-up costs as much as relaying one packet, or several in a virtual machine, and two loops wake up twice as often
+// as one for the same packets. So at first one loop serves all lanes: the other epolls are nested in its own. When it
+// is busy most of the time, it gives half of its lanes to a loop that sleeps. When two neighbouring loops have little
+// to do, they merge into one. The type meter decides this by the numbers in scalePolicy. A lane changes loops between
+// two rounds, while no goroutine reads it. Its sockets stay where they are, so no packet is lost or overtakes another.
+// On two cores this saved a quarter of the CPU time of all traffic that one loop can carry.
 //
 // A busy loop pauses between two polls, as network cards do between interrupts, because packets that are read together are
 // sent together; see pauseFor. A loop also yields to Go's scheduler regularly; see balance.
 //
-// A loop that is stuck stops all its sockets, so [Loops].Check finds out whether every loop still comes round. It writes to an
-// eventfd in each lane and waits until the loop has seen it. A loop that waits for packets costs one wake-up.
+// If a loop is stuck, all its sockets stop, so [Loops].Check finds out whether every loop still completes its rounds.
+// It writes to an eventfd in each lane and waits until the loop has seen it. For a loop that waits for packets, a check
+// costs one wake-up.
 //
 // # Streams
 //
-// Package streamio reads streams. Its caller puts their messages into a [Batch] as packets, so that what was read in one
-// piece is sent together too. Loops write what they have for a stream at the end of the round; see [Packet.Defer].
+// Package streamio reads streams. Its caller puts their messages into a [Batch] as packets, so that messages that were
+// read together are sent together. A loop writes its messages for a stream at the end of the round; see [Packet.Defer].
 //
 // # Other systems
 //
@@ -56,14 +58,15 @@ const (
 	Tailroom = 3
 )
 
-// MaxDatagram is the longest UDP payload.
+// MaxDatagram is the longest UDP payload in bytes.
 const MaxDatagram = 65535
 
-// clientBuffer is the size in bytes that Serve requests for the kernel's buffers of a socket, because many clients share
-// that socket. It holds about 5,000 short datagrams, a tenth of a second of a heavy flood. The system may allow less.
+// clientBuffer is the size in bytes that Serve requests for the kernel's buffers of a socket, because many clients
+// share that socket. The buffer holds about 5,000 short datagrams, which is 0.1 s of a heavy flood. The system may
+// allow less.
 const clientBuffer = 4 << 20
 
-// ErrStuck is returned by Check if a loop does not come round.
+// ErrStuck is the error of Check if a loop does not complete its round.
 var ErrStuck = errors.New("a goroutine that relays packets is stuck")
 
 // Loops serve sockets until they are closed.
@@ -76,8 +79,8 @@ type Loops interface {
 	Serve(c *net.UDPConn, worker, longest int, r Receiver) (Socket, error)
 	// Listen is Serve for a new socket bound to addr.
 	Listen(addr netip.AddrPort, worker, longest int, r Receiver) (Socket, error)
-	// Check wakes each loop once and waits until all have come round to their next poll. It returns ErrStuck if ctx ends
-	// first. Portable loops are not checked: a goroutine that is stuck there stops only its own socket.
+	// Check wakes each loop once and waits until each has polled its sockets again. It returns ErrStuck if ctx ends
+	// first. Portable loops are not checked, because a goroutine that is stuck there stops only its own socket.
 	Check(ctx context.Context) error
 	// Close blocks until all goroutines have ended. The caller has closed every socket.
 	Close()

@@ -22,7 +22,8 @@ type socket struct {
 	// uses counts the uses of fd: 1 until Close, 1 for a reader, 1 for each writer. At 0 fd is closed.
 	uses   atomic.Int32
 	closed atomic.Bool
-	// maxSegment is the length in bytes from which datagrams are not sent in runs. It is 0 until the kernel has refused a run.
+	// The socket sends datagrams of maxSegment bytes or more singly, not in runs. 0 means that the kernel has not
+	// refused a run yet.
 	maxSegment atomic.Int32
 }
 
@@ -87,7 +88,7 @@ func (s *socket) dontFragment() (undo func()) {
 	return func() { _ = setDontFragment(s.fd, s.local.Addr().Is4(), false) }
 }
 
-// sendOne sends one datagram with a system call of its own and reports whether the kernel accepted it.
+// sendOne sends one datagram with one system call and reports whether the kernel accepted it.
 func (s *socket) sendOne(b []byte, to netip.AddrPort) bool {
 	var a sockaddr
 	a.set(to)

@@ -10,8 +10,8 @@ import (
 // DirectStreams reports whether [Receive] and [Transmit] work on this system.
 const DirectStreams = true
 
-// Receive reads from a stream socket without blocking. again is true if nothing has arrived. At the end of the stream the
-// error is io.EOF.
+// Receive reads from a stream socket without blocking. again is true if no bytes have arrived yet. At the end of the
+// stream the error is io.EOF.
 func Receive(fd uintptr, b []byte) (n int, again bool, err error) {
 	n, errno := transfer(unix.SYS_RECVFROM, fd, b, unix.MSG_DONTWAIT)
 	switch {
@@ -25,7 +25,8 @@ func Receive(fd uintptr, b []byte) (n int, again bool, err error) {
 	return n, false, nil
 }
 
-// Transmit writes as much of b to a stream socket as the kernel accepts without blocking, and returns how much that was.
+// Transmit writes as much of b to a stream socket as the kernel accepts without blocking. n is the number of bytes
+// written.
 func Transmit(fd uintptr, b []byte) (n int, err error) {
 	n, errno := transfer(unix.SYS_SENDTO, fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if errno != 0 && errno != unix.EAGAIN {

@@ -12,8 +12,8 @@ import (
 // CanDontFragment reports whether Packet.DontFragment works on this system.
 const CanDontFragment = true
 
-// Share returns c and n-1 further sockets with its address, one for each worker. The kernel spreads clients over them by
-// the clients' addresses. If the kernel refuses a further socket, there are fewer.
+// Share returns c and n-1 further sockets with its address, one for each worker. The kernel spreads clients over them
+// by the clients' addresses. If the kernel refuses a further socket, Share returns fewer than n.
 //
 // c must have been bound without SO_REUSEPORT, which proves that no other process uses the port. Share then sets the
 // option, so from then on only sockets of the same user can be added.

@@ -14,7 +14,7 @@ const CanDontFragment = false
 // New returns the fastest Loops for this system.
 func New(int) Loops { return Portable() }
 
-// Share returns c alone. Elsewhere it returns a socket for each of n workers.
+// Share returns c alone. On Linux it returns a socket for each worker.
 func Share(c *net.UDPConn, _ int) []*net.UDPConn { return []*net.UDPConn{c} }
 
 func dontFragment(*net.UDPConn, netip.AddrPort, bool) bool { return false }

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// A loop that has waited for longWait, after which the scheduler retakes its P, parks on the netpoller from then on.
-	// It returns to epoll_wait after manyRounds consecutive waits shorter than shortWait. Parking for the first time
-	// makes the kernel check each socket.
+	// Once a loop has waited for longWait, it parks on the netpoller. From that time on the scheduler would take its P
+	// away. The loop returns to epoll_wait after manyRounds consecutive waits shorter than shortWait. When a loop parks
+	// for the first time, the kernel checks each of its sockets.
 	longWait   = 10 * time.Millisecond
 	shortWait  = 8 * time.Millisecond
 	manyRounds = 100
