@@ -10,20 +10,20 @@ import (
 	"icebox/turnserver/packetio"
 )
 
-// maxUnwritten is how many bytes a Conn keeps at most: a full queue, and the overhead of TLS.
+// maxUnwritten is the greatest number of bytes that a Conn keeps. A full queue and the overhead of TLS fit.
 const maxUnwritten = 2 * QueueSize
 
 var errTooSlow = errors.New("client reads too slowly")
 
-// Conn is a connection whose writes can be made not to block: it keeps the bytes that the kernel does not accept at once,
-// up to 512 KiB, until drain writes them. A write beyond that fails.
+// Conn is a connection whose writes do not block after SetNonblocking. It keeps up to 512 KiB that the kernel does not
+// accept at once, until drain writes them. A write beyond that fails.
 type Conn struct {
 	net.Conn
-	raw syscall.RawConn // nil: the kernel is never asked directly
+	raw syscall.RawConn // nil: writes never go to the kernel directly
 
 	mu          sync.Mutex
 	nonblocking bool
-	unwritten   []byte // accepted from the caller and not yet by the kernel
+	unwritten   []byte // bytes that Write has accepted and the kernel has not
 	// The arguments and results of tryTransmit.
 	out         []byte
 	accepted    int
@@ -41,7 +41,7 @@ func NewConn(c net.Conn) *Conn {
 	return s
 }
 
-// rawConn returns the socket of c, or nil if c is not a TCP socket or the system needs the net package to use it.
+// rawConn returns the socket of c, or nil if c is not a TCP socket or packetio.Transmit does not work on this system.
 func rawConn(c net.Conn) syscall.RawConn {
 	t, ok := c.(*net.TCPConn)
 	if !ok || !packetio.DirectStreams {
@@ -83,7 +83,7 @@ func (s *Conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// behind reports whether there are bytes for drain to write.
+// behind reports whether drain has bytes to write.
 func (s *Conn) behind() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,11 @@
 // Package streamio reads and writes the byte streams of TCP and TLS clients. It is the counterpart of packetio, which
-// does the same for datagrams. It knows nothing of TURN: its caller cuts the bytes into messages.
+// does the same for datagrams. It does not know TURN. Its caller cuts the bytes into messages.
 //
 // # Reading
 //
-// A [Reader] borrows its buffer when bytes have arrived and returns it once the caller has taken the whole messages out.
-// So a stream that waits for its client holds no buffer, and 10,000 idle streams cost almost nothing.
+// A [Reader] gets a buffer from a pool when bytes have arrived, and returns it to the pool once the caller has consumed
+// the complete messages. So a stream that waits for its client holds no buffer, and 10,000 idle streams cost almost no
+// memory.
 //
 // # Writing
 //

@@ -9,12 +9,13 @@ import (
 )
 
 const (
-	// ReadSize is how many bytes Fill reads at most from a client that has an allocation.
+	// ReadSize is the greatest number of bytes that Fill reads from a client that has an allocation.
 	ReadSize = 32 << 10
-	// SmallReadSize is how many bytes Fill should read at most from a client without an allocation: the replies to that
-	// many bytes of requests fit into its queue. It is also the size of a buffer that a Reader does not borrow.
+	// SmallReadSize is the limit that callers pass to Fill for a client without an allocation, because the replies to
+	// that many bytes of requests fit into its queue. It is also the size in bytes of a buffer that does not come from
+	// the pool.
 	SmallReadSize = 4096
-	// maxLeftover is the capacity above which a buffer for incomplete messages is freed rather than kept, in bytes.
+	// A buffer for incomplete messages with a capacity above maxLeftover bytes is freed rather than kept.
 	maxLeftover = 2048
 )
 
@@ -69,8 +70,8 @@ func (r *Reader) Consume(size, padded int) (buf []byte, start, end int) {
 }
 
 // Fill blocks until more bytes have been read. need is the length of the next message in bytes, as far as the caller
-// knows it: the buffer has room for at least that many. limit is how many bytes to read at most if need is smaller; it
-// applies only to a borrowed buffer.
+// knows it: the buffer has room for at least that many. Fill reads at most limit bytes, or need if that is more. limit
+// applies only to a buffer from the pool.
 func (r *Reader) Fill(need, limit int) error {
 	r.need, r.limit = need, limit
 	if r.raw != nil {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxUnsent is how many bytes the kernel buffers for a TCP client beyond those in flight. By default Linux buffers about
-// 4 MB, so 10,000 clients that do not read would take 40 GB; and a packet that waits for seconds is of no use to anyone.
+// maxUnsent is how many bytes the kernel buffers for a TCP client beyond those in flight. By default Linux buffers
+// about 4 MB, so 10,000 clients that do not read would take 40 GB; and a packet that has waited for seconds is useless.
 const maxUnsent = 128 << 10
 
 // LimitUnsent limits the kernel's send buffer for c to about 128 KiB (TCP_NOTSENT_LOWAT), if c is a TCP socket.

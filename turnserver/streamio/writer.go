@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// QueueSize is how many bytes may wait for a slow client, beside those that are being written.
+	// QueueSize is how many bytes may wait in the queue for a slow client. Bytes that are being written do not count.
 	QueueSize = 256 << 10
 	// writeTimeout is how long a client may take to accept writeChunk bytes before its stream is closed.
 	writeTimeout = 10 * time.Second
@@ -18,15 +18,15 @@ const (
 	flushTimeout = time.Second
 )
 
-// Writer carries messages to the client of a stream without making their senders wait. Its methods are safe for
-// concurrent use.
+// Writer writes messages to the client of a stream without blocking the goroutines that send them. Its methods are safe
+// for concurrent use.
 type Writer struct {
 	stream     net.Conn // conn, or TLS over it
 	conn       *Conn
 	goroutines *sync.WaitGroup
 
 	mu        sync.Mutex
-	queue     *[]byte // from writeBuffers, nil if nothing waits
+	queue     *[]byte // from writeBuffers; nil if no message waits
 	scheduled bool    // a call of Flush is due
 	writing   bool    // one goroutine at a time writes
 	catchUp   func()  // the body of the goroutine for a slow client, made once
@@ -34,7 +34,7 @@ type Writer struct {
 	flushed   chan struct{} // closed when writing ends, if WaitFlushed waits
 }
 
-// writeBuffers holds the buffers of queues and of writes under way. Most streams have neither.
+// writeBuffers holds buffers for queues and for writes in progress. Most streams have neither.
 var writeBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // NewWriter returns a Writer to stream, which is conn or TLS over it. The goroutine for a slow client is counted in
@@ -43,9 +43,8 @@ func NewWriter(stream net.Conn, conn *Conn, goroutines *sync.WaitGroup) *Writer 
 	return &Writer{stream: stream, conn: conn, goroutines: goroutines}
 }
 
-// Enqueue queues the payload of p and reports whether it did. It does not if the queue would be longer than limit bytes,
-// or if the Writer is closed. The payload is written at the end of the round in which p was read, or at once if p belongs
-// to no round.
+// Enqueue queues the payload of p. It returns false if the queue would be longer than limit bytes, or if the Writer is
+// closed. If p has a batch, the payload is written when the batch is flushed, and otherwise at once.
 func (w *Writer) Enqueue(p *packetio.Packet, limit int) bool {
 	b := p.Payload()
 	w.mu.Lock()
@@ -87,7 +86,7 @@ func (w *Writer) Flush() {
 	w.write()
 }
 
-// write empties the queue, or hands that over to a goroutine.
+// write writes the queue until it is empty, or starts a goroutine that continues.
 func (w *Writer) write() {
 	for batch := w.takeQueue(); batch != nil; batch = w.takeQueue() {
 		_, err := w.stream.Write(*batch)
@@ -102,8 +101,8 @@ func (w *Writer) write() {
 	}
 }
 
-// handOffToGoroutine starts the goroutine that continues writing if the kernel did not accept everything, and reports
-// whether it did.
+// If the kernel did not accept everything, handOffToGoroutine starts a goroutine that continues writing. It reports
+// whether it started one.
 func (w *Writer) handOffToGoroutine() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,7 +140,7 @@ func (w *Writer) takeQueue() *[]byte {
 	return batch
 }
 
-// WaitFlushed waits until everything queued is written, for one second at most. It serves a client that has closed its
+// WaitFlushed waits until everything queued is written, for one second at most. It is for a client that has closed its
 // sending side and still reads the last replies.
 func (w *Writer) WaitFlushed() {
 	w.mu.Lock()
