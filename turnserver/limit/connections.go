@@ -7,14 +7,14 @@ import (
 
 // Connections limits how many TCP, TLS and DTLS connections each client address and all clients together may have.
 //
-// At the total, a new connection replaces a random connection that has no allocation. So a crowd that opens connections to
-// keep others out mostly displaces its own. It rarely displaces an honest client, which has its allocation after a few
-// round trips.
+// When the total is reached, a new connection replaces a random connection that has no allocation. If an attacker opens
+// many connections to keep other clients out, they mostly replace each other. They rarely replace the connection of an
+// honest client, because it has an allocation after a few round trips.
 type Connections struct {
 	mu      sync.Mutex
 	total   int
 	clients map[netip.Prefix]int
-	idle    map[*Connection]struct{} // those without an allocation
+	idle    map[*Connection]struct{} // the connections without an allocation
 }
 
 // Connection is one counted connection.
@@ -32,8 +32,8 @@ func NewConnections() *Connections {
 // Add counts a connection of client. closeNow closes the connection at once; Evict calls it. perClient and total are the
 // limits for one client address and for all of them.
 //
-// added is nil if there is no room. evicted is not nil if another connection has to make room; it is no longer counted,
-// and the caller calls its Evict.
+// added is nil if there is no room. evicted is not nil if added replaces another connection. That one is no longer
+// counted, and the caller must call its Evict method.
 func (c *Connections) Add(client netip.Addr, perClient, total int, closeNow func()) (added, evicted *Connection) {
 	added = &Connection{counted: c, client: ClientPrefix(client), closeNow: closeNow}
 	c.mu.Lock()
@@ -88,7 +88,7 @@ func (x *Connection) Remove() {
 	x.counted.remove(x)
 }
 
-// Evict closes the connection. It is called by the caller of Add for the connection that Add evicted.
+// Evict closes the connection. The caller of Add calls it on the connection that Add returned as evicted.
 func (x *Connection) Evict() { x.closeNow() }
 
 // SetAllocated records whether the connection has an allocation. While it has one, no new connection replaces it.

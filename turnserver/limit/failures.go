@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// AuthFailures limits how often one client address may fail to authenticate as one user: 100 times at once and 10 times a
-// second. Above the limit the caller leaves requests of that address for that user unread and unanswered, whether their
-// password is right or wrong, because a reply would reveal a right guess.
+// AuthFailures limits how often one client address may fail to authenticate as one user: a burst of 100 times, and 10
+// times a second. Above the limit the caller drops requests of that address for that user without checking the
+// password, because a reply would reveal a correct password.
 //
-// Other users behind the same NAT are not affected. Nobody can lock a user out from another address, because the caller
-// counts only addresses that have received a nonce. Each pair of address and user has a bucket in a table of fixed size.
+// Other users behind the same NAT are not affected. An attacker at one address cannot lock out the same user at another
+// address, because the caller counts only addresses that have received a nonce. Each pair of address and user has a
+// bucket in a table of fixed size.
 type AuthFailures struct {
 	seed    maphash.Seed
 	buckets [1 << 16]Bucket

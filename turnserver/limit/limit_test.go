@@ -66,7 +66,7 @@ func TestClientPrefix(t *testing.T) {
 	}
 }
 
-// A prefix gets its burst and then its rate, whatever other prefixes do.
+// A prefix gets its burst and then its rate, independently of other prefixes.
 func TestRepliesPerPrefix(t *testing.T) {
 	r := NewReplies()
 	ask := func(a string, at time.Duration, times int) (granted int) {

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// Replies limits the replies to UDP requests whose source address may be forged (RFC 8489 section 16.1.2). So the server is
-// of no use for flooding a third party, and a flood of requests costs little. There are two limits:
+// Replies limits the replies to UDP requests whose source address may be forged (RFC 8489 section 16.1.2). So an
+// attacker cannot use the server to flood a third party, and a flood of requests costs the server little. There are two
+// limits:
 //
 //   - A token bucket for each IPv4 address and each /24, and for each IPv6 /64 and each /48. The buckets are in a table of
 //     fixed size; prefixes that hash to the same bucket share its tokens.
-//   - A limit for all replies together. Above it, replies are dropped at random in proportion, so that during a flood one
-//     of an honest client's retransmissions is answered.
+//   - A limit for all replies together. Above it, Allow refuses requests at random, so that during a flood an honest
+//     client still gets a reply to one of its retransmissions.
 type Replies struct {
 	seed     maphash.Seed
 	buckets  [1 << 14]Bucket
@@ -24,7 +25,8 @@ type Replies struct {
 }
 
 const (
-	// repliesBurst is how many seconds' worth of replies a prefix may get at once.
+	// repliesBurst is the burst of a prefix in seconds: it may get as many replies at once as its rate allows in that
+	// time.
 	repliesBurst = 10
 	replyWindow  = int64(100 * time.Millisecond)
 )
@@ -48,7 +50,8 @@ func (r *Replies) bucket(p netip.Prefix) *Bucket {
 	return &r.buckets[maphash.Bytes(r.seed, key[:])%uint64(len(r.buckets))]
 }
 
-// allowInTotal drops requests in proportion to how far the current window, or the one before it, is above the limit.
+// allowInTotal refuses a random share of the requests, so that the rest is within the limit. It takes the count of the
+// current window or of the one before it, whichever is greater.
 func (r *Replies) allowInTotal(now, perSecond int64) bool {
 	window := now / replyWindow
 	if old := r.window.Load(); old != window && r.window.CompareAndSwap(old, window) {
