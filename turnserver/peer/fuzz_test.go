@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// scan is the policy written down once more, without order or index: of all that
-// know an address it takes the one that ranks highest.
+// scan is a second implementation of the policy, without order or index. Of all steps that apply to an address, it
+// takes the one with the highest precedence.
 func scan(rules []Rule, own []netip.Addr, a netip.Addr, port uint16) bool {
 	best, allowed := -1, true
 	vote := func(rank int, allow bool) {
@@ -40,7 +40,7 @@ func scan(rules []Rule, own []netip.Addr, a netip.Addr, port uint16) bool {
 	return allowed
 }
 
-// carried is embedded in other words.
+// carried is a second implementation of embedded.
 func carried(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	for prefix, at := range map[string]int{
@@ -57,7 +57,7 @@ func carried(a netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// take cuts n bytes off b, zeros if there are too few.
+// take removes n bytes from the front of b and returns them, or zeros if b is too short.
 func take(b *[]byte, n int) []byte {
 	out := make([]byte, n)
 	*b = (*b)[copy(out, *b):]
@@ -127,7 +127,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// anyPort tries all ports at which the answer can change.
+// anyPort tries all ports at which the verdict can change.
 func anyPort(rules []Rule, own []netip.Addr, a netip.Addr) bool {
 	if scan(rules, own, a, 1) || scan(rules, own, a, 65535) {
 		return true

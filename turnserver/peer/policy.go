@@ -1,42 +1,35 @@
-// Package peer decides which addresses TURN clients may exchange packets with.
-// A relay that doesn't ask lets anybody with a credential reach the loopback
-// interface, the local network and the cloud's metadata service, and tunnels
-// back into itself (RFC 8656 sections 9.2 and 21.4). It does no I/O.
+// Package peer decides which addresses TURN clients may exchange packets with. Without it, anybody with a credential
+// could reach the loopback interface, the local network, the cloud's metadata service and the server's own ports
+// through the relay (RFC 8656 sections 9.2 and 21.4). The package does no I/O.
 //
 // # Order
 //
-// The first of these that knows an address decides:
+// The first of these steps that applies to an address decides:
 //
-//  1. Own addresses of this host (interfaces, external, listeners): denied. The
-//     server exempts the exact relayed addresses that are alive before it asks.
-//     Own addresses can't be opened by a rule, so whoever lists them leaves out
-//     the loopback addresses, which the table below denies anyway.
-//  2. The operator's rules, most specific first: the longer prefix; then rules
-//     with ports before those without; on a tie deny before allow. Two ranges of
-//     ports tie, whatever their width.
+//  1. Own addresses of this host (interfaces, external, listeners): denied. Before the server asks, it exempts its live
+//     relayed addresses, each with its port. No rule can allow an own address. So the caller leaves loopback addresses
+//     out of the list; the table below denies them unless a rule allows them.
+//  2. The operator's rules, most specific first. A rule with a longer prefix comes first; then a rule with ports comes
+//     before one without; then a deny rule comes before an allow rule. The width of a port range does not matter.
 //  3. The special-purpose table (table.go): denied.
 //  4. Everything else: allowed.
 //
 // # IPv4 inside IPv6
 //
-// An IPv6 address that carries an IPv4 address is judged twice, and both must be
-// allowed: a rule that opens 64:ff9b::/96 doesn't open 64:ff9b::127.0.0.1, and a
-// rule that denies 198.51.100.0/24 bites on 64:ff9b::198.51.100.1 as well. The
-// forms are IPv4-mapped, -compatible and -translated, NAT64, 6to4 and Teredo
-// (there the client's address, not the server's). All are in the table too. In
-// the local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215) the last 32 bits are
-// taken for the IPv4 address, as in its /96 prefixes; the other layouts of RFC
-// 6052 section 2.2 stay closed.
+// If an IPv6 address contains an IPv4 address, both must be allowed. So a rule that allows 64:ff9b::/96 does not allow
+// 64:ff9b::127.0.0.1, and a rule that denies 198.51.100.0/24 also denies 64:ff9b::198.51.100.1. Such addresses are
+// IPv4-mapped, IPv4-compatible and IPv4-translated addresses, NAT64, 6to4 and Teredo (its client address, not its
+// server address). The table denies all of them by default. In the local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215),
+// the last 32 bits count as the IPv4 address, as in its /96 prefixes. Addresses in the other layouts of RFC 6052
+// section 2.2 are not decoded.
 //
-// A rule about an IPv4-mapped prefix denies the IPv4 addresses themselves too,
-// but doesn't allow them. What the kernel reports as IPv4-mapped on a dual-stack
-// socket is plain IPv4: unmap it first.
+// A deny rule for an IPv4-mapped prefix also denies the IPv4 addresses themselves. An allow rule does not allow them.
+// On a dual-stack socket the kernel reports IPv4 addresses as IPv4-mapped; the caller must unmap them first.
 //
 // # Ports
 //
-// A permission is per IP address, a channel and a packet have a port. So Peer
-// applies rules with ports and Address refuses an address that is denied on every port.
-// Port 0 is nobody's and always denied.
+// A permission is for an IP address; a channel and a packet also have a port. So Peer applies rules with ports, and
+// Address denies an address only if every port is denied. Port 0 is always denied, because no peer can use it.
 package peer
 
 import (
@@ -44,10 +37,9 @@ import (
 	"slices"
 )
 
-// A Verdict is the answer about a peer and the rule it follows from. Rule is one
-// of a small fixed set for each policy, fit for a metric's label: "own address",
-// a Rule's String, "special-purpose: " with name and prefix, "default", "port 0"
-// or "invalid address".
+// Verdict is the decision about a peer and the rule that made it. Rule is the String of a Rule, "special-purpose: "
+// with a name and a prefix, "own address", "default", "port 0" or "invalid address". A policy has few of them, so Rule
+// can be the label of a metric.
 type Verdict struct {
 	Allowed bool
 	Rule    string
@@ -60,17 +52,17 @@ var (
 	denyInvalid    = Verdict{Rule: "invalid address"}
 )
 
-// Policy judges peers. It is immutable and safe for concurrent use.
+// Policy decides which peers are allowed. It is immutable and safe for concurrent use.
 type Policy struct {
 	v4, v6 list
-	// ports holds one port of each interval in which no verdict depends on the
-	// port: 1, and where a range of the rules begins or has just ended.
+	// ports holds port 1, the first port of each range in the rules, and the port after each range. From one of these
+	// to the next, no verdict depends on the port.
 	ports []uint16
 }
 
-// NewPolicy compiles rules and the addresses of this host; it keeps neither.
-// Rules should pass Validate: of those that don't, an allow is left out and a
-// deny with a malformed range of ports denies every port.
+// NewPolicy compiles rules and the addresses of this host. It keeps neither slice. Rules should pass Validate. Of those
+// that do not, NewPolicy ignores allow rules and rules with an invalid prefix; a deny rule with an invalid port range
+// denies every port.
 func NewPolicy(rules []Rule, own []netip.Addr) *Policy {
 	var entries []entry
 	for _, a := range own {
@@ -102,8 +94,8 @@ func NewPolicy(rules []Rule, own []netip.Addr) *Policy {
 	return p
 }
 
-// Peer judges one packet from or to a, or a channel to it. A zone is ignored. It
-// allocates nothing.
+// Peer decides about a packet from or to a, and about a channel to a. It ignores the zone of a. It does not allocate
+// memory.
 func (p *Policy) Peer(a netip.AddrPort) Verdict {
 	switch {
 	case !a.IsValid():
@@ -114,8 +106,7 @@ func (p *Policy) Peer(a netip.AddrPort) Verdict {
 	return p.judge(a.Addr().WithZone(""), a.Port())
 }
 
-// Address judges a permission for a: it is denied only if no port of a could be
-// allowed.
+// Address decides about a permission for a. It denies the permission only if Peer denies every port of a.
 func (p *Policy) Address(a netip.Addr) Verdict {
 	first := p.Peer(netip.AddrPortFrom(a, p.ports[0]))
 	for _, port := range p.ports[1:] {
@@ -148,16 +139,15 @@ func (p *Policy) judge(a netip.Addr, port uint16) Verdict {
 	return v
 }
 
-// An entry is one step of the way to a verdict.
+// entry is a compiled rule, own address or row of the table.
 type entry struct {
 	prefix  netip.Prefix
 	ports   PortRange
 	verdict Verdict
 }
 
-// A list holds the entries of one address family in the order in which they are
-// asked. Most addresses share their first byte with few entries or none, and
-// only those are looked at.
+// list holds the entries of one address family in order of precedence. find looks only at entries that can match the
+// first byte of an address; most addresses have few of those or none.
 type list struct {
 	entries []entry
 	byFirst [256][]uint32 // first byte of an address to indices of entries

@@ -8,8 +8,7 @@ import (
 	"slices"
 )
 
-// PortRange is the ports from Min to Max, both included. The zero PortRange is
-// every port.
+// PortRange is an inclusive range of ports. The zero PortRange contains every port.
 type PortRange struct{ Min, Max uint16 }
 
 // Contains reports whether port is in the range.
@@ -29,15 +28,14 @@ func (r PortRange) String() string {
 	return fmt.Sprintf("ports %d-%d", r.Min, r.Max)
 }
 
-// Rule is one of the operator's: it allows or denies the ports of a prefix. Host
-// bits of Prefix are ignored.
+// Rule is a rule of the operator. It allows or denies the ports of a prefix. Host bits of Prefix are ignored.
 type Rule struct {
 	Prefix netip.Prefix
 	Ports  PortRange
 	Allow  bool
 }
 
-// Validate reports a rule that can't mean anything.
+// Validate returns an error if the prefix or the port range is invalid.
 func (r Rule) Validate() error {
 	switch {
 	case !r.Prefix.IsValid():
@@ -66,8 +64,8 @@ func (r Rule) entry() entry {
 	return entry{prefix: r.Prefix.Masked(), ports: r.Ports, verdict: Verdict{Allowed: r.Allow, Rule: r.String()}}
 }
 
-// sorted returns the rules in the order in which they are asked, made safe as
-// NewPolicy documents. Those of the two families may be mixed.
+// sorted returns the rules in order of precedence. It drops or changes invalid rules as NewPolicy documents. The result
+// may mix the two address families.
 func sorted(rules []Rule) []Rule {
 	var out []Rule
 	for _, r := range rules {

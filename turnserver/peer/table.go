@@ -7,10 +7,9 @@ import (
 	"slices"
 )
 
-// specialPurpose is the IANA registries of special-purpose addresses, globally
-// reachable ones included where no WebRTC peer can live on them, and multicast,
-// the reserved class E and the forms that carry an IPv4 address. The most
-// specific comes first.
+// specialPurpose has the entries of the IANA registries of special-purpose addresses, including globally reachable ones
+// that no WebRTC peer can have. It also has multicast, the reserved class E, and the IPv6 forms that contain an IPv4
+// address. The most specific prefix comes first.
 var specialPurpose = compile([]struct{ prefix, name string }{
 	{"0.0.0.0/8", "this network"},                 // RFC 791 section 3.2
 	{"10.0.0.0/8", "private-use"},                 // RFC 1918
@@ -68,11 +67,11 @@ func compile(table []struct{ prefix, name string }) []entry {
 	return entries
 }
 
-// embedded returns the IPv4 address that an IPv6 address carries.
+// embedded returns the IPv4 address that an IPv6 address contains. ok is false if it contains none.
 func embedded(b [16]byte) (inner netip.Addr, ok bool) {
 	high, mid, low := binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint32(b[8:]), [4]byte(b[12:])
 	switch {
-	case high == 0 && mid == 0: // IPv4-compatible, but for :: and ::1
+	case high == 0 && mid == 0: // IPv4-compatible, except :: and ::1
 		ok = binary.BigEndian.Uint32(low[:]) > 1
 	case high == 0 && (mid == 0xffff || mid == 0xffff0000): // IPv4-mapped, IPv4-translated
 		ok = true
