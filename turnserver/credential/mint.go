@@ -16,9 +16,9 @@ var (
 	errTTL      = errors.New("mint credential: lifetime shorter than a second or expiry out of range")
 )
 
-// A Credential is what one client signs in to TURN with until Expires.
+// A Credential is a username and a password with which one client authenticates to TURN until Expires.
 type Credential struct {
-	ID                 string // names this credential in sessions and revocations
+	ID                 string // identifies this credential in sessions and revocations
 	Username, Password string
 	Expires            time.Time // whole seconds, UTC
 }
@@ -27,26 +27,24 @@ type Credential struct {
 // It is immutable and safe for concurrent use.
 type Minter struct{ secret []byte }
 
-// NewMinter returns a Minter that signs with secret, which is copied. An empty
-// secret makes every Mint fail, since anybody could sign with it.
+// NewMinter returns a Minter that signs with secret, which is copied. If secret is empty, every Mint fails, because
+// anybody could sign with it.
 func NewMinter(secret []byte) *Minter { return &Minter{secret: slices.Clone(secret)} }
 
-// originLength is that of the 20 bits of an origin in base32.
+// originLength is the number of base32 characters of an origin, which has 20 bits.
 const originLength = 4
 
-// MintFor mints like Mint and marks the credential with where it is issued to, such
-// as a client address: Identity.Origin is the same for credentials of one origin, and
-// tells nobody which it is.
+// MintFor is Mint for a credential that is issued to origin, for example a client address. All credentials of one
+// origin have the same Identity.Origin. It does not reveal the origin.
 func (m *Minter) MintFor(user, origin string, ttl time.Duration, now time.Time) (Credential, error) {
 	mac := hmac.New(sha1.New, m.secret)
 	mac.Write([]byte("origin " + origin))
 	return m.mint(user, idEncoding.EncodeToString(mac.Sum(nil))[:originLength], ttl, now)
 }
 
-// Mint returns a fresh credential for user that lives for ttl from now, rounded
-// down to a whole second. user may be any string, even empty. It fails if ttl is
-// below one second or the username would be longer than MaxUsername: any user of
-// up to 161 bytes fits, and up to 483 bytes of letters and digits.
+// Mint returns a new credential for user that expires ttl after now. The expiry is rounded down to a whole second. user
+// may be any string, even an empty one. Mint fails if ttl is less than one second, or if the username would be longer
+// than MaxUsername bytes. Any user of up to 161 bytes fits, and up to 483 bytes of letters and digits.
 func (m *Minter) Mint(user string, ttl time.Duration, now time.Time) (Credential, error) {
 	return m.mint(user, "", ttl, now)
 }

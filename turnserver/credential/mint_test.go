@@ -74,7 +74,7 @@ func BenchmarkMint(b *testing.B) {
 	}
 }
 
-// Credentials of one origin are known as such, whoever they are for, and no others.
+// Two credentials have the same Origin if and only if they were minted for the same origin, no matter for which user.
 func TestOrigin(t *testing.T) {
 	now := time.Now()
 	m := NewMinter([]byte("own"))

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// MaxUsername is the greatest length of a username in bytes: USERNAME is
-// shorter than 509 bytes (RFC 8489 section 14.3).
+// MaxUsername is the greatest length of a username in bytes, because USERNAME is shorter than 509 bytes (RFC 8489
+// section 14.3).
 const MaxUsername = 508
 
-// maxExpiry is the last second of the year 9999. Greater numbers are taken for
-// it, so that no arithmetic on an expiry can overflow.
+// maxExpiry is the last second of the year 9999. parseExpiry replaces greater numbers by it, so that no arithmetic on
+// an expiry can overflow.
 const maxExpiry = 253402300799
 
-// idLength is that of 64 bits in base32.
+// idLength is the number of base32 characters of 64 bits.
 const idLength = 13
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -29,8 +29,8 @@ func formatOwn(expiry int64, user, id string) string {
 	return string(append(b, id...))
 }
 
-// parseOwn undoes formatOwn. It takes any percent-encoding that decodes, so
-// that a release which escapes fewer characters doesn't end live credentials.
+// parseOwn undoes formatOwn. It accepts any valid percent-encoding, so that credentials stay valid if a later release
+// escapes fewer characters.
 func parseOwn(username string) (expiry int64, user, id string, ok bool) {
 	digits, rest, _ := strings.Cut(username, ":")
 	expiry, ok = parseExpiry(digits)
@@ -74,7 +74,7 @@ func parseExpiry(s string) (seconds int64, ok bool) {
 	return seconds, s != ""
 }
 
-// validID accepts 64 bits in base32, and behind them an origin.
+// validID reports whether id is 64 bits in base32, with or without an origin after them.
 func validID(id string) bool {
 	for i := range len(id) {
 		if c := id[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
@@ -97,7 +97,7 @@ func appendEscaped(b []byte, s string) []byte {
 	return b
 }
 
-// plain reports whether c stands for itself in an own username.
+// plain reports whether c is not escaped in an own username.
 func plain(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

@@ -26,20 +26,21 @@ const maxRealm = 763
 // User is a static long-term user (RFC 8489 section 9.2).
 type User struct {
 	Name     string // 1 to MaxUsername bytes
-	Password string // either this
-	Key      []byte // or LongTermKey(Name, realm, password): 16 bytes
+	Password string // either Password is set
+	Key      []byte // or Key, which is the 16 bytes of LongTermKey(Name, realm, password)
 }
 
-// VerifierOptions say whom a Verifier knows. No field is kept or modified.
+// VerifierOptions hold the users and secrets that a Verifier accepts. NewVerifier copies the fields and does not modify
+// them.
 type VerifierOptions struct {
-	Realm     string        // of every key, required
+	Realm     string        // the realm of every key; required
 	Own       []byte        // secret of our Minter; empty: no own credentials
 	Shared    [][]byte      // secrets shared with other applications, all valid at once
 	Users     []User        // static users with unique names
 	MaxFuture time.Duration // 0: DefaultMaxFuture
 }
 
-// Kind says who vouched for an Identity.
+// Kind is the kind of credential of an Identity.
 type Kind int
 
 // The kinds of credentials; see the package comment.
@@ -61,19 +62,19 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", int(k))
 }
 
-// An Identity is a client whose password was right.
+// An Identity is a client that has authenticated.
 type Identity struct {
 	Username string // as on the wire
-	User     string // what quotas count by, together with Kind
-	ID       string // Credential.ID of own credentials, else empty
-	Origin   string // of own credentials from MintFor, else empty
+	User     string // quotas count by Kind and User
+	ID       string // Credential.ID of own credentials, otherwise empty
+	Origin   string // the origin of own credentials from MintFor, otherwise empty
 	Kind     Kind
 	Expires  time.Time // zero for static users; may be in the past
 	Key      []byte    // the long-term key; read-only
 }
 
-// Verifier finds the key of a username. It is immutable and safe for concurrent
-// use; a changed set of secrets or users is a new Verifier.
+// Verifier finds the key of a username. It is immutable and safe for concurrent use; to change secrets or users, make a
+// new Verifier.
 type Verifier struct {
 	realm     string
 	own       []byte
@@ -83,7 +84,7 @@ type Verifier struct {
 	decoy     []byte // a key nobody has
 }
 
-// NewVerifier checks o and reports all that is wrong with it.
+// NewVerifier returns a Verifier, or one error for all invalid fields of o.
 func NewVerifier(o VerifierOptions) (*Verifier, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -153,10 +154,9 @@ func (u *User) validate() error {
 	return nil
 }
 
-// Verify finds the key under which check, a MESSAGE-INTEGRITY test, holds for
-// username. It doesn't refuse an expired username: expiry is enforced on
-// Allocate by the caller, see Identity.Expires. check is called at most
-// 1 + len(Shared) times and not at all if the error is ErrTooFarAhead.
+// Verify finds the key of username with which check succeeds. check checks MESSAGE-INTEGRITY with a key. Verify does
+// not refuse an expired username, because the caller refuses it on Allocate; see Identity.Expires. Verify calls check
+// at most 1 + len(Shared) times, and not at all if the error is ErrTooFarAhead.
 func (v *Verifier) Verify(username string, now time.Time, check func(key []byte) bool) (Identity, error) {
 	if key, ok := v.users[username]; ok {
 		if !check(key) {
@@ -186,7 +186,7 @@ func (v *Verifier) Verify(username string, now time.Time, check func(key []byte)
 			return found, nil
 		}
 	}
-	if !own && len(v.shared) == 0 { // no secret of ours signs such names
+	if !own && len(v.shared) == 0 { // no configured secret can have signed this username
 		check(v.decoy)
 		return Identity{}, ErrUnknownUser
 	}

@@ -16,7 +16,7 @@ const realm = "icebox.example"
 
 var now = time.Unix(1_699_999_000, 0)
 
-// knows returns a check that holds under the key of a client with password.
+// knows returns a check that succeeds with the key of a client that has password.
 func knows(username, password string) func([]byte) bool {
 	want := LongTermKey(username, realm, password)
 	return func(key []byte) bool { return bytes.Equal(key, want) }
@@ -139,8 +139,8 @@ func TestMaxFuture(t *testing.T) {
 	}
 }
 
-// TestUnknownUserCostsOneCheck is about the time of an answer: an unknown name
-// must not be told from a known one by it.
+// TestUnknownUserCostsOneCheck checks that Verify does the same work for unknown and known names, so that the response
+// time does not reveal which names exist.
 func TestUnknownUserCostsOneCheck(t *testing.T) {
 	static := newVerifier(t, VerifierOptions{Users: []User{{Name: "alice", Password: "x"}}})
 	own := newVerifier(t, VerifierOptions{Own: []byte("own")})
@@ -204,8 +204,8 @@ func TestLongTermKey(t *testing.T) {
 	}
 }
 
-// TestRFC5769LongTerm is the sample request of RFC 5769 section 2.4. Its
-// password is the one after SASLprep; see the package comment.
+// TestRFC5769LongTerm verifies the sample request of RFC 5769 section 2.4. The password is the result of SASLprep; see
+// the package comment.
 func TestRFC5769LongTerm(t *testing.T) {
 	signed, err := hex.DecodeString("000100602112a44278ad3433c6ad72c029da412e" +
 		"00060012e3839ee38388e383aae38383e382afe382b90000" +
