@@ -34,8 +34,8 @@ const (
 	AttrSoftware                AttrType = 0x8022
 	AttrAlternateServer         AttrType = 0x8023
 	AttrFingerprint             AttrType = 0x8028
-	// AttrAdditionalAddressFamilyDraft is what coturn's client library of Debian 12 (4.6.1) sends for
-	// AttrAdditionalAddressFamily. IANA has assigned it to nothing.
+	// AttrAdditionalAddressFamilyDraft is the number that coturn's client library of Debian 12 (4.6.1) sends instead of
+	// AttrAdditionalAddressFamily. IANA has not assigned this number.
 	AttrAdditionalAddressFamilyDraft AttrType = 0x8032
 )
 
@@ -43,7 +43,7 @@ const (
 // the message (RFC 8489 section 14).
 func (t AttrType) Required() bool { return t < 0x8000 }
 
-// Family is an address family as attributes write it (RFC 8489 section 14.1).
+// Family is the number of an address family in an attribute (RFC 8489 section 14.1).
 type Family uint8
 
 // The address families.
@@ -52,7 +52,7 @@ const (
 	IPv6 Family = 0x02
 )
 
-// FamilyOf returns the family of a, which is not an IPv4-mapped address.
+// FamilyOf returns the family of a. It returns IPv6 for an IPv4-mapped address, so callers unmap those first.
 func FamilyOf(a netip.Addr) Family {
 	if a.Is4() {
 		return IPv4
@@ -60,8 +60,8 @@ func FamilyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// XORAddress decodes the value of an XOR-*-ADDRESS attribute of this message (RFC
-// 8489 section 14.2). Any other length than 8 bytes for IPv4 and 20 for IPv6 is refused.
+// XORAddress decodes the value of an XOR-*-ADDRESS attribute of this message (RFC 8489 section 14.2). It returns false
+// unless value has 8 bytes for IPv4 or 20 bytes for IPv6.
 func (m *Message) XORAddress(value []byte) (netip.AddrPort, bool) {
 	var mask [16]byte
 	copy(mask[:], m.raw[4:HeaderSize])
@@ -85,7 +85,7 @@ func (m *Message) XORAddress(value []byte) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(value[2:])^cookie>>16), true
 }
 
-// Seconds reads a LIFETIME (RFC 8656 section 18.2). ok is false unless value has four bytes.
+// Seconds decodes the value of a LIFETIME (RFC 8656 section 18.2). ok is false unless value has four bytes.
 func Seconds(value []byte) (d time.Duration, ok bool) {
 	if len(value) != 4 {
 		return 0, false
@@ -93,16 +93,16 @@ func Seconds(value []byte) (d time.Duration, ok bool) {
 	return time.Duration(binary.BigEndian.Uint32(value)) * time.Second, true
 }
 
-// Channel numbers. RFC 8656 section 12 has 0x4000 to 0x4FFF; RFC 5766 section 11 had
-// more, and clients of its time, coturn 4.6's among them, pick any of them.
+// Channel numbers. RFC 8656 section 12 allows 0x4000 to 0x4FFF. RFC 5766 section 11 allowed numbers up to 0x7FFF, and
+// older clients, such as that of coturn 4.6, still use all of them.
 const (
 	MinChannel    = 0x4000
 	MaxChannel    = 0x4FFF
 	MaxOldChannel = 0x7FFF
 )
 
-// ChannelNumber reads a CHANNEL-NUMBER (RFC 8656 section 18.1). ok is false unless
-// value has four bytes; whether the number may be bound is the caller's question.
+// ChannelNumber decodes the value of a CHANNEL-NUMBER (RFC 8656 section 18.1). ok is false unless value has four bytes.
+// The caller checks the range of the number.
 func ChannelNumber(value []byte) (number uint16, ok bool) {
 	if len(value) != 4 {
 		return 0, false

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// Builder writes one STUN message. Attributes appear in the order of the calls;
-// Integrity and Fingerprint sign what was written before them. The zero Builder is
-// not of use: start with [NewBuilder].
+// Builder writes one STUN message. Attributes appear in the order of the calls; Integrity and Fingerprint cover
+// everything before them. Use [NewBuilder], because the zero Builder does not work.
 type Builder struct {
 	buf []byte
 }
 
-// NewBuilder starts a message at the end of buf, which may be nil; with enough
-// capacity nothing is allocated.
+// NewBuilder starts a message at the beginning of buf, which must have length 0 and may be nil. If buf has enough
+// capacity, the Builder allocates no memory for the message.
 func NewBuilder(buf []byte, method Method, class Class, id [TransactionIDSize]byte) *Builder {
 	buf = buf[:0]
 	buf = binary.BigEndian.AppendUint16(buf, messageType(method, class))
@@ -33,8 +32,7 @@ func messageType(method Method, class Class) uint16 {
 // Bytes returns the message. The Builder must not be used after it.
 func (b *Builder) Bytes() []byte { return b.buf }
 
-// Attribute adds an attribute. A value longer than 65,535 bytes can't be written
-// and is a mistake of the caller's.
+// Attribute adds an attribute. The value must not be longer than 65,535 bytes.
 func (b *Builder) Attribute(typ AttrType, value []byte) *Builder {
 	b.header(typ, len(value))
 	b.buf = append(b.buf, value...)
@@ -87,7 +85,7 @@ func (b *Builder) AddressErrorCode(f Family, code Code) *Builder {
 	return b.Attribute(AttrAddressErrorCode, append([]byte{byte(f), 0, byte(code / 100), byte(code % 100)}, code.Reason()...))
 }
 
-// UnknownAttributes adds UNKNOWN-ATTRIBUTES, two bytes a type (RFC 8489 section 14.13).
+// UnknownAttributes adds UNKNOWN-ATTRIBUTES with two bytes for each type (RFC 8489 section 14.13).
 func (b *Builder) UnknownAttributes(types []AttrType) *Builder {
 	var value []byte
 	for _, t := range types {
@@ -117,7 +115,7 @@ func (b *Builder) header(typ AttrType, size int) {
 	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(size))
 }
 
-// padded fills up to a multiple of four and brings the length field up to date.
+// padded appends zeros until the length is a multiple of four, and updates the length field.
 func (b *Builder) padded() *Builder {
 	for len(b.buf)%4 != 0 {
 		b.buf = append(b.buf, 0)

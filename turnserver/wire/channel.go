@@ -6,9 +6,8 @@ import (
 	"net/netip"
 )
 
-// ChannelData splits a ChannelData message (RFC 8656 section 12.4). Bytes behind
-// the data are padding and ignored; ok is false if the length field asks for more
-// than is there or the number can't be a channel's.
+// ChannelData splits a ChannelData message (RFC 8656 section 12.4). It ignores bytes after the data, because they are
+// padding. ok is false if the length field exceeds the rest of b, or if number is not a valid channel number.
 func ChannelData(b []byte) (number uint16, data []byte, ok bool) {
 	if len(b) < ChannelHeaderSize {
 		return 0, nil, false
@@ -28,13 +27,13 @@ func PutChannelHeader(b []byte, number uint16, size int) {
 	binary.BigEndian.PutUint16(b[2:], uint16(size))
 }
 
-// Bytes of a Data indication that stand before its data, by the peer's family.
+// Number of bytes before the data of a Data indication, by the peer's family.
 const (
 	DataHeader4 = HeaderSize + AttributeHeaderSize + 8 + AttributeHeaderSize
 	DataHeader6 = HeaderSize + AttributeHeaderSize + 20 + AttributeHeaderSize
 )
 
-// DataHeaderSize returns how many bytes of a Data indication from peer stand before the data.
+// DataHeaderSize returns the number of bytes before the data of a Data indication from peer.
 func DataHeaderSize(peer netip.Addr) int {
 	if peer.Is4() {
 		return DataHeader4
@@ -42,8 +41,8 @@ func DataHeaderSize(peer netip.Addr) int {
 	return DataHeader6
 }
 
-// PutDataHeader writes into b[:DataHeaderSize(peer)] all of a Data indication (RFC
-// 8656 section 11.4) up to its data of size bytes, which the caller pads to four.
+// PutDataHeader writes the part of a Data indication before the data (RFC 8656 section 11.4) into
+// b[:DataHeaderSize(peer.Addr())]. size is the number of bytes of data. The caller pads the data to a multiple of four.
 func PutDataHeader(b []byte, peer netip.AddrPort, size int) {
 	head := DataHeaderSize(peer.Addr())
 	binary.BigEndian.PutUint16(b, messageType(Data, Indication))

@@ -8,7 +8,7 @@ import (
 // Code is an ERROR-CODE (RFC 8489 section 14.8, RFC 8656 section 19).
 type Code int
 
-// The error codes that icebox answers with.
+// The error codes of icebox's responses.
 const (
 	TryAlternate           Code = 300
 	BadRequest             Code = 400
@@ -43,10 +43,10 @@ var reasons = map[Code]string{
 	InsufficientCapacity:   "Insufficient Capacity",
 }
 
-// Codes lists every code of this package, for metrics that start at 0.
+// Codes returns all codes of this package, so that the metric of each code can start at 0.
 func Codes() []Code {
 	return slices.Sorted(maps.Keys(reasons))
 }
 
-// Reason is the phrase that the RFC gives for the code.
+// Reason returns the reason phrase of the code in the RFC.
 func (c Code) Reason() string { return reasons[c] }

@@ -1,19 +1,16 @@
-// Package wire reads and writes what TURN puts on the network: STUN messages
-// (RFC 8489 section 5), their attributes (RFC 8489 section 14, RFC 8656 section
-// 18) and ChannelData messages (RFC 8656 section 12.4). It does no I/O.
+// Package wire encodes and decodes the messages of TURN: STUN messages (RFC 8489 section 5), their attributes (RFC 8489
+// section 14, RFC 8656 section 18) and ChannelData messages (RFC 8656 section 12.4). It does no I/O.
 //
-// Reading is strict, because every byte comes from a stranger. [Parse] accepts a
-// message only if its first two bits are zero, the magic cookie is there, the
-// length is a multiple of four and equals what follows the header, every
-// attribute ends inside the message and FINGERPRINT, where present, comes last and
-// is right. Attributes behind MESSAGE-INTEGRITY do not exist for the reader, with
-// the exceptions of RFC 8489 section 14.5. Nothing is copied and nothing is
-// allocated: a [Message] is a view of the caller's buffer.
+// Decoding is strict, because anybody can send messages to the server. [Parse] accepts a message only if its first two
+// bits are zero, it has the magic cookie, its length field is a multiple of four and equals the number of bytes after
+// the header, and every attribute ends inside the message. FINGERPRINT, if present, must be correct and the last
+// attribute. A Message hides attributes after MESSAGE-INTEGRITY, as RFC 8489 section 14.5 requires. Parse does not copy
+// attributes or allocate memory, because a [Message] is a view of the caller's buffer.
 //
-// Writing goes through [Builder], which appends attributes one after the other and
-// signs the message as it is so far.
+// A [Builder] encodes a message. It appends attributes in the order of the calls. Its Integrity method signs all
+// attributes before it.
 //
-// The engine that keeps the TURN state uses Pion's own codec; this one stands in
-// front of it because github.com/pion/stun/v2 v2.0.0 can panic on malformed
-// messages, does not apply RFC 8489 section 14.5 and allocates for every message.
+// Package engine uses Pion's own codec. The server parses each message with this package first, because
+// github.com/pion/stun/v2 v2.0.0 can panic on malformed messages, does not apply RFC 8489 section 14.5, and allocates
+// memory for every message.
 package wire

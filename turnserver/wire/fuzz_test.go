@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// FuzzParse reads arbitrary messages as the server does. It must not panic, and no
-// attribute may extend beyond the message.
+// FuzzParse parses arbitrary messages. Parse must not panic, and no attribute may extend beyond the message.
 func FuzzParse(f *testing.F) {
 	key := []byte("key")
 	peer := netip.MustParseAddrPort("192.0.2.1:9")

@@ -36,7 +36,7 @@ const (
 	ChannelBind      Method = 0x009
 )
 
-// String names the method for metrics and logs; unknown methods are all "unknown".
+// String returns the name of the method for metrics and logs, or "unknown".
 func (m Method) String() string {
 	switch m {
 	case Binding:
@@ -69,7 +69,7 @@ const (
 	Error
 )
 
-// Errors of [Parse]. The caller drops the message and counts which one it was.
+// Errors of [Parse].
 var (
 	ErrNotSTUN     = errors.New("not a STUN message")
 	ErrLength      = errors.New("length field does not match the message")
@@ -78,8 +78,8 @@ var (
 	ErrFingerprint = errors.New("fingerprint is wrong or not last")
 )
 
-// Message is a parsed STUN message: a view of the buffer it was parsed from,
-// valid as long as that buffer's bytes are left alone.
+// Message is a parsed STUN message. It is a view of the buffer that it was parsed from, and is valid until that buffer
+// changes.
 type Message struct {
 	Method        Method
 	Class         Class
@@ -88,11 +88,11 @@ type Message struct {
 	Fingerprint bool
 
 	raw       []byte
-	end       int // attributes that count lie in raw[HeaderSize:end]
-	integrity int // offset of MESSAGE-INTEGRITY, 0 without one
+	end       int // the visible attributes are raw[HeaderSize:end]
+	integrity int // offset of MESSAGE-INTEGRITY; 0 if there is none
 }
 
-// Parse reads one STUN message that fills b exactly. On an error m is of no use.
+// Parse decodes b, which is exactly one STUN message, into m. If it returns an error, m is invalid.
 func Parse(b []byte, m *Message) error {
 	if len(b) < HeaderSize || b[0]&0xC0 != 0 || binary.BigEndian.Uint32(b[4:]) != cookie {
 		return ErrNotSTUN
@@ -111,7 +111,8 @@ func Parse(b []byte, m *Message) error {
 	return m.scan()
 }
 
-// scan checks every attribute's bounds and finds where the attributes that count end.
+// scan checks the bounds of every attribute. It sets end to the offset of the first MESSAGE-INTEGRITY or FINGERPRINT,
+// which is the end of the visible attributes.
 func (m *Message) scan() error {
 	b := m.raw
 	for at := HeaderSize; at < len(b); {
@@ -139,8 +140,8 @@ func (m *Message) scan() error {
 	return nil
 }
 
-// attributeAt reads the attribute header at offset at; next is where the padded
-// value ends, beyond len(b) if the attribute does not fit.
+// attributeAt decodes the attribute header at offset at. next is the offset after the padded value. It is greater than
+// len(b) if the attribute does not fit.
 func attributeAt(b []byte, at int) (typ AttrType, size, next int) {
 	if at+AttributeHeaderSize > len(b) {
 		return 0, 0, len(b) + 1
@@ -149,7 +150,7 @@ func attributeAt(b []byte, at int) (typ AttrType, size, next int) {
 	return AttrType(binary.BigEndian.Uint16(b[at:])), size, at + AttributeHeaderSize + Pad4(size)
 }
 
-// Pad4 rounds n up to a multiple of four, as attributes and stream frames are.
+// Pad4 rounds n up to a multiple of four. Attributes and frames of a stream are padded to such lengths.
 func Pad4(n int) int { return (n + 3) &^ 3 }
 
 // fingerprintAt checks the FINGERPRINT attribute at offset at (RFC 8489 section 14.7).
@@ -158,8 +159,8 @@ func (m *Message) fingerprintAt(at int) bool {
 	return got == crc32.ChecksumIEEE(m.raw[:at])^fingerprintXOR
 }
 
-// Attributes yields type and value of each attribute that counts, in order.
-// MESSAGE-INTEGRITY and FINGERPRINT are not among them.
+// Attributes yields the type and value of each visible attribute, in order. Visible are the attributes before the first
+// MESSAGE-INTEGRITY or FINGERPRINT.
 func (m *Message) Attributes() iter.Seq2[AttrType, []byte] {
 	return func(yield func(AttrType, []byte) bool) {
 		for at := HeaderSize; at < m.end; {
@@ -193,8 +194,8 @@ func (m *Message) Has(typ AttrType) bool {
 // HasIntegrity reports whether the message carries MESSAGE-INTEGRITY.
 func (m *Message) HasIntegrity() bool { return m.integrity != 0 }
 
-// CheckIntegrity verifies MESSAGE-INTEGRITY under key (RFC 8489 section 14.5). It
-// is false without the attribute. The message is not changed.
+// CheckIntegrity reports whether MESSAGE-INTEGRITY is correct for key (RFC 8489 section 14.5). It returns false if the
+// message does not have the attribute. It does not change the message.
 func (m *Message) CheckIntegrity(key []byte) bool {
 	if m.integrity == 0 {
 		return false

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The test vectors of RFC 5769. Where one pads with spaces, which is allowed and which we don't, the signer
-// starts from the vector's own attributes.
+// The test vectors of RFC 5769. Some of them pad with spaces, which is allowed, but a Builder pads with zeros. For
+// those the test signs the vector's own attributes.
 const (
 	shortTermRequest = `000100582112a442b7e7a701bc34d686fa87dfae
 		80220010 5354554e207465737420636c69656e74
@@ -109,7 +109,7 @@ func TestRFC5769(t *testing.T) {
 	}
 }
 
-// The one vector whose padding is ours is built from nothing.
+// One vector is padded with zeros, so a Builder can build all of it.
 func TestRFC5769Built(t *testing.T) {
 	want := vector(t, longTermRequest)
 	key := md5.Sum([]byte("マトリックス:example.org:TheMatrIX"))
@@ -121,7 +121,7 @@ func TestRFC5769Built(t *testing.T) {
 	}
 }
 
-// A bit turned anywhere in a vector is noticed: by the parser, by FINGERPRINT or by MESSAGE-INTEGRITY.
+// If any bit of a vector is flipped, Parse, FINGERPRINT or MESSAGE-INTEGRITY detects it.
 func TestRFC5769BitFlips(t *testing.T) {
 	raw := vector(t, shortTermRequest)
 	for i := range len(raw) * 8 {

@@ -5,18 +5,17 @@ import (
 	"errors"
 )
 
-// ErrFrame reports bytes on a stream that start neither a STUN message nor a
-// ChannelData message, or announce one longer than allowed. Nothing behind them can be
-// read: the stream has to be closed.
+// ErrFrame means that the next bytes of a stream are not the start of a STUN or ChannelData message, or that the
+// message is longer than allowed. The caller has to close the stream, because it cannot find the start of the next
+// message.
 var ErrFrame = errors.New("not a frame")
 
-// MinFrame is how many bytes of a stream [FrameSize] has to see.
+// MinFrame is the smallest number of bytes from which [FrameSize] can compute a size.
 const MinFrame = ChannelHeaderSize
 
-// FrameSize returns the size of the message at the start of a stream (RFC 8489
-// section 6.2.2, RFC 8656 section 12.5): the message itself is b[:size], the next one starts at
-// b[padded]. b has at least [MinFrame] bytes. The result is at least 4 and at most
-// limit, or the error is [ErrFrame]. All sums are ints and can't overflow.
+// FrameSize returns the size of the message at the start of a stream (RFC 8489 section 6.2.2, RFC 8656 section 12.5).
+// The message is b[:size], and the next one starts at b[padded]. b must have at least [MinFrame] bytes. Both sizes are
+// at least 4 and at most limit; otherwise the error is [ErrFrame].
 func FrameSize(b []byte, limit int) (size, padded int, err error) {
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	switch {

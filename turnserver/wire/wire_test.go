@@ -69,7 +69,7 @@ func TestMethodAndClassSurvive(t *testing.T) {
 	}
 }
 
-// Attributes that RFC 8489 section 14.5 wants ignored are not visible.
+// A Message hides the attributes that a receiver must ignore (RFC 8489 section 14.5).
 func TestAttributesBehindIntegrityAreIgnored(t *testing.T) {
 	key := []byte("key")
 	raw := NewBuilder(nil, Refresh, Request, testID).Integrity(key).Text(AttrSoftware, "late").Fingerprint().Bytes()
@@ -226,7 +226,7 @@ func TestFrameSize(t *testing.T) {
 	}
 }
 
-// Whatever length a header announces, the sum with the header's own size is right.
+// For every value of the length field, FrameSize is that value plus the size of the header.
 func TestFrameSizeAddsUp(t *testing.T) {
 	const limit = 1 << 20 // above every frame
 	for length := 0; length < 1<<16; length += 4 {
