@@ -21,7 +21,7 @@ func BenchmarkTakePair(b *testing.B) {
 	}
 }
 
-// BenchmarkLastPair is the longest search: all ports, one pair among the odd.
+// BenchmarkLastPair measures the longest search: only one of all even ports is free, so there is only one pair.
 func BenchmarkLastPair(b *testing.B) {
 	p := lonely(b, 1, 65535, 32768)
 	b.ReportAllocs()

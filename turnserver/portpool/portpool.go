@@ -1,24 +1,21 @@
-// Package portpool hands out the UDP ports of one relay address. It opens no
-// socket: the caller binds the port and gives it back, also when binding fails
-// because another process has it.
+// Package portpool manages the free UDP ports of one relay address. It does not open sockets. The caller takes a port,
+// binds it, and puts it back after use, or if another process has it and the bind fails.
 //
 // # Order
 //
-// RFC 8656 section 7.2 wants relayed ports from 49152-65535, hard to guess (RFC
-// 6056) and not used again for some time. So the free ports are a queue that
-// begins as a random permutation; a port that is given back goes to the tail,
-// and a port is drawn at random from the oldest quarter of the queue, so that
-// no client can predict the ports of others. A port rests until three quarters of
-// the free ports have been drawn. None is refused because it is recent: Take fails
-// only if no port is free.
+// RFC 8656 section 7.2 recommends relayed ports from 49152 to 65535. They should be hard to guess (RFC 6056), and
+// should not be used again for some time. So the free ports are in a queue that starts as a random permutation. Put
+// appends a port to the tail. Take draws a random port from the oldest quarter of the queue, so that no client can
+// predict the ports of other clients. After Put, a port is not drawn again until three quarters of the free ports have
+// been drawn. Take fails only if no port is free, even if all free ports were used recently.
 //
 // # Pairs
 //
-// EVEN-PORT (RFC 8656 sections 7.2 and 18.7) wants an even port, with the R bit
-// also its successor. Those are looked for among some of the oldest ports, then
-// everywhere; if there are none, a count says so at once.
+// EVEN-PORT (RFC 8656 sections 7.2 and 18.7) requests an even port, and with the R bit the next port too. The pool
+// searches some of the oldest ports first, and then all ports. It counts its even ports and pairs, so it does not
+// search if there are none.
 //
-// Take, Put and TakePort take constant time. A pool has four bytes for each port.
+// Take, Put and TakePort run in constant time. A pool has four bytes for each port.
 package portpool
 
 import (
@@ -27,31 +24,29 @@ import (
 	"sync"
 )
 
-// taken is the place of a port that isn't in the queue. Places are below 65535
-// since there are at most 65535 ports.
+// taken is the place of a port that is not in the queue. Real places are below 65535, because there are at most 65535
+// ports.
 const taken = 0xffff
 
-// probes is how many of the oldest ports are tried for an even one or a pair,
-// before the search goes through the range.
+// probes is how many of the oldest ports find tries before it searches the whole range.
 const probes = 64
 
-// Pool is the ports of one relay address. It is safe for concurrent use.
+// Pool holds the free ports of one relay address. It is safe for concurrent use.
 type Pool struct {
 	first uint16 // immutable
 
 	mu  sync.Mutex
 	rnd *rand.Rand
-	// queue is a ring: free ports, oldest first, from head on. Both slices hold
-	// and are indexed by offsets from first; queue[place[i]] == i for free ports.
+	// queue is a ring of the free ports, oldest first, starting at head. Ports are stored as offsets from first. place
+	// has the index in queue of each offset, so queue[place[i]] == i for free ports.
 	queue, place []uint16
 	head, free   int
-	evens, pairs int // free even ports, and those whose successor is free too
+	evens, pairs int // free even ports, and how many of them have a free successor
 }
 
-// New returns a pool of the ports from first to last, both included, all free.
-// Port 0 is never among them; there are none at all if last is below first. rnd
-// decides the order and is used by the pool alone; nil means ChaCha8 with a seed
-// from the system.
+// New returns a pool of the ports from first to last, both included. All of them are free. The pool never contains port
+// 0, and it is empty if last is less than first. rnd decides the order. The caller must not use rnd afterwards. If rnd
+// is nil, New uses ChaCha8 with a seed from the system.
 func New(first, last uint16, rnd rand.Source) *Pool {
 	if rnd == nil {
 		var seed [32]byte
@@ -106,7 +101,7 @@ func (p *Pool) TakeEven() (port uint16, ok bool) {
 	return p.first + i, true
 }
 
-// TakePair takes an even port and its successor. Each is given back by itself.
+// TakePair takes an even port and its successor. The caller puts each of them back separately.
 func (p *Pool) TakePair() (even uint16, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +114,7 @@ func (p *Pool) TakePair() (even uint16, ok bool) {
 	return p.first + i, true
 }
 
-// TakePort takes that port, if it is free.
+// TakePort takes the given port if it is free, and reports whether it did.
 func (p *Pool) TakePort(port uint16) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,8 +126,8 @@ func (p *Pool) TakePort(port uint16) bool {
 	return true
 }
 
-// Put gives a port back. It does nothing and returns false if the port isn't one
-// of the pool's or is free already.
+// Put makes a port free again. It does nothing and returns false if the port does not belong to the pool or is already
+// free.
 func (p *Pool) Put(port uint16) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,7 +144,8 @@ func (p *Pool) offset(port uint16) (i int, ok bool) {
 	return i, i >= 0 && i < len(p.place)
 }
 
-// isFree takes an int so that neighbours outside the range may be asked about.
+// isFree reports whether the port at offset i is free. i may be outside the range of the pool; then the result is
+// false.
 func (p *Pool) isFree(i int) bool { return i >= 0 && i < len(p.place) && p.place[i] != taken }
 
 func (p *Pool) even(i int) bool { return (int(p.first)+i)%2 == 0 }
@@ -166,10 +162,11 @@ func (p *Pool) at(n int) int {
 	return n
 }
 
-// draw returns a random n in the oldest quarter. At least one port is free.
+// draw returns a random position in the oldest quarter of the queue. At least one port is free.
 func (p *Pool) draw() int { return p.rnd.IntN((p.free + 3) / 4) }
 
-// find returns a free even port for which good holds; there must be one.
+// find returns the offset of a port for which good returns true. good is isEven or isPair, and there must be such a
+// port.
 func (p *Pool) find(good func(i int) bool) uint16 {
 	start := p.draw()
 	for n := start; n < min(start+probes, p.free); n++ {
@@ -189,7 +186,7 @@ func (p *Pool) find(good func(i int) bool) uint16 {
 	return uint16(i)
 }
 
-// add appends a port that isn't free to the queue.
+// add appends the port at offset i to the queue. The port is not free before.
 func (p *Pool) add(i uint16) {
 	end := p.at(p.free)
 	p.queue[end], p.place[i] = i, uint16(end)
@@ -197,7 +194,7 @@ func (p *Pool) add(i uint16) {
 	p.count(int(i), 1)
 }
 
-// remove takes a free port out of the queue. The oldest one gets its place.
+// remove removes the free port at offset i from the queue. The oldest port moves to its place.
 func (p *Pool) remove(i uint16) {
 	p.count(int(i), -1)
 	oldest := p.queue[p.head]
@@ -207,7 +204,7 @@ func (p *Pool) remove(i uint16) {
 	p.free--
 }
 
-// count adds n to the numbers that a free port i is counted in.
+// count adds n to evens and pairs, as far as the port at offset i belongs to them.
 func (p *Pool) count(i, n int) {
 	if !p.even(i) {
 		i--

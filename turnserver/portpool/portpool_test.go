@@ -145,7 +145,7 @@ func TestTakePort(t *testing.T) {
 	}
 }
 
-// Both ports of a pair are taken together, and each can be given back on its own.
+// TakePair takes both ports of a pair together, and each can be put back separately.
 func TestPairs(t *testing.T) {
 	p := New(50001, 50008, nil) // 50001, three pairs, 50008 alone
 	var evens []uint16
@@ -190,7 +190,7 @@ func TestNeedleInHaystack(t *testing.T) {
 	}
 }
 
-// lonely returns a pool of odd ports and one even one, the last in the queue.
+// lonely returns a pool whose free ports are all odd, except for one even port at the end of the queue.
 func lonely(tb testing.TB, first, last, even uint16) *Pool {
 	tb.Helper()
 	p := New(first, last, pcg())
