@@ -13,7 +13,7 @@ type Builder struct {
 	buf []byte
 }
 
-// NewBuilder starts a message at the beginning of buf, which must have length 0 and may be nil. If buf has enough
+// NewBuilder starts a message in the memory of buf, which may be nil, and overwrites its contents. If buf has enough
 // capacity, the Builder allocates no memory for the message.
 func NewBuilder(buf []byte, method Method, class Class, id [TransactionIDSize]byte) *Builder {
 	buf = buf[:0]
