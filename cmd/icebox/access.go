@@ -10,8 +10,8 @@ import (
 	"icebox/config"
 )
 
-// access returns the Access that the running daemon has published in its state directory. The configuration may have mistakes, as
-// long as the directory is known: the daemon itself reports them.
+// access returns the Access that the running daemon has published in its state directory. It works even if the
+// configuration has mistakes, as long as it knows the directory, because the daemon itself reports the mistakes.
 func (p *program) access(f *configFlags) (admin.Access, error) {
 	cfg, invalid := p.load(f)
 	path := p.stateDirOf(f)
@@ -34,7 +34,8 @@ func (p *program) access(f *configFlags) (admin.Access, error) {
 	return a, failure(err)
 }
 
-// stateDirOf returns the state directory without a valid configuration: from the command line, the environment or the default.
+// stateDirOf returns the state directory if the configuration is invalid. It takes it from the command line, the
+// environment or the default.
 func (p *program) stateDirOf(f *configFlags) string {
 	if dir, ok := f.given()["state_dir"]; ok {
 		return dir

@@ -35,7 +35,8 @@ type program struct {
 	queues         []*logqueue.Queue // used as stderr and stdout while the daemon runs
 }
 
-// exitError is the error of a command and its exit status. Errors of other types come from cobra, about the command line.
+// exitError is the error of a command and its exit status. Errors of other types come from cobra and are about the
+// command line.
 type exitError struct {
 	status int
 	err    error
@@ -99,7 +100,7 @@ func (p *program) getenv(name string) string {
 	return ""
 }
 
-// configFlags are the flags that every command has that reads the configuration.
+// configFlags are the flags of every command that reads the configuration.
 type configFlags struct {
 	path string
 	set  *pflag.FlagSet
@@ -178,8 +179,8 @@ func (p *program) stateDir() string {
 	return defaultStateDir
 }
 
-// newLogger returns a logger that writes to w in the configured format. If level is not nil, it has the configured level from now
-// on and the logger follows it.
+// newLogger returns a logger that writes to w in the configured format. If level is not nil, newLogger sets it to the
+// configured level, and later changes of level apply to the logger.
 func newLogger(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
 	if level != nil {

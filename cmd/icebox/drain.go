@@ -18,7 +18,7 @@ func (p *program) drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "End the running daemon once its calls have ended",
-		Long: "Drain makes the daemon take no new clients, wait until the calls that it relays have ended, and end. It\n" +
+		Long: "Drain makes the daemon refuse new clients, wait until the calls that it relays have ended, and exit. It\n" +
 			"sends new TURN clients to shutdown.alternate_servers. Calls that last longer than --within are cut off.\n" +
 			"The command prints how many are left and returns when the daemon has ended. If you interrupt the command,\n" +
 			"the daemon still drains.",

@@ -11,12 +11,12 @@
 //	icebox import-coturn FILE  convert a configuration of coturn
 //	icebox version             print the version
 //
-// Package main has the commands, one file each. It alone reads the environment and prints. Package daemon does the work of serve:
-// it opens the sockets and joins packages turnserver and signal, which do not know each other.
+// Package main has the commands, one file each. No other package reads the environment or prints. Package daemon does
+// the work of serve: it opens the sockets and connects packages turnserver and signal, which do not import each other.
 //
-// The exit status is 0 on success, 2 if the command line or the configuration is wrong, and 1 for every other failure. SIGHUP
-// reloads. SIGTERM and SIGINT shut the daemon down; a second one exits with 1 at once. The first one after icebox drain shortens
-// the drain to shutdown.drain.
+// The exit status is 0 on success, 2 if the command line or the configuration is wrong, and 1 for every other failure.
+// SIGHUP reloads. SIGTERM and SIGINT shut the daemon down; a second one exits with 1 at once. After icebox drain, the
+// first of these signals only shortens the drain to shutdown.drain.
 package main
 
 import "os"

@@ -14,8 +14,8 @@ import (
 // flushTimeout is how long the process waits at its end until stdout and stderr are written.
 const flushTimeout = time.Second
 
-// useQueues makes stdout and stderr never block, and makes the process survive the end of their readers. log has the format of
-// lines about the state of the queues.
+// useQueues replaces stdout and stderr by queues. Writes to a queue never block, and the process survives if the reader
+// of stdout or stderr ends. log has the format of the log lines about the queues.
 func (p *program) useQueues(log config.Log) {
 	signal.Ignore(syscall.SIGPIPE) // the runtime would end the process after a failed write to stdout or stderr
 	stdout := logqueue.New(p.stdout, nil)
@@ -31,7 +31,7 @@ func reportMissing(format config.LogFormat) logqueue.Report {
 	}
 }
 
-// flush waits until all output is written, but at most for flushTimeout.
+// flush waits until all output is written or flushTimeout has passed.
 func (p *program) flush() {
 	end := time.Now().Add(flushTimeout)
 	for _, q := range p.queues {
