@@ -26,7 +26,7 @@ type Access struct {
 	Token   string `json:"token"`
 }
 
-// ErrNotRunning is returned when no daemon uses the state directory.
+// ErrNotRunning means that no daemon uses the state directory.
 var ErrNotRunning = errors.New("icebox is not running")
 
 // NewToken returns a random token for Options.
@@ -44,8 +44,8 @@ func Publish(dir *statedir.Dir, listening netip.AddrPort, token string) error {
 	return dir.Replace(accessFile, data)
 }
 
-// At returns an Access without a token, which serves for GET requests, to a daemon that listens on addr and port. For the zero Addr
-// and for wildcard addresses it uses the loopback address.
+// At returns an Access to a daemon that listens on addr and port. It has no token, so it works for GET requests only.
+// For the zero Addr and for wildcard addresses it uses the loopback address.
 func At(addr netip.Addr, port uint16) Access {
 	switch {
 	case !addr.IsValid() || addr == netip.IPv4Unspecified():
@@ -80,7 +80,8 @@ func (a Access) Reload(ctx context.Context) (Reloaded, error) {
 	return done, err
 }
 
-// Drain makes the daemon end once its calls have ended, and after within at the latest. 0 means the configured time.
+// Drain makes the daemon exit once its calls have ended, and after the duration within at the latest. A within of 0
+// means the configured time.
 func (a Access) Drain(ctx context.Context, within time.Duration) (Draining, error) {
 	body := map[string]string{}
 	if within > 0 {
@@ -114,7 +115,7 @@ func (a Access) do(ctx context.Context, method, path string, request, response a
 	}
 	r.Header.Set("Authorization", "Bearer "+a.Token)
 	r.Close = true
-	// The transport uses no proxy of the environment, because a proxy would see the token.
+	// The transport ignores the proxy that the environment may name, because a proxy would see the token.
 	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	reply, err := direct.Do(r)
 	var refused *net.OpError

@@ -52,12 +52,12 @@ type Reloaded struct {
 	Changed []string `json:"changed"` // keys of settings
 }
 
-// Refused is the error of a reload that changed nothing. It has all reasons.
+// Refused is the error of a reload that the daemon refused. It lists every reason. The reload has changed nothing.
 type Refused []string
 
 func (r Refused) Error() string { return strings.Join(r, "\n") }
 
-// ErrStopping is returned by Reload and Drain when the daemon is already shutting down.
+// ErrStopping is the error of Reload and Drain if the daemon is already shutting down.
 var ErrStopping = errors.New("icebox is stopping")
 
 // Options connect the API to the daemon. The funcs must be safe for concurrent use.
