@@ -49,7 +49,7 @@ func (d *Daemon) Banner(credential string) string {
 	return b.String()
 }
 
-// clientURL returns the URL of a protocol. scheme is the one without TLS.
+// clientURL returns the URL of a protocol. scheme is its scheme without TLS.
 func clientURL(scheme, at string, secure bool) string {
 	if secure {
 		scheme += "s"

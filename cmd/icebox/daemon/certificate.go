@@ -89,7 +89,8 @@ func (c *certificate) serverConfig(protocols ...string) *tls.Config {
 	return t
 }
 
-// withChallenges returns h, with the answers to an ACME authority that validates a name over HTTP.
+// withChallenges returns a handler that answers the HTTP requests with which an ACME authority validates a name. It
+// passes all other requests to h.
 func (c *certificate) withChallenges(h http.Handler) http.Handler {
 	if c.acme == nil {
 		return h
@@ -97,11 +98,11 @@ func (c *certificate) withChallenges(h http.Handler) http.Handler {
 	return c.acme.HTTP(h)
 }
 
-// expiryWarning is the time before the end of the certificate from which on a missing renewal is worth a warning. For
-// certificates that live for less than four weeks it is a quarter of their life.
+// The daemon warns if the certificate expires within expiryWarning and has not been renewed. If a quarter of the
+// certificate's lifetime is shorter, it warns within that time instead.
 const expiryWarning = 7 * 24 * time.Hour
 
-// certificateWarnings returns what an operator should know about the certificate at the time now.
+// certificateWarnings returns the warnings about the certificate at the time now.
 func (c *certificate) certificateWarnings(now time.Time) []string {
 	var all []string
 	add := func(text string) {

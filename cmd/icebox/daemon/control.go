@@ -49,15 +49,15 @@ func (d *Daemon) request(ctx context.Context, r controlRequest) controlReply {
 	}
 }
 
-// shutdownCause says why the daemon shuts down, and how long it drains.
+// shutdownCause is the reason why the daemon shuts down, and the time for which it drains.
 type shutdownCause struct {
 	drain     time.Duration // how long running calls may take to end
 	requested bool          // by the command drain, not by a signal
 	failure   error         // of a server; nil if an operator wants the daemon to end
 }
 
-// Run blocks until a signal, the command drain or the failure of a server ends the daemon. It then shuts the daemon down and
-// returns why the daemon failed, or the errors of the shutdown.
+// Run blocks until a signal, the command drain or the failure of a server ends the daemon. It then shuts the daemon
+// down. It returns the error of the server that failed, or the errors of the shutdown.
 func (d *Daemon) Run(signals <-chan os.Signal) error {
 	if err := d.notify("READY=1"); err != nil {
 		d.log.Warn(err.Error())

@@ -36,8 +36,8 @@ type Options struct {
 
 	Version          string                 // a line for the banner and the metric icebox_build_info
 	Collectors       []prometheus.Collector // metrics of the caller
-	NotifySocket     string                 // of the service manager, see sd_notify(3); "" without one
-	WatchdogInterval time.Duration          // in which the service manager expects a ping; 0 if it expects none
+	NotifySocket     string                 // the socket of the service manager, see sd_notify(3); "" if there is none
+	WatchdogInterval time.Duration          // the interval in which the service manager expects a ping; 0 if it expects none
 }
 
 func (o Options) validate() error {
@@ -171,7 +171,7 @@ func (d *Daemon) startAdmin() error {
 // status returns the state of the daemon, and wakes the relay to see whether it makes progress.
 func (d *Daemon) status() admin.Status {
 	s := d.storedStatus()
-	if !s.Ready && s.Draining == nil { // it starts, so there may be no relay yet
+	if !s.Ready && s.Draining == nil { // the daemon is still starting, so there may be no relay yet
 		return s
 	}
 	if err := d.relayProblem(context.Background()); err != nil {
@@ -180,7 +180,7 @@ func (d *Daemon) status() admin.Status {
 	return s
 }
 
-// storedStatus is status without the question to the relay.
+// storedStatus returns the state of the daemon as far as it is known without waking the relay.
 func (d *Daemon) storedStatus() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()

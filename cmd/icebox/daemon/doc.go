@@ -1,11 +1,11 @@
-// Package daemon is the composition root of icebox. It joins packages turnserver, signal and config, which do not know one
-// another.
+// Package daemon is the composition root of icebox. It connects packages turnserver, signal and config, which do not
+// import one another.
 //
-// [Start] works in phases: state directory and certificate, sockets, admin API, relay, hub, web servers. Each phase uses what
-// the earlier ones have made. A failure undoes all of them.
+// [Start] works in phases: state directory and certificate, sockets, admin API, relay, hub, web servers. Each phase
+// uses the results of earlier phases. If a phase fails, Start undoes all of them.
 //
-// [Daemon.Run] is the control goroutine: it handles signals and the requests of the admin API one at a time, and so is the
-// only one that reloads or shuts down.
+// [Daemon.Run] is the control goroutine. It handles signals and the requests of the admin API one at a time. No other
+// goroutine reloads the configuration or shuts the daemon down.
 //
-// The package neither prints, nor exits, nor reads the environment: the command serve does.
+// The package does not print, exit or read the environment. The command serve does that.
 package daemon

@@ -77,12 +77,12 @@ func (d *Daemon) withProxyProtocol(raw net.Listener, enabled bool) net.Listener 
 	return l
 }
 
-// isTrustedProxy reports whether a belongs to http.trusted_proxies, so that its PROXY headers are believed.
+// isTrustedProxy reports whether a belongs to http.trusted_proxies, so that the daemon believes its PROXY headers.
 func (d *Daemon) isTrustedProxy(a netip.Addr) bool {
 	return slices.ContainsFunc(d.cfg().HTTP.TrustedProxies, func(p config.Prefix) bool { return p.Contains(a) })
 }
 
-// startWeb serves each listener of http.listen, and TURN on the ports that the two share.
+// startWeb serves each listener of http.listen. It also serves TURN on the ports that the web and TURN share.
 func (d *Daemon) startWeb() error {
 	connections := sharedport.NewCounter(d.registry)
 	for i, l := range d.cfg().HTTP.Listen {

@@ -32,9 +32,9 @@ func (d *Daemon) reload() (changed []string, err error) {
 	return changed, err
 }
 
-// apply does everything that can fail first, and then swaps in the new values, which can't fail. A setting that
-// config's tags don't mark as reloadable is refused. A reload may name other files for tls, but it can neither switch
-// tls on nor off.
+// apply does everything that can fail first, and then swaps in the new values, which can't fail. It refuses a change of
+// a setting that package config does not tag as reloadable. A reload can change the file names in tls, but it cannot
+// turn tls on or off.
 func (d *Daemon) apply() (changed []string, err error) {
 	next, err := d.options.Load()
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// hubTimeout is how long the hub may take to tell its clients that they should reconnect. The relay drains afterwards.
+	// hubTimeout is how long the hub may take to tell its clients to reconnect. The relay starts to drain after that.
 	hubTimeout = 2 * time.Second
 	// webTimeout is how long HTTP requests may take to end after the relay has drained.
 	webTimeout = 3 * time.Second
 )
 
 // shutdown ends everything in this order:
-//  1. The daemon is not ready any more.
+//  1. The daemon stops being ready.
 //  2. The hub takes no new sign-ins and tells its clients to reconnect.
 //  3. The relay takes no new allocations and waits until its sessions have ended or drain is done.
 //  4. Workers and web servers end.

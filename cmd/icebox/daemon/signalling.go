@@ -54,7 +54,7 @@ func (d *Daemon) startSignalling() error {
 			d.handlers = append(d.handlers, d.redirectToHTTPS())
 			continue
 		}
-		local := l.Address.Loopback() && !l.ProxyProtocol // PROXY headers bring clients from elsewhere
+		local := l.Address.Loopback() && !l.ProxyProtocol // clients behind a PROXY header are on other hosts
 		mounts, err := d.mounts(l, n)
 		if err != nil {
 			return fmt.Errorf("start signalling: %w", err)
@@ -97,14 +97,14 @@ func hostOnly(header string) string {
 	return header
 }
 
-// fetchKeys fetches the keys of tokens before the first sign-in needs them, and logs a failure. Nothing waits for it.
+// fetchKeys fetches the keys of tokens before the first sign-in needs them, and logs a failure. No caller waits for it.
 func (d *Daemon) fetchKeys(ctx context.Context) {
 	if err := d.tokens.Prefetch(ctx); err != nil && ctx.Err() == nil {
 		d.log.Warn("signal.jwt.jwks: nobody can sign in until the keys can be fetched", "err", err)
 	}
 }
 
-// Check reports mistakes in a valid configuration that only show when its parts are built.
+// Check returns an error for mistakes in a valid configuration that only show when the daemon converts it.
 func Check(cfg *config.Config) error {
 	_, _, err := signalLimits(cfg)
 	return err
@@ -176,7 +176,8 @@ func tokenVerifier(c config.JWT) (*token.Verifier, error) {
 	return token.New(o)
 }
 
-// iceProvider returns the provider of ICE servers for sign-ins, with credentials of the relay that live for at most maxTTL.
+// iceProvider returns the provider of ICE servers for sign-ins, with credentials of the relay. A credential is valid
+// for maxTTL at most.
 func iceProvider(c *endpoints.Catalogue, minter *credential.Minter, maxTTL func() time.Duration) signal.ICEProvider {
 	return func(_ context.Context, r signal.ICERequest) (signal.ICEServers, error) {
 		ttl := maxTTL()

@@ -27,8 +27,8 @@ func (d *Daemon) updateWarnings() {
 	d.warnings = all
 }
 
-// findWarnings returns what an operator should change although the configuration works. Each warning names the setting. The
-// caller holds mu.
+// findWarnings returns a warning for each thing that an operator should change although the configuration is valid.
+// Each warning names the setting. The caller holds mu.
 func (d *Daemon) findWarnings(cfg *config.Config) []string {
 	all := slices.Clone(cfg.Warnings())
 	var addrs []netip.Addr

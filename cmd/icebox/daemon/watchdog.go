@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// guard calls ping twice in each interval, each time after alive has returned nil, until ctx ends. While alive blocks or fails,
-// the service manager gets no ping. After the interval it ends the process, which then prints its goroutines.
+// guard calls ping twice in each interval, each time after alive has returned nil, until ctx ends. While alive blocks
+// or fails, the service manager gets no ping. After one interval without a ping, the service manager ends the process
+// with a signal that makes it print its goroutines.
 func guard(ctx context.Context, interval time.Duration, alive func(context.Context) error, ping func()) {
 	if interval <= 0 {
 		return
@@ -25,8 +26,9 @@ func guard(ctx context.Context, interval time.Duration, alive func(context.Conte
 	}
 }
 
-// alive returns when the daemon works, or when ctx ends. It takes and releases every lock that a working daemon does: those of
-// the state, and through the metrics those of the relay and the hub. Then it waits until the relay makes progress.
+// alive returns nil once the daemon works, or an error if ctx ends first. A deadlock makes it block, because it takes
+// and releases the locks of the daemon's state, and, by gathering the metrics, the locks of the relay and the hub. Then
+// it waits until the relay makes progress.
 func (d *Daemon) alive(ctx context.Context) error {
 	d.storedStatus()
 	d.turn.Sessions()
