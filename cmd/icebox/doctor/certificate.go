@@ -14,7 +14,7 @@ import (
 	"icebox/config"
 )
 
-// soon is the time before its end by which a certificate should have been renewed.
+// soon is the remaining lifetime below which the doctor warns that a certificate has not been renewed.
 const soon = 14 * 24 * time.Hour
 
 func (e *examination) certificate() {
@@ -74,8 +74,8 @@ func (e *examination) certificateFile(name string) {
 	}
 }
 
-// keyFile checks by owner and mode whether the daemon's user may read the key. Reading the key would prove nothing, because the
-// doctor often runs as root.
+// keyFile checks whether the daemon's user may read the key. It checks the mode of the file instead of reading it,
+// because the user that runs the doctor is often root.
 func (e *examination) keyFile() {
 	name := e.Config.TLS.Key
 	if name == "" {

@@ -35,12 +35,12 @@ func (e *RefusedError) Error() string {
 // relayTimeout is how long the check of one transport may take.
 const relayTimeout = 5 * time.Second
 
-// firstRetry is the time after which a request over UDP is first repeated.
+// firstRetry is the time after which the client repeats a request over UDP for the first time.
 const firstRetry = 500 * time.Millisecond
 
-// RelayToSelf makes an allocation at a target and sends a packet to the allocation's own relayed address, so that the relay has
-// to send it back. It returns the server's realm, also with an error if the server has sent it before. It does not verify the
-// certificate, because other checks do.
+// RelayToSelf makes an allocation at a target and sends a packet to the allocation's own relayed address, so that the
+// relay has to send it back. It returns the server's realm. It returns the realm together with an error if the server
+// has sent the realm before the error. It does not verify the certificate, because other checks do.
 func RelayToSelf(ctx context.Context, t Target, login Login) (realm string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, relayTimeout)
 	defer cancel()

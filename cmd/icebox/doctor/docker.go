@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// manyPublished is the number of published ports above which Docker gets into trouble: it needs a process and a firewall rule for
-// each port.
+// manyPublished is the number of published ports above which the doctor reports a problem, because Docker needs a
+// process and a firewall rule for each port.
 const manyPublished = 500
 
 // docker checks for the usual mistakes with a relay in a container that has its own network, and for other containers that publish
@@ -42,7 +42,8 @@ func (e *examination) docker() {
 	}
 }
 
-// dockerOwner returns the owner of a socket if the host runs docker-proxy. Otherwise it saves the time to search all processes.
+// dockerOwner returns the owner of a socket if the host runs docker-proxy. Otherwise it returns unknownOwner without
+// searching all processes.
 func (e *examination) dockerOwner(inode string) string {
 	for _, comm := range e.glob("/proc/[0-9]*/comm") {
 		if name, err := e.read(strings.TrimPrefix(comm, e.Root)); err == nil && strings.TrimSpace(name) == "docker-proxy" {

@@ -4,8 +4,8 @@
 // asks the running daemon for its status, and finally relays packets through the daemon as a TURN client. Each check is a function
 // that appends findings. Checks access the host through [System], so that tests can simulate a broken host.
 //
-// A finding is a problem if clients fail or will fail soon, and a warning if they may fail. A check that could not be made is
-// reported as unknown, which is not a problem.
+// A finding is a problem if clients fail or will fail soon, and a warning if they may fail. If the doctor cannot make a
+// check, it reports the check as unknown, which is not a problem.
 package doctor
 
 import (
@@ -22,7 +22,7 @@ import (
 	"icebox/config"
 )
 
-// Level is how bad a finding is.
+// Level is the severity of a finding.
 type Level string
 
 // The levels.

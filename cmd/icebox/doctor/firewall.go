@@ -20,8 +20,8 @@ var (
 	anywhere = regexp.MustCompile(`^(counter packets \d+ bytes \d+ )?accept$`)
 )
 
-// firewall checks whether a firewall of this host drops packets of peers to the relay range, or of clients to the listeners. It
-// understands rules that open ports by number, which is the form that people write, and ufw and firewalld generate.
+// firewall checks whether a firewall of this host drops packets of peers to the relay range, or of clients to the
+// listeners. It understands rules that open ports by number. People, ufw and firewalld write rules in this form.
 func (e *examination) firewall() {
 	text, err := e.Run(e.ctx, "nft", "list", "ruleset")
 	if err != nil {

@@ -22,7 +22,7 @@ func join(addrs []netip.Addr) string {
 	return strings.Join(text, ", ")
 }
 
-// addresses compares the addresses that clients are told with those of the host.
+// addresses compares the addresses that the daemon tells clients with those of the host.
 func (e *examination) addresses() {
 	outside := slices.DeleteFunc(slices.Clone(e.Addresses), netip.Addr.IsLoopback)
 	bad := false
@@ -99,7 +99,7 @@ func (e *examination) names() {
 	e.report("public_host", OK, fmt.Sprintf("%s resolves to this host", host), "")
 }
 
-// fewPorts is the size below which a relay range is too small for more than some calls at once.
+// fewPorts is the number of relay ports below which the doctor warns that there is room for only a few calls.
 const fewPorts = 200
 
 func (e *examination) relayRange() {

@@ -18,8 +18,8 @@ type Target struct {
 
 func (t Target) String() string { return fmt.Sprintf("%s at %s", t.Transport, t.Public) }
 
-// relays makes each transport relay a packet to itself, at the public address and, if that fails, at the local one. The second
-// attempt is for NATs that do not send packets of this host back to it, which is not icebox's fault.
+// relays checks that each transport relays a packet. It tries the public address first. If that fails, it tries the
+// local address, because some NATs do not send packets of this host back to it, which is not icebox's fault.
 func (e *examination) relays() {
 	if !e.running {
 		e.report("relay", Unknown, "no packet was relayed, because the daemon does not answer", "")
