@@ -96,7 +96,7 @@ func (h Host) Complete(pairs []Pair) ([]Pair, error) {
 	return out, nil
 }
 
-// Advertised returns the address that clients are told instead of local.
+// Advertised returns the address that the daemon tells clients instead of local.
 func Advertised(pairs []Pair, local netip.Addr) netip.Addr {
 	for _, p := range pairs {
 		if p.Private == local {

@@ -1,7 +1,7 @@
 // Package sockets opens the daemon's listening sockets.
 //
-// It opens all of them before any is served. So a port that is in use starts nothing, and every error is reported at once, with
-// the key of its setting.
+// It opens all sockets before the daemon serves any of them. So if a port is in use, the daemon serves nothing, and
+// reports every error at once with the key of the setting.
 //
 // A UDP socket is never bound to a wildcard address, because replies must leave from the address that the request came to.
 // There is one socket for each address of the host instead. An address that the host gets later is served after a restart. A
@@ -36,8 +36,8 @@ type Group struct {
 	Skipped []netip.Addr
 }
 
-// attempts is how often a group with port 0 is opened. The port that the kernel chooses for its first socket may be in use for
-// the others.
+// attempts is how often Open tries to open a group with port 0. An attempt fails if the port that the kernel has chosen
+// for the first socket is in use at an address of another one.
 const attempts = 20
 
 // Open opens the sockets of all specs. If any fails, Open closes the others and returns all errors. local are the addresses of
@@ -159,7 +159,7 @@ func (g *Group) at(a netip.Addr) string {
 	return netip.AddrPortFrom(a, g.Port).String()
 }
 
-// explain turns a bind error into one for the author of the setting.
+// explain returns a bind error in words for the operator who wrote the setting.
 func (g *Group) explain(network string, a netip.Addr, err error) error {
 	what := fmt.Sprintf("%s: %s %s", g.Key, network, g.at(a))
 	switch {
