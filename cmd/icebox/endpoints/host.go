@@ -46,11 +46,11 @@ func (h Host) Addrs() []netip.Addr {
 	return all
 }
 
-// Advertised returns the address that clients are told instead of local.
+// Advertised returns the address that the daemon tells clients instead of local.
 func (h Host) Advertised(local netip.Addr) netip.Addr { return sockets.Advertised(h.Pairs, local) }
 
-// OfFamily returns the best local address of the family of wildcard, or of any family if wildcard is the zero Addr.
-// Without one it returns wildcard.
+// OfFamily returns the best local address of the family of wildcard, or of any family if wildcard is the zero Addr. If
+// the host has no such address, it returns wildcard.
 func (h Host) OfFamily(wildcard netip.Addr) netip.Addr {
 	for _, a := range h.Local {
 		if !wildcard.IsValid() || a.Is4() == wildcard.Is4() {
