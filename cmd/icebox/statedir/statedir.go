@@ -1,9 +1,9 @@
 // Package statedir keeps files that the daemon generates in one directory across restarts, such as the secret that TURN
 // credentials are minted with.
 //
-// A file of the directory is either absent or complete: it is written under another name, flushed to disk and renamed. A lock on
-// the directory excludes all other processes of the host meanwhile. So two daemons that start at the same time agree on one
-// secret, and a crash leaves no truncated one.
+// A file of the directory is either absent or complete, because this package writes it under another name, flushes it
+// to disk and renames it. Meanwhile a lock on the directory keeps out all other processes of the host. So two daemons
+// that start at the same time agree on one secret, and a crash leaves no truncated one.
 //
 // Files have mode 0600. A directory that this package makes has mode 0700. Root gives new files to the directory's owner,
 // because the daemon's own user must be able to read a secret that root has generated.
