@@ -9,8 +9,8 @@
 //
 // As soon as the file takes lines again, one line reports how many are missing at that point.
 //
-// The Go runtime ends a process that gets EPIPE from its stdout or stderr, unless the process ignores SIGPIPE. That is up to
-// the caller.
+// The Go runtime ends a process that gets EPIPE from its stdout or stderr, unless the process ignores SIGPIPE. The
+// caller decides about that.
 package logqueue
 
 import (
@@ -90,8 +90,8 @@ func (q *Queue) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-// Close waits until all lines are written, but not longer than limit. Lines that come later are dropped. If the file still
-// blocks at the limit, the writer is left behind, blocked.
+// Close waits until all lines are written, but not longer than limit. It drops lines that come later. If a write still
+// blocks at the limit, Close returns and the writer goroutine stays blocked.
 func (q *Queue) Close(limit time.Duration) {
 	q.mu.Lock()
 	q.closed = true
