@@ -4,8 +4,9 @@
 // a client that is slow to send its first bytes delays no other client. The inspection decides what happens to the connection:
 // usually the server accepts it next.
 //
-// An inspection may take 10 s, and 4096 run at once. When one more connection comes, a random one of them is closed. So a crowd
-// of silent clients mostly displaces its own connections. An Accept error such as EMFILE is temporary, see [streamio.Accept].
+// An inspection may take 10 s, and 4096 run at once. When one more connection comes, the Listener closes a random one
+// of them. So if an attacker opens many silent connections, they mostly replace each other. An Accept error such as
+// EMFILE is temporary, see [streamio.Accept].
 package preaccept
 
 import (
@@ -24,9 +25,9 @@ const Timeout = 10 * time.Second
 // maxPending is how many connections are inspected at once.
 const maxPending = 4096
 
-// Inspect reads the beginning of c before ctx is done, and returns the func that disposes of c. c has no deadline when dispose is
-// called. If Inspect returns an error, c is closed. Close of the listener, and a connection that displaces c, close c while
-// Inspect runs.
+// Inspect reads the beginning of c before ctx is done, and returns the func that disposes of c. c has no deadline when
+// dispose is called. If Inspect returns an error, c is closed. While Inspect runs, the Listener may close c, because
+// the Listener is closed or another connection replaces c.
 type Inspect func(ctx context.Context, c net.Conn) (dispose func(), err error)
 
 // Listener is a net.Listener whose Accept returns the connections that were delivered to it.
