@@ -1,9 +1,9 @@
 // Package proxyproto reads client addresses from the headers of the PROXY protocol, versions 1 and 2 (haproxy.org,
 // proxy-protocol.txt).
 //
-// The sender of a header can claim any client address, so headers are read from trusted proxies only. A trusted proxy must
-// send one first on every connection, because a missing header could not be told from data of the client. All other addresses
-// are clients themselves, and their data is passed on unread.
+// The sender of a header can claim any client address, so headers are read from trusted proxies only. A trusted proxy
+// must start every connection with a header, because the parser cannot tell a missing header from data of the client.
+// Connections from all other addresses are those of clients. Their data is passed on unread.
 //
 // The parser is our own and never reads a byte beyond the header. Libraries read the header when the server first asks for
 // the connection's address, which blocks a server that asks between two Accepts. They also leave a buffer in front of the
@@ -38,7 +38,7 @@ const (
 	longest2 = 4096 // bytes after the fixed part of version 2; the protocol allows 65,535
 )
 
-// errNoHeader is returned for a connection that does not begin with a header.
+// errNoHeader means that a connection does not begin with a header.
 var errNoHeader = errors.New("want a PROXY header first")
 
 // Read reads a header from r, and no byte beyond it.

@@ -9,8 +9,8 @@ import (
 	"icebox/cmd/icebox/preaccept"
 )
 
-// Listen returns a listener on raw, which it owns. It reads a header from each connection of an address that is trusted at that
-// time. The connections that it returns begin after the header and have the addresses of the header.
+// Listen returns a listener on raw, which it owns. It reads a header from each connection whose remote address is
+// trusted at that time. Accept returns such a connection positioned after the header, with the addresses of the header.
 func Listen(raw net.Listener, trusted func(netip.Addr) bool, log *slog.Logger) *preaccept.Listener {
 	return preaccept.New(raw, log, func(l *preaccept.Listener) preaccept.Inspect {
 		return func(_ context.Context, c net.Conn) (func(), error) {
