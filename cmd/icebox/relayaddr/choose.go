@@ -123,7 +123,7 @@ func (c Choice) Describe(advertised func(netip.Addr) netip.Addr) string {
 	return strings.Join(text, ", ") + note
 }
 
-// needsZone reports whether a means something only together with a zone.
+// needsZone reports whether a is ambiguous without a zone.
 func needsZone(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
 
 // pick returns the addresses of host that fit, without those that need a zone.

@@ -9,18 +9,16 @@
 //
 // # Order
 //
-// [Choose] takes the first of these steps that finds an address:
+// [Choose] uses the first of these steps that finds an address:
 //
 //  1. The addresses of turn.relay_addresses, and no others.
-//  2. The usable addresses: those of interfaces that have a default route of the
-//     address's family. Private addresses are included, because hosts on a LAN or
-//     behind a NAT have no others; loopback and link-local addresses are not.
-//     Configured addresses of any kind are added: the private side of each
-//     external_ip pair, and each address that turn.listen names, unless a proxy or
-//     a NAT stands in front of that listener (proxy_protocol or public). A client
-//     that reaches such an address has shown that packets get there.
-//  3. The last resort, if no interface of either family leads to a default route
-//     and nothing is configured: the other addresses, as on an isolated LAN.
+//  2. The usable addresses: those of interfaces that have a default route of the address's family. Private addresses
+//     are included, because hosts on a LAN or behind a NAT have no others; loopback and link-local addresses are not.
+//     Configured addresses of any kind are added: the private side of each external_ip pair, and each address that
+//     turn.listen names, unless a proxy or a NAT stands in front of that listener (proxy_protocol or public). A client
+//     that reaches such an address proves that packets arrive there.
+//  3. The last resort, if no interface of either family leads to a default route and nothing is configured: all other
+//     addresses, except those of steps 4 and 5. An isolated LAN is an example.
 //  4. If there are none of those either, the IPv4 link-local addresses.
 //  5. If there are none of those either, the loopback addresses.
 //
@@ -28,7 +26,7 @@
 // bridge therefore relays from its IPv6 addresses alone, and an IPv4-only host
 // never relays from ::1. Steps 3 to 5 come with a warning for the operator.
 //
-// An IPv6 link-local address is never used: a client cannot be told its zone.
+// Choose never uses an IPv6 link-local address, because the daemon cannot tell a client its zone.
 //
 // # Default routes
 //

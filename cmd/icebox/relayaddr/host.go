@@ -42,7 +42,7 @@ type route struct {
 	is4   bool
 }
 
-// addresses joins what the kernel says: see [ThisHost].
+// addresses merges the information from the kernel; see [ThisHost].
 func addresses(all []interfaceAddr, defaults []route, order, sources []netip.Addr) []Address {
 	for _, a := range all {
 		if slices.Contains(sources, a.addr) {

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// defaultRoutes returns the default routes of every routing table. If the kernel does
-// not answer, the addresses that it sends from have to do.
+// defaultRoutes returns the default routes of every routing table. If the kernel does not answer, it returns none, and
+// only the addresses that the kernel sends from count as routed.
 func defaultRoutes() []route {
 	dump, err := syscall.NetlinkRIB(syscall.RTM_GETROUTE, syscall.AF_UNSPEC)
 	if err != nil {
