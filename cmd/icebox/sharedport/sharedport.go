@@ -1,5 +1,5 @@
-// Package sharedport serves web clients and TURN clients on one TLS port. Some networks let only connections to port 443 out, so
-// both want that port.
+// Package sharedport serves web clients and TURN clients on one TLS port. Some networks allow only connections to port
+// 443, so both need that port.
 //
 // The application protocol that a client negotiates (ALPN) shows its kind: h2 and http/1.1 are web clients, stun.turn and
 // stun.nat-discovery (RFC 7443) are TURN clients. Some clients negotiate none, such as browsers for TURN and old programs for
@@ -57,7 +57,8 @@ func NewCounter(r prometheus.Registerer) *prometheus.CounterVec {
 	return c
 }
 
-// Share serves the TURN clients that connect to raw, which it owns. The listener that it returns has the web clients.
+// Share serves the TURN clients that connect to raw, and takes ownership of raw. Accept of the listener that it returns
+// has the connections of web clients.
 func Share(raw net.Listener, o Options) *preaccept.Listener {
 	return preaccept.New(raw, o.Log, func(l *preaccept.Listener) preaccept.Inspect {
 		return func(ctx context.Context, c net.Conn) (func(), error) {
