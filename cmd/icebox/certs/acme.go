@@ -48,7 +48,7 @@ type ACME struct {
 	failures           int                         // in a row
 }
 
-// NewACME loads the certificate of the state directory, if it has a valid one for the names. Otherwise Run orders one.
+// NewACME loads the certificate in the state directory, if there is one. Run orders new ones.
 func NewACME(dir *statedir.Dir, o ACMEOptions) (*ACME, error) {
 	a := &ACME{o: o, dir: dir, challengeResponses: make(map[string]string), challengeCerts: make(map[string]*tls.Certificate)}
 	c, err := a.load()

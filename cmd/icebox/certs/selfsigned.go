@@ -70,7 +70,8 @@ func (s *selfSigned) get() (*tls.Certificate, error) {
 	return s.current, nil
 }
 
-// usable reports whether a stored certificate can be served. One that cannot be parsed is not, and has nothing worth keeping.
+// usable reports whether a stored certificate can be served. A file that cannot be parsed is not usable, and may be
+// overwritten.
 func (s *selfSigned) usable(data []byte) (bool, error) {
 	pair, err := tls.X509KeyPair(data, data)
 	return err == nil && s.fresh(pair.Leaf) && slices.Equal(namesOf(pair.Leaf), s.names), nil
