@@ -8,8 +8,8 @@
 //
 // # Notes
 //
-// For every other option in the file, the result has a note with the reason, see table.go. Options that ask for something that
-// icebox does anyway are listed apart from those without a counterpart.
+// For every other option in the file, the result has a note with the reason, see table.go. Options for things that
+// icebox always does are listed separately from options without a counterpart.
 //
 // # Differences
 //

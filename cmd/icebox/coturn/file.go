@@ -57,7 +57,7 @@ func (f file) all(option string) []line {
 	return found
 }
 
-// last returns the line that counts for an option with one value.
+// last returns the last line with an option, which is the one that coturn uses for an option with one value.
 func (f file) last(option string) (line, bool) {
 	all := f.all(option)
 	if len(all) == 0 {

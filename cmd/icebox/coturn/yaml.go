@@ -124,7 +124,7 @@ func node(v any) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
 }
 
-// text returns a string node, quoted if YAML would otherwise read something else.
+// text returns a string node. It quotes the string if YAML would otherwise read a value of another type.
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	var plain any
