@@ -2,13 +2,13 @@ package config
 
 import "reflect"
 
-// Change is a setting in which two configurations differ. Where and Line are the
-// place where the later configuration sets it. Where is "" for a default.
+// Change is a setting in which two configurations differ. Where and Line are the place at which the new configuration
+// sets it. Where is "" if the new value is a default.
 type Change struct {
 	Key        string
 	Where      string
 	Line       int
-	Reloadable bool // a reload can change the setting; otherwise it takes a restart
+	Reloadable bool // a reload can change the setting; otherwise it needs a restart
 }
 
 // Error wraps err with the key of the changed setting and where it is written.
@@ -22,7 +22,7 @@ func Changes(running, next *Config) []Change {
 	for _, s := range settings() {
 		before, after := from.FieldByIndex(s.index), to.FieldByIndex(s.index)
 		if s.typ.Kind() == reflect.Slice && before.Len() == 0 && after.Len() == 0 {
-			continue // a nil list equals an empty one
+			continue // a nil list counts as equal to an empty one
 		}
 		if !reflect.DeepEqual(before.Interface(), after.Interface()) {
 			p := next.positions[s.path]

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// minSecret is a length in bytes below which a secret could be guessed.
+// minSecret is the shortest length of a secret in bytes. Shorter ones could be guessed.
 const minSecret = 16
 
-// checker validates the values that decoded without an error, each alone and all
-// together.
+// checker validates the values that were decoded without an error, each by itself and in combination.
 type checker struct {
 	*report
 	*Config
@@ -37,8 +36,8 @@ func (c *checker) all() {
 	}
 }
 
-// fail reports an error unless its key, or a key inside its record, has an error
-// already: a consequence of the first error would only distract.
+// fail reports an error, unless its key or a key inside its record already has one. A second error would only be a
+// consequence of the first.
 func (c *checker) fail(path, format string, args ...any) {
 	for _, e := range c.errs {
 		if e.Key == path || strings.HasPrefix(e.Key, path+".") {
@@ -62,7 +61,7 @@ func (c *checker) has(path string) bool {
 	return ok
 }
 
-// required reports an error at path for each name that its record lacks.
+// required reports an error for each of names that the record at path lacks.
 func (c *checker) required(path string, names ...string) {
 	for _, name := range names {
 		if !c.has(join(path, name)) {
@@ -71,7 +70,7 @@ func (c *checker) required(path string, names ...string) {
 	}
 }
 
-// oneOf reports an error at path unless its record has exactly one of the names.
+// oneOf reports an error unless the record at path has exactly one of names.
 func (c *checker) oneOf(path string, names ...string) {
 	var got []string
 	for _, name := range names {
@@ -120,8 +119,8 @@ func (c *checker) between(path string, d, low, high time.Duration) {
 	}
 }
 
-// written returns the key to report when two keys contradict each other: the
-// first, unless the user wrote only the second.
+// written returns the key to name in an error about two keys that contradict each other. It returns the first, unless
+// the user wrote only the second.
 func (c *checker) written(first, second string) string {
 	if c.at[first].where == "" && c.at[second].where != "" {
 		return second
@@ -129,7 +128,7 @@ func (c *checker) written(first, second string) string {
 	return first
 }
 
-// positive reports every limit below 1, which would admit nobody.
+// positive reports every limit below 1, because such a limit would admit no client.
 func (c *checker) positive(path string, limits map[string]int) {
 	for name, n := range limits {
 		if n < 1 {

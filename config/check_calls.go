@@ -10,7 +10,7 @@ import (
 // minHMAC is the shortest secret for HS256 in bytes: the length of its hash.
 const minHMAC = 32
 
-// maxParties is the number of clients up to which a mesh works.
+// maxParties is the greatest number of clients in a call. A mesh of more clients does not work well.
 const maxParties = 8
 
 func (c *checker) calls() {

@@ -14,7 +14,7 @@ const (
 	maxMessage Size = 16 << 20
 )
 
-// minQueue is the shortest queue: several messages at a time begin a call.
+// minQueue is the shortest queue in messages, because a call starts with several messages at a time.
 const minQueue = 8
 
 func (c *checker) signal() {
@@ -142,7 +142,7 @@ type socket struct {
 	secure  bool // TLS for the web or TURN
 }
 
-// overlaps reports every listener whose port another listener already has.
+// overlaps reports an error for every listener whose port another listener already uses.
 func (c *checker) overlaps() {
 	var all []socket
 	for i, l := range c.TURN.Listen {

@@ -111,8 +111,7 @@ type PeerRule struct {
 	Ports PortRange `yaml:"ports,omitempty" about:"Ports that the rule covers. When unset, every port."`
 }
 
-// TURNLimits bounds what clients may hold at one time. An IPv6 address counts
-// by its /64.
+// TURNLimits limits the resources that clients may have at the same time. All addresses of an IPv6 /64 count as one.
 type TURNLimits struct {
 	AllocationsPerUser    int `yaml:"allocations_per_user" reload:"yes" about:"Allocations of one user."`
 	AllocationsPerAddress int `yaml:"allocations_per_address" reload:"yes" about:"Allocations of one client address."`
@@ -140,8 +139,7 @@ type Credentials struct {
 	MaxFuture time.Duration  `yaml:"max_future" reload:"yes" about:"Credentials that expire later than this are refused."`
 }
 
-// SharedSecret verifies credentials that other programs mint. Load sets Secret
-// whether it was written in place or in a file.
+// SharedSecret verifies credentials that other programs mint. Load sets Secret, even if the user wrote it in a file.
 type SharedSecret struct {
 	Secret     Secret `yaml:"secret,omitempty" about:"The secret, in place; at least 16 bytes."`
 	File       string `yaml:"file,omitempty" about:"File with the secret."`
@@ -166,7 +164,7 @@ type PeerJSRules struct {
 	Discovery bool `yaml:"discovery" reload:"yes" about:"Let clients list the peers that use the same key (listAllPeers)."`
 }
 
-// JWT configures which JSON Web Tokens let their bearers sign in.
+// JWT configures the JSON Web Tokens that clients can sign in with.
 type JWT struct {
 	Issuer     string   `yaml:"issuer" reload:"yes" about:"Required issuer. When unset, any."`
 	Audience   string   `yaml:"audience" reload:"yes" about:"Required audience. When unset, any."`
@@ -176,10 +174,9 @@ type JWT struct {
 	Keys       []JWTKey `yaml:"keys" reload:"yes" about:"Keys that verify tokens."`
 }
 
-// JWTKey verifies tokens. After Load, exactly one of Public and Secret is set.
-// Public names a file of public keys, and Data is its content (PEM or a JSON
-// Web Key Set), which the caller parses. Secret is for HS256; Load sets it
-// whether it was written in place or in a file.
+// JWTKey verifies tokens. After Load, exactly one of Public and Secret is set. Public names a file of public keys, and
+// Data is its content (PEM or a JSON Web Key Set), which the caller parses. Secret is for HS256. Load sets it, even if
+// the user wrote it in a file.
 type JWTKey struct {
 	Public string `yaml:"public,omitempty" about:"File with PEM public keys or a JSON Web Key Set."`
 	Secret Secret `yaml:"secret,omitempty" about:"Secret for HS256, in place; at least 32 bytes."`
@@ -187,22 +184,21 @@ type JWTKey struct {
 	Data   []byte `yaml:"-"`
 }
 
-// PocketBaseAccess configures who signs in with PocketBase's SDK. It adds to
-// Access: with Anyone, every client that Access admits is a user as well.
+// PocketBaseAccess configures the users who can sign in with PocketBase's SDK. With Anyone, every client that Access
+// admits is a user too.
 type PocketBaseAccess struct {
 	Users  []PocketBaseUser `yaml:"users" reload:"yes" about:"Users that may sign in with PocketBase's SDK."`
 	Anyone bool             `yaml:"anyone" reload:"yes" about:"Also let in everyone whom signal.access admits, under any other identity."`
 }
 
-// PocketBaseUser is one user. Load sets Password whether it was written in
-// place or in a file. It may be a bcrypt hash.
+// PocketBaseUser is one user. Load sets Password, even if the user wrote it in a file. Password may be a bcrypt hash.
 type PocketBaseUser struct {
 	Identity string `yaml:"identity" about:"Name or e-mail address, at most 255 bytes."`
 	Password Secret `yaml:"password,omitempty" about:"The password or its bcrypt hash (cost 14 at most)."`
 	File     string `yaml:"file,omitempty" about:"File with the password or its bcrypt hash."`
 }
 
-// Calls bounds the native protocol's calls by ID.
+// Calls limits the calls by ID of the native protocol.
 type Calls struct {
 	Parties    int           `yaml:"parties" reload:"yes" about:"Clients in one call, 2 to 8."`
 	PerClient  int           `yaml:"per_client" reload:"yes" about:"Calls that one client can be in."`
@@ -215,8 +211,7 @@ type Calls struct {
 	KeptPerAddress Size `yaml:"kept_per_address" reload:"yes" about:"The same, sent from one address to any call. 0: no limit."`
 }
 
-// Topics bounds the subscriptions of y-webrtc clients and, separately, those
-// of Trystero clients.
+// Topics limits the subscriptions of y-webrtc clients. The same limits apply separately to those of Trystero clients.
 type Topics struct {
 	PerClient   int `yaml:"per_client" reload:"yes" about:"Topics that one client subscribes to."`
 	Subscribers int `yaml:"subscribers" reload:"yes" about:"Subscribers of one topic."`
@@ -224,16 +219,14 @@ type Topics struct {
 	Total       int `yaml:"total" reload:"yes" about:"All subscriptions. 0: no limit."`
 }
 
-// APIKey lets its holder sign in and ask for ICE servers. Load sets Key
-// whether it was written in place or in a file.
+// APIKey lets its holder sign in and ask for ICE servers. Load sets Key, even if the user wrote it in a file.
 type APIKey struct {
 	Name string `yaml:"name" about:"Name of the key, for logs and quotas."`
 	Key  Secret `yaml:"key,omitempty" about:"The key, in place; at least 16 bytes."`
 	File string `yaml:"file,omitempty" about:"File with the key."`
 }
 
-// SignalLimits bounds the signalling clients. An IPv6 address counts by its
-// /64.
+// SignalLimits limits the signalling clients. All addresses of an IPv6 /64 count as one.
 type SignalLimits struct {
 	MaxMessage        Size `yaml:"max_message" reload:"yes" about:"Size of one message, 1 KiB to 16 MiB."`
 	MessagesPerSecond int  `yaml:"messages_per_second" reload:"yes" about:"Messages per second of one client, on average."`
@@ -246,7 +239,7 @@ type SignalLimits struct {
 	ResumeSize     Size          `yaml:"resume_size" reload:"yes" about:"Bytes kept for one client to resume."`
 	WatchedNames   int           `yaml:"watched_names" reload:"yes" about:"Names whose presence one client watches."`
 
-	// Waiting for clients to read or to come back.
+	// Messages that wait until slow clients read or absent clients resume.
 	Waiting           Size `yaml:"waiting" reload:"yes" about:"Bytes that wait for all slow or absent clients, beyond 16 KiB each. 0: no limit."`
 	WaitingPerAddress Size `yaml:"waiting_per_address" reload:"yes" about:"The same, for the clients of one address. 0: no limit."`
 

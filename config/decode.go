@@ -17,7 +17,7 @@ type defaulter interface{ setDefaults() }
 
 func (l *TURNListen) setDefaults() { l.Transports = []Transport{UDP, TCP} }
 
-// decoder reads YAML nodes of one layer strictly.
+// decoder decodes the YAML nodes of one layer strictly.
 type decoder struct {
 	*report
 	where string
@@ -31,7 +31,7 @@ func (d *decoder) positionOf(n *yaml.Node) position {
 	return position{d.where, n.Line}
 }
 
-// value decodes n into v and records where it is written.
+// value decodes n into v and records the position of n.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	d.at[path] = d.positionOf(n)
 	if err := plain(n); err != nil {
@@ -68,8 +68,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-// record calls each for every known key of mapping n, and reports unknown and
-// repeated keys.
+// record calls each for every known key of the mapping n. It reports an error for every unknown or repeated key.
 func (d *decoder) record(n *yaml.Node, t reflect.Type, path string, each func(field, *yaml.Node, string)) {
 	seen := make(map[string]int)
 	known := make(map[string]field)
@@ -121,8 +120,8 @@ var (
 	errTag    = errors.New("YAML tags are not supported: quote a text that begins with an exclamation mark")
 )
 
-// plain refuses anchors, aliases and tags, with which the same text could mean
-// different things.
+// plain refuses anchors, aliases and tags, because with them the meaning of a text depends on other parts of the
+// document.
 func plain(n *yaml.Node) error {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":

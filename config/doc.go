@@ -10,17 +10,15 @@
 // setting, and the tag about describes the key in deploy/configuration.md.
 // defaults.yaml has the default values, which the same decoder reads.
 //
-// A record is a YAML mapping with a fixed set of keys. Things that the user names
-// (accounts, secrets, API keys, address pairs, origins) are lists of records,
-// never a mapping keyed by the name, so that names keep their case and their dots.
-// A setting is a key that one layer replaces as a whole: a scalar, a list, or tls.
+// A record is a YAML mapping with a fixed set of keys. Accounts, secrets, API keys, address pairs and origins are lists
+// of records. They are not mappings with the name as the key, so that names keep their case and their dots. A setting
+// is a key that one layer replaces as a whole: a scalar, a list, or tls.
 //
 // # Layers
 //
-// Later layers override earlier ones: defaults.yaml, the file, the environment,
-// flags. Viper holds the layers and picks the winner for each setting. It never
-// sees YAML, only values that were decoded strictly, so it can neither fold the
-// case of a name nor accept a key that does not exist.
+// Later layers override earlier ones: defaults.yaml, the file, the environment, flags. Viper holds the layers and
+// chooses the value of each setting. It gets values that this package has decoded strictly, and no YAML. So it can
+// neither change the case of a name nor accept a key that does not exist.
 //
 //   - The environment variable of turn.limits.permissions is
 //     ICEBOX_TURN_LIMITS_PERMISSIONS. A list is written as YAML flow text,
@@ -45,8 +43,7 @@
 //
 // # Secrets
 //
-// Every password, key and secret has the type Secret, which prints, logs and
-// marshals as <hidden>. Load removes one trailing newline from a secret file. A
-// file that other users can read gives a warning instead of an error, because
-// container runtimes mount secrets that way.
+// Every password, key and secret has the type Secret. Printing, logging or marshalling it gives <hidden>. Load removes
+// one trailing newline from a secret file. A file that other users can read gives a warning instead of an error,
+// because container runtimes mount secrets that way.
 package config

@@ -65,7 +65,7 @@ type position struct {
 	line  int
 }
 
-// report collects errors and the position of every value decoded up to now.
+// report collects errors, and the position of every value that has been decoded.
 type report struct {
 	errs Errors
 	at   map[string]position
@@ -82,8 +82,7 @@ func (r *report) failAt(p position, path, format string, args ...any) {
 	r.errs = append(r.errs, &Error{Where: p.where, Line: p.line, Key: path, Err: fmt.Errorf(format, args...)})
 }
 
-// position returns where the value at path is written, or else where the
-// nearest record around it is.
+// position returns the position of the value at path, or else of the nearest record around it.
 func (r *report) position(path string) position {
 	for path != "" {
 		if p, ok := r.at[path]; ok {

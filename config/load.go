@@ -21,8 +21,7 @@ import (
 //go:embed defaults.yaml
 var defaults []byte
 
-// Source names the places that a configuration comes from. The zero value gives
-// the defaults.
+// Source has the sources of a configuration. The zero value is a source of the defaults only.
 type Source struct {
 	Path     string            // the file; "" for none
 	Env      []string          // NAME=value as from os.Environ
@@ -99,7 +98,7 @@ func (l *loader) file(s Source) {
 	l.merge(l.yaml(data, s.Path, true))
 }
 
-// merge puts a layer above those merged before it.
+// merge adds a layer that overrides all earlier ones.
 func (l *loader) merge(layer map[string]found) {
 	tree := make(map[string]any)
 	for path, f := range layer {
@@ -198,8 +197,7 @@ func (d *decoder) setting(n *yaml.Node, t reflect.Type, path string) found {
 	return f
 }
 
-// config returns the configuration that the layers give, and records where each of
-// its values is written.
+// config builds the configuration from the layers, and records the position of each value.
 func (l *loader) config() *Config {
 	c := new(Config)
 	for _, s := range settings() {

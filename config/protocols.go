@@ -22,9 +22,8 @@ func (p *ProtocolName) UnmarshalText(b []byte) error {
 	return oneOf(p, b, PeerJS, PocketBase, YWebRTC, Trystero)
 }
 
-// Protocol is a protocol that a listener speaks besides icebox's own. Load sets
-// Path to the path that its clients are given, which ends with no slash unless
-// it is /.
+// Protocol is a protocol that a listener speaks besides icebox's own. Load sets Path to the path that the operator
+// gives to clients. It does not end with a slash unless it is /.
 type Protocol struct {
 	Protocol ProtocolName `yaml:"protocol" about:"peerjs, pocketbase, y-webrtc or trystero."`
 	Path     string       `yaml:"path,omitempty" about:"Path that its clients are given. When unset, the protocol's usual path."`
@@ -42,8 +41,7 @@ var usualPath = map[ProtocolName]string{
 	Trystero:   "/trystero",
 }
 
-// below has the paths below its own that a protocol needs. A protocol that is not
-// listed needs all of them.
+// below has the paths that a protocol needs below its own path. A protocol that is not in the map needs all of them.
 var below = map[ProtocolName][]string{
 	PocketBase: {"/api/collections", "/api/realtime"},
 }
@@ -70,7 +68,7 @@ var ownRoutes = []string{
 	"/ws", "/v1", "/ice", "/turn", "/api/turn", "/_matrix", "/2010-04-01", "/assets", "/examples", "/sdk", "/trickle-ice",
 }
 
-// plainPath matches a path that means the same to every client and proxy.
+// plainPath matches a path that every client and every proxy interprets in the same way.
 var plainPath = regexp.MustCompile(`^/$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
 // protocols sets the path of each protocol and checks that nothing else serves it.
@@ -101,7 +99,7 @@ func (c *checker) protocols(listen string, all []Protocol) {
 	}
 }
 
-// taker is a route and the part of the configuration that has it.
+// taker is a route and the name of its owner: a part of the configuration, or icebox itself.
 type taker struct{ route, owner string }
 
 // routes reports the first route of a protocol that something else serves.

@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// Unreadable explains a permission error about a file: it adds the file or
-// directory that denies access, its owner and mode, the user of this process, and
-// the command that fixes it. It returns any other error unchanged.
+// Unreadable explains a permission error about a file. It adds the file or directory that denies access, the owner and
+// mode of that, the user of this process, and the command that fixes the problem. It returns any other error unchanged.
 func Unreadable(name string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -25,7 +24,7 @@ func Unreadable(name string, err error) error {
 	return fmt.Errorf("%w: %s", err, explain(name, path, info, currentAccount()))
 }
 
-// linksFollowed bounds how many symbolic links a name may lead through.
+// linksFollowed is the greatest number of symbolic links that obstacle follows for one name.
 const linksFollowed = 40
 
 // obstacle returns the path that keeps this process from reading the file called
@@ -74,7 +73,7 @@ func obstacle(name string, lstat func(string) (fs.FileInfo, error), readlink fun
 	return here, info
 }
 
-// account names the user and the group of a process.
+// account has the names of the user and the group of a process.
 type account struct{ user, group string }
 
 func currentAccount() account {

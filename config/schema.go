@@ -107,8 +107,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// suggest returns the known name nearest to a misspelt one, or "" when none is
-// near.
+// suggest returns the known name that is most similar to a misspelt one, or "" if none is similar.
 func suggest(name string, known []string) string {
 	best, least := "", max(1, len(name)/3)+1
 	for _, k := range known {

@@ -10,13 +10,12 @@ import (
 	"strings"
 )
 
-// hidden replaces every secret in printed output.
+// hidden is printed instead of a secret.
 const hidden = "<hidden>"
 
 var errHidden = errors.New("<hidden> stands for a secret in a printed configuration: write the secret itself")
 
-// Secret is a value that only Reveal returns. For fmt, slog and every encoder it
-// is <hidden>.
+// Secret is a text that only Reveal returns. fmt, slog and every encoder print <hidden> instead.
 type Secret struct{ value string }
 
 // NewSecret returns a Secret for callers that did not load it from a file.
@@ -53,11 +52,10 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// maxFile is the size in bytes above which a secret or certificate file must be a
-// mistake.
+// maxFile is the greatest size in bytes of a secret or certificate file. A larger file is a mistake.
 const maxFile = 1 << 20
 
-// readFile reads a regular file of a sensible size.
+// readFile reads a regular file of at most maxFile bytes.
 func readFile(name string) ([]byte, os.FileMode, error) {
 	info, err := os.Stat(name)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 // The methods in this file accept a record as one scalar, for flags and
 // environment variables. In a list the scalar stands for the record's first key.
 
-// UnmarshalText accepts self-signed, acme and off. Everything else takes a record.
+// UnmarshalText accepts self-signed, acme and off. Other values need a record.
 func (t *TLS) UnmarshalText(b []byte) error {
 	switch string(b) {
 	case "off":

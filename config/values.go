@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Access decides who may sign in on the signalling hub.
+// Access determines which clients may sign in on the signalling hub.
 type Access string
 
 // Open lets everybody sign in. ByKey requires one of signal.keys, ByToken a JSON
