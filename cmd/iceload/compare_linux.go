@@ -19,7 +19,7 @@ import (
 
 const (
 	maxRounds = 100
-	// warmUpRun is the duration of the first run after a server's start, which does not count.
+	// warmUpRun is the duration of the first run after a server's start. The comparison ignores its result.
 	warmUpRun = time.Second
 )
 
@@ -30,8 +30,8 @@ type comparison struct {
 	tests        []test
 	rounds       int
 	address      netip.Addr
-	peers        netip.Prefix // network that the peers are in
-	target       target       // what all runs share
+	peers        netip.Prefix // the network of the peers
+	target       target       // the options that all runs share
 	churn        bool
 	memory       bool
 	counts       []int

@@ -14,9 +14,9 @@
 // The program is meant for your own servers. It refuses a server whose address is neither loopback
 // nor private, unless --i-own-this-server is given.
 //
-// Package generator explains what the figures mean, and package procstat explains the server's CPU
-// time. The generator also measures itself: it reports its own CPU time and how late it was, and
-// warns when a figure says more about the generator than about the server.
+// Package generator explains what the figures mean, and package procstat explains the server's CPU time. The generator
+// also measures itself: it reports its own CPU time and how late it was, and warns if a figure depends more on the
+// generator than on the server.
 //
 // The exit status is 0 on success, 2 for a wrong command line, and 1 for every other failure,
 // including an interrupt.

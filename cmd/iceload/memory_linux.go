@@ -15,8 +15,8 @@ import (
 	"icebox/cmd/iceload/procstat"
 )
 
-// The server's memory has settled when two consecutive readings differ by less than 1/steady, or
-// after settleReadings.
+// settledMemory reads the server's memory every settleInterval until two consecutive readings differ by less than
+// 1/steady, but at most settleReadings times.
 const (
 	settleInterval = 250 * time.Millisecond
 	settleReadings = 20

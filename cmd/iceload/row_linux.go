@@ -13,7 +13,7 @@ import (
 	"icebox/cmd/iceload/sockets"
 )
 
-// test is one thing that contenders are compared by.
+// test is one measurement by which contenders are compared.
 type test struct {
 	name, unit string
 	// needsFreshServer tests run on a server that has just been started.

@@ -56,8 +56,7 @@ type idleStep struct {
 	PerSecond   float64 `json:"sign_ins_per_second"`
 }
 
-// lateness is how late the generator may be, at the 99th percentile, before its figures are in
-// doubt.
+// The report warns if the generator was late by more than lateness at the 99th percentile.
 const lateness = time.Millisecond
 
 func (r *exchangeReport) fill(e *hubload.Result, used usage, resident uint64, processed bool) {

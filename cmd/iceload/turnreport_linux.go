@@ -96,7 +96,7 @@ type serverReport struct {
 	ResidentAfter     uint64  `json:"resident_bytes_after"`
 }
 
-// generatorReport shows how far the other figures can be trusted.
+// generatorReport shows whether the generator or the host has affected the other figures.
 type generatorReport struct {
 	CPUPerPacket    float64      `json:"cpu_us_per_packet"`
 	Cores           float64      `json:"cores"`
@@ -214,7 +214,7 @@ func (r *turnReport) latency() timingReport {
 	return worst
 }
 
-// Above these limits, the figures say more about the generator or the host than about the server.
+// Above these limits, the figures depend more on the generator or the host than on the server.
 const (
 	tooLateUS     = 5000
 	tooMuchStolen = 0.05

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPollSockets is the number of sockets up to which one poll(2) call is cheaper than epoll. With
-// epoll, every sender to a registered socket pays for the notification.
+// maxPollSockets is the number of sockets up to which one poll(2) call is cheaper than epoll. With epoll, the
+// notification costs every sender to a registered socket CPU time.
 const maxPollSockets = 32
 
 // Poller reports which of its sockets are readable. The caller identifies sockets by numbers of its

@@ -1,8 +1,7 @@
-// Package contender starts the servers ("contenders") that a comparison runs. It configures each as
-// an operator would who wants it to be fast on one address. All get the same ports, account and
-// certificate, limits high enough not to matter, and logs in a file; every other setting keeps its
-// default. Relays are compared with coturn. Signalling is compared with nodeserver.cjs in this
-// package, a server of the classic protocol that uses Node.js and ws.
+// Package contender starts the servers ("contenders") that a comparison runs. It configures each of them for speed on
+// one address, as an operator would. All get the same ports, account and certificate, limits high enough not to matter,
+// and logs in a file; every other setting keeps its default. Relays are compared with coturn. Signalling is compared
+// with nodeserver.cjs in this package, a server of the classic protocol that uses Node.js and ws.
 //
 // A contender is written NAME=PATH:ARGS, where NAME= and :ARGS may be left out. ARGS are split at
 // spaces and follow our own arguments. Both coturn and icebox read their settings from a file,
@@ -16,7 +15,7 @@ import (
 	"strings"
 )
 
-// Kind is which program a contender is.
+// Kind is the program that a contender runs.
 type Kind string
 
 // The kinds.
@@ -61,7 +60,7 @@ func Parse(kind Kind, text string) (Contender, error) {
 type Options struct {
 	// Address is the loopback address that it listens on and relays from.
 	Address netip.Addr
-	// Peers is the network that the peers are in.
+	// Peers is the network of the peers.
 	Peers netip.Prefix
 	// Dir is an empty directory for its files.
 	Dir string

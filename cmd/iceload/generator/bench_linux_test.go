@@ -67,8 +67,8 @@ func TestNothingIsAllocatedPerPacket(t *testing.T) {
 	}
 }
 
-// BenchmarkSend measures what sending one packet costs the generator, including the kernel's
-// delivery to a socket that nobody waits at. Each op is one packet.
+// BenchmarkSend measures the generator's time for sending one packet, including the kernel's delivery to a socket on
+// which no thread waits. Each op is one packet.
 func BenchmarkSend(b *testing.B) {
 	for name, edit := range map[string]func(*Options){
 		"160x1":  nil,

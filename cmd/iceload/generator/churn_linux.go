@@ -18,10 +18,9 @@ var churnScript = []turnclient.Step{
 }
 
 const (
-	// discardPort (RFC 863) is the port of the peers, which need not exist because clients relay
-	// nothing.
+	// discardPort (RFC 863) is the port of the peers. The peers need not exist, because the clients relay nothing.
 	discardPort = 9
-	// churnPeers is how many addresses the peers use in rotation, where one host has many.
+	// churnPeers is the number of addresses that the peers use in rotation, if the host has many.
 	churnPeers = 1 << 20
 )
 
@@ -126,8 +125,8 @@ func (w *worker) startCycle(client int, more func() bool, count *atomic.Uint64) 
 	})
 }
 
-// nextPeer returns the peer for a client's next cycle. It is another one each time, as it is with
-// independent clients.
+// nextPeer returns the peer for a client's next cycle. Each cycle has another peer, because independent clients have
+// different peers too.
 func (w *worker) nextPeer(int) netip.AddrPort {
 	w.peersUsed++
 	i := (w.peersUsed*w.o.Workers + w.index) % churnPeers

@@ -236,8 +236,8 @@ func checkComplete(t *testing.T, traffic *TrafficResult) {
 	}
 }
 
-// The generator must miss exactly the packets that the server says it dropped. There are so few
-// that they fit into a socket's buffer, however long the server is delayed.
+// The generator must miss exactly the packets that the server says it dropped. All packets fit into a socket's buffer,
+// so a delay of the server loses none.
 func TestLossEqualsWhatTheServerDropped(t *testing.T) {
 	s := serve(t, func(l *turnserver.Limits) { l.BandwidthPerAllocation = 2000 })
 	o := s.options(sockets.UDP)

@@ -12,10 +12,10 @@
 // because waking up costs more than a packet does; all bursts that become due during a tick are
 // sent together.
 //
-// The generator reads received packets once per millisecond, so no packet wakes it up. The cost of
-// wake-ups would distort the measurement, because on the host of a real server no clients run. Reading
-// late does not distort latency, because the kernel records when each datagram arrives. Over streams,
-// the arrival time is when the generator reads, which is accurate to a tick.
+// The generator reads received packets once per millisecond, so no packet wakes it up. The cost of wake-ups would
+// distort the measurement, because real clients do not run on the server's host. Reading late does not distort latency,
+// because the kernel records when each datagram arrives. Over streams, the arrival time is when the generator reads,
+// which is accurate to a tick.
 //
 // # How packets are counted
 //
@@ -59,7 +59,7 @@ const (
 	MaxAllocations = 50_000
 	MaxRate        = 5_000_000
 	MinSize        = tally.MarkSize
-	MaxSize        = 1472 // what fits into an Ethernet frame with IPv4 and UDP headers
+	MaxSize        = 1472 // the longest payload in an Ethernet frame with IPv4 and UDP headers
 	MaxBurst       = 64
 	MaxWorkers     = 64
 	MaxDuration    = 24 * time.Hour

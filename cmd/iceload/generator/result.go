@@ -61,8 +61,8 @@ type TrafficResult struct {
 	// is its first error; they are counted as sent and lost.
 	Skipped, Unsent, Refused uint64
 	RefusedFor               error
-	// Lateness is the time between when bursts were due and when they were sent. Wakeups is how
-	// often the generator woke up.
+	// Lateness has the delays between the due times of the bursts and the times at which they were sent. Wakeups is the
+	// number of wake-ups of the generator.
 	Lateness quantile.Histogram
 	Wakeups  uint64
 	// Failures are the failed refreshes of allocations.

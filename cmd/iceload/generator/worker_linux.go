@@ -17,12 +17,12 @@ import (
 
 const (
 	channel = wire.MinChannel
-	// overhead exceeds what any server adds to a payload.
+	// overhead is more bytes than any server adds to a payload.
 	overhead = 128
 	// maxMoves is how often a client changes its address because the server already has an
 	// allocation for the one it uses.
 	maxMoves = 5
-	// controlWait limits one wait for responses, so that an interrupt is noticed.
+	// controlWait limits one wait for responses, so that the worker notices an interrupt.
 	controlWait = 100 * time.Millisecond
 )
 
@@ -49,7 +49,7 @@ type worker struct {
 	lateness    quantile.Histogram
 	sendOrder   []flowKey
 	nextInOrder int
-	headers     [][]byte // what precedes the payload in each client's Send indications
+	headers     [][]byte // the bytes before the payload in each client's Send indications
 	counts      counts
 	elapsed     time.Duration
 	progress    progress

@@ -125,7 +125,7 @@ func (c *client) exchangeSignIn(proto codec) error {
 
 var goingAway = gorilla.FormatCloseMessage(gorilla.CloseGoingAway, "")
 
-// sendGoodbye tells the server that the client leaves for good.
+// sendGoodbye tells the server that the client signs out and will not resume.
 func (c *client) sendGoodbye(proto codec) error {
 	deadline := time.Now().Add(replyTimeout)
 	if text := proto.leaveMessage(); text != nil {

@@ -24,7 +24,7 @@ type Result struct {
 	Received uint64
 	Skipped  uint64 // not sent, because the generator was too late
 	Latency  *quantile.Histogram
-	Lateness quantile.Histogram // time between when messages were due and when they were sent
+	Lateness quantile.Histogram // delays between the due times of messages and the times at which they were sent
 	Failed   uint64
 	Failure  error // first of them
 }

@@ -36,7 +36,7 @@ func NewSignIns(o Options, rate int) (*SignIns, error) {
 	return &SignIns{dialer: newDialer(&o), namePrefix: newNamePrefix("visitor"), rate: rate}, nil
 }
 
-// Progress returns how many clients have come and gone.
+// Progress returns how many clients have signed in and left.
 func (s *SignIns) Progress() uint64 { return s.completed.Load() }
 
 // Run signs clients in for d. The latency in its result is the time from connecting until the

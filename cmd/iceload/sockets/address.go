@@ -80,8 +80,7 @@ func PeerAddr(base netip.Addr, i int) netip.Addr {
 	return peerAddrs(base).addr(i)
 }
 
-// isLoopback4 reports whether one host can use many addresses like a: Linux treats all of
-// 127.0.0.0/8 as its own.
+// isLoopback4 reports whether a is in 127.0.0.0/8. Linux can use all of these addresses without configuration.
 func isLoopback4(a netip.Addr) bool { return a.Is4() && a.IsLoopback() }
 
 // unspecified returns the wildcard address of a's family.

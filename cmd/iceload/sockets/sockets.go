@@ -28,7 +28,7 @@ const (
 	DTLS Transport = "dtls"
 )
 
-// Transports lists all of them.
+// Transports returns all transports.
 var Transports = []Transport{UDP, TCP, TLS, DTLS}
 
 // Stream reports whether the transport is a stream of bytes.

@@ -56,8 +56,8 @@ func (u *udpClients) open() error {
 	return nil
 }
 
-// setAddress gives client the address with the given index in clientAddrs. A client that has its
-// own socket is told apart by the socket, so its Dest names no address.
+// setAddress gives client the address with the given index in clientAddrs. If a client has its own socket, that socket
+// has both addresses, so the client's Dest has none.
 func (u *udpClients) setAddress(client, place int) {
 	u.addressIndexes[client] = place
 	if u.shared {

@@ -1,5 +1,5 @@
-// Package tally puts a [Mark] into each packet of a load, which says who sent the packet, its
-// sequence number and when it was sent. From the marks, the receiver counts what arrived.
+// Package tally puts a [Mark] into each packet of a load. A mark has the sender of the packet, its sequence number and
+// the time at which it was sent. From the marks, the receiver counts the packets that arrive.
 //
 // A flow is one client in one direction. Each flow numbers its packets from 0. The receiver
 // remembers which of the last 1,024 numbers have arrived, so that it can tell a duplicate from a
@@ -14,9 +14,9 @@ import (
 // MarkSize is the size of an encoded [Mark], in bytes.
 const MarkSize = 24
 
-// Mark is what the start of each payload says about its packet.
+// Mark is the data about a packet at the start of its payload.
 type Mark struct {
-	Run  uint32 // random for each phase of a run; a packet with another number is a stray
+	Run  uint32 // random for each phase of a run; a packet with another number belongs to another phase
 	Flow uint32
 	Seq  uint64 // below 2^32
 	Sent int64  // ns since 1970

@@ -31,7 +31,7 @@ const (
 	numSteps
 )
 
-// String returns the name of the step that reports print.
+// String returns the name of the step in reports.
 func (s Step) String() string {
 	return [numSteps]string{"allocate", "permission", "channel", "refresh", "release"}[s]
 }
@@ -52,7 +52,7 @@ func (e *CodeError) Error() string {
 	return fmt.Sprintf("%v: %d %s%s", e.Step, e.Code, e.Code.Reason(), hints[e.Code])
 }
 
-// hints are what a user of a load generator can do about some error codes.
+// hints has advice for the user of the load generator about some error codes.
 var hints = map[wire.Code]string{
 	wire.Unauthorized:           " (is the user name or password wrong?)",
 	wire.Forbidden:              " (does the server allow this peer address?)",

@@ -199,7 +199,7 @@ func (r *Runner) Tick(now time.Time) (next time.Time) {
 func (r *Runner) handleTimeout(client int, now time.Time) {
 	j := &r.jobs[client]
 	if !j.working || now.Before(j.expires) {
-		return // the end of another script has changed this one
+		return // another script has ended, and its done function has changed this one
 	}
 	if r.o.Reliable || j.attempt == maxAttempts {
 		r.endScript(client, now, fmt.Errorf("%v: %w", j.script[0], ErrTimeout))
