@@ -51,7 +51,7 @@ const (
 	Both Direction = "both" // half of the packets in each direction
 )
 
-// Directions lists all of them.
+// Directions returns all directions.
 var Directions = []Direction{Up, Down, Both}
 
 // Limits of the options.

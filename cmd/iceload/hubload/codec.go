@@ -15,9 +15,9 @@ type codec interface {
 	// checkSignInReply reports whether text accepts the sign-in. It returns false for a message
 	// about something else, and an error for a refusal.
 	checkSignInReply(text []byte) (ok bool, err error)
-	// afterSignIn returns what a client sends once it has signed in, or nil.
+	// afterSignIn returns the message that a client sends once it has signed in, or nil.
 	afterSignIn() []byte
-	// leaveMessage returns what a client sends before it leaves for good, or nil.
+	// leaveMessage returns the message that a client sends before it signs out, or nil.
 	leaveMessage() []byte
 	// appendMessage appends a message to c's peer.
 	appendMessage(b []byte, kind string, c *client, payload []byte) []byte
