@@ -87,7 +87,7 @@ func (x *bench) routes() map[string]func() {
 		"Binding with fingerprint":    fromClient(wire.NewBuilder(nil, wire.Binding, wire.Request, newID()).Fingerprint().Bytes()),
 		"Binding indication":          fromClient(message(wire.Indication, wire.Binding, nil)),
 		"garbage":                     fromClient([]byte("\x00\x01garbage")),
-		"ChannelData of a stranger":   func() { x.fill(onChannel); x.receive(x.path, homeB, x.packet) },
+		"ChannelData without allocation":   func() { x.fill(onChannel); x.receive(x.path, homeB, x.packet) },
 	}
 }
 

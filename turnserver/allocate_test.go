@@ -151,7 +151,7 @@ func TestEvenPortAndReservation(t *testing.T) {
 	}
 }
 
-// EVEN-PORT is answered with 508 when no pair is left, and no port is lost.
+// The server responds to EVEN-PORT with 508 if no pair is left, and loses no port.
 func TestEvenPortLeaksNothing(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		relayApart(o, l)

@@ -25,7 +25,7 @@ type ferry struct {
 
 const (
 	lostAfter = time.Second // a loaded machine loses packets even on loopback
-	tolerable = 20          // more lost packets than this are a fault
+	tolerable = 20          // the test fails if more packets are lost
 )
 
 // newFerry connects a client over transport with a peer, through a channel or with indications.

@@ -159,7 +159,7 @@ func stackInUse() uint64 {
 	return m.StackInuse
 }
 
-// Nothing that strangers and peers send writes a line into the log.
+// No message of a client without a credential, and no packet of a peer, writes a line into the log.
 func TestGarbageIsNotLogged(t *testing.T) {
 	const rounds, each = 20, 25
 	var log syncBuffer

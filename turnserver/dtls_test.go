@@ -134,8 +134,8 @@ func (d *dtlsPaths) halfOpen() int {
 	return len(d.half)
 }
 
-// The number of handshakes that stop after the cookie is limited. A further one ends a random other one, and never a connection whose
-// handshake is done.
+// The server limits the number of handshakes that stop after the cookie. When another one starts, it ends a random one
+// of those, and never a connection whose handshake is done.
 func TestDTLSHalfOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *memoryNet, ts *testServer) {
 		const tooMany = 88

@@ -86,7 +86,7 @@ func TestIPv6OnlyRelay(t *testing.T) {
 	}
 }
 
-// A loopback address that is not a relay address is forbidden as a peer, whatever the family.
+// A loopback address of either family that is not a relay address is forbidden as a peer.
 func TestLoopbackPeer(t *testing.T) {
 	ts := serve(t, func(o *Options, l *Limits) {
 		o.RelayAddrs = []RelayAddr{{own4, own4}, {loopback6, loopback6}}

@@ -160,7 +160,7 @@ func FuzzReceive(f *testing.F) {
 		x.answered = 0
 		x.give(x.strangers, x.stranger.conn.(*memoryLink).remote, b)
 		if x.answered > 0 && float64(x.answered+headers) > 2.2*float64(len(b)+headers) {
-			t.Errorf("%d bytes for %d of a stranger", x.answered, len(b))
+			t.Errorf("%d bytes for %d of a client without an allocation", x.answered, len(b))
 		}
 		x.give(x.path, homeA, b)
 		if r := resigned(x.a, b); r != nil {

@@ -9,7 +9,7 @@ import (
 	"icebox/turnserver/wire"
 )
 
-// situation is what a client has done before the request under test.
+// situation is the state of a client before the request under test.
 type situation int
 
 const (

@@ -29,7 +29,7 @@ func (c *client) conversation() (b []byte, payloads []string, answers int) {
 	return b, append(payloads, "sent"), 2
 }
 
-// The server finds the same messages in a stream, whatever segments TCP delivers it in.
+// The server finds the same messages in a stream, no matter how TCP divides it into segments.
 func TestStreamFraming(t *testing.T) {
 	network := newMemoryNet()
 	ts := serveInMemory(t, network, nil)
@@ -103,7 +103,7 @@ func TestStreamGarbage(t *testing.T) {
 		"length not by four":        {0, 1, 0, 3, 0x21, 0x12, 0xA4, 0x42},
 		"channel 0x8000":            {0x80, 0, 0, 4, 1, 2, 3, 4},
 		"rtp":                       {0x80, 0x60, 0, 1, 0, 0, 0, 1},
-		"longer than for strangers": long(strangerFrame + 4),
+		"longer than allowed without an allocation": long(strangerFrame + 4),
 		"channel data of 60 KiB":    {0x40, 0, 0xF0, 0x00},
 	}
 	for name, b := range tests {
@@ -167,7 +167,7 @@ func (ts *testServer) awaitClosed(t testing.TB, n int) {
 	}
 }
 
-// A session ends when its stream ends, for whatever reason.
+// A session ends when its stream ends, no matter for what reason.
 func TestStreamEndsSession(t *testing.T) {
 	ts := serve(t, relayApart)
 	for i, transport := range []string{"tcp4", "tls4", "dtls4"} {
@@ -242,7 +242,7 @@ func TestStrangersAreReplaced(t *testing.T) {
 	for i := range 3 {
 		dial("198.51.100.2").allocate(0)
 		if n := testutil.ToFloat64(ts.drops[DropConnections]); int(n) != i+1 {
-			t.Errorf("%v connections were ended for %d newcomers", n, i+1)
+			t.Errorf("%v connections were ended for %d new ones", n, i+1)
 		}
 		ts.awaitStreams(t, total)
 	}
