@@ -38,7 +38,7 @@ func list(t *testing.T) []pkg {
 // TestArrows: imports between packages go one way. Each forbidden import has its reason.
 func TestArrows(t *testing.T) {
 	forbidden := []struct{ from, to, reason string }{
-		{"icebox/turnserver/limit", "icebox/turnserver", "limits on strangers are a leaf without I/O"},
+		{"icebox/turnserver/limit", "icebox/turnserver", "the limits are a leaf package without I/O"},
 		{"icebox/turnserver", "icebox/signal", "the relay and the hub are joined in cmd/icebox/daemon alone"},
 		{"icebox/signal", "icebox/turnserver", "the relay and the hub are joined in cmd/icebox/daemon alone"},
 		{"icebox/turnserver", "icebox/config", "the relay takes Options and Limits and does not know the file"},

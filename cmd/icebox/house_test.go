@@ -20,7 +20,8 @@ func TestNoSleep(t *testing.T) {
 	})
 }
 
-// TestReadmeIsShort keeps the README to what a newcomer reads in a few minutes. Details belong on the pages in deploy.
+// TestReadmeIsShort limits the README to a length that a new user reads in a few minutes. Details belong on the pages
+// in deploy.
 func TestReadmeIsShort(t *testing.T) {
 	const maxLines, maxWords, maxLine = 130, 1300, 120
 	text, err := os.ReadFile("../../README.md")

@@ -205,7 +205,7 @@ func TestProxyIsNoticed(t *testing.T) {
 	}
 }
 
-// TestRedirect: a listener that redirects serves nothing else, whatever Host header a client sends.
+// TestRedirect: a listener that redirects serves nothing else, no matter which Host header a client sends.
 func TestRedirect(t *testing.T) {
 	port := freePort(t)
 	h := newHome(t, fmt.Sprintf(`

@@ -151,7 +151,7 @@ func TestCloseWhileTheFileBlocks(t *testing.T) {
 	})
 }
 
-// A pipe that nobody reads blocks no Write, whatever the pipe itself can hold.
+// A pipe that nobody reads does not block Write, independently of the size of the pipe's buffer.
 func TestPipeThatNobodyReads(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -87,7 +87,7 @@ func (l *Listener) inspectInTime(c net.Conn) (dispose func(), err error) {
 	return dispose, err
 }
 
-// addPending records that c is inspected. If there is no room, it displaces another connection.
+// addPending records that c is inspected. If there is no room, it closes another connection.
 func (l *Listener) addPending(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

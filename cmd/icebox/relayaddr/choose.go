@@ -14,7 +14,7 @@ type Address struct {
 	Routed bool
 }
 
-// Config is what the operator has configured.
+// Config has the operator's settings.
 type Config struct {
 	Only  []netip.Addr // turn.relay_addresses
 	Named []netip.Addr // addresses that other settings name; those that the host lacks are ignored
@@ -102,8 +102,8 @@ func (c Choice) LastResort() (text, fix string) {
 	return "", ""
 }
 
-// Describe returns the chosen addresses and the families that clients cannot get.
-// advertised returns the address that clients are told instead of one of the host's.
+// Describe returns the chosen addresses and the families that clients cannot get. advertised returns the address that
+// the daemon tells clients instead of an address of the host.
 func (c Choice) Describe(advertised func(netip.Addr) netip.Addr) string {
 	var text []string
 	for _, a := range c.Addrs {
