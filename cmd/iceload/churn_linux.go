@@ -68,7 +68,7 @@ arrived, so the rate is what server and generator can do together.`,
 	return c
 }
 
-// churnReport is what `iceload churn` prints.
+// churnReport is the output of `iceload churn`.
 type churnReport struct {
 	Server       string                  `json:"server"`
 	Transport    string                  `json:"transport"`

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// compareReport is what `iceload compare` prints.
+// compareReport is the output of `iceload compare`.
 type compareReport struct {
 	Rounds    int          `json:"rounds"`
 	Reference string       `json:"reference"`

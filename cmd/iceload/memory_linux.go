@@ -65,7 +65,7 @@ what one allocation costs. It does not include the kernel's memory for the socke
 	return c
 }
 
-// memoryReport is what `iceload memory` prints.
+// memoryReport is the output of `iceload memory`.
 type memoryReport struct {
 	Server        string       `json:"server"`
 	Transport     string       `json:"transport"`

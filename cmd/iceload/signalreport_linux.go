@@ -9,7 +9,7 @@ import (
 	"icebox/cmd/iceload/hubload"
 )
 
-// signalReport is what `iceload signal` prints.
+// signalReport is the output of `iceload signal`.
 type signalReport struct {
 	Server   string           `json:"server"`
 	TLS      bool             `json:"tls"`

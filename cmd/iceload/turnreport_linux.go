@@ -12,7 +12,7 @@ import (
 	"icebox/cmd/iceload/turnclient"
 )
 
-// turnReport is what `iceload turn` prints.
+// turnReport is the output of `iceload turn`.
 type turnReport struct {
 	Load      loadReport       `json:"load"`
 	SetUp     setUpReport      `json:"set_up"`

@@ -108,7 +108,7 @@ func (l *Load) requestTimes() map[turnclient.Step]*quantile.Histogram {
 	return times
 }
 
-// RunTraffic sends packets for d, or until ctx ends, and counts what arrives.
+// RunTraffic sends packets for d, or until ctx ends, and counts the packets that arrive.
 func (l *Load) RunTraffic(ctx context.Context, d time.Duration) (*TrafficResult, error) {
 	now := time.Now()
 	for _, w := range l.workers {

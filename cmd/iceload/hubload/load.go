@@ -103,7 +103,7 @@ func (l *Load) Close() {
 	l.clients, l.paired = nil, 0
 }
 
-// readMessages reads what one client receives until its connection ends.
+// readMessages reads the messages of one client until its connection ends.
 func (l *Load) readMessages(c *client) {
 	_ = c.ws.SetReadDeadline(time.Time{})
 	buffer := make([]byte, 0, 512)

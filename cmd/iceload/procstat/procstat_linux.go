@@ -74,7 +74,7 @@ func (p *Process) stat() ([]string, error) {
 	return fields, nil
 }
 
-// Usage is what a process has used since it was started.
+// Usage is the CPU time and the context switches of a process since it was started.
 type Usage struct {
 	// CPU is exact. User and System are estimates of its two parts.
 	CPU, User, System time.Duration
