@@ -74,20 +74,20 @@ func (x *bench) routes() map[string]func() {
 		return func() { x.fill(payload); x.deliver(x.session(), x.packet, p, false) }
 	}
 	return map[string]func(){
-		"ChannelData to peer":         fromClient(onChannel),
-		"Send indication to peer":     fromClient(send),
-		"peer to channel":             fromPeer(peerP),
-		"peer to Data indication":     fromPeer(peerQ),
-		"ChannelData handed over":     fromClient(inside),
-		"Send indication handed over": fromClient(sendInside),
-		"ChannelData on no channel":   fromClient(channelFrame(0x4FFF, size)),
-		"Send without permission":     fromClient(indication(elsewhere4)),
-		"peer without permission":     fromPeer(elsewhere4),
-		"Binding request":             fromClient(message(wire.Request, wire.Binding, nil)),
-		"Binding with fingerprint":    fromClient(wire.NewBuilder(nil, wire.Binding, wire.Request, newID()).Fingerprint().Bytes()),
-		"Binding indication":          fromClient(message(wire.Indication, wire.Binding, nil)),
-		"garbage":                     fromClient([]byte("\x00\x01garbage")),
-		"ChannelData without allocation":   func() { x.fill(onChannel); x.receive(x.path, homeB, x.packet) },
+		"ChannelData to peer":            fromClient(onChannel),
+		"Send indication to peer":        fromClient(send),
+		"peer to channel":                fromPeer(peerP),
+		"peer to Data indication":        fromPeer(peerQ),
+		"ChannelData handed over":        fromClient(inside),
+		"Send indication handed over":    fromClient(sendInside),
+		"ChannelData on no channel":      fromClient(channelFrame(0x4FFF, size)),
+		"Send without permission":        fromClient(indication(elsewhere4)),
+		"peer without permission":        fromPeer(elsewhere4),
+		"Binding request":                fromClient(message(wire.Request, wire.Binding, nil)),
+		"Binding with fingerprint":       fromClient(wire.NewBuilder(nil, wire.Binding, wire.Request, newID()).Fingerprint().Bytes()),
+		"Binding indication":             fromClient(message(wire.Indication, wire.Binding, nil)),
+		"garbage":                        fromClient([]byte("\x00\x01garbage")),
+		"ChannelData without allocation": func() { x.fill(onChannel); x.receive(x.path, homeB, x.packet) },
 	}
 }
 

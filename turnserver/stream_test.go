@@ -96,15 +96,15 @@ func TestStreamGarbage(t *testing.T) {
 		return message(wire.Request, wire.Binding, attr(wire.AttrSoftware, make([]byte, n-24)...))
 	}
 	tests := map[string][]byte{
-		"http":                      []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-		"tls":                       {0x16, 3, 1, 1, 0, 1, 0, 0, 0xFC, 3, 3},
-		"ssh":                       []byte("SSH-2.0-OpenSSH_9.2\r\n"),
-		"no cookie":                 make([]byte, 20),
-		"length not by four":        {0, 1, 0, 3, 0x21, 0x12, 0xA4, 0x42},
-		"channel 0x8000":            {0x80, 0, 0, 4, 1, 2, 3, 4},
-		"rtp":                       {0x80, 0x60, 0, 1, 0, 0, 0, 1},
+		"http":               []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"tls":                {0x16, 3, 1, 1, 0, 1, 0, 0, 0xFC, 3, 3},
+		"ssh":                []byte("SSH-2.0-OpenSSH_9.2\r\n"),
+		"no cookie":          make([]byte, 20),
+		"length not by four": {0, 1, 0, 3, 0x21, 0x12, 0xA4, 0x42},
+		"channel 0x8000":     {0x80, 0, 0, 4, 1, 2, 3, 4},
+		"rtp":                {0x80, 0x60, 0, 1, 0, 0, 0, 1},
 		"longer than allowed without an allocation": long(strangerFrame + 4),
-		"channel data of 60 KiB":    {0x40, 0, 0xF0, 0x00},
+		"channel data of 60 KiB":                    {0x40, 0, 0xF0, 0x00},
 	}
 	for name, b := range tests {
 		for _, transport := range []string{"tcp4", "tls4"} {
