@@ -21,7 +21,7 @@
 // IPv4-mapped, IPv4-compatible and IPv4-translated addresses, NAT64, 6to4 and Teredo (its client address, not its
 // server address). The table denies all of them by default. In the local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215),
 // the last 32 bits count as the IPv4 address, as in its /96 prefixes. Addresses in the other layouts of RFC 6052
-// section 2.2 are not decoded.
+// section 2.2 are not decoded, so a rule that allows such an address allows the IPv4 address inside it.
 //
 // A deny rule for an IPv4-mapped prefix also denies the IPv4 addresses themselves. An allow rule does not allow them.
 // On a dual-stack socket the kernel reports IPv4 addresses as IPv4-mapped; the caller must unmap them first.
