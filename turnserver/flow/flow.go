@@ -95,7 +95,7 @@ func (t *Table) Bind(number uint16, peer netip.AddrPort, now, until int64) {
 	c, ok := s.numbers[number]
 	if !ok || c.Peer != peer {
 		if ok {
-			delete(s.peers, c.Peer)
+			s.forgetPeer(c)
 		}
 		c = &Channel{Number: number, Peer: peer}
 	}
@@ -154,11 +154,18 @@ func (t *Table) copy(now int64) *state {
 	for n, c := range s.numbers {
 		if c.until.Load() <= now {
 			delete(s.numbers, n)
-			delete(s.peers, c.Peer)
+			s.forgetPeer(c)
 		}
 	}
 	maps.DeleteFunc(s.permissions, func(_ netip.Addr, p *Permission) bool { return p.until.Load() <= now })
 	return s
+}
+
+// forgetPeer removes the peer of a channel, unless a newer channel is bound to the same peer.
+func (s *state) forgetPeer(c *Channel) {
+	if s.peers[c.Peer] == c {
+		delete(s.peers, c.Peer)
+	}
 }
 
 // permit extends the permission of a to until, unless it lasts longer already. The caller holds the table's mu.

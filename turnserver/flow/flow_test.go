@@ -75,6 +75,15 @@ func TestRefreshedChannelPermitsItsPeer(t *testing.T) {
 	look(t, &tab, peer1, 0x4000, 5600, false, false)
 }
 
+// The end of a channel does not affect a newer channel to the same peer.
+func TestNewerChannelToThePeer(t *testing.T) {
+	var tab Table
+	tab.Bind(0x4000, peer1, 0, 600)
+	tab.Bind(0x4001, peer1, 599, 1199)
+	tab.Permit(addrs(peer3), 601, 901) // a write, which removes the expired channel
+	look(t, &tab, peer1, 0x4001, 602, true, true)
+}
+
 func TestRebinding(t *testing.T) {
 	var tab Table
 	tab.Bind(0x4000, peer1, 0, 600)
