@@ -53,6 +53,7 @@ func Choose(host []Address, c Config) (Choice, error) {
 	}
 	for _, choice := range []Choice{
 		{usable, Usable},
+		{pick(host, func(a Address) bool { return a.IsGlobalUnicast() && !a.IsPrivate() }), Unrouted},
 		{pick(host, func(a Address) bool { return a.IsGlobalUnicast() }), Unrouted},
 		{pick(host, func(a Address) bool { return a.IsLinkLocalUnicast() }), LinkLocal},
 		{pick(host, func(a Address) bool { return a.IsLoopback() }), Loopback},

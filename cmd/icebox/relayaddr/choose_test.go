@@ -41,6 +41,7 @@ func TestChoose(t *testing.T) {
 		"link-local beside a route":        {"169.254.3.4* 10.0.0.5* fe80::1*", "", "", "10.0.0.5", Usable},
 		"loopback with a route":            {"127.0.0.1* 192.0.2.9* ::1", "", "", "192.0.2.9", Usable},
 		"no route":                         {"10.0.0.5 fd00::5 172.17.0.1 127.0.0.1 fe80::1", "", "", "10.0.0.5 fd00::5 172.17.0.1", Unrouted},
+		"no route, public and private":     {"2a45::1 172.17.0.1 127.0.0.1 fe80::1", "", "", "2a45::1", Unrouted},
 		"link-local alone":                 {"127.0.0.1 ::1 169.254.3.4 fe80::1", "", "", "169.254.3.4", LinkLocal},
 		"IPv6 link-local alone":            {"127.0.0.1 ::1 fe80::1*", "", "", "127.0.0.1 ::1", Loopback},
 		"loopback alone":                   {"127.0.0.1 ::1", "", "", "127.0.0.1 ::1", Loopback},

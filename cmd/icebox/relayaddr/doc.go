@@ -18,7 +18,8 @@
 //     turn.listen names, unless a proxy or a NAT stands in front of that listener (proxy_protocol or public). A client
 //     that reaches such an address proves that packets arrive there.
 //  3. The last resort, if no interface of either family leads to a default route and nothing is configured: all other
-//     addresses, except those of steps 4 and 5. An isolated LAN is an example.
+//     addresses, except those of steps 4 and 5. An isolated LAN is an example. If some of them are not private, the
+//     private ones are left out, because they may belong to a container bridge.
 //  4. If there are none of those either, the IPv4 link-local addresses.
 //  5. If there are none of those either, the loopback addresses.
 //
