@@ -43,6 +43,13 @@ func (d *Daemon) findWarnings(cfg *config.Config) []string {
 	if text := d.relayChoice.Warning(); text != "" && len(cfg.TURN.Listen) > 0 {
 		all = append(all, text)
 	}
+	if len(cfg.TURN.Listen) > 0 && len(cfg.TURN.RelayAddresses) == 0 {
+		var relay []netip.Addr
+		for _, a := range d.relayChoice.Addrs {
+			relay = append(relay, d.host.Advertised(a))
+		}
+		all = append(all, unreachableRelays(addrs, relay)...)
+	}
 	all = append(all, accessWarnings(cfg)...)
 	for i, seen := range d.viaProxy {
 		if seen && cfg.Signal.Access == config.Open {
@@ -52,11 +59,31 @@ func (d *Daemon) findWarnings(cfg *config.Config) []string {
 	return all
 }
 
+// isPublic reports whether a is globally routable.
+func isPublic(a netip.Addr) bool { return peer.NewPolicy(nil, nil).Address(a).Allowed }
+
+// unreachableRelays returns a warning for each family in which clients reach TURN at a public address but the relay has no public
+// address. An example is a host whose default route appears only after icebox has started.
+func unreachableRelays(listen, relay []netip.Addr) []string {
+	var all []string
+	for _, family := range []struct {
+		name string
+		of   func(netip.Addr) bool
+	}{{"IPv4", netip.Addr.Is4}, {"IPv6", netip.Addr.Is6}} {
+		public := func(a netip.Addr) bool { return family.of(a) && isPublic(a) }
+		i := slices.IndexFunc(listen, public)
+		if i < 0 || slices.ContainsFunc(relay, public) {
+			continue
+		}
+		all = append(all, fmt.Sprintf("clients reach TURN at %s, but the relay has no public %s address, because no interface with one had a default "+
+			"route when icebox started: restart icebox once there is a route, or set turn.relay_addresses", listen[i], family.name))
+	}
+	return all
+}
+
 // reachWarning returns a warning if clients on the Internet cannot reach a relay with these addresses, or "".
 func reachWarning(addrs []netip.Addr) string {
-	special := peer.NewPolicy(nil, nil) // denies addresses that are not globally routable
-	public := func(a netip.Addr) bool { return special.Address(a).Allowed }
-	if len(addrs) == 0 || slices.ContainsFunc(addrs, public) {
+	if len(addrs) == 0 || slices.ContainsFunc(addrs, isPublic) {
 		return ""
 	}
 	var outside []string

@@ -50,3 +50,26 @@ func TestAccessWarnings(t *testing.T) {
 		})
 	}
 }
+
+// The operator learns when clients reach TURN at a public address and the relay has none of that family.
+func TestUnreachableRelays(t *testing.T) {
+	addrs := func(list string) (all []netip.Addr) {
+		for _, a := range strings.Fields(list) {
+			all = append(all, netip.MustParseAddr(a))
+		}
+		return all
+	}
+	for name, tt := range map[string]struct{ listen, relay, want string }{
+		"both families":              {"45.0.0.1 2a45::1", "45.0.0.1 2a45::1", ""},
+		"no IPv4 route at the start": {"45.0.0.1 2a45::1", "2a45::1", "clients reach TURN at 45.0.0.1, but the relay has no public IPv4 address"},
+		"no IPv6 route at the start": {"45.0.0.1 2a45::1", "45.0.0.1", "clients reach TURN at 2a45::1, but the relay has no public IPv6 address"},
+		"public address on loopback": {"47.0.0.7 10.0.0.5", "10.0.0.5", "clients reach TURN at 47.0.0.7, but the relay has no public IPv4 address"},
+		"a container bridge":         {"2a45::1 172.17.0.1", "2a45::1", ""},
+		"a LAN":                      {"192.168.1.5", "192.168.1.5", ""},
+	} {
+		got := strings.Join(unreachableRelays(addrs(tt.listen), addrs(tt.relay)), "; ")
+		if tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
