@@ -35,7 +35,7 @@ func DialWith(tb testing.TB, d *gorilla.Dialer, url string, h http.Header) (c *C
 	if rest, isHTTP := strings.CutPrefix(url, "http"); isHTTP {
 		url = "ws" + rest
 	}
-	ws, resp, err := d.DialContext(tb.Context(), url, h)
+	ws, resp, err := d.DialContext(tb.Context(), url, h) //nolint:bodyclose // gorilla has read the body; closing it does nothing
 	if resp == nil {
 		tb.Fatal(err)
 	}
