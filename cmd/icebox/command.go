@@ -90,6 +90,16 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	return status
 }
 
+// exactlyOne returns a check that a command got one argument. what names the argument.
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s needs one argument, %s, and got %d", cmd.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}
+
 // getenv returns the value of an environment variable, or "" if it is not set.
 func (p *program) getenv(name string) string {
 	for _, entry := range p.environ {

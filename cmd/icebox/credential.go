@@ -32,7 +32,7 @@ func (p *program) credentialCommand() *cobra.Command {
 		Long: "Credential mints a time-limited TURN credential for the user called NAME with the secret that the\n" +
 			"daemon generated at its first start. Run it on the daemon's host, as root or as the daemon's user,\n" +
 			"with the same configuration.",
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("the user's name"),
 	}
 	cmd.Flags().DurationVar(&o.ttl, "ttl", 0, "lifetime of the credential (default: credentials.ttl)")
 	cmd.Flags().StringVar(&o.host, "host", "", "`host` in the URIs when public_host is not set")

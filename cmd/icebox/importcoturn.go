@@ -24,7 +24,7 @@ func (p *program) importCoturnCommand() *cobra.Command {
 			"same clients work. It prints every option that has no counterpart, and why. Run icebox check next.\n" +
 			"The output contains the secrets of the input: only the owner can read a new file, and a file that --force\n" +
 			"replaces keeps its owner and mode.",
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("coturn's configuration file"),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "icebox.yaml", "`file` to write, or - for standard output")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the output file if it exists")

@@ -36,7 +36,7 @@ func TestExitStatus(t *testing.T) {
 		"unknown command":      {nil, []string{"serv"}, 2, "unknown command \"serv\" for \"icebox\"\n\nDid you mean this?\n\tserve\n", ""},
 		"unknown flag":         {nil, []string{"serve", "--relm", "x"}, 2, "unknown flag: --relm", ""},
 		"too many arguments":   {nil, []string{"check", "x"}, 2, `unknown command "x" for "icebox check"`, ""},
-		"no name":              {nil, good.args("credential"), 2, "accepts 1 arg(s), received 0", ""},
+		"no name":              {nil, good.args("credential"), 2, "icebox credential needs one argument, the user's name, and got 0", ""},
 		"bad variable":         {[]string{"ICEBOX_RELM=x"}, []string{"check"}, 2, "ICEBOX_RELM: unknown variable", ""},
 		"bad flag value":       {nil, good.args("check", "--log-level", "loud"), 2, `--log-level: log.level: want debug, info, warn or error, got "loud"`, ""},
 		"no such file":         {nil, missing.args("serve"), 2, fmt.Sprintf("%s: stat %[1]s: no such file or directory", missing.config), ""},
